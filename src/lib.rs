@@ -1,0 +1,25 @@
+//! Chandlery: a self-service portal that lives in a Git repository.
+//!
+//! The modules in reading order. `plan` is the heart: a pure function from what Git and the
+//! forge say to what should happen next. Everything before it is nouns and text; everything
+//! after it acts.
+
+pub mod domain;
+
+pub mod catalog;
+
+pub mod intake;
+
+pub mod render;
+
+pub mod plan;
+
+pub mod git;
+
+pub mod forge;
+
+pub mod reconcile;
+
+pub mod local_forge;
+
+pub mod cli;
