@@ -1,1 +1,46 @@
-//! (being written)
+//! The nouns: what everything else talks about. No I/O here, no clock, no forge.
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | Blueprint | a kind of thing |
+//! | Entity | one thing of a kind |
+//! | Action | something people may ask for |
+//! | Request | one asking |
+//! | Plan | what a request would do (in `plan`) |
+//! | Run | what became of a request |
+//! | Definitions | what a platform team wrote, at one commit (in `catalog`) |
+//! | Facts | everything a decision may depend on (in `plan`) |
+//! | Diagnostic | one thing to tell a person |
+
+mod id;
+mod time;
+mod files;
+mod property;
+mod blueprint;
+mod entity;
+mod action;
+mod request;
+mod run;
+mod pull;
+mod diagnostic;
+
+pub use action::{
+    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, PullRequestStep,
+    Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
+};
+pub use blueprint::{Blueprint, Ownership, Relation};
+pub use diagnostic::{Code, Diagnostic, Place, Severity, Span, nearest};
+pub use entity::Entity;
+pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
+pub use id::{
+    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, StepId,
+    TeamSlug, TemplateName,
+};
+pub use property::{Format, Property, PropertyType};
+pub use pull::{
+    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Issue, Known, Permission, Pull,
+    PullCommit, PullState, Review, ReviewState,
+};
+pub use request::{Request, RequestFile};
+pub use run::{Run, RunEntity, RunPull, Stage};
+pub use time::Timestamp;

@@ -1,2 +1,8 @@
 //! The integration tests: one binary, so that it links once.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "tests touch the world and may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests touch the world and may panic"
+)]

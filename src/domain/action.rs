@@ -1,0 +1,241 @@
+//! What may people ask for?
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    ActionId, BlueprintId, Bytes, Login, ObjectId, Property, RepoPath, StepId, TeamSlug, TemplateName,
+};
+
+/// Something people may ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// Its identifier.
+    pub identifier: ActionId,
+    /// The name that people read.
+    pub title: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it does to entities of its blueprint.
+    pub operation: Operation,
+    /// The blueprint it is about.
+    pub blueprint: BlueprintId,
+    /// What the form asks, in the order shown.
+    pub inputs: Vec<(String, Property)>,
+    /// The inputs that must be given.
+    pub required: Vec<String>,
+    /// Who may ask.
+    pub execute: Execute,
+    /// Who must approve.
+    pub approval: Approval,
+    /// Whether Chandlery merges the approved request itself.
+    pub merge: MergeMode,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// How the catalog changes when the steps have succeeded.
+    pub entities: Vec<EntityChange>,
+}
+
+impl Action {
+    /// The input of this name.
+    pub fn input(&self, name: &str) -> Option<&Property> {
+        self.inputs.iter().find(|(key, _)| key == name).map(|(_, property)| property)
+    }
+}
+
+/// What an action does to the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A new entity.
+    Create,
+    /// A change of an existing one.
+    Day2,
+    /// Its end.
+    Delete,
+}
+
+impl Operation {
+    /// The word in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Day2 => "DAY-2",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may ask for an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Execute {
+    /// Everybody with write access to the catalog.
+    Writers,
+    /// These people and the members of these teams.
+    Named {
+        /// People.
+        users: Vec<Login>,
+        /// Teams.
+        teams: Vec<TeamSlug>,
+    },
+}
+
+/// Who must approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// Nobody; said on purpose.
+    NotNeeded,
+    /// All of these rules.
+    Rules(Vec<Rule>),
+}
+
+/// One condition of approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, for people.
+    pub name: String,
+    /// People who may approve.
+    pub users: Vec<Login>,
+    /// Teams whose members may approve.
+    pub teams: Vec<TeamSlug>,
+    /// Whether everybody with write access may approve (the rule of an action that names none).
+    pub writers: bool,
+    /// How many must.
+    pub quorum: Quorum,
+}
+
+/// How many of those who may approve must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quorum {
+    /// This many.
+    Count(u32),
+    /// Everyone named who is neither requester nor contributor.
+    All,
+}
+
+/// Who presses the merge button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeMode {
+    /// People.
+    Manual,
+    /// Chandlery, once everything it needs is there.
+    Auto,
+}
+
+/// One thing that happens when a request is executed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its identifier.
+    pub id: StepId,
+    /// What it does.
+    pub pull_request: PullRequestStep,
+}
+
+/// Opens a pull request in a target repository. Texts are templates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PullRequestStep {
+    /// Which repository, `owner/name`; a template.
+    pub repository: String,
+    /// The template that is rendered.
+    pub template: TemplateName,
+    /// The title of the pull request.
+    pub title: Option<String>,
+    /// The text of the pull request.
+    pub body: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// Whether Chandlery merges it.
+    pub merge: MergeMode,
+}
+
+/// One change of the catalog. Texts are templates.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EntityChange {
+    /// A new entity.
+    Create {
+        /// Of what kind.
+        blueprint: BlueprintId,
+        /// Its identifier.
+        identifier: String,
+        /// Its other fields as written: title, team, properties, relations.
+        fields: Map<String, Value>,
+    },
+    /// A merge patch of an existing entity: null clears.
+    Update {
+        /// Of what kind.
+        blueprint: BlueprintId,
+        /// Its identifier.
+        identifier: String,
+        /// The fields to change, as written.
+        fields: Map<String, Value>,
+    },
+    /// The end of an entity.
+    Delete {
+        /// Of what kind.
+        blueprint: BlueprintId,
+        /// Its identifier.
+        identifier: String,
+    },
+}
+
+/// A folder of templates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// Its name.
+    pub name: TemplateName,
+    /// What its `template.yaml` says.
+    pub manifest: TemplateManifest,
+    /// The files below `files/`, by their path there (itself a template).
+    pub files: BTreeMap<String, Bytes>,
+    /// The blobs that it was read from, by path inside the template's folder: its identity.
+    pub pins: BTreeMap<RepoPath, ObjectId>,
+}
+
+/// What a `template.yaml` says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TemplateManifest {
+    /// What it is for.
+    pub description: Option<String>,
+    /// How expressions are marked in the files; none means `{{ }}`.
+    pub delimiters: Option<Delimiters>,
+    /// Whether files that exist with other content are replaced.
+    pub overwrite: bool,
+    /// Values set inside existing files.
+    pub set: Vec<TextEdit>,
+}
+
+/// How a template's files mark expressions, blocks and comments: start and end of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delimiters {
+    /// Around an expression.
+    pub variable: (String, String),
+    /// Around a block.
+    pub block: (String, String),
+    /// Around a comment.
+    pub comment: (String, String),
+}
+
+/// A value set inside an existing file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextEdit {
+    /// The file; a template.
+    pub path: String,
+    /// Where in the file.
+    pub target: EditTarget,
+    /// The new value; its strings are templates.
+    pub value: Value,
+}
+
+/// Where in a file a value is set.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EditTarget {
+    /// At this place of a YAML or JSON document (`spec.replicas`, `a[0].b`, `c[name=web].image`); a template.
+    At {
+        /// The place.
+        at: String,
+        /// Which document of a YAML stream.
+        document: usize,
+    },
+    /// In the one line that matches this regular expression, instead of its first group; not a template.
+    Match(String),
+}

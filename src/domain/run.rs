@@ -1,0 +1,138 @@
+//! What became of a request?
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionId, Login, RepoName, RequestId, StepId, Timestamp};
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It has mistakes; editing it tries again.
+    Invalid,
+    /// It is planned and waits for people.
+    WaitingForApproval,
+    /// It is approved and being carried out.
+    InProgress,
+    /// It was carried out and the catalog knows.
+    Success,
+    /// It could not be carried out.
+    Failure,
+    /// It was merged past the rules; nothing was executed.
+    Denied,
+    /// A person said no.
+    Declined,
+    /// The requester took it back.
+    Cancelled,
+    /// There was nothing to change.
+    Noop,
+}
+
+impl Stage {
+    /// Every stage that can be reached.
+    pub const ALL: [Self; 9] = [
+        Self::Invalid,
+        Self::WaitingForApproval,
+        Self::InProgress,
+        Self::Success,
+        Self::Failure,
+        Self::Denied,
+        Self::Declined,
+        Self::Cancelled,
+        Self::Noop,
+    ];
+
+    /// The word in records and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::WaitingForApproval => "waiting_for_approval",
+            Self::InProgress => "in_progress",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+            Self::Noop => "noop",
+        }
+    }
+
+    /// Whether nothing more will happen.
+    pub fn is_end(self) -> bool {
+        !matches!(self, Self::Invalid | Self::WaitingForApproval | Self::InProgress)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The record of a run that has ended, `run.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Run {
+    /// The version of this format.
+    pub version: u32,
+    /// Which request.
+    pub request: RequestId,
+    /// Which action; absent where the request could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionId>,
+    /// How it ended.
+    pub status: Stage,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The key of the plan that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Who asked.
+    pub requesters: Vec<Login>,
+    /// Whose approval counted.
+    pub approved_by: Vec<Login>,
+    /// The pull request that carried the request; absent when it was pushed past one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<RunPull>,
+    /// The follow-up pull requests, one a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<RunPull>,
+    /// The entities that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<RunEntity>,
+    /// When the last thing that it depends on happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A pull request of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunPull {
+    /// The step it belongs to; absent for the request's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// Where it is.
+    pub repository: RepoName,
+    /// Its number there.
+    pub number: u64,
+    /// The commit that merged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_commit: Option<String>,
+    /// Files that were merged with other content than planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs_in: Vec<String>,
+}
+
+/// An entity that a run changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunEntity {
+    /// `create`, `update` or `delete`.
+    pub change: String,
+    /// The entity, `blueprint/identifier`.
+    pub entity: String,
+}
