@@ -1,1 +1,3 @@
 //! (being written)
+#[derive(Debug)]
+pub struct Definitions {}
