@@ -1,2 +1,3 @@
 //! (being written)
+mod contents;
 pub mod hands;
