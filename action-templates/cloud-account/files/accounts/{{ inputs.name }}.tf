@@ -10,7 +10,7 @@ module "{{ inputs.name }}" {
   owner           = {{ inputs.owner | hcl }}
   root_email      = {{ inputs.rootEmail | hcl }}
   monthly_budget  = {{ inputs.monthlyBudget }}
-  regions         = [{% for region in inputs.regions %}{{ region | hcl }}{{ ", " if not loop.last else "" }}{% endfor %}]
+  regions         = {{ inputs.regions | hcl }}
   internet_access = {{ inputs.internetAccess }}
   purpose         = {{ inputs.purpose | hcl }}
 {%- if inputs.expiresAt | default("") %}
