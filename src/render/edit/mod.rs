@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Bytes, Diagnostic, EditTarget, Entity, Place, RepoPath};
 use super::Context;
+use crate::domain::{Bytes, Diagnostic, EditTarget, Entity, Place, RepoPath};
 
 /// The target with its expressions rendered. What an expression gives never adds a step to the place.
 ///
@@ -17,7 +17,12 @@ pub fn target(_target: &EditTarget, _place: &Place, _context: &Context) -> Resul
 ///
 /// # Errors
 /// When there is no such place, or it cannot be changed without touching anything else.
-pub fn set(_path: &RepoPath, _old: &[u8], _target: &EditTarget, _value: &Value) -> Result<Vec<u8>, Diagnostic> {
+pub fn set(
+    _path: &RepoPath,
+    _old: &[u8],
+    _target: &EditTarget,
+    _value: &Value,
+) -> Result<Vec<u8>, Diagnostic> {
     todo!()
 }
 
@@ -25,7 +30,11 @@ pub fn set(_path: &RepoPath, _old: &[u8], _target: &EditTarget, _value: &Value) 
 ///
 /// # Errors
 /// As [`set`].
-pub fn merge_entity(_path: &RepoPath, _old: &[u8], _fields: &Map<String, Value>) -> Result<Vec<u8>, Diagnostic> {
+pub fn merge_entity(
+    _path: &RepoPath,
+    _old: &[u8],
+    _fields: &Map<String, Value>,
+) -> Result<Vec<u8>, Diagnostic> {
     todo!()
 }
 
