@@ -1,1 +1,145 @@
-//! (being written)
+//! What did a platform team write? Text becomes definitions, entities and diagnostics here.
+//!
+//! `yaml` reads bytes into a tree that remembers where everything stands; `document` has one
+//! struct for each kind of document, from which its JSON Schema is made; `values` judges values;
+//! `load`, `entity` and `request` turn documents into the nouns of `domain`; `check` looks at a
+//! whole catalog; `report` prints what was found.
+
+pub mod values;
+pub mod yaml;
+mod document;
+mod load;
+mod cross;
+mod template;
+mod entity;
+mod request;
+mod check;
+pub mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{
+    Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, ObjectId, RepoName, RepoPath, Template,
+    TemplateName,
+};
+
+pub use check::{Counts, Report, check_all};
+pub use document::schemas;
+pub use entity::{check_entity, entity_at, read_entity, references, with_defaults};
+pub use load::{load_definitions, load_settings, read_action};
+pub use request::read_request;
+pub use template::read_template;
+
+/// Files by their path in the repository.
+pub type Files = BTreeMap<RepoPath, Bytes>;
+
+/// The folder of the repository that holds the catalog; none is the repository's root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Root(pub Option<RepoPath>);
+
+impl Root {
+    /// Where `chandlery.yaml` lies.
+    pub fn settings_path(&self) -> RepoPath {
+        let path = match &self.0 {
+            Some(folder) => folder.join("chandlery.yaml"),
+            None => "chandlery.yaml".parse(),
+        };
+        path.expect("a plain file name makes a path")
+    }
+}
+
+/// Whether Chandlery acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It says what it would do and executes nothing.
+    Observe,
+    /// It acts.
+    #[default]
+    On,
+    /// It does nothing at all.
+    Off,
+}
+
+/// Where the parts of the catalog lie, as paths in the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// Blueprints.
+    pub blueprints: RepoPath,
+    /// Entities.
+    pub entities: RepoPath,
+    /// Actions.
+    pub actions: RepoPath,
+    /// Folders of templates.
+    pub templates: RepoPath,
+    /// Requests.
+    pub requests: RepoPath,
+}
+
+/// What `chandlery.yaml` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The version of the formats.
+    pub version: u32,
+    /// Whether Chandlery acts.
+    pub mode: Mode,
+    /// Where everything lies.
+    pub folders: Folders,
+    /// The repositories that follow-up pull requests may go to.
+    pub repositories: BTreeSet<RepoName>,
+}
+
+/// A definition with the blob that it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defined<T> {
+    /// The blob.
+    pub blob: ObjectId,
+    /// What it says.
+    pub value: T,
+}
+
+/// Everything a platform team wrote, at one commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definitions {
+    /// What `chandlery.yaml` says.
+    pub settings: Settings,
+    /// Where the catalog lies.
+    pub root: Root,
+    /// The kinds of things, the built-in `_user` and `_team` among them.
+    pub blueprints: BTreeMap<BlueprintId, Blueprint>,
+    /// What people may ask for.
+    pub actions: BTreeMap<ActionId, Defined<Action>>,
+    /// What the actions render.
+    pub templates: BTreeMap<TemplateName, Template>,
+    /// Actions that are there and cannot be used, with the reasons.
+    pub broken: BTreeMap<ActionId, Vec<Diagnostic>>,
+    /// Blueprints and templates that are there and cannot be used; what depends on them is not judged.
+    pub(crate) unusable: Unusable,
+}
+
+/// What is there and cannot be used; its own diagnostics say why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Unusable {
+    pub(crate) blueprints: BTreeSet<BlueprintId>,
+    pub(crate) templates: BTreeSet<TemplateName>,
+}
+
+impl Definitions {
+    /// No definitions but the built-in blueprints.
+    pub fn new(root: Root, settings: Settings) -> Self {
+        Self {
+            settings,
+            root,
+            blueprints: load::built_in(),
+            actions: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            broken: BTreeMap::new(),
+            unusable: Unusable::default(),
+        }
+    }
+
+    /// The folders whose files [`load_definitions`] needs.
+    pub fn paths_to_read(settings: &Settings) -> [&RepoPath; 3] {
+        let Folders { blueprints, actions, templates, .. } = &settings.folders;
+        [blueprints, actions, templates]
+    }
+}

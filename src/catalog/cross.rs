@@ -1,0 +1,1 @@
+//! Do the definitions fit together?
