@@ -57,7 +57,9 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     let pulls = match site.look.pulls_from(&site.here.catalog, &branch)? {
         Ok(pulls) => pulls,
         Err(why) => {
-            return Ok(Decision::waiting(format!("the pull requests of `{branch}` could not be read: {why}")));
+            return Ok(Decision::waiting(format!(
+                "the pull requests of `{branch}` could not be read: {why}"
+            )));
         }
     };
     let ours = pulls.iter().rfind(|pull| pull.author.as_ref() == Some(&site.here.me));

@@ -66,7 +66,10 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let diff = match diff? {
         Ok(diff) => diff,
         Err(why) => {
-            return Ok(Decision::waiting(format!("the changes of #{} could not be read: {why}", pull.number)));
+            return Ok(Decision::waiting(format!(
+                "the changes of #{} could not be read: {why}",
+                pull.number
+            )));
         }
     };
     let (groups, others) = group(site, diff);
@@ -315,7 +318,12 @@ fn judge_request(
     let bytes = match file? {
         Ok(Some(file)) => file.bytes.clone(),
         Ok(None) => {
-            return refuse(asked, "no-request-file", format!("`{folder}/{id}` has no request.yaml"), "add it");
+            return refuse(
+                asked,
+                "no-request-file",
+                format!("`{folder}/{id}` has no request.yaml"),
+                "add it",
+            );
         }
         Err(why) => {
             return refuse(
