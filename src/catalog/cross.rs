@@ -1,1 +1,349 @@
 //! Do the definitions fit together?
+//!
+//! What a broken or missing definition would make wrong elsewhere is not told again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::{Map, Value};
+
+use super::{
+    Definitions,
+    document::{Reader, action::change_path, is_template, join},
+    load::unknown_blueprint,
+    values::{Segment, Wrong, check_value, trail},
+};
+use crate::domain::{
+    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, TemplateName,
+};
+
+/// Notes everything in which an action does not fit the other definitions.
+pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &mut Reader) {
+    blueprint(definitions, &action.blueprint, &trail!["trigger", "blueprintIdentifier"], reader);
+    for (name, input) in &action.inputs {
+        let path = trail!["trigger", "userInputs", "properties", name.as_str()].to_vec();
+        for (path, input) in [(path.clone(), Some(input)), (join(&path, "items"), input.items.as_deref())] {
+            if let Some(target) = input.and_then(|input| input.blueprint.as_ref()) {
+                blueprint(definitions, target, &join(&path, "blueprint"), reader);
+            }
+        }
+    }
+    for (index, step) in action.steps.iter().enumerate() {
+        let path = trail!["steps", index, "pullRequest"];
+        template(definitions, &step.pull_request.template, &join(&path, "template"), reader);
+        repository(definitions, &step.pull_request.repository, &join(&path, "repository"), reader);
+    }
+    for (index, change) in action.entities.iter().enumerate() {
+        entity_change(definitions, change, &change_path(index, change), reader);
+    }
+    operation(action, reader);
+    expressions(action, reader);
+}
+
+/// Whether something that it needs is there and cannot be used.
+pub(super) fn rests_on_unusable(definitions: &Definitions, action: &Action) -> bool {
+    let changed = action.entities.iter().map(blueprint_of);
+    let chosen = action.inputs.iter().flat_map(|(_, input)| {
+        input.blueprint.iter().chain(input.items.as_ref().and_then(|items| items.blueprint.as_ref()))
+    });
+    let unusable = &definitions.unusable;
+    [&action.blueprint]
+        .into_iter()
+        .chain(changed)
+        .chain(chosen)
+        .any(|name| unusable.blueprints.contains(name))
+        || action.steps.iter().any(|step| unusable.templates.contains(&step.pull_request.template))
+}
+
+fn blueprint_of(change: &EntityChange) -> &BlueprintId {
+    match change {
+        EntityChange::Create { blueprint, .. }
+        | EntityChange::Update { blueprint, .. }
+        | EntityChange::Delete { blueprint, .. } => blueprint,
+    }
+}
+
+/// Looks a blueprint up; says so if nobody defined it.
+fn blueprint<'a>(
+    definitions: &'a Definitions,
+    name: &BlueprintId,
+    path: &[Segment],
+    reader: &mut Reader,
+) -> Option<&'a Blueprint> {
+    let found = definitions.blueprints.get(name);
+    if found.is_none() && !definitions.unusable.blueprints.contains(name) {
+        let known: BTreeSet<&BlueprintId> = definitions.blueprints.keys().collect();
+        reader.wrong(unknown_blueprint(path, name, &known));
+    }
+    found
+}
+
+fn template(definitions: &Definitions, name: &TemplateName, path: &[Segment], reader: &mut Reader) {
+    if definitions.templates.contains_key(name) || definitions.unusable.templates.contains(name) {
+        return;
+    }
+    let folder = &definitions.settings.folders.templates;
+    let message = format!("names the template `{name}`, and there is no folder `{folder}/{name}`");
+    let known = definitions.templates.keys().map(TemplateName::as_str);
+    reader.wrong(Wrong::new("unknown-template", path, message).did_you_mean(name.as_str(), known));
+}
+
+fn repository(definitions: &Definitions, name: &str, path: &[Segment], reader: &mut Reader) {
+    let known = &definitions.settings.repositories;
+    if is_template(name) || known.iter().any(|known| known.as_str() == name) {
+        return;
+    }
+    let message = format!("is `{name}`, which is not among the `repositories` of the settings");
+    let wrong = Wrong::new("unknown-repository", path, message);
+    let near = crate::domain::nearest(name, known.iter().map(RepoName::as_str));
+    reader.wrong(match near {
+        Some(near) => wrong.help(format!("did you mean `{near}`?")),
+        None => wrong.help(format!("add it to `repositories` in `{}`", definitions.root.settings_path())),
+    });
+}
+
+/// CREATE creates, DAY-2 updates and DELETE deletes an entity of the action's blueprint.
+fn operation(action: &Action, reader: &mut Reader) {
+    let fits = |change: &EntityChange| match (action.operation, change) {
+        (Operation::Create, EntityChange::Create { blueprint, .. })
+        | (Operation::Day2, EntityChange::Update { blueprint, .. })
+        | (Operation::Delete, EntityChange::Delete { blueprint, .. }) => *blueprint == action.blueprint,
+        _ => false,
+    };
+    if action.entities.iter().any(fits) {
+        return;
+    }
+    let word = match action.operation {
+        Operation::Create => "create",
+        Operation::Day2 => "update",
+        Operation::Delete => "delete",
+    };
+    let message = format!(
+        "is {}, and no `{word}` of a `{}` is among `entities`",
+        action.operation.name(),
+        action.blueprint
+    );
+    let identifier = match action.operation {
+        Operation::Create => "{{ inputs.name }}",
+        Operation::Day2 | Operation::Delete => "{{ entity.identifier }}",
+    };
+    let help = format!(
+        "add to `entities`: `- {word}: {{ blueprint: {}, identifier: \"{identifier}\" }}`",
+        action.blueprint
+    );
+    reader.wrong(Wrong::new("operation-without-change", &trail!["trigger", "operation"], message).help(help));
+}
+
+fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segment], reader: &mut Reader) {
+    let Some(blueprint) = blueprint(definitions, blueprint_of(change), &join(path, "blueprint"), reader)
+    else {
+        return;
+    };
+    let fields = match change {
+        EntityChange::Create { fields, .. } | EntityChange::Update { fields, .. } => fields,
+        EntityChange::Delete { .. } => return,
+    };
+    let part = |name: &str| fields.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let (properties, relations) = (part("properties"), part("relations"));
+    for (name, value) in &properties {
+        let path = join(&join(path, "properties"), name.as_str());
+        match blueprint.property(name) {
+            None => reader.wrong(unknown_property(blueprint, name, &path)),
+            Some(property) => literal(property, value, &path, reader),
+        }
+    }
+    for name in relations.keys().filter(|name| !blueprint.relations.contains_key(*name)) {
+        reader.wrong(unknown_relation(blueprint, name, &join(&join(path, "relations"), name.as_str())));
+    }
+    if matches!(change, EntityChange::Create { .. }) {
+        required(blueprint, &properties, &relations, path, reader);
+    }
+}
+
+/// A property that the blueprint does not have.
+pub(super) fn unknown_property(blueprint: &Blueprint, name: &str, path: &[Segment]) -> Wrong {
+    let known = blueprint.properties.iter().map(|(name, _)| name.as_str());
+    Wrong::new(
+        "unknown-property",
+        path,
+        format!("is not a property of the blueprint `{}`", blueprint.identifier),
+    )
+    .about_key()
+    .did_you_mean(name, known)
+}
+
+/// A relation that the blueprint does not have.
+pub(super) fn unknown_relation(blueprint: &Blueprint, name: &str, path: &[Segment]) -> Wrong {
+    let known = blueprint.relations.keys().map(String::as_str);
+    Wrong::new(
+        "unknown-relation",
+        path,
+        format!("is not a relation of the blueprint `{}`", blueprint.identifier),
+    )
+    .about_key()
+    .did_you_mean(name, known)
+}
+
+/// Judges what is already known before anything is rendered.
+fn literal(property: &Property, value: &Value, path: &[Segment], reader: &mut Reader) {
+    if !value.is_null() && !has_template(value) {
+        for wrong in check_value(property, value) {
+            reader.wrong(wrong.below(path));
+        }
+    }
+}
+
+fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(entries) => entries.iter().any(|(key, value)| is_template(key) || has_template(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn required(
+    blueprint: &Blueprint,
+    properties: &Map<String, Value>,
+    relations: &Map<String, Value>,
+    path: &[Segment],
+    reader: &mut Reader,
+) {
+    for name in &blueprint.required {
+        let has_default = blueprint.property(name).is_some_and(|property| property.default.is_some());
+        if !properties.contains_key(name) && !has_default {
+            let path = join(&join(path, "properties"), name.as_str());
+            let message = format!("is missing, and the blueprint `{}` requires it", blueprint.identifier);
+            reader.wrong(Wrong::new("missing-key", &path, message).help(format!("add `{name}`")));
+        }
+    }
+    for (name, relation) in &blueprint.relations {
+        if relation.required && !relations.contains_key(name) {
+            let path = join(&join(path, "relations"), name.as_str());
+            let message = format!("is missing, and the blueprint `{}` requires it", blueprint.identifier);
+            reader.wrong(Wrong::new("missing-key", &path, message).help(format!("add `{name}`")));
+        }
+    }
+}
+
+/// Reads every text of an action that is a template: is it one, and are its names known?
+fn expressions(action: &Action, reader: &mut Reader) {
+    let names = Names::of(action);
+    for (index, step) in action.steps.iter().enumerate() {
+        let path = trail!["steps", index, "pullRequest"];
+        let pull = &step.pull_request;
+        let texts = [
+            ("repository", Some(&pull.repository)),
+            ("title", pull.title.as_ref()),
+            ("body", pull.body.as_ref()),
+            ("branch", pull.branch.as_ref()),
+        ];
+        for (name, text) in texts {
+            let Some(text) = text else { continue };
+            names.check(text, &join(&path, name), reader);
+        }
+    }
+    for (index, change) in action.entities.iter().enumerate() {
+        let path = change_path(index, change);
+        match change {
+            EntityChange::Create { identifier, fields, .. }
+            | EntityChange::Update { identifier, fields, .. } => {
+                names.check(identifier, &join(&path, "identifier"), reader);
+                for (name, value) in fields {
+                    names.check_all(value, &join(&path, name.as_str()), reader);
+                }
+            }
+            EntityChange::Delete { identifier, .. } => {
+                names.check(identifier, &join(&path, "identifier"), reader)
+            }
+        }
+    }
+}
+
+/// What a template of an action may speak of.
+struct Names<'a> {
+    environment: Environment<'static>,
+    known: BTreeMap<&'static str, Option<Vec<&'a str>>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(action: &'a Action) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let inputs = action.inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let is_entity = |(name, input): &'a (String, Property)| {
+            (input.format == Some(Format::Entity)).then_some(name.as_str())
+        };
+        let mut known = BTreeMap::from([
+            ("inputs", Some(inputs)),
+            ("entities", Some(action.inputs.iter().filter_map(is_entity).collect())),
+            ("request", Some(vec!["id", "requester"])),
+            ("action", Some(vec!["identifier", "title"])),
+        ]);
+        if action.operation != Operation::Create {
+            let fields = vec!["identifier", "title", "blueprint", "team", "properties", "relations"];
+            known.insert("entity", Some(fields));
+        }
+        for global in environment.globals().map(|(name, _)| name) {
+            if let Some(name) = ["range", "dict", "namespace"].into_iter().find(|known| *known == global) {
+                known.insert(name, None);
+            }
+        }
+        Self { environment, known }
+    }
+
+    fn check_all(&self, value: &Value, path: &[Segment], reader: &mut Reader) {
+        match value {
+            Value::String(text) => self.check(text, path, reader),
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, item)| self.check_all(item, &join(path, index), reader));
+            }
+            Value::Object(entries) => {
+                entries
+                    .iter()
+                    .for_each(|(key, value)| self.check_all(value, &join(path, key.as_str()), reader));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn check(&self, text: &str, path: &[Segment], reader: &mut Reader) {
+        if !is_template(text) {
+            return;
+        }
+        let template = match self.environment.template_from_str(text) {
+            Ok(template) => template,
+            Err(error) => {
+                let why = error.detail().unwrap_or("it cannot be read").to_owned();
+                let wrong = Wrong::new("invalid-template", path, format!("is not a template: {why}"));
+                return reader.wrong(wrong.help("expressions are written `{{ inputs.name }}`"));
+            }
+        };
+        let used: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
+        for name in used {
+            let mut parts = name.split('.');
+            let (first, second) = (parts.next().unwrap_or(""), parts.next());
+            match (self.known.get(first), second) {
+                (None, _) if first == "entity" => {
+                    let wrong =
+                        Wrong::new("unknown-name", path, "speaks of `entity`, and a CREATE has none yet");
+                    reader.wrong(wrong.help("use `inputs`"));
+                }
+                (None, _) => {
+                    let wrong =
+                        Wrong::new("unknown-name", path, format!("speaks of `{first}`, which is not known"));
+                    reader.wrong(wrong.did_you_mean(first, self.known.keys().copied()));
+                }
+                (Some(Some(fields)), Some(field)) if !fields.contains(&field) => {
+                    let message = format!("speaks of `{first}.{field}`, which is not known");
+                    let wrong = Wrong::new("unknown-name", path, message);
+                    reader.wrong(wrong.did_you_mean(field, fields.iter().copied()));
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,31 +1,264 @@
 //! Which definitions do these files hold?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Definitions, Files, Root, Settings};
-use crate::domain::{Action, Blueprint, BlueprintId, Bytes, Diagnostic, RepoPath};
+use super::{
+    Defined, Definitions, Files, Root, Settings, cross,
+    document::{
+        Reader, action::ActionDocument, blueprint::BlueprintDocument, read, settings::SettingsDocument,
+    },
+    template,
+    values::{Wrong, trail},
+};
+use crate::domain::{
+    Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, Format, ObjectId, Place, Property,
+    PropertyType, Relation, RepoPath,
+};
 
 /// Reads `chandlery.yaml`.
 ///
 /// # Errors
 /// What is wrong with it, or that it is missing.
-pub fn load_settings(_root: &Root, _file: Option<&Bytes>) -> Result<Settings, Vec<Diagnostic>> {
-    todo!()
+pub fn load_settings(root: &Root, file: Option<&Bytes>) -> Result<Settings, Vec<Diagnostic>> {
+    let path = root.settings_path();
+    let Some(bytes) = file else {
+        let place = Place::file(path.as_str());
+        return Err(vec![
+            Diagnostic::error("settings-missing", place, format!("there is no `{path}`")).help(
+                "a catalog begins with this file; `version: 1` is enough. Is this the catalog's folder?",
+            ),
+        ]);
+    };
+    let (document, mut reader) = read::<SettingsDocument>(path.as_str(), bytes)?;
+    let settings = document.into_domain(root, &mut reader);
+    reader.finish(settings)
 }
 
 /// Reads every definition among `files`: what is usable, and everything that is wrong.
-pub fn load_definitions(_root: &Root, _settings: Settings, _files: &Files) -> (Definitions, Vec<Diagnostic>) {
-    todo!()
+pub fn load_definitions(root: &Root, settings: Settings, files: &Files) -> (Definitions, Vec<Diagnostic>) {
+    let mut definitions = Definitions::new(root.clone(), settings);
+    let mut found = blueprints(&mut definitions, files);
+    found.extend(template::load(&mut definitions, files));
+    found.extend(actions(&mut definitions, files));
+    (definitions, found)
 }
 
 /// Reads one action, without holding it against anything else.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read_action(_path: &RepoPath, _bytes: &[u8]) -> Result<Action, Vec<Diagnostic>> {
-    todo!()
+pub fn read_action(path: &RepoPath, bytes: &[u8]) -> Result<Action, Vec<Diagnostic>> {
+    read_action_document(path, bytes).map(|(action, _)| action)
 }
 
+fn read_action_document(path: &RepoPath, bytes: &[u8]) -> Result<(Action, Reader), Vec<Diagnostic>> {
+    let (document, mut reader) = read::<ActionDocument>(path.as_str(), bytes)?;
+    let action = document.into_domain(&mut reader);
+    if let Some(action) = &action {
+        check_file_name(action.identifier.as_str(), path, &mut reader);
+    }
+    match action {
+        Some(action) if reader.found.is_empty() => Ok((action, reader)),
+        _ => Err(reader.found),
+    }
+}
+
+/// The files of a folder that hold documents.
+pub(super) fn documents_below<'a>(
+    files: &'a Files,
+    folder: &'a RepoPath,
+) -> impl Iterator<Item = (&'a RepoPath, &'a Bytes)> + use<'a> {
+    let is_document = |path: &RepoPath| matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json"));
+    files.iter().filter(move |(path, _)| path.under(folder).is_some() && is_document(path))
+}
+
+/// The name of a file without its ending.
+pub(super) fn stem(path: &RepoPath) -> &str {
+    let name = path.file_name();
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+pub(super) fn check_file_name(identifier: &str, path: &RepoPath, reader: &mut Reader) {
+    if identifier != stem(path) {
+        let message = format!("is `{identifier}`, and the file is called `{}`", path.file_name());
+        let ending = path.file_name().rsplit_once('.').map_or("yaml", |(_, ending)| ending);
+        let wrong = Wrong::new("wrong-file-name", &trail!["identifier"], message);
+        reader.wrong(wrong.help(format!("call the file `{identifier}.{ending}`, or change the identifier")));
+    }
+}
+
+/// A definition that another file holds already.
+pub(super) fn duplicate(what: &str, name: &str, first: &RepoPath, place: Place) -> Diagnostic {
+    Diagnostic::error("duplicate-identifier", place, format!("the {what} `{name}` is in `{first}` already"))
+        .help("keep one of the two files")
+}
+
+fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut documents: BTreeMap<BlueprintId, (RepoPath, Reader)> = BTreeMap::new();
+    let folder = definitions.settings.folders.blueprints.clone();
+    let built_in = built_in();
+    for (path, bytes) in documents_below(files, &folder) {
+        match read_blueprint(path, bytes, &built_in) {
+            Ok((blueprint, reader, warnings)) => {
+                found.extend(warnings);
+                let name = blueprint.identifier.clone();
+                if let Some((first, _)) = documents.get(&name) {
+                    let place = reader.document.place(&trail!["identifier"]);
+                    found.push(duplicate("blueprint", name.as_str(), first, place));
+                    continue;
+                }
+                documents.insert(name.clone(), (path.clone(), reader));
+                definitions.blueprints.insert(name, blueprint);
+            }
+            Err(wrong) => {
+                found.extend(wrong);
+                definitions.unusable.blueprints.extend(stem(path).parse());
+            }
+        }
+    }
+    // A broken extension of a built-in blueprint must not leave half of it in place.
+    definitions.blueprints.retain(|name, _| !definitions.unusable.blueprints.contains(name));
+    let known: BTreeSet<&BlueprintId> =
+        definitions.blueprints.keys().chain(&definitions.unusable.blueprints).collect();
+    for (name, (_, reader)) in &mut documents {
+        let relations = definitions.blueprints.get(name).map(|blueprint| &blueprint.relations);
+        for (relation, Relation { target, .. }) in relations.into_iter().flatten() {
+            if !known.contains(target) {
+                let path = trail!["relations", relation.as_str(), "target"];
+                reader.wrong(unknown_blueprint(&path, target, &known));
+            }
+        }
+        found.append(&mut reader.found);
+    }
+    found
+}
+
+/// A blueprint that nobody defined.
+pub(super) fn unknown_blueprint(
+    path: &[super::values::Segment],
+    name: &BlueprintId,
+    known: &BTreeSet<&BlueprintId>,
+) -> Wrong {
+    Wrong::new("unknown-blueprint", path, format!("names the blueprint `{name}`, which is not defined"))
+        .did_you_mean(name.as_str(), known.iter().map(|known| known.as_str()))
+}
+
+type ReadBlueprint = (Blueprint, Reader, Vec<Diagnostic>);
+
+fn read_blueprint(
+    path: &RepoPath,
+    bytes: &[u8],
+    built_in: &BTreeMap<BlueprintId, Blueprint>,
+) -> Result<ReadBlueprint, Vec<Diagnostic>> {
+    let (document, mut reader) = read::<BlueprintDocument>(path.as_str(), bytes)?;
+    let warnings = document.warnings(&reader);
+    let Some(mut blueprint) = document.into_domain(&mut reader) else { return Err(reader.found) };
+    check_file_name(blueprint.identifier.as_str(), path, &mut reader);
+    if let Some(base) = built_in.get(&blueprint.identifier) {
+        extend(&mut blueprint, base, &mut reader);
+    } else if blueprint.identifier.as_str().starts_with('_') {
+        let wrong = Wrong::new(
+            "invalid-name",
+            &trail!["identifier"],
+            "begins with `_`, as only `_user` and `_team` do",
+        );
+        reader.wrong(wrong.help("choose another identifier"));
+    }
+    if reader.found.is_empty() { Ok((blueprint, reader, warnings)) } else { Err(reader.found) }
+}
+
+/// Adds what the built-in blueprint has.
+fn extend(blueprint: &mut Blueprint, base: &Blueprint, reader: &mut Reader) {
+    for (name, property) in base.properties.iter().rev() {
+        match blueprint.property(name) {
+            None => blueprint.properties.insert(0, (name.clone(), property.clone())),
+            Some(own) if own.kind == property.kind => {}
+            Some(_) => {
+                let message = format!("must be `type: {}`, as it is built in", property.kind.name());
+                let path = trail!["schema", "properties", name.as_str(), "type"];
+                reader.wrong(Wrong::new("built-in-changed", &path, message).help("use another name"));
+            }
+        }
+    }
+    for (name, relation) in &base.relations {
+        match blueprint.relations.get(name) {
+            None => drop(blueprint.relations.insert(name.clone(), relation.clone())),
+            Some(own) if own.target == relation.target && own.many == relation.many => {}
+            Some(_) => {
+                let message = format!(
+                    "must have `target: {}` and `many: {}`, as it is built in",
+                    relation.target, relation.many
+                );
+                let path = trail!["relations", name.as_str()];
+                reader.wrong(Wrong::new("built-in-changed", &path, message).help("use another name"));
+            }
+        }
+    }
+}
+
+fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut first: BTreeMap<ActionId, RepoPath> = BTreeMap::new();
+    let folder = definitions.settings.folders.actions.clone();
+    for (path, bytes) in documents_below(files, &folder) {
+        let name: Option<ActionId> = stem(path).parse().ok();
+        match read_action_document(path, bytes) {
+            Ok((action, mut reader)) => {
+                let name = action.identifier.clone();
+                if let Some(first) = first.get(&name) {
+                    let place = reader.document.place(&trail!["identifier"]);
+                    found.push(duplicate("action", name.as_str(), first, place));
+                    continue;
+                }
+                first.insert(name.clone(), path.clone());
+                cross::check_action(definitions, &action, &mut reader);
+                if reader.found.is_empty() && !cross::rests_on_unusable(definitions, &action) {
+                    let blob = ObjectId::of_blob(bytes);
+                    definitions.actions.insert(name, Defined { blob, value: action });
+                } else {
+                    definitions.broken.insert(name, reader.found.clone());
+                    found.append(&mut reader.found);
+                }
+            }
+            Err(wrong) => {
+                if let Some(name) = name {
+                    definitions.broken.insert(name, wrong.clone());
+                }
+                found.extend(wrong);
+            }
+        }
+    }
+    definitions.actions.retain(|name, _| !definitions.broken.contains_key(name));
+    found
+}
+
+/// `_user` and `_team`, which every catalog has.
 pub(super) fn built_in() -> BTreeMap<BlueprintId, Blueprint> {
-    todo!()
+    let text = |format| Property {
+        kind: PropertyType::String,
+        format,
+        title: None,
+        description: None,
+        default: None,
+        choices: Vec::new(),
+        blueprint: None,
+        items: None,
+        keywords: serde_json::Map::new(),
+    };
+    let id = |name: &str| name.parse::<BlueprintId>().expect("a built-in name is a name");
+    let blueprint = |name: &str, title: &str, property: (&str, Property)| Blueprint {
+        identifier: id(name),
+        title: title.to_owned(),
+        properties: vec![(property.0.to_owned(), property.1)],
+        required: Vec::new(),
+        relations: BTreeMap::new(),
+        ownership: None,
+    };
+    let user = blueprint("_user", "User", ("email", text(Some(Format::Email))));
+    let mut team = blueprint("_team", "Team", ("github", text(None)));
+    let members =
+        Relation { title: Some("Members".to_owned()), target: id("_user"), required: false, many: true };
+    team.relations.insert("members".to_owned(), members);
+    BTreeMap::from([(user.identifier.clone(), user), (team.identifier.clone(), team)])
 }

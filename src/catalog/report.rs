@@ -1,24 +1,204 @@
 //! How do people and programs read what was found?
+//!
+//! Everything printed may come from strangers: control characters never reach a terminal, line
+//! breaks never begin a new command of a workflow, and nothing poses as Markdown.
+
+use std::collections::BTreeMap;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use serde_json::{Value, json};
 
 use super::check::Counts;
-use crate::domain::{Bytes, Diagnostic};
+use crate::domain::{Bytes, Diagnostic, Severity};
 
 /// As a compiler prints it; `sources` finds the text of a file.
-pub fn text(_diagnostics: &[Diagnostic], _sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
-    todo!()
+pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
+    let renderer = Renderer::plain();
+    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut printed = String::new();
+    for diagnostic in diagnostics {
+        let source = diagnostic.place.source.as_str();
+        let text = texts.entry(source).or_insert_with(|| {
+            // What is no text is shown as far as it is, so that places stay where they are.
+            sources(source).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        });
+        printed.push_str(&renderer.render(&groups(diagnostic, text.as_deref())));
+        printed.push_str("\n\n");
+    }
+    printed
+}
+
+fn groups<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Vec<Group<'a>> {
+    let clean = |text: &str| normalize_untrusted_str(text);
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(clean(&diagnostic.message)).id(diagnostic.code.0);
+    let path = clean(&diagnostic.place.source);
+    let span = diagnostic.place.span.zip(text).filter(|(span, text)| {
+        span.start <= span.end && text.is_char_boundary(span.start) && text.is_char_boundary(span.end)
+    });
+    let mut group = match span {
+        Some((span, text)) => {
+            let mut annotation = AnnotationKind::Primary.span(span.start..span.end);
+            if let Some(label) = &diagnostic.label {
+                annotation = annotation.label(clean(label));
+            }
+            title.element(Snippet::source(text).path(path).annotation(annotation))
+        }
+        None => {
+            let origin = match diagnostic.place.span {
+                Some(span) => Origin::path(path).line(span.line).char_column(span.column),
+                None => Origin::path(path),
+            };
+            title.element(origin)
+        }
+    };
+    if let (None, Some(label)) = (span, &diagnostic.label) {
+        group = group.element(Level::NOTE.message(clean(label)));
+    }
+    let help =
+        diagnostic.help.as_ref().map(|help| Group::with_title(Level::HELP.secondary_title(clean(help))));
+    [group].into_iter().chain(help).collect()
+}
+
+/// The last line: how much was looked at and what was found.
+pub fn summary(diagnostics: &[Diagnostic], counts: &Counts) -> String {
+    let number = |number: usize, one: &str, many: &str| {
+        if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+    };
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let warnings = diagnostics.len() - errors;
+    let warned = match warnings {
+        0 => String::new(),
+        warnings => format!(", {}", number(warnings, "warning", "warnings")),
+    };
+    format!(
+        "checked {}, {}, {}, {}, {}: {}{warned}",
+        number(counts.blueprints, "blueprint", "blueprints"),
+        number(counts.entities, "entity", "entities"),
+        number(counts.actions, "action", "actions"),
+        number(counts.templates, "template", "templates"),
+        number(counts.requests, "open request", "open requests"),
+        if errors == 0 { "no problems".to_owned() } else { number(errors, "problem", "problems") },
+    )
 }
 
 /// As one JSON object.
-pub fn json(_diagnostics: &[Diagnostic], _counts: &Counts) -> String {
-    todo!()
+pub fn json(diagnostics: &[Diagnostic], counts: &Counts) -> String {
+    let one = |diagnostic: &Diagnostic| -> Value {
+        let span = diagnostic.place.span;
+        json!({
+            "severity": diagnostic.severity,
+            "code": diagnostic.code,
+            "file": diagnostic.place.source,
+            "line": span.map(|span| span.line),
+            "column": span.map(|span| span.column),
+            "field": diagnostic.place.field,
+            "message": diagnostic.message,
+            "label": diagnostic.label,
+            "help": diagnostic.help,
+        })
+    };
+    let diagnostics: Vec<Value> = diagnostics.iter().map(one).collect();
+    json!({ "diagnostics": diagnostics, "counts": counts }).to_string()
 }
 
-/// As annotations of a GitHub workflow, one line each.
-pub fn github(_diagnostics: &[Diagnostic]) -> String {
-    todo!()
+/// As annotations of a GitHub workflow, one line each:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
+pub fn github(diagnostics: &[Diagnostic]) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let one = |diagnostic: &Diagnostic| {
+        let command = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let place = match diagnostic.place.span {
+            Some(span) => format!(",line={},col={}", span.line, span.column),
+            None => String::new(),
+        };
+        let mut message = diagnostic.message.clone();
+        for more in diagnostic.label.iter().chain(&diagnostic.help) {
+            message.push('\n');
+            message.push_str(more);
+        }
+        let (file, title) = (property(&diagnostic.place.source), property(diagnostic.code.0));
+        format!("::{command} file={file}{place},title={title}::{}\n", printable(&data(&message)))
+    };
+    diagnostics.iter().map(one).collect()
 }
 
-/// As a Markdown list for a comment; nothing in it can pose as Markdown.
-pub fn markdown(_diagnostics: &[Diagnostic]) -> String {
-    todo!()
+/// A workflow's log is a terminal too; line breaks have been escaped before.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// As a Markdown list for a comment: field, what is wrong, what to do. Nothing in it can pose as Markdown.
+pub fn markdown(diagnostics: &[Diagnostic]) -> String {
+    let one = |diagnostic: &Diagnostic| {
+        let place = &diagnostic.place;
+        let place = match (&place.field, place.span) {
+            (Some(field), Some(span)) => {
+                format!("{} (`{}` line {})", code(field), bare(&place.source), span.line)
+            }
+            (Some(field), None) => code(field),
+            (None, Some(span)) => format!("`{}` line {}", bare(&place.source), span.line),
+            (None, None) => code(&place.source),
+        };
+        let mut line = format!("- **{place}**: {}", prose(&diagnostic.message));
+        for more in diagnostic.label.iter().chain(&diagnostic.help) {
+            line.push_str(". ");
+            line.push_str(&capital(&prose(more)));
+        }
+        line.push_str(&format!(" <sub>[{}]</sub>\n", diagnostic.code));
+        line
+    };
+    diagnostics.iter().map(one).collect()
+}
+
+fn bare(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c }).collect()
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", bare(text))
+}
+
+/// Our sentences put in backticks what somebody typed. What is inside stays code; what is outside
+/// is escaped. An odd backtick came from outside, so then everything is.
+fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let paired = parts.len() % 2 == 1;
+    let one = |(index, part): (usize, &&str)| {
+        if paired && index % 2 == 1 && !part.is_empty() { code(part) } else { escape(part) }
+    };
+    parts.iter().enumerate().map(one).collect()
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            // Between a mention or a link and what it means to GitHub.
+            '@' | '#' => escaped.push_str(&format!("{c}<!-- -->")),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            ':' => escaped.push_str("&#58;"),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -1,12 +1,19 @@
 //! What does a request file ask?
 
-use super::yaml::Document;
+use super::{
+    document::{read, request::RequestDocument},
+    yaml::Document,
+};
 use crate::domain::{Diagnostic, RepoPath, RequestFile};
 
 /// Reads a request file, without holding it against its action.
 ///
 /// # Errors
 /// Everything that is wrong with its form.
-pub fn read_request(_path: &RepoPath, _bytes: &[u8]) -> Result<(RequestFile, Document), Vec<Diagnostic>> {
-    todo!()
+pub fn read_request(path: &RepoPath, bytes: &[u8]) -> Result<(RequestFile, Document), Vec<Diagnostic>> {
+    let (document, mut reader) = read::<RequestDocument>(path.as_str(), bytes)?;
+    match document.into_domain(&mut reader) {
+        Some(request) if reader.found.is_empty() => Ok((request, reader.document)),
+        _ => Err(reader.found),
+    }
 }

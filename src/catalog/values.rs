@@ -1,10 +1,23 @@
 //! Is this value what its definition allows?
 //!
 //! Knows nothing of files: entities, defaults, request files and issue forms are all judged here.
+//! A JSON Schema validator finds what is wrong; the words are ours.
 
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{Arc, LazyLock, RwLock},
+};
+
+use jsonschema::{
+    JsonType, PatternOptions, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
 use serde_json::Value;
 
-use crate::domain::{Diagnostic, Place, Property};
+use super::yaml;
+use crate::domain::{Diagnostic, Format, Identifier, Login, Place, Property, TeamSlug, nearest};
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,11 +28,45 @@ pub enum Segment {
     Index(usize),
 }
 
+impl From<&str> for Segment {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Segment {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// A path from its steps: `trail!["steps", 0, "id"]`.
+macro_rules! trail {
+    ($($step:expr),* $(,)?) => { [$($crate::catalog::values::Segment::from($step)),*] };
+}
+pub(super) use trail;
+
+/// A path in the words of its author: `steps[0].pullRequest`.
+pub fn field_name(path: &[Segment]) -> String {
+    let mut name = String::new();
+    for segment in path {
+        match segment {
+            Segment::Key(key) if name.is_empty() => name.push_str(key),
+            Segment::Key(key) => {
+                name.push('.');
+                name.push_str(key);
+            }
+            Segment::Index(index) => name.push_str(&format!("[{index}]")),
+        }
+    }
+    name
+}
+
 /// One thing that is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Wrong {
-    /// Where, below the value judged.
+    /// Where, below the value judged. Of a missing or unknown key, the key is the last step.
     pub path: Vec<Segment>,
     /// Which kind of diagnostic.
     pub code: &'static str,
@@ -29,21 +76,474 @@ pub struct Wrong {
     pub label: Option<String>,
     /// What to do.
     pub help: Option<String>,
+    /// Whether the key is wrong rather than its value.
+    pub about_key: bool,
 }
 
 impl Wrong {
+    /// Something wrong at this path.
+    pub fn new(code: &'static str, path: &[Segment], message: impl Into<String>) -> Self {
+        Self { path: path.to_vec(), code, message: message.into(), label: None, help: None, about_key: false }
+    }
+
+    /// With a few words under the very place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// With what to do.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With the nearest of the words that could have been meant, or else all of them.
+    pub fn did_you_mean<'a>(self, written: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+        match did_you_mean(written, known) {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
+    /// The same, seen from a value around the one that was judged.
+    pub fn below(mut self, path: &[Segment]) -> Self {
+        self.path = path.iter().cloned().chain(self.path).collect();
+        self
+    }
+
+    /// It is the key that is wrong, rather than its value.
+    pub fn about_key(self) -> Self {
+        Self { about_key: true, ..self }
+    }
+
     /// The diagnostic at this place, about a field of this name.
-    pub fn at(self, _place: Place, _subject: &str) -> Diagnostic {
-        todo!()
+    pub fn at(self, place: Place, subject: &str) -> Diagnostic {
+        let subject = if subject.is_empty() { "this file".to_owned() } else { format!("`{subject}`") };
+        let mut diagnostic = Diagnostic::error(self.code, place, format!("{subject} {}", self.message));
+        diagnostic.label = self.label;
+        diagnostic.help = self.help;
+        diagnostic
     }
 }
 
-/// A path in the words of its author: `steps[0].pullRequest`.
-pub fn field_name(_path: &[Segment]) -> String {
-    todo!()
+/// "did you mean `x`?", or the words to choose from when they are few.
+pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    if let Some(near) = nearest(written, known.clone()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let words: Vec<String> = known.into_iter().take(13).map(|word| format!("`{word}`")).collect();
+    match words.len() {
+        0 | 13 => None,
+        1 => Some(format!("it can only be {}", words[0])),
+        _ => Some(format!("it can be {}", list(&words, "or"))),
+    }
+}
+
+/// Words in a row: `a`, `b` or `c`.
+pub(super) fn list(words: &[String], and: &str) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [init @ .., last] => format!("{} {and} {last}", init.join(", ")),
+    }
 }
 
 /// Everything that is wrong with a value, by its type, its choices and its limits.
-pub fn check_value(_property: &Property, _value: &Value) -> Vec<Wrong> {
-    todo!()
+pub fn check_value(property: &Property, value: &Value) -> Vec<Wrong> {
+    match schema_of(property) {
+        Ok(schema) => schema.judge(value),
+        Err(why) => vec![Wrong::new("invalid-schema", &[], format!("cannot be judged: {why}"))],
+    }
+}
+
+/// Why no value can be judged by this property, if so.
+pub(super) fn schema_problem(property: &Property) -> Option<String> {
+    schema_of(property).err().map(|why| why.to_string())
+}
+
+type Compiled = Result<Arc<Schema>, Arc<str>>;
+
+/// Compiled once for each different property, as compiling costs twenty times as much as judging.
+fn schema_of(property: &Property) -> Compiled {
+    /// A program that lives long meets many catalogs; what is over is compiled anew.
+    const MAX_KEPT: usize = 10_000;
+    static KEPT: LazyLock<RwLock<HashMap<u64, (Property, Compiled)>>> = LazyLock::new(RwLock::default);
+
+    let mut hasher = DefaultHasher::new();
+    hash(property, &mut hasher);
+    let key = hasher.finish();
+    if let Ok(kept) = KEPT.read()
+        && let Some((same, compiled)) = kept.get(&key)
+        && same == property
+    {
+        return compiled.clone();
+    }
+    let compiled = Schema::compile(property.json_schema()).map(Arc::new).map_err(Arc::from);
+    if let Ok(mut kept) = KEPT.write() {
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, (property.clone(), compiled.clone()));
+    }
+    compiled
+}
+
+fn hash(property: &Property, hasher: &mut DefaultHasher) {
+    property.kind.hash(hasher);
+    property.format.hash(hasher);
+    property.choices.hash(hasher);
+    property.keywords.hash(hasher);
+    if let Some(items) = &property.items {
+        hash(items, hasher);
+    }
+}
+
+/// What a text of this format must be, after "must be".
+pub(super) fn wanted(format: Format) -> &'static str {
+    match format {
+        Format::Url => "a URL such as https://acme.example/docs",
+        Format::Email => "a mail address such as ada@acme.example",
+        Format::DateTime => "a date and time such as 2026-11-23T08:30:00Z",
+        Format::Timer => "the moment of its end, such as 2026-11-23T08:30:00Z",
+        Format::Ipv4 => "an IPv4 address such as 192.0.2.1",
+        Format::Ipv6 => "an IPv6 address such as 2001:db8::1",
+        Format::Markdown | Format::MultiLine => "text",
+        Format::Yaml => "a YAML document",
+        Format::User => "the login of a person",
+        Format::Team => "the identifier of a team",
+        Format::Entity => "the identifier of an entity",
+    }
+}
+
+fn is_of_format(format: Format, text: &str) -> bool {
+    match format {
+        Format::Url => is_url(text),
+        Format::Email => is_email(text),
+        Format::DateTime | Format::Timer => is_date_time(text),
+        Format::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
+        Format::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
+        Format::Markdown | Format::MultiLine => true,
+        Format::Yaml => yaml::is_yaml(text),
+        Format::User => text.parse::<Login>().is_ok(),
+        Format::Team => text.parse::<TeamSlug>().is_ok(),
+        Format::Entity => text.parse::<Identifier>().is_ok(),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+        && !host.is_empty()
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>\"{}|\\^`".contains(c))
+}
+
+fn is_email(text: &str) -> bool {
+    let Some((name, host)) = text.rsplit_once('@') else { return false };
+    !name.is_empty()
+        && text.len() <= 254
+        && name.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@<>()[],;:\\\"".contains(c))
+        && host.contains('.')
+        && host.split('.').all(|part| {
+            !part.is_empty()
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+                && part.chars().all(|c| c.is_alphanumeric() || c == '-')
+        })
+}
+
+/// RFC 3339, of which jiff reads a superset.
+fn is_date_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let zone = text.ends_with(['Z', 'z'])
+        || bytes.len() > 6 && matches!(bytes[bytes.len() - 6], b'+' | b'-') && bytes[bytes.len() - 3] == b':';
+    bytes.len() >= 20
+        && matches!(bytes[10], b'T' | b't')
+        && bytes[13] == b':'
+        && bytes[16] == b':'
+        && zone
+        && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// A JSON Schema, ready to judge.
+pub(super) struct Schema {
+    json: Value,
+    validator: Validator,
+}
+
+impl Schema {
+    /// Knows our formats, looks nothing up, and matches patterns in linear time.
+    pub(super) fn compile(json: Value) -> Result<Self, String> {
+        let mut options = jsonschema::options()
+            .offline()
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20));
+        for format in Format::ALL {
+            options = options.with_format(format.name(), move |text: &str| is_of_format(format, text));
+        }
+        let validator = options.build(&json).map_err(|error| error.to_string())?;
+        Ok(Self { json, validator })
+    }
+
+    /// Everything that is wrong, in our words.
+    pub(super) fn judge(&self, value: &Value) -> Vec<Wrong> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        let mut found: Vec<Wrong> =
+            self.validator.iter_errors(value).flat_map(|error| self.explain(&error, value)).collect();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        found.dedup();
+        found
+    }
+
+    fn explain(&self, error: &ValidationError<'_>, root: &Value) -> Vec<Wrong> {
+        let path = path_of(error.instance_path().as_str(), root);
+        let value: &Value = error.instance();
+        let one = |code, message: String| vec![Wrong::new(code, &path, message)];
+        match error.kind() {
+            Kind::Type { kind } => vec![wrong_type(kind, value, &path)],
+            Kind::Enum { options } => vec![wrong_choice(options, value, &path)],
+            Kind::Constant { expected_value } => {
+                one("not-a-choice", format!("must be {}", show(expected_value)))
+            }
+            Kind::Pattern { pattern } => {
+                one("pattern-mismatch", format!("must match `{pattern}`, and is {}", show(value)))
+            }
+            Kind::Format { format } => {
+                let wanted =
+                    Format::named(format).map_or_else(|| format.clone(), |known| wanted(known).to_owned());
+                one("wrong-format", format!("must be {wanted}, and is {}", show(value)))
+            }
+            Kind::MinLength { limit: 1 } => one("wrong-length", "must not be empty".into()),
+            Kind::MinLength { limit } => one(
+                "wrong-length",
+                format!("must have at least {}, and has {}", count(*limit, "character"), length(value)),
+            ),
+            Kind::MaxLength { limit } => one(
+                "wrong-length",
+                format!("must have at most {}, and has {}", count(*limit, "character"), length(value)),
+            ),
+            Kind::Minimum { limit } => {
+                one("out-of-range", format!("must be at least {limit}, and is {value}"))
+            }
+            Kind::Maximum { limit } => {
+                one("out-of-range", format!("must be at most {limit}, and is {value}"))
+            }
+            Kind::ExclusiveMinimum { limit } => {
+                one("out-of-range", format!("must be more than {limit}, and is {value}"))
+            }
+            Kind::ExclusiveMaximum { limit } => {
+                one("out-of-range", format!("must be less than {limit}, and is {value}"))
+            }
+            Kind::MultipleOf { multiple_of } => {
+                one("out-of-range", format!("must be a multiple of {multiple_of}, and is {value}"))
+            }
+            Kind::MinItems { limit } => one(
+                "wrong-item-count",
+                format!("must have at least {}, and has {}", count(*limit, "item"), length(value)),
+            ),
+            Kind::MaxItems { limit } => one(
+                "wrong-item-count",
+                format!("must have at most {}, and has {}", count(*limit, "item"), length(value)),
+            ),
+            Kind::UniqueItems => repeated(value, &path),
+            Kind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                let path: Vec<Segment> = path.iter().cloned().chain([Segment::from(name)]).collect();
+                vec![Wrong::new("missing-key", &path, "is missing").help(format!("add `{name}`"))]
+            }
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                let pointer = error.schema_path().as_str();
+                let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+                let known = self.json.pointer(parent).and_then(|here| here.get("properties")?.as_object());
+                let known = known.into_iter().flat_map(|keys| keys.keys().map(String::as_str));
+                let unknown = |key: &String| {
+                    let path: Vec<Segment> =
+                        path.iter().cloned().chain([Segment::from(key.as_str())]).collect();
+                    Wrong::new("unknown-key", &path, "is not a key that is known here")
+                        .about_key()
+                        .label("unknown")
+                        .did_you_mean(key, known.clone())
+                };
+                unexpected.iter().map(unknown).collect()
+            }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                self.best_branch(context, value, root, &path)
+            }
+            Kind::MinProperties { .. } | Kind::MaxProperties { .. } => {
+                one("wrong-item-count", format!("has {} keys: {error}", length(value)))
+            }
+            _ => one("wrong-value", format!("is not allowed: {error}")),
+        }
+    }
+
+    /// What was meant is the branch whose type fits.
+    fn best_branch(
+        &self,
+        branches: &[Vec<ValidationError<'static>>],
+        value: &Value,
+        root: &Value,
+        path: &[Segment],
+    ) -> Vec<Wrong> {
+        let here = |error: &ValidationError<'_>| path_of(error.instance_path().as_str(), root) == path;
+        let misfit = |error: &&ValidationError<'static>| {
+            here(error)
+                && matches!(error.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
+        };
+        let fitting: Vec<_> =
+            branches.iter().filter(|branch| !branch.iter().any(|error| misfit(&error))).collect();
+        if let [branch] = fitting[..] {
+            return branch.iter().flat_map(|error| self.explain(error, root)).collect();
+        }
+        let mut words: Vec<String> = Vec::new();
+        for error in branches.iter().flatten().filter(|error| here(error)) {
+            let word = match error.kind() {
+                Kind::Type { kind: TypeKind::Single(kind) } => type_words(*kind).to_owned(),
+                Kind::Constant { expected_value } => show(expected_value),
+                Kind::Enum { options } => {
+                    options.as_array().into_iter().flatten().map(show).collect::<Vec<_>>().join(", ")
+                }
+                _ => continue,
+            };
+            if word != "nothing" && !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        let message = format!("must be {}, and is {}", list(&words, "or"), describe(value));
+        vec![Wrong::new("wrong-type", path, message)]
+    }
+}
+
+fn wrong_type(kind: &TypeKind, value: &Value, path: &[Segment]) -> Wrong {
+    let wanted: Vec<JsonType> = match kind {
+        TypeKind::Single(kind) => vec![*kind],
+        TypeKind::Multiple(kinds) => kinds.iter().filter(|kind| *kind != JsonType::Null).collect(),
+    };
+    let words: Vec<String> = wanted.iter().map(|kind| type_words(*kind).to_owned()).collect();
+    let wrong =
+        Wrong::new("wrong-type", path, format!("must be {}, and is {}", list(&words, "or"), describe(value)));
+    match (&wanted[..], value) {
+        ([JsonType::Boolean], Value::String(text)) if is_yes_or_no(text) => {
+            wrong.help(format!("write `{}`", matches!(text.to_lowercase().as_str(), "yes" | "on" | "true")))
+        }
+        ([JsonType::Number | JsonType::Integer], Value::String(text)) if text.parse::<f64>().is_ok() => {
+            wrong.help("remove the quotes")
+        }
+        ([JsonType::String], Value::Number(_) | Value::Bool(_)) => {
+            wrong.help(format!("put it in quotes: \"{value}\""))
+        }
+        ([JsonType::Array], Value::String(_) | Value::Number(_)) => wrong
+            .help(format!("write it as a list: [{}]", short(value.as_str().unwrap_or(&value.to_string())))),
+        _ => wrong,
+    }
+}
+
+fn is_yes_or_no(text: &str) -> bool {
+    matches!(text.to_lowercase().as_str(), "yes" | "no" | "on" | "off" | "true" | "false")
+}
+
+fn wrong_choice(options: &Value, value: &Value, path: &[Segment]) -> Wrong {
+    let options: Vec<String> = options.as_array().into_iter().flatten().map(bare).collect();
+    let wrong = Wrong::new("not-a-choice", path, format!("cannot be {}", show(value)));
+    let few = options.len() <= 12;
+    let wrong = if few {
+        let words: Vec<String> = options.iter().map(|option| format!("`{option}`")).collect();
+        wrong.label(format!("must be {}", list(&words, "or")))
+    } else {
+        wrong.label(format!("not one of the {} choices", options.len()))
+    };
+    match nearest(&bare(value), options.iter().map(String::as_str)) {
+        Some(near) => wrong.help(format!("did you mean `{near}`?")),
+        None => wrong,
+    }
+}
+
+fn repeated(value: &Value, path: &[Segment]) -> Vec<Wrong> {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let again = |(index, item): (usize, &Value)| {
+        let first = items[..index].iter().position(|earlier| earlier == item)?;
+        let path: Vec<Segment> = path.iter().cloned().chain([Segment::Index(index)]).collect();
+        let message = format!("repeats {}, which is item {} already", show(item), first + 1);
+        Some(Wrong::new("repeated-item", &path, message).help("remove one of the two"))
+    };
+    items.iter().enumerate().filter_map(again).collect()
+}
+
+/// The path that a JSON pointer takes through a value.
+fn path_of(pointer: &str, root: &Value) -> Vec<Segment> {
+    let mut value = Some(root);
+    let mut path = Vec::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        let segment = match (value, part.parse()) {
+            (Some(Value::Array(_)), Ok(index)) => Segment::Index(index),
+            _ => Segment::Key(part),
+        };
+        value = match (value, &segment) {
+            (Some(Value::Array(items)), Segment::Index(index)) => items.get(*index),
+            (Some(Value::Object(entries)), Segment::Key(key)) => entries.get(key),
+            _ => None,
+        };
+        path.push(segment);
+    }
+    path
+}
+
+fn type_words(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::String => "text",
+        JsonType::Number => "a number",
+        JsonType::Integer => "a whole number",
+        JsonType::Boolean => "true or false",
+        JsonType::Array => "a list",
+        JsonType::Object => "a mapping",
+        JsonType::Null => "nothing",
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".into(),
+        Value::Bool(_) => format!("`{value}`"),
+        Value::Number(_) => format!("the number {value}"),
+        Value::String(text) => format!("the text {}", short_quoted(text)),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a mapping".into(),
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn show(value: &Value) -> String {
+    format!("`{}`", short(&bare(value)))
+}
+
+fn short_quoted(text: &str) -> String {
+    format!("`{}`", short(text))
+}
+
+/// The beginning of a text, in one line.
+fn short(text: &str) -> String {
+    const MAX: usize = 60;
+    let line = text.replace(['\n', '\r'], "↵");
+    if line.chars().count() <= MAX { line } else { line.chars().take(MAX).chain(['…']).collect() }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.len(),
+        Value::Object(entries) => entries.len(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }

@@ -1,35 +1,438 @@
 //! What does a YAML text say, and where?
+//!
+//! Reads exactly one document of plain YAML 1.2 (JSON included) into a tree in which every key
+//! and value knows its place. What different programs read differently, or what hides text from a
+//! reviewer, is refused in words: anchors, tags, merge keys, repeated keys, several documents.
+//! Without aliases a tree is never larger than its text, so the limits of size and depth are enough.
 
-use serde_json::Value;
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+use serde_json::{Map, Number, Value};
 
-use super::values::Segment;
-use crate::domain::{Diagnostic, Place};
+use super::values::{Segment, field_name};
+use crate::domain::{Diagnostic, Place, Span};
+
+/// The largest text that is read: people write these files, and people read them.
+const MAX_BYTES: usize = 1024 * 1024;
+/// The deepest nesting that is read; everything that walks a tree may be recursive.
+const MAX_DEPTH: usize = 48;
 
 /// A document that remembers where everything stands.
 #[derive(Debug, Clone)]
-pub struct Document {}
+pub struct Document {
+    source: String,
+    text: String,
+    root: Node,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    span: Span,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+#[derive(Debug, Clone)]
+struct Key {
+    text: String,
+    span: Span,
+}
 
 /// Reads one YAML document.
 ///
 /// # Errors
 /// What a person has to mend before it can be read.
-pub fn parse(_source: &str, _bytes: &[u8]) -> Result<Document, Vec<Diagnostic>> {
-    todo!()
+pub fn parse(source: &str, bytes: &[u8]) -> Result<Document, Vec<Diagnostic>> {
+    let text = decode(source, bytes).map_err(|found| vec![found])?;
+    let mut builder = Builder::new(source, text);
+    builder.read();
+    if !builder.found.is_empty() {
+        return Err(builder.found);
+    }
+    match builder.root {
+        Some(Node { kind: Kind::Scalar(Value::Null), .. }) | None => Err(vec![
+            Diagnostic::error("yaml-empty", Place::file(source), format!("`{source}` says nothing"))
+                .help("write its fields, or remove the file"),
+        ]),
+        Some(root) => Ok(Document { source: source.to_owned(), text: text.to_owned(), root }),
+    }
+}
+
+/// Whether a text is a stream of YAML documents of any kind.
+pub(super) fn is_yaml(text: &str) -> bool {
+    text.len() <= MAX_BYTES && Parser::new_from_str(text).all(|event| event.is_ok())
+}
+
+fn decode<'a>(source: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+    let refuse = |code, place, message: &str, help: &str| {
+        Err(Diagnostic::error(code, place, format!("`{source}` {message}")).help(help))
+    };
+    let file = Place::file(source);
+    if bytes.len() > MAX_BYTES {
+        let message = format!("has {} bytes, and at most {MAX_BYTES} are read", bytes.len());
+        return refuse("yaml-too-large", file, &message, "split it, or keep such data elsewhere");
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return refuse("yaml-encoding", file, "is written in UTF-16", "save it as UTF-8");
+    }
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        let help = "save it as UTF-8 without a byte order mark";
+        return refuse("yaml-encoding", file, "begins with a byte order mark", help);
+    }
+    std::str::from_utf8(bytes).or_else(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let place = Place {
+            span: Some(Span { start: before.len(), end: before.len(), line, column }),
+            ..Place::file(source)
+        };
+        refuse("yaml-encoding", place, "is not written in UTF-8", "save it as UTF-8")
+    })
+}
+
+/// A collection that is still being read.
+enum Open {
+    List { span: Span, items: Vec<Node> },
+    Map { span: Span, entries: Vec<(Key, Node)>, key: Option<Key> },
+}
+
+struct Builder<'a> {
+    source: &'a str,
+    text: &'a str,
+    /// The byte at which each character begins; none when all characters are single bytes.
+    offsets: Option<Vec<usize>>,
+    open: Vec<Open>,
+    root: Option<Node>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a str, text: &'a str) -> Self {
+        let offsets = (!text.is_ascii())
+            .then(|| text.char_indices().map(|(at, _)| at).chain([text.len()]).collect::<Vec<_>>());
+        Self { source, text, offsets, open: Vec::new(), root: None, found: Vec::new() }
+    }
+
+    fn read(&mut self) {
+        let mut documents = 0;
+        for event in Parser::new_from_str(self.text) {
+            let (event, span) = match event {
+                Ok((event, span)) => (event, self.span(span)),
+                Err(error) => return self.broken(&error),
+            };
+            match event {
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    if documents == 2 {
+                        return self.refuse(
+                            "yaml-several-documents",
+                            span,
+                            "a second document begins here",
+                            "keep one document in a file: split it at `---`",
+                        );
+                    }
+                }
+                Event::Alias(_) => {
+                    self.refuse("yaml-alias", span, "an alias stands here", "write the value out");
+                    self.push(Node { span, kind: Kind::Scalar(Value::Null) }, false);
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    self.refuse_decoration(span, anchor, tag.is_some());
+                    let plain = matches!(style, ScalarStyle::Plain);
+                    if plain && text == "<<" && self.at_key() {
+                        self.refuse(
+                            "yaml-merge-key",
+                            span,
+                            "a merge key stands here",
+                            "write the merged keys out",
+                        );
+                    }
+                    if self.at_key() {
+                        self.key(text.into_owned(), span);
+                        continue;
+                    }
+                    let value = if plain {
+                        plain_value(&text).unwrap_or_else(|| {
+                            let help = "put it in quotes to mean text";
+                            self.refuse(
+                                "yaml-number",
+                                span,
+                                &format!("`{text}` is a number that JSON cannot hold"),
+                                help,
+                            );
+                            Value::Null
+                        })
+                    } else {
+                        Value::String(text.into_owned())
+                    };
+                    self.push(Node { span, kind: Kind::Scalar(value) }, true);
+                }
+                Event::SequenceStart(anchor, tag) => {
+                    self.refuse_decoration(span, anchor, tag.is_some());
+                    self.open.push(Open::List { span, items: Vec::new() });
+                }
+                Event::MappingStart(anchor, tag) => {
+                    self.refuse_decoration(span, anchor, tag.is_some());
+                    self.open.push(Open::Map { span, entries: Vec::new(), key: None });
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let node = match self.open.pop() {
+                        Some(Open::List { span: start, items }) => {
+                            let last = items.last().map(|item| item.span);
+                            Node { span: until(start, span, last), kind: Kind::List(items) }
+                        }
+                        Some(Open::Map { span: start, entries, .. }) => {
+                            let last = entries.last().map(|(_, node)| node.span);
+                            Node { span: until(start, span, last), kind: Kind::Map(entries) }
+                        }
+                        None => continue,
+                    };
+                    self.push(node, true);
+                }
+                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            }
+            if self.open.len() > MAX_DEPTH {
+                let message = format!("this is nested more than {MAX_DEPTH} deep");
+                return self.refuse("yaml-too-deep", span, &message, "make it flatter");
+            }
+        }
+    }
+
+    fn at_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Map { key: None, .. }))
+    }
+
+    fn key(&mut self, text: String, span: Span) {
+        let Some(Open::Map { key, entries, .. }) = self.open.last_mut() else { return };
+        let first = entries.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.span.line);
+        *key = Some(Key { text: text.clone(), span });
+        if let Some(line) = first {
+            self.refuse(
+                "yaml-duplicate-key",
+                span,
+                &format!("the key `{text}` is written twice, first in line {line}"),
+                "keep one of the two",
+            );
+        }
+    }
+
+    fn push(&mut self, node: Node, scalar_or_collection: bool) {
+        if self.at_key() {
+            // An alias has been refused already.
+            if scalar_or_collection {
+                self.refuse(
+                    "yaml-key",
+                    node.span,
+                    "a list or mapping is used as a key",
+                    "use text as the key",
+                );
+            }
+            return self.key_placeholder(node.span);
+        }
+        match self.open.last_mut() {
+            Some(Open::List { items, .. }) => items.push(node),
+            Some(Open::Map { entries, key, .. }) => entries.extend(key.take().map(|key| (key, node))),
+            None => self.root = Some(node),
+        }
+    }
+
+    fn key_placeholder(&mut self, span: Span) {
+        if let Some(Open::Map { key, .. }) = self.open.last_mut() {
+            *key = Some(Key { text: String::new(), span });
+        }
+    }
+
+    fn refuse_decoration(&mut self, span: Span, anchor: usize, tagged: bool) {
+        if anchor != 0 {
+            self.refuse("yaml-alias", span, "this value has an anchor", "remove `&…`, and write values out");
+        }
+        if tagged {
+            self.refuse(
+                "yaml-tag",
+                span,
+                "this value has a tag",
+                "remove `!…`: types come from the definitions",
+            );
+        }
+    }
+
+    fn refuse(&mut self, code: &'static str, span: Span, message: &str, help: &str) {
+        let place = Place { source: self.source.to_owned(), span: Some(span), field: None };
+        self.found.push(Diagnostic::error(code, place, message).help(help));
+    }
+
+    /// What the scanner could not read.
+    fn broken(&mut self, error: &ScanError) {
+        let marker = saphyr_parser::Span::empty(*error.marker());
+        let span = self.span(marker);
+        let line = self.text.lines().nth(span.line.saturating_sub(1)).unwrap_or("");
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if indent.contains('\t') {
+            return self.refuse("yaml-tab", span, "this line is indented with a tab", "indent with spaces");
+        }
+        let help = match error.info() {
+            info if info.contains("recursion") => {
+                let message = format!("this is nested more than {MAX_DEPTH} deep");
+                return self.refuse("yaml-too-deep", span, &message, "make it flatter");
+            }
+            info if info.contains("mapping values") => "put a text that contains `: ` in quotes",
+            info if info.contains("quoted scalar") => "close the quotes",
+            info if info.contains("directive") => "remove the line that begins with `%`",
+            info if info.contains("flow") || info.contains(']') || info.contains('}') => {
+                "close every `[` and `{`, and put commas between items"
+            }
+            _ => "look at the indentation and the quotes here and in the line before",
+        };
+        self.refuse("yaml-syntax", span, &format!("this is not YAML: {}", error.info()), help);
+    }
+
+    fn span(&self, span: saphyr_parser::Span) -> Span {
+        let byte = |index: usize| match &self.offsets {
+            Some(offsets) => offsets.get(index).copied().unwrap_or(self.text.len()),
+            None => index.min(self.text.len()),
+        };
+        let start = byte(span.start.index());
+        Span {
+            start,
+            end: byte(span.end.index()).max(start),
+            line: span.start.line().max(1),
+            column: span.start.col() + 1,
+        }
+    }
+}
+
+/// A collection reaches to its bracket or, without one, to the end of its last value.
+fn until(start: Span, end: Span, last: Option<Span>) -> Span {
+    let bracket = (end.end > end.start).then_some(end.end);
+    let end = bracket.or(last.map(|last| last.end)).unwrap_or(start.end);
+    Span { end: end.max(start.end), ..start }
+}
+
+/// The value of a plain scalar by YAML 1.2's core schema; none for numbers that JSON cannot hold.
+/// Digits after a leading zero stay text: they are account numbers and post codes.
+fn plain_value(text: &str) -> Option<Value> {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
+        "true" | "True" | "TRUE" => return Some(true.into()),
+        "false" | "False" | "FALSE" => return Some(false.into()),
+        _ => {}
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
+        return None;
+    }
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(digits) = text.strip_prefix(prefix)
+            && !digits.is_empty()
+            && digits.chars().all(|c| c.is_digit(radix))
+        {
+            return u64::from_str_radix(digits, radix).ok().map(Value::from);
+        }
+    }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let padded = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
+    if padded {
+        return Some(text.into());
+    }
+    if digits(unsigned) {
+        let number = text.strip_prefix('+').unwrap_or(text);
+        return number
+            .parse::<i64>()
+            .map(Value::from)
+            .or_else(|_| number.parse::<u64>().map(Value::from))
+            .ok();
+    }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_float = (digits(whole) && (fraction.is_empty() || digits(fraction))
+        || whole.is_empty() && digits(fraction))
+        && digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+    if !is_float {
+        return Some(text.into());
+    }
+    text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number)
 }
 
 impl Document {
     /// What it says.
     pub fn value(&self) -> Value {
-        todo!()
+        self.root.value()
     }
 
     /// Where the value at this path stands; of the nearest value around it if there is none.
-    pub fn place(&self, _path: &[Segment]) -> Place {
-        todo!()
+    /// A value of several lines is shown by its key.
+    pub fn place(&self, path: &[Segment]) -> Place {
+        let mut node = &self.root;
+        let mut key = None;
+        for segment in path {
+            match node.child(segment) {
+                Some((child_key, child)) => (key, node) = (child_key, child),
+                None => break,
+            }
+        }
+        self.at(path, node.shown(key, &self.text))
     }
 
     /// Where the key of the value at this path stands.
-    pub fn place_of_key(&self, _path: &[Segment]) -> Place {
-        todo!()
+    pub fn place_of_key(&self, path: &[Segment]) -> Place {
+        let Some((last, parents)) = path.split_last() else { return self.place(path) };
+        let parent = parents.iter().try_fold(&self.root, |node, segment| Some(node.child(segment)?.1));
+        match parent.and_then(|parent| parent.child(last)) {
+            Some((Some(key), _)) => self.at(path, key.span),
+            _ => self.place(path),
+        }
+    }
+
+    fn at(&self, path: &[Segment], span: Span) -> Place {
+        let field = (!path.is_empty()).then(|| field_name(path));
+        Place { source: self.source.clone(), span: Some(span), field }
+    }
+}
+
+impl Node {
+    fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => items.iter().map(Self::value).collect(),
+            Kind::Map(entries) => Value::Object(
+                entries.iter().map(|(key, node)| (key.text.clone(), node.value())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    fn child(&self, segment: &Segment) -> Option<(Option<&Key>, &Self)> {
+        match (&self.kind, segment) {
+            (Kind::Map(entries), Segment::Key(wanted)) => {
+                entries.iter().find(|(key, _)| key.text == *wanted).map(|(key, node)| (Some(key), node))
+            }
+            (Kind::List(items), Segment::Index(index)) => items.get(*index).map(|node| (None, node)),
+            _ => None,
+        }
+    }
+
+    /// What to point at for this value: itself if it is in one line, else its key or its first part.
+    fn shown(&self, key: Option<&Key>, text: &str) -> Span {
+        let written = text.get(self.span.start..self.span.end).unwrap_or("");
+        let first_line = written.split('\n').next().unwrap_or("").trim_end();
+        if !written.is_empty() && first_line.len() == written.trim_end().len() {
+            return Span { end: self.span.start + first_line.len(), ..self.span };
+        }
+        let first = match &self.kind {
+            Kind::List(items) => items.first().map(|node| node.shown(None, text)),
+            Kind::Map(entries) => entries.first().map(|(key, _)| key.span),
+            Kind::Scalar(Value::Null) => None,
+            Kind::Scalar(_) => Some(Span { end: self.span.start + first_line.len(), ..self.span }),
+        };
+        match (&self.kind, key, first) {
+            (Kind::Scalar(_), _, Some(first)) | (_, None, Some(first)) => first,
+            (_, Some(key), _) => key.span,
+            (_, None, None) => self.span,
+        }
     }
 }

@@ -1,1 +1,8 @@
-//! (being written)
+//! How does text become files? Templates, edits of what people wrote, and a look at what came out.
+
+mod template;
+mod inspect;
+pub mod edit;
+
+pub use inspect::inspect;
+pub use template::{Context, files, path, text, value};

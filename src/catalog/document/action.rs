@@ -1,0 +1,402 @@
+//! What may an action say?
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Reader, is_template, join, kind,
+    property::{Home, PropertyDocument, check_listed, properties},
+    text_or_list,
+};
+use crate::{
+    catalog::values::{Segment, Wrong, trail},
+    domain::{
+        Action, Approval, Branch, EntityChange, Execute, MergeMode, Operation, PullRequestStep, Quorum,
+        RepoName, Rule, Step,
+    },
+};
+
+/// Something people may ask for, `actions/<identifier>.yaml`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::catalog) struct ActionDocument {
+    /// Its identifier, which is the name of its file too.
+    identifier: String,
+    /// The name that people read.
+    title: Option<String>,
+    /// What it is for.
+    description: Option<String>,
+    /// The name of a picture; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    icon: Option<String>,
+    /// What it does, and what its form asks.
+    trigger: TriggerDocument,
+    /// Who may ask; everybody with write access to the catalog if not said.
+    execute: Option<PeopleDocument>,
+    /// Who must approve: `none`, or rules that must all hold; one person with write access if not said.
+    #[serde(default)]
+    #[schemars(schema_with = "approval")]
+    approval: Option<Value>,
+    /// Who merges the approved request; people if not said.
+    #[serde(default)]
+    merge: MergeDocument,
+    /// What happens, in order.
+    steps: Option<Vec<StepDocument>>,
+    /// How the catalog changes when the steps have succeeded.
+    entities: Option<Vec<ChangeDocument>>,
+}
+
+kind!(ActionDocument, "action");
+
+/// What an action does, and what its form asks.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TriggerDocument {
+    /// What it does to an entity of its blueprint.
+    operation: OperationDocument,
+    /// The blueprint that it is about.
+    blueprint_identifier: String,
+    /// What its form asks.
+    user_inputs: Option<InputsDocument>,
+}
+
+/// A new entity, a change of one, or its end.
+#[derive(Debug, Deserialize, JsonSchema)]
+enum OperationDocument {
+    #[serde(rename = "CREATE")]
+    Create,
+    #[serde(rename = "DAY-2")]
+    Day2,
+    #[serde(rename = "DELETE")]
+    Delete,
+}
+
+/// What a form asks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InputsDocument {
+    /// The inputs by name.
+    #[serde(default)]
+    properties: BTreeMap<String, PropertyDocument>,
+    /// The inputs that must be given.
+    #[serde(default)]
+    required: Vec<String>,
+    /// The order in the form; inputs not named here follow as they are written.
+    #[serde(default)]
+    order: Vec<String>,
+}
+
+/// People and teams.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PeopleDocument {
+    /// Logins on the forge.
+    #[serde(default)]
+    users: Vec<String>,
+    /// Identifiers of `_team` entities.
+    #[serde(default)]
+    teams: Vec<String>,
+}
+
+/// Rules of approval, all of which must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RulesDocument {
+    /// The rules.
+    #[schemars(length(min = 1))]
+    rules: Vec<RuleDocument>,
+}
+
+/// One rule of approval.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RuleDocument {
+    /// Its name, for people.
+    name: String,
+    /// Logins of people who may approve.
+    #[serde(default)]
+    users: Vec<String>,
+    /// Teams whose members may approve.
+    #[serde(default)]
+    teams: Vec<String>,
+    /// How many of them must approve; one if not said.
+    #[schemars(range(min = 1, max = 100))]
+    count: Option<u32>,
+    /// Whether all of them must.
+    #[serde(default)]
+    all: bool,
+}
+
+/// Who presses the merge button.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum MergeDocument {
+    #[default]
+    Manual,
+    Auto,
+}
+
+/// One thing that happens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StepDocument {
+    /// Its identifier among the steps.
+    id: String,
+    /// Renders a template into a pull request in another repository.
+    pull_request: PullRequestDocument,
+}
+
+/// A pull request in another repository. Texts are templates.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PullRequestDocument {
+    /// The repository, `owner/name`, one of those in the settings.
+    repository: String,
+    /// The folder of templates to render.
+    template: String,
+    /// The title of the pull request.
+    title: Option<String>,
+    /// The text of the pull request.
+    body: Option<String>,
+    /// Its branch.
+    branch: Option<String>,
+    /// Who merges it; people if not said.
+    #[serde(default)]
+    merge: MergeDocument,
+}
+
+/// One change of the catalog: exactly one of the three.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChangeDocument {
+    /// A new entity.
+    create: Option<FieldsDocument>,
+    /// A change of an entity; null clears a field.
+    update: Option<FieldsDocument>,
+    /// The end of an entity.
+    delete: Option<TargetDocument>,
+}
+
+/// An entity and its fields. Texts are templates.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FieldsDocument {
+    /// Its blueprint.
+    blueprint: String,
+    /// Its identifier.
+    identifier: String,
+    /// The name that people read.
+    #[expect(dead_code, reason = "taken as written")]
+    title: Option<String>,
+    /// The team that owns it, or a list of teams.
+    #[expect(dead_code, reason = "taken as written")]
+    #[serde(default)]
+    #[schemars(schema_with = "text_or_list")]
+    team: Option<Value>,
+    /// What it says.
+    #[expect(dead_code, reason = "taken as written")]
+    properties: Option<Map<String, Value>>,
+    /// What it points at.
+    #[expect(dead_code, reason = "taken as written")]
+    relations: Option<Map<String, Value>>,
+}
+
+/// An entity. Texts are templates.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TargetDocument {
+    /// Its blueprint.
+    blueprint: String,
+    /// Its identifier.
+    identifier: String,
+}
+
+fn approval(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let rules = generator.subschema_for::<RulesDocument>();
+    json!({ "anyOf": [{ "const": "none" }, rules, { "type": "null" }] }).try_into().unwrap_or_default()
+}
+
+impl ActionDocument {
+    pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<Action> {
+        let identifier = reader.name(&trail!["identifier"], &self.identifier);
+        let operation = match self.trigger.operation {
+            OperationDocument::Create => Operation::Create,
+            OperationDocument::Day2 => Operation::Day2,
+            OperationDocument::Delete => Operation::Delete,
+        };
+        let blueprint =
+            reader.name(&trail!["trigger", "blueprintIdentifier"], &self.trigger.blueprint_identifier);
+        let (inputs, required) = inputs(self.trigger.user_inputs.unwrap_or_default(), reader);
+        let execute = execute(self.execute, reader);
+        let approval = approval_of(self.approval, reader);
+        let steps = steps(self.steps.unwrap_or_default(), reader);
+        let entities = self.entities.unwrap_or_default().into_iter().enumerate();
+        let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
+        Some(Action {
+            identifier: identifier?,
+            title: self.title.unwrap_or(self.identifier),
+            description: self.description,
+            operation,
+            blueprint: blueprint?,
+            inputs,
+            required,
+            execute,
+            approval,
+            merge: self.merge.into(),
+            steps,
+            entities,
+        })
+    }
+}
+
+impl From<MergeDocument> for MergeMode {
+    fn from(document: MergeDocument) -> Self {
+        match document {
+            MergeDocument::Manual => Self::Manual,
+            MergeDocument::Auto => Self::Auto,
+        }
+    }
+}
+
+fn inputs(
+    document: InputsDocument,
+    reader: &mut Reader,
+) -> (Vec<(String, crate::domain::Property)>, Vec<String>) {
+    let path = trail!["trigger", "userInputs"];
+    let names = reader.keys(&join(&path, "properties"));
+    let mut made = properties(document.properties, &join(&path, "properties"), Home::Action, reader);
+    check_listed(&document.required, &names, &join(&path, "required"), "unknown-input", reader);
+    check_listed(&document.order, &names, &join(&path, "order"), "unknown-input", reader);
+    // Stable: what is not named stays as written, behind what is.
+    made.sort_by_key(|(name, _)| document.order.iter().position(|named| named == name).unwrap_or(usize::MAX));
+    (made, document.required)
+}
+
+fn execute(document: Option<PeopleDocument>, reader: &mut Reader) -> Execute {
+    let Some(PeopleDocument { users, teams }) = document else { return Execute::Writers };
+    if users.is_empty() && teams.is_empty() {
+        let wrong = Wrong::new("nobody-named", &trail!["execute"], "names nobody, so nobody could ask");
+        reader
+            .wrong(wrong.help("name users or teams; without `execute` everybody with write access may ask"));
+    }
+    Execute::Named {
+        users: reader.names(&trail!["execute", "users"], &users),
+        teams: reader.names(&trail!["execute", "teams"], &teams),
+    }
+}
+
+fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
+    let rules = match said {
+        Some(Value::Object(rules)) => serde_json::from_value::<RulesDocument>(Value::Object(rules)),
+        Some(_) => return Approval::NotNeeded,
+        None => {
+            return Approval::Rules(vec![Rule {
+                name: "write access".to_owned(),
+                users: Vec::new(),
+                teams: Vec::new(),
+                writers: true,
+                quorum: Quorum::Count(1),
+            }]);
+        }
+    };
+    let rules = match rules {
+        Ok(document) => document.rules,
+        Err(error) => {
+            reader.wrong(Wrong::new("wrong-value", &trail!["approval"], format!("cannot be read: {error}")));
+            return Approval::Rules(Vec::new());
+        }
+    };
+    let rule = |(index, rule): (usize, RuleDocument)| {
+        let path = trail!["approval", "rules", index];
+        if rule.users.is_empty() && rule.teams.is_empty() {
+            let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
+            reader.wrong(wrong.help("name users or teams"));
+        }
+        if rule.all && rule.count.is_some() {
+            let wrong =
+                Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`").about_key();
+            reader.wrong(wrong.help("keep one of the two"));
+        }
+        Rule {
+            name: rule.name,
+            users: reader.names(&join(&path, "users"), &rule.users),
+            teams: reader.names(&join(&path, "teams"), &rule.teams),
+            writers: false,
+            quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
+        }
+    };
+    Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
+}
+
+fn steps(documents: Vec<StepDocument>, reader: &mut Reader) -> Vec<Step> {
+    let mut made: Vec<Step> = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        let path = trail!["steps", index];
+        let pull = join(&path, "pullRequest");
+        let id = reader.name(&join(&path, "id"), &document.id);
+        if made.iter().any(|step| step.id.as_str() == document.id) {
+            let message = format!("is `{}`, which is another step already", document.id);
+            reader.wrong(
+                Wrong::new("duplicate-step", &join(&path, "id"), message).help("give each step its own `id`"),
+            );
+        }
+        let PullRequestDocument { repository, template, title, body, branch, merge } = document.pull_request;
+        if !is_template(&repository) {
+            reader.name::<RepoName>(&join(&pull, "repository"), &repository);
+        }
+        if let Some(branch) = branch.as_deref().filter(|branch| !is_template(branch)) {
+            reader.name::<Branch>(&join(&pull, "branch"), branch);
+        }
+        let template = reader.name(&join(&pull, "template"), &template);
+        let (Some(id), Some(template)) = (id, template) else { continue };
+        let pull_request = PullRequestStep { repository, template, title, body, branch, merge: merge.into() };
+        made.push(Step { id, pull_request });
+    }
+    made
+}
+
+impl ChangeDocument {
+    fn into_domain(self, index: usize, reader: &mut Reader) -> Option<EntityChange> {
+        let path = trail!["entities", index];
+        let said = usize::from(self.create.is_some())
+            + usize::from(self.update.is_some())
+            + usize::from(self.delete.is_some());
+        if said != 1 {
+            let wrong =
+                Wrong::new("one-change", &path, "must have exactly one of `create`, `update` and `delete`");
+            reader.wrong(wrong.help("write one item of the list for each change"));
+            return None;
+        }
+        if let Some(TargetDocument { blueprint, identifier }) = self.delete {
+            let blueprint = reader.name(&join(&join(&path, "delete"), "blueprint"), &blueprint)?;
+            return Some(EntityChange::Delete { blueprint, identifier });
+        }
+        let (word, document) = match (self.create, self.update) {
+            (Some(document), _) => ("create", document),
+            (_, Some(document)) => ("update", document),
+            (None, None) => return None,
+        };
+        let path = join(&path, word);
+        let blueprint = reader.name(&join(&path, "blueprint"), &document.blueprint)?;
+        let identifier = document.identifier;
+        let mut fields = reader.mapping(&path);
+        fields.retain(|key, _| key != "blueprint" && key != "identifier");
+        Some(match word {
+            "create" => EntityChange::Create { blueprint, identifier, fields },
+            _ => EntityChange::Update { blueprint, identifier, fields },
+        })
+    }
+}
+
+/// Where the blueprint of a change stands.
+pub(in crate::catalog) fn change_path(index: usize, change: &EntityChange) -> Vec<Segment> {
+    let word = match change {
+        EntityChange::Create { .. } => "create",
+        EntityChange::Update { .. } => "update",
+        EntityChange::Delete { .. } => "delete",
+    };
+    trail!["entities", index, word].to_vec()
+}

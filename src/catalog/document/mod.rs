@@ -1,0 +1,208 @@
+//! What may each kind of document say?
+//!
+//! One documented struct a kind. Its JSON Schema, made from the struct, judges the whole document
+//! at once; then serde reads what is known to be good; then it becomes a noun of the domain, and
+//! what only the domain knows (names, limits that contradict each other) is judged on the way.
+
+pub(super) mod settings;
+pub(super) mod property;
+pub(super) mod blueprint;
+pub(super) mod action;
+pub(super) mod template;
+pub(super) mod entity;
+pub(super) mod request;
+
+use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{
+    values::{Schema, Segment, Wrong, field_name},
+    yaml::{self, Document},
+};
+use crate::domain::{Diagnostic, InvalidId};
+
+/// A kind of document.
+pub(super) trait Kind: JsonSchema + DeserializeOwned {
+    /// The word for it, which names its schema's file too.
+    const NAME: &'static str;
+
+    /// Its schema, compiled once.
+    fn schema() -> &'static Schema;
+}
+
+/// Ties a struct to its name and its one compiled schema.
+macro_rules! kind {
+    ($document:ty, $name:literal) => {
+        impl $crate::catalog::document::Kind for $document {
+            const NAME: &'static str = $name;
+
+            fn schema() -> &'static $crate::catalog::values::Schema {
+                static SCHEMA: std::sync::OnceLock<$crate::catalog::values::Schema> =
+                    std::sync::OnceLock::new();
+                $crate::catalog::document::compiled::<Self>(&SCHEMA)
+            }
+        }
+    };
+}
+use kind;
+
+fn compiled<T: Kind>(kept: &'static OnceLock<Schema>) -> &'static Schema {
+    kept.get_or_init(|| Schema::compile(schema_of::<T>()).expect("our own schemas are schemas"))
+}
+
+/// The JSON Schema of each kind of document, by name.
+pub fn schemas() -> BTreeMap<&'static str, Value> {
+    fn one<T: Kind>() -> (&'static str, Value) {
+        (T::NAME, schema_of::<T>())
+    }
+    BTreeMap::from([
+        one::<settings::SettingsDocument>(),
+        one::<blueprint::BlueprintDocument>(),
+        one::<action::ActionDocument>(),
+        one::<template::TemplateDocument>(),
+        one::<entity::EntityDocument>(),
+        one::<request::RequestDocument>(),
+    ])
+}
+
+fn schema_of<T: Kind>() -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
+    without_widths(&mut schema);
+    schema
+}
+
+/// JSON has no `uint32`; the limits that go with such a format say the same.
+fn without_widths(schema: &mut Value) {
+    match schema {
+        Value::Object(entries) => {
+            let width =
+                |format: &str| ["uint", "int", "float", "double"].iter().any(|kind| format.starts_with(kind));
+            if entries.get("format").and_then(Value::as_str).is_some_and(width) {
+                entries.shift_remove("format");
+            }
+            entries.values_mut().for_each(without_widths);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_widths),
+        _ => {}
+    }
+}
+
+/// A schema written by hand: a text or a list of texts.
+fn text_or_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let schema = json!({ "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" } },
+        { "type": "null" },
+    ]});
+    schema.try_into().unwrap_or_default()
+}
+
+/// A document on its way into the domain.
+pub(super) struct Reader {
+    /// Where everything stands.
+    pub(super) document: Document,
+    /// What it says.
+    pub(super) value: Value,
+    /// What is wrong with it, so far.
+    pub(super) found: Vec<Diagnostic>,
+}
+
+/// Reads a document of one kind.
+pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), Vec<Diagnostic>> {
+    let document = yaml::parse(source, bytes)?;
+    let value = document.value();
+    let mut reader = Reader { document, value, found: Vec::new() };
+    for wrong in T::schema().judge(&reader.value) {
+        reader.wrong(wrong);
+    }
+    if !reader.found.is_empty() {
+        return Err(reader.found);
+    }
+    match serde_json::from_value(reader.value.clone()) {
+        Ok(read) => Ok((read, reader)),
+        Err(error) => {
+            // Such as `1.0` for a whole number, which a schema allows.
+            reader.wrong(Wrong::new("wrong-value", &[], format!("cannot be read: {error}")));
+            Err(reader.found)
+        }
+    }
+}
+
+impl Reader {
+    /// Notes a mistake at its place.
+    pub(super) fn wrong(&mut self, wrong: Wrong) {
+        let diagnostic = located(&self.document, wrong);
+        self.found.push(diagnostic);
+    }
+
+    /// A name of some kind, or the mistake in it.
+    pub(super) fn name<T: FromStr<Err = InvalidId>>(&mut self, path: &[Segment], text: &str) -> Option<T> {
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.wrong(
+                    Wrong::new(
+                        "invalid-name",
+                        path,
+                        format!("must be {}, and is `{}`", error.what, error.text),
+                    )
+                    .help(error.rule),
+                );
+                None
+            }
+        }
+    }
+
+    /// Names of some kind in a list.
+    pub(super) fn names<T: FromStr<Err = InvalidId>>(
+        &mut self,
+        path: &[Segment],
+        texts: &[String],
+    ) -> Vec<T> {
+        let one = |(index, text): (usize, &String)| self.name(&join(path, index), text);
+        texts.iter().enumerate().filter_map(one).collect()
+    }
+
+    /// The keys at this path in the order written.
+    pub(super) fn keys(&self, path: &[Segment]) -> Vec<String> {
+        self.mapping(path).keys().cloned().collect()
+    }
+
+    /// The mapping at this path as written.
+    pub(super) fn mapping(&self, path: &[Segment]) -> Map<String, Value> {
+        let found = path.iter().try_fold(&self.value, |value, segment| match segment {
+            Segment::Key(key) => value.get(key),
+            Segment::Index(index) => value.get(index),
+        });
+        found.and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    /// The result, if nothing was wrong.
+    pub(super) fn finish<T>(self, made: Option<T>) -> Result<T, Vec<Diagnostic>> {
+        match made {
+            Some(made) if self.found.is_empty() => Ok(made),
+            _ => Err(self.found),
+        }
+    }
+}
+
+/// A mistake in a document, with its place.
+pub(super) fn located(document: &Document, wrong: Wrong) -> Diagnostic {
+    let place =
+        if wrong.about_key { document.place_of_key(&wrong.path) } else { document.place(&wrong.path) };
+    let subject = field_name(&wrong.path);
+    wrong.at(place, &subject)
+}
+
+/// A longer path.
+pub(super) fn join(path: &[Segment], step: impl Into<Segment>) -> Vec<Segment> {
+    path.iter().cloned().chain([step.into()]).collect()
+}
+
+/// Whether a text has to be rendered before it means something.
+pub(super) fn is_template(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+}

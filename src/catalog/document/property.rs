@@ -1,0 +1,355 @@
+//! What may the definition of a property or an input say?
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Reader, join};
+use crate::{
+    catalog::values::{Schema, Segment, Wrong, check_value, schema_problem},
+    domain::{Format, Property, PropertyType},
+};
+
+/// What a value may be. Properties of blueprints and inputs of actions are defined alike.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PropertyDocument {
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: TypeDocument,
+    /// What a text must be beyond being text.
+    #[serde(default)]
+    #[schemars(schema_with = "formats")]
+    format: Option<String>,
+    /// The name that people read.
+    title: Option<String>,
+    /// One sentence for people.
+    description: Option<String>,
+    /// The name of a picture; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    icon: Option<String>,
+    /// What it is when it is not given.
+    default: Option<Value>,
+    /// The only values that are allowed.
+    #[serde(rename = "enum")]
+    #[schemars(length(min = 1))]
+    choices: Option<Vec<Value>>,
+    /// The colours of these values; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    enum_colors: Option<BTreeMap<String, String>>,
+    /// The regular expression that a text must match. It is matched in linear time, so it has no look-around.
+    pattern: Option<String>,
+    /// The least number of characters.
+    min_length: Option<u64>,
+    /// The greatest number of characters.
+    max_length: Option<u64>,
+    /// The least number.
+    #[serde(default)]
+    #[schemars(schema_with = "number")]
+    minimum: Option<Value>,
+    /// The greatest number.
+    #[serde(default)]
+    #[schemars(schema_with = "number")]
+    maximum: Option<Value>,
+    /// A number must be greater than this.
+    #[serde(default)]
+    #[schemars(schema_with = "number")]
+    exclusive_minimum: Option<Value>,
+    /// A number must be less than this.
+    #[serde(default)]
+    #[schemars(schema_with = "number")]
+    exclusive_maximum: Option<Value>,
+    /// A number must be a multiple of this.
+    #[serde(default)]
+    #[schemars(schema_with = "number")]
+    multiple_of: Option<Value>,
+    /// What each item of a list may be.
+    items: Option<Box<PropertyDocument>>,
+    /// The least number of items.
+    min_items: Option<u64>,
+    /// The greatest number of items.
+    max_items: Option<u64>,
+    /// Whether no item may come twice.
+    unique_items: Option<bool>,
+    /// With the format `entity`: the blueprint whose entities may be chosen.
+    blueprint: Option<String>,
+    /// What the keys of a mapping may hold, as JSON Schema.
+    properties: Option<Map<String, Value>>,
+    /// What the keys of a mapping that match a regular expression may hold, as JSON Schema.
+    pattern_properties: Option<Map<String, Value>>,
+    /// Whether a mapping may have other keys, or what they may hold, as JSON Schema.
+    #[serde(default)]
+    #[schemars(schema_with = "any_schema")]
+    additional_properties: Option<Value>,
+    /// The keys that a mapping must have.
+    required: Option<Vec<String>>,
+    /// What kind of specification a URL or YAML is; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    spec: Option<String>,
+    /// How a date is shown; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    date_format: Option<String>,
+}
+
+/// The types.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum TypeDocument {
+    String,
+    Number,
+    Boolean,
+    Object,
+    Array,
+}
+
+fn formats(_: &mut SchemaGenerator) -> schemars::Schema {
+    let names: Vec<Value> =
+        Format::ALL.iter().map(|format| format.name().into()).chain([Value::Null]).collect();
+    json!({ "enum": names }).try_into().unwrap_or_default()
+}
+
+fn number(_: &mut SchemaGenerator) -> schemars::Schema {
+    json!({ "type": ["number", "null"] }).try_into().unwrap_or_default()
+}
+
+fn any_schema(_: &mut SchemaGenerator) -> schemars::Schema {
+    json!({ "type": ["boolean", "object", "null"] }).try_into().unwrap_or_default()
+}
+
+/// Where a property is defined; some formats only make sense in forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    Blueprint,
+    Action,
+}
+
+impl PropertyDocument {
+    /// The property, and notes about everything in its definition that contradicts itself.
+    pub(super) fn into_domain(self, path: &[Segment], home: Home, reader: &mut Reader) -> Option<Property> {
+        let before = reader.found.len();
+        let kind = match self.kind {
+            TypeDocument::String => PropertyType::String,
+            TypeDocument::Number => PropertyType::Number,
+            TypeDocument::Boolean => PropertyType::Boolean,
+            TypeDocument::Object => PropertyType::Object,
+            TypeDocument::Array => PropertyType::Array,
+        };
+        let format = self.format.as_deref().and_then(Format::named);
+        if let Some(format) = format {
+            check_format(format, kind, home, path, reader);
+        }
+        let blueprint = match (self.blueprint, format) {
+            (Some(name), Some(Format::Entity)) => reader.name(&join(path, "blueprint"), &name),
+            (Some(_), _) => {
+                let wrong =
+                    Wrong::new("misplaced-key", &join(path, "blueprint"), "has no effect here").about_key();
+                reader.wrong(wrong.help("it goes with `format: entity`"));
+                None
+            }
+            (None, Some(Format::Entity)) if home == Home::Action => {
+                let wrong = Wrong::new("missing-key", &join(path, "blueprint"), "is missing");
+                reader.wrong(wrong.help("say whose entities may be chosen, such as `blueprint: service`"));
+                None
+            }
+            (None, _) => None,
+        };
+        let items = match self.items {
+            Some(items) if kind == PropertyType::Array => {
+                items.into_domain(&join(path, "items"), home, reader).map(Box::new)
+            }
+            Some(_) => {
+                reader.wrong(misplaced(path, "items", kind, "array"));
+                None
+            }
+            None => None,
+        };
+        if let Some(pattern) = &self.pattern {
+            check_pattern(pattern, &join(path, "pattern"), reader);
+        }
+        let keywords = [
+            ("pattern", self.pattern.map(Value::from), PropertyType::String),
+            ("minLength", self.min_length.map(Value::from), PropertyType::String),
+            ("maxLength", self.max_length.map(Value::from), PropertyType::String),
+            ("minimum", self.minimum, PropertyType::Number),
+            ("maximum", self.maximum, PropertyType::Number),
+            ("exclusiveMinimum", self.exclusive_minimum, PropertyType::Number),
+            ("exclusiveMaximum", self.exclusive_maximum, PropertyType::Number),
+            ("multipleOf", self.multiple_of, PropertyType::Number),
+            ("minItems", self.min_items.map(Value::from), PropertyType::Array),
+            ("maxItems", self.max_items.map(Value::from), PropertyType::Array),
+            ("uniqueItems", self.unique_items.map(Value::from), PropertyType::Array),
+            ("properties", self.properties.map(Value::from), PropertyType::Object),
+            ("patternProperties", self.pattern_properties.map(Value::from), PropertyType::Object),
+            ("additionalProperties", self.additional_properties, PropertyType::Object),
+            ("required", self.required.map(Value::from), PropertyType::Object),
+        ];
+        let mut kept = Map::new();
+        for (name, value, wanted) in keywords {
+            let Some(value) = value else { continue };
+            if wanted != kind {
+                reader.wrong(misplaced(path, name, kind, wanted.name()));
+            }
+            kept.insert(name.to_owned(), value);
+        }
+        for (least, most) in [("minLength", "maxLength"), ("minimum", "maximum"), ("minItems", "maxItems")] {
+            if let (Some(low), Some(high)) = (kept.get(least), kept.get(most))
+                && low.as_f64() > high.as_f64()
+            {
+                let message = format!("is {low}, which is more than `{most}`, so nothing is allowed");
+                reader.wrong(
+                    Wrong::new("contradictory-limits", &join(path, least), message).help("swap the two"),
+                );
+            }
+        }
+        if reader.found.len() > before {
+            return None;
+        }
+        let property = Property {
+            kind,
+            format,
+            title: self.title,
+            description: self.description,
+            default: None,
+            choices: Vec::new(),
+            blueprint,
+            items,
+            keywords: kept,
+        };
+        let property = with_examples(property, self.choices, self.default, path, reader);
+        (reader.found.len() == before).then_some(property)
+    }
+}
+
+/// Adds the choices and the default, each judged by what stands before it.
+fn with_examples(
+    mut property: Property,
+    choices: Option<Vec<Value>>,
+    default: Option<Value>,
+    path: &[Segment],
+    reader: &mut Reader,
+) -> Property {
+    if let Some(why) = schema_problem(&property) {
+        let wrong = Wrong::new("invalid-schema", path, format!("is not a JSON Schema: {why}"));
+        reader
+            .wrong(wrong.help("it stands on its own: patterns without look-around, no `$ref` to elsewhere"));
+        return property;
+    }
+    for (index, choice) in choices.iter().flatten().enumerate() {
+        for wrong in check_value(&property, choice) {
+            let place = join(&join(path, "enum"), index);
+            reader.wrong(Wrong { code: "invalid-choice", ..wrong.below(&place) });
+        }
+    }
+    property.choices = choices.unwrap_or_default();
+    for wrong in default.iter().flat_map(|default| check_value(&property, default)) {
+        reader.wrong(Wrong { code: "invalid-default", ..wrong.below(&join(path, "default")) });
+    }
+    property.default = default;
+    property
+}
+
+fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment], reader: &mut Reader) {
+    let place = join(path, "format");
+    let name = format.name();
+    if kind != PropertyType::String {
+        let wrong =
+            Wrong::new("misplaced-key", &place, format!("is `{name}`, which only `type: string` can have"));
+        let help = match kind {
+            PropertyType::Array => format!("write `items: {{ type: string, format: {name} }}`"),
+            _ => "use `type: string`, or remove the format".to_owned(),
+        };
+        reader.wrong(wrong.help(help));
+    } else if home == Home::Blueprint && matches!(format, Format::Entity | Format::MultiLine) {
+        let wrong = Wrong::new(
+            "misplaced-key",
+            &place,
+            format!("is `{name}`, which only inputs of actions can have"),
+        );
+        reader.wrong(wrong.help(match format {
+            Format::Entity => "use a relation to point at entities",
+            _ => "remove it: every text may have several lines",
+        }));
+    }
+}
+
+/// Whether a regular expression can be used; people's patterns must not take long to match.
+pub(super) fn check_pattern(pattern: &str, path: &[Segment], reader: &mut Reader) {
+    if Schema::compile(json!({ "pattern": pattern })).is_ok() {
+        return;
+    }
+    // The validator says no more than that it is no regular expression.
+    let why = match regex::Regex::new(pattern) {
+        Err(regex::Error::Syntax(why)) => why
+            .lines()
+            .rfind(|line| line.starts_with("error:"))
+            .map(|line| line["error:".len()..].trim().to_owned()),
+        Err(regex::Error::CompiledTooBig(_)) => Some("it is too large".to_owned()),
+        _ => None,
+    };
+    let why = why.unwrap_or_else(|| "it cannot be compiled".to_owned());
+    let wrong = Wrong::new("invalid-pattern", path, format!("is not a regular expression: {why}"));
+    let help = if pattern.contains("(?=") || pattern.contains("(?!") || pattern.contains("(?<") {
+        "patterns are matched in linear time: look-around is not known"
+    } else {
+        "mend it; in YAML a pattern is best put in single quotes"
+    };
+    reader.wrong(wrong.help(help));
+}
+
+fn misplaced(path: &[Segment], key: &str, kind: PropertyType, wanted: &str) -> Wrong {
+    let message = format!("has no effect on `type: {}`", kind.name());
+    Wrong::new("misplaced-key", &join(path, key), message)
+        .about_key()
+        .help(format!("remove it, or use `type: {wanted}`"))
+}
+
+/// The definitions of a form or a blueprint in the order written.
+pub(super) fn properties(
+    mut documents: BTreeMap<String, PropertyDocument>,
+    path: &[Segment],
+    home: Home,
+    reader: &mut Reader,
+) -> Vec<(String, Property)> {
+    let mut made = Vec::new();
+    for name in reader.keys(path) {
+        let Some(document) = documents.remove(&name) else { continue };
+        let place = join(path, name.as_str());
+        check_name(&name, &place, reader);
+        made.extend(document.into_domain(&place, home, reader).map(|property| (name, property)));
+    }
+    made
+}
+
+/// Names of properties, inputs and relations.
+pub(super) fn check_name(name: &str, path: &[Segment], reader: &mut Reader) {
+    let fits = (1..=100).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "@_=-".contains(c));
+    if !fits {
+        let wrong = Wrong::new("invalid-name", path, "is not a name that can be used here").about_key();
+        reader.wrong(wrong.help("use letters, digits and @ _ = -, at most 100"));
+    }
+}
+
+/// Names that must be among those defined beside them.
+pub(super) fn check_listed(
+    names: &[String],
+    known: &[String],
+    path: &[Segment],
+    code: &'static str,
+    reader: &mut Reader,
+) {
+    for (index, name) in names.iter().enumerate() {
+        let place = join(path, index);
+        if names[..index].contains(name) {
+            reader.wrong(
+                Wrong::new("repeated-item", &place, format!("repeats `{name}`"))
+                    .help("remove one of the two"),
+            );
+        } else if !known.contains(name) {
+            let wrong = Wrong::new(code, &place, format!("names `{name}`, which is not defined"));
+            reader.wrong(wrong.did_you_mean(name, known.iter().map(String::as_str)));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What may a request file say, whatever its action?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Reader, kind};
+use crate::{catalog::values::trail, domain::RequestFile};
+
+/// One asking, `requests/<id>/request.yaml`. Who asks is never read from it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::catalog) struct RequestDocument {
+    /// The identifier of the action asked for.
+    action: String,
+    /// For DAY-2 and DELETE: the identifier of the entity that it is about.
+    entity: Option<String>,
+    /// The inputs by name.
+    inputs: Option<Map<String, Value>>,
+    /// Why, for those who approve.
+    reason: Option<String>,
+}
+
+kind!(RequestDocument, "request");
+
+impl RequestDocument {
+    pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<RequestFile> {
+        let action = reader.name(&trail!["action"], &self.action);
+        let entity = match &self.entity {
+            Some(entity) => Some(reader.name(&trail!["entity"], entity)?),
+            None => None,
+        };
+        Some(RequestFile {
+            action: action?,
+            entity,
+            inputs: self.inputs.unwrap_or_default(),
+            reason: self.reason,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! What may `chandlery.yaml` say?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Reader, join, kind};
+use crate::{
+    catalog::{
+        Folders, Mode, Root, Settings,
+        values::{Segment, Wrong, trail},
+    },
+    domain::{RepoName, RepoPath},
+};
+
+/// The version of the formats that this program knows.
+const VERSION: u32 = 1;
+
+/// The settings of a catalog, `chandlery.yaml`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::catalog) struct SettingsDocument {
+    /// The version of the formats; this is version 1.
+    #[schemars(range(min = 1))]
+    version: u32,
+    /// Whether Chandlery acts: `observe` says what it would do, `off` does nothing.
+    #[serde(default)]
+    mode: ModeDocument,
+    /// Where everything lies, seen from the catalog's root.
+    #[serde(default)]
+    folders: Option<FoldersDocument>,
+    /// The repositories, `owner/name`, that follow-up pull requests may go to.
+    #[serde(default)]
+    repositories: Option<Vec<String>>,
+}
+
+kind!(SettingsDocument, "chandlery");
+
+/// Whether Chandlery acts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ModeDocument {
+    Observe,
+    #[default]
+    On,
+    Off,
+}
+
+/// Where everything lies, seen from the catalog's root; `../` climbs, but never out of the repository.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FoldersDocument {
+    /// Blueprints, `blueprints` if not said.
+    blueprints: Option<String>,
+    /// Entities, `entities` if not said.
+    entities: Option<String>,
+    /// Actions, `actions` if not said.
+    actions: Option<String>,
+    /// The folders of templates, `action-templates` if not said.
+    templates: Option<String>,
+    /// Requests, `requests` if not said.
+    requests: Option<String>,
+}
+
+impl SettingsDocument {
+    pub(in crate::catalog) fn into_domain(self, root: &Root, reader: &mut Reader) -> Option<Settings> {
+        if self.version > VERSION {
+            let message = format!("is {}, and this program knows version {VERSION}", self.version);
+            reader.wrong(
+                Wrong::new("settings-version", &trail!["version"], message).help("use a newer Chandlery"),
+            );
+        }
+        let named = self.folders.unwrap_or_default();
+        let mut folder = |name: &str, said: Option<String>, usual: &str| {
+            let path = trail!["folders", name];
+            let said = said.unwrap_or_else(|| usual.to_owned());
+            resolve(root, &said).or_else(|| {
+                let wrong = Wrong::new(
+                    "folder-outside-repository",
+                    &path,
+                    format!("must be a folder of this repository, and is `{said}`"),
+                );
+                reader.wrong(
+                    wrong.help("name a folder as seen from `chandlery.yaml`, such as `../action-templates`"),
+                );
+                None
+            })
+        };
+        let folders = [
+            folder("blueprints", named.blueprints, "blueprints"),
+            folder("entities", named.entities, "entities"),
+            folder("actions", named.actions, "actions"),
+            folder("templates", named.templates, "action-templates"),
+            folder("requests", named.requests, "requests"),
+        ];
+        let repositories = self.repositories.unwrap_or_default();
+        let repositories = reader.names::<RepoName>(&trail!["repositories"], &repositories);
+        let [blueprints, entities, actions, templates, requests] = folders;
+        let folders = Folders {
+            blueprints: blueprints?,
+            entities: entities?,
+            actions: actions?,
+            templates: templates?,
+            requests: requests?,
+        };
+        let places =
+            [&folders.blueprints, &folders.entities, &folders.actions, &folders.templates, &folders.requests];
+        for (index, one) in places.iter().enumerate() {
+            if let Some(other) = places[..index].iter().find(|other| overlap(one, other)) {
+                let name = ["blueprints", "entities", "actions", "templates", "requests"][index];
+                let path: Vec<Segment> = join(&trail!["folders"], name);
+                let message = format!("is `{one}`, which overlaps with `{other}`");
+                reader.wrong(
+                    Wrong::new("folder-overlap", &path, message).help("give each kind a folder of its own"),
+                );
+            }
+        }
+        let mode = match self.mode {
+            ModeDocument::Observe => Mode::Observe,
+            ModeDocument::On => Mode::On,
+            ModeDocument::Off => Mode::Off,
+        };
+        Some(Settings {
+            version: self.version,
+            mode,
+            folders,
+            repositories: repositories.into_iter().collect(),
+        })
+    }
+}
+
+fn overlap(one: &RepoPath, other: &RepoPath) -> bool {
+    one == other || one.under(other).is_some() || other.under(one).is_some()
+}
+
+/// The folder that is called this, seen from the catalog's root.
+fn resolve(root: &Root, said: &str) -> Option<RepoPath> {
+    let mut segments: Vec<&str> = root.0.iter().flat_map(|folder| folder.as_str().split('/')).collect();
+    for segment in said.trim_end_matches('/').split('/') {
+        match segment {
+            "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            name => segments.push(name),
+        }
+    }
+    segments.join("/").parse().ok()
+}
