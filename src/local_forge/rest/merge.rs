@@ -6,7 +6,7 @@ use super::pulls::find_pull;
 use super::repos::tip;
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY, Person};
-use crate::local_forge::reply::{Answer, Call, Refusal, Reply, not_found, ok, refuse};
+use crate::local_forge::reply::{Answer, Call, Reply, not_found, ok, refuse};
 use crate::local_forge::store::{ActivityKind, Permission, Pull};
 
 pub(crate) fn is_merged(call: &Call<'_>, key: &str, number: u64) -> Answer {
@@ -139,9 +139,4 @@ pub(crate) fn update_branch(call: &mut Call<'_>, key: &str, number: u64) -> Answ
     motion::set(call, &head_key, &format!("refs/heads/{branch}"), Some(&commit.to_string()), None)?;
     let url = call.view().api(&format!("repos/{key}/pulls/{number}"));
     Ok(Reply::json(202, json!({"message": "Updating pull request branch.", "url": url})))
-}
-
-/// A merged pull request keeps its head and base, so these commits stay what was merged.
-pub(crate) fn commits(git: &git2::Repository, pull: &Pull) -> Result<Vec<git2::Oid>, Refusal> {
-    Ok(objects::commits_between(git, objects::oid(&pull.base)?, objects::oid(&pull.head)?)?)
 }
