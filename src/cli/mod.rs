@@ -1,4 +1,5 @@
 //! (being written)
 
+pub mod config;
 pub mod output;
 pub mod validate;

@@ -107,10 +107,15 @@ impl Hands {
         let catalog = self.settings.catalog.clone();
         let (forge, git) = tokio::join!(reader.look(&catalog, &of_forge), self.look_at_git(of_git));
         let mut answers = git;
+        let catalog_unreached = answers.iter().find_map(|(question, answer)| match (question, answer) {
+            (Question::Head(repository, _), Answer::Unknown(why)) if *repository == catalog => Some(Arc::clone(why)),
+            _ => None,
+        });
         answers.retain(|(question, _)| questions.contains(question));
         for (question, answer) in forge {
             self.note(&answer);
             let answer = match answer {
+                Answer::Open(_) if catalog_unreached.is_some() => Answer::Unknown(catalog_unreached.clone().unwrap_or_default()),
                 Answer::Open(open) => self.with_requests(&open).await,
                 answer => answer,
             };
