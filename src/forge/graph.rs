@@ -21,18 +21,18 @@ pub(super) const PULL_LISTS: [(&str, &str); 4] =
 
 const EDITS: &str = "userContentEdits(PAGE) { nodes { editor { login __typename } } pageInfo { hasNextPage endCursor } }";
 const COMMENTS: &str =
-    "comments(PAGE) { nodes { databaseId author { login __typename } body } pageInfo { hasNextPage endCursor } }";
-const REVIEWS: &str = "reviews(PAGE) { nodes { databaseId author { login __typename } state submittedAt commit { oid } } \
+    "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
+const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
     pageInfo { hasNextPage endCursor } }";
 const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT]) { nodes { __typename \
     ... on ClosedEvent { actor { login __typename } createdAt } \
-    ... on ReviewDismissedEvent { createdAt previousReviewState review { databaseId } } } \
+    ... on ReviewDismissedEvent { createdAt previousReviewState review { url } } } \
     pageInfo { hasNextPage endCursor } }";
 const COMMITS: &str = "commits(PAGE) { nodes { commit { oid parents(first: 3) { nodes { oid } } \
     committer { email user { login __typename } } \
     authors(first: 20) { nodes { email user { login __typename } } pageInfo { hasNextPage endCursor } } \
-    checkSuites(first: 10) { nodes { app { slug } checkRuns(first: 10, filterBy: { checkName: \"chandlery\" }) { nodes { \
-    databaseId status conclusion startedAt completedAt externalId title } } } } } } \
+    checkSuites(first: 10) { nodes { app { slug } checkRuns(first: 10, filterBy: { checkType: ALL, checkName: \"chandlery\" }) { nodes { \
+    url status conclusion startedAt completedAt externalId title } } } } } } \
     pageInfo { hasNextPage endCursor } }";
 
 /// What is read of an issue.
@@ -134,7 +134,7 @@ struct EditNode {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CommentNode {
-    database_id: Option<u64>,
+    url: String,
     author: Option<Actor>,
     body: String,
 }
@@ -147,13 +147,13 @@ struct EventNode {
     actor: Option<Actor>,
     created_at: Option<Timestamp>,
     previous_review_state: Option<String>,
-    review: Option<ReviewId>,
+    review: Option<ReviewAddress>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ReviewId {
-    database_id: Option<u64>,
+struct ReviewAddress {
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -190,7 +190,7 @@ struct RepositoryNode {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ReviewNode {
-    database_id: Option<u64>,
+    url: String,
     author: Option<Actor>,
     state: String,
     submitted_at: Option<Timestamp>,
@@ -233,7 +233,7 @@ struct AppNode {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RunNode {
-    database_id: Option<u64>,
+    url: String,
     status: String,
     conclusion: Option<String>,
     started_at: Option<Timestamp>,
@@ -311,7 +311,7 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
             (Some("ClosedEvent"), _) => closed_by = login(event.actor),
             (Some("ReviewDismissedEvent"), Some(at)) => {
                 let was = review_state(event.previous_review_state.as_deref().unwrap_or_default());
-                dismissed.push((event.review.and_then(|review| review.database_id), Dismissal { at, was }));
+                dismissed.push((event.review.and_then(|review| read_id(&review.url)), Dismissal { at, was }));
             }
             _ => {}
         }
@@ -363,8 +363,8 @@ fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<Vec<Comment>
         Known::Unknown(why) => return Err(why),
     };
     let ours = comments.into_iter().filter_map(|comment| {
-        let CommentNode { database_id, author, body } = comment;
-        (login(author).as_ref() == Some(me)).then_some((database_id, body))
+        let CommentNode { url, author, body } = comment;
+        (login(author).as_ref() == Some(me)).then(|| (read_id(&url), body))
     });
     let mut ours: Vec<Comment> = ours
         .map(|(id, body)| Some(Comment { id: id?, body }))
@@ -378,7 +378,7 @@ fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]
     let mut reviews: Vec<Review> = reviews
         .into_iter()
         .filter_map(|review| {
-            let (id, submitted_at) = (review.database_id?, review.submitted_at?);
+            let (id, submitted_at) = (read_id(&review.url)?, review.submitted_at?);
             let dismissed = dismissed.iter().rev().find(|(of, _)| *of == Some(id)).map(|(_, dismissal)| *dismissal);
             Some(Review {
                 id,
@@ -392,6 +392,15 @@ fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]
         .collect();
     reviews.sort_by_key(|review| (review.submitted_at, review.id));
     reviews
+}
+
+/// The id by which REST knows a comment, review or check run, from the end of its address.
+/// GraphQL's own `databaseId` has 32 bits, which today's ids do not fit into.
+fn read_id(url: &str) -> Option<u64> {
+    let marks = ["#issuecomment-", "#pullrequestreview-", "/runs/"];
+    let rest = marks.iter().find_map(|mark| url.rsplit_once(mark))?.1;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 fn review_state(word: &str) -> ReviewState {
@@ -463,7 +472,7 @@ fn read_check(run: RunNode) -> Option<CheckRun> {
         _ => None,
     };
     Some(CheckRun {
-        id: run.database_id?,
+        id: read_id(&run.url)?,
         external_id: run.external_id.unwrap_or_default(),
         conclusion,
         started_at: run.started_at.or(run.completed_at)?,
@@ -507,6 +516,18 @@ mod tests {
         assert!(matches!(by("chandlery[bot]@evil.test", None), Attribution::Unknown(_)));
         // As an author, the forge's own address names nobody.
         assert!(matches!(by("noreply@github.com", None), Attribution::Unknown(_)));
+    }
+
+    #[test]
+    fn ids_are_read_from_addresses() {
+        for (url, id) in [
+            ("https://github.com/a/b/issues/3#issuecomment-3318790123", Some(3_318_790_123)),
+            ("https://github.com/a/b/pull/3#pullrequestreview-12", Some(12)),
+            ("https://github.com/a/b/runs/40000000001?check_suite_focus=true", Some(40_000_000_001)),
+            ("https://github.com/a/b/pull/3", None),
+        ] {
+            assert_eq!(read_id(url), id, "{url}");
+        }
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Reader {
         let mut query = format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
         for (index, question) in questions.iter().enumerate() {
             match question {
-                Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name }")),
+                Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
                 Question::PullsFrom(name, branch) => {
                     query.push_str(&repository(index, name, &format!(
                         "pullRequests(first: 100, headRefName: {}, orderBy: {{ field: CREATED_AT, direction: ASC }}) {NUMBERS}",
@@ -452,9 +452,13 @@ fn read_repository(node: &Value, errors: &[GraphError], alias: &str) -> Known<Op
             _ => Ok(None),
         };
     }
-    let default_branch = match node["defaultBranchRef"]["name"].as_str() {
-        Some(name) => Some(name.parse().map_err(|error| format!("the default branch cannot be handled: {error}"))?),
-        None => None,
+    let branch = &node["defaultBranchRef"];
+    let default_branch = match (branch["name"].as_str(), branch["target"]["oid"].as_str()) {
+        (Some(name), Some(head)) => {
+            let bad = |error| format!("the default branch cannot be handled: {error}");
+            Some((name.parse().map_err(bad)?, head.parse().map_err(bad)?))
+        }
+        _ => None,
     };
     Ok(Some(Arc::new(Repository { default_branch, archived: node["isArchived"] == true })))
 }

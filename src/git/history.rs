@@ -6,7 +6,7 @@ use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
 use super::objects::{Objects, Read, ReadError, from_git, to_git};
 use crate::{
-    domain::{ObjectId, RepoPath},
+    domain::{ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
 };
 
@@ -112,7 +112,7 @@ impl Objects {
         let mut found: BTreeMap<&RepoPath, Vec<Appearance>> = paths.iter().map(|path| (path, Vec::new())).collect();
         let mut open: BTreeMap<&RepoPath, bool> = paths.iter().map(|path| (path, false)).collect();
         let mut folders = HashMap::new();
-        let mut child: Option<ObjectId> = None;
+        let mut child: Option<(ObjectId, Timestamp)> = None;
         let mut next = Some(to_git(head));
         while let Some(id) = next.filter(|_| !open.is_empty()) {
             let commit = self.commit(id)?;
@@ -121,8 +121,8 @@ impl Objects {
             for (path, present_in_child) in &mut open {
                 let present = self.is_present(commit.tree_id(), path, &mut folders)?;
                 let appearances = found.get_mut(path).expect("every path has a list");
-                if let Some(child) = child.filter(|_| *present_in_child && !present) {
-                    appearances.push(Appearance { commit: child, parent: Some(here) });
+                if let Some((commit, at)) = child.filter(|_| *present_in_child && !present) {
+                    appearances.push(Appearance { commit, parent: Some(here), at });
                 }
                 *present_in_child = present;
                 if let Some((known, older)) = remembered.get(*path)
@@ -135,12 +135,12 @@ impl Objects {
             for path in settled {
                 open.remove(path);
             }
-            child = Some(here);
+            child = Some((here, Timestamp::from_seconds(commit.time().seconds())));
             next = commit.parent_id(0).ok();
         }
         for (path, present) in open {
-            if let Some(commit) = child.filter(|_| present) {
-                found.entry(path).or_default().push(Appearance { commit, parent: None });
+            if let Some((commit, at)) = child.filter(|_| present) {
+                found.entry(path).or_default().push(Appearance { commit, parent: None, at });
             }
         }
         let found: BTreeMap<RepoPath, Vec<Appearance>> =
