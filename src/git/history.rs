@@ -177,3 +177,81 @@ impl Objects {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::fixture::Fixture;
+
+    #[test]
+    fn a_merge_of_the_base_is_clean_only_if_merging_anew_gives_the_same() {
+        let repo = Fixture::new();
+        let fork = repo.commit(&[], "shared a|b|c|d|e\nother x");
+        let base = repo.commit(&[fork], "shared a|b|c|d|E\nnew y");
+        let work = repo.commit(&[fork], "shared A|b|c|d|e\nrequests/r/request.yaml q");
+        let honest = repo.commit(&[work, base], "shared A|b|c|d|E\nnew y");
+        let doctored = repo.commit(&[work, base], "shared A|b|c|d|E\nnew y\nrequests/r/request.yaml evil");
+        let stranger = repo.commit(&[fork], "foreign z");
+        let foreign = repo.commit(&[work, stranger], "foreign z");
+        let kinds = |head| -> Vec<ChainKind> {
+            repo.objects.chain(head, base).unwrap().into_iter().map(|commit| commit.kind).collect()
+        };
+        assert_eq!(kinds(honest), [ChainKind::CleanMergeOfBase, ChainKind::Ordinary]);
+        assert_eq!(kinds(doctored), [ChainKind::OtherMerge, ChainKind::Ordinary]);
+        assert_eq!(kinds(foreign), [ChainKind::OtherMerge, ChainKind::Ordinary]);
+        assert_eq!(kinds(base), []);
+        let paths = &repo.objects.chain(honest, base).unwrap()[1].paths;
+        assert_eq!(paths.iter().map(RepoPath::as_str).collect::<Vec<_>>(), ["requests/r/request.yaml", "shared"]);
+    }
+
+    #[test]
+    fn libgit2_and_git_merge_alike() {
+        let repo = Fixture::new();
+        let fork = repo.commit(&[], "a 1|2|3|4|5|6\nb 1|2|3\nd/c x\nd/e y|z|y|z|y|z|y");
+        for (ours, theirs, clean) in [
+            ("a 0|2|3|4|5|6", "a 1|2|3|4|5|9", true),
+            ("a 0|2|3|4|5|6", "a 9|2|3|4|5|6", false),
+            ("-b", "a 7|2|3|4|5|6", true),
+            ("-b", "b 1|2|4", false),
+            ("new same", "new same", true),
+            ("new one", "new two", false),
+            ("-d/e\nd/f y|z|y|z|y|z|y", "d/e y|z|y|z|y|z|w", true),
+            ("d/c/x y\n-d/c", "a 7|2|3|4|5|6", true),
+        ] {
+            let (ours, theirs) = match ours.strip_prefix("d/c/x y\n") {
+                Some(delete) => (repo.commit(&[repo.commit(&[fork], delete)], "d/c/x y"), repo.commit(&[fork], theirs)),
+                None => (repo.commit(&[fork], ours), repo.commit(&[fork], theirs)),
+            };
+            let libgit2 = repo.objects.merge(to_git(ours), to_git(theirs)).unwrap().map(from_git);
+            let git = repo.objects.git.merge_tree(ours, theirs).unwrap();
+            assert_eq!(libgit2, git);
+            assert_eq!(git.is_some(), clean);
+        }
+    }
+
+    #[test]
+    fn a_path_that_came_back_has_appeared_twice() {
+        let repo = Fixture::new();
+        let first = repo.commit(&[], "requests/r/request.yaml a\nother x");
+        let deleted = repo.commit(&[first], "-requests/r/request.yaml");
+        let side = repo.commit(&[deleted], "requests/s/request.yaml s");
+        let quiet = repo.commit(&[deleted], "other y");
+        let merged = repo.commit(&[quiet, side], "requests/s/request.yaml s");
+        let again = repo.commit(&[merged], "requests/r/request.yaml b");
+        let head = repo.commit(&[again], "other z");
+        let paths: BTreeSet<RepoPath> = ["requests/r", "requests/s", "requests/none"].map(|path| path.parse().unwrap()).into();
+        let shown = |found: BTreeMap<RepoPath, Vec<Appearance>>| -> Vec<Vec<(ObjectId, Option<ObjectId>)>> {
+            found.into_values().map(|list| list.iter().map(|one| (one.commit, one.parent)).collect()).collect()
+        };
+        let expected = [vec![], vec![(again, Some(merged)), (first, None)], vec![(merged, Some(quiet))]];
+        let mut remembered = Remembered::new();
+        assert_eq!(shown(repo.objects.appearances(head, &paths, &mut remembered).unwrap()), expected);
+
+        // From where it came the last time, only what is new is walked; the answer is the same.
+        let gone = repo.commit(&[head], "-requests/s/request.yaml");
+        let last = repo.commit(&[gone], "requests/s/request.yaml t");
+        let known = shown(repo.objects.appearances(last, &paths, &mut remembered).unwrap());
+        assert_eq!(known, shown(repo.objects.appearances(last, &paths, &mut Remembered::new()).unwrap()));
+        assert_eq!(known[2], [(last, Some(gone)), (merged, Some(quiet))]);
+    }
+}

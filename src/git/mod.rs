@@ -9,3 +9,5 @@ pub mod mirror;
 pub mod objects;
 pub mod history;
 pub mod write;
+#[cfg(test)]
+mod fixture;

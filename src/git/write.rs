@@ -163,3 +163,112 @@ fn parse(bytes: &[u8]) -> Read<Vec<(&[u8], &[u8], ObjectId)>> {
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, process::Command};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        domain::RepoPath,
+        git::{fixture::{Fixture, changes}, objects::Node},
+    };
+
+    #[test]
+    fn the_same_step_makes_the_same_commit() {
+        let repo = Fixture::new();
+        let parent = repo.commit(&[], "a 1\nd/b 2");
+        let commit = Commit {
+            repository: "acme/x".parse().unwrap(),
+            branch: "b".parse().unwrap(),
+            expect: None,
+            parent,
+            changes: changes("d/c 3\n-a"),
+            message: "say\n".to_owned(),
+            at: crate::domain::Timestamp::from_seconds(1_700_000_000),
+        };
+        let me: Login = "chandlery[bot]".parse().unwrap();
+        let id = write_commit(&repo.objects, &commit, &me).unwrap();
+        assert_eq!(id, write_commit(&repo.objects, &commit, &me).unwrap());
+        let written = repo.objects.repository.find_commit(to_git(id)).unwrap();
+        assert_eq!(written.author().to_string(), "chandlery[bot] <chandlery[bot]@users.noreply.github.com>");
+        assert_eq!(written.committer().when().seconds(), 1_700_000_000);
+        assert_eq!(repo.files(id), ["d/b File", "d/c File"]);
+    }
+
+    #[test]
+    fn only_ordinary_files_are_written_and_they_keep_their_mode() {
+        let repo = Fixture::new();
+        let first = repo.commit(&[], "run x\nd/deep/file y");
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").arg("--git-dir").arg(repo.folder.path()).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let index = repo.folder.path().join("index");
+        git(&["read-tree", &first.to_string()]);
+        let blob = ObjectId::of_blob(b"x\n").to_string();
+        for (mode, id, path) in
+            [("100755", blob.as_str(), "run"), ("120000", &blob, "link"), ("160000", &first.to_string(), "module")]
+        {
+            git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
+        }
+        assert!(index.exists());
+        let tree: ObjectId = git(&["write-tree"]).parse().unwrap();
+        let root = |text: &str| write_tree(&repo.objects, tree, &changes(text));
+        let changed = root("run changed\n-d/deep/file").unwrap();
+        let commit = repo.commit_tree(&[], changed);
+        assert_eq!(repo.files(commit), ["link Link", "module Submodule", "run Executable"]);
+        assert!(matches!(repo.objects.find(changed, "d").unwrap(), None::<Node>));
+        for (bad, words) in [
+            ("link x", "symbolic link"),
+            ("module x", "submodule"),
+            ("d x", "is a folder"),
+            ("run/below x", "is a file"),
+        ] {
+            assert!(root(bad).unwrap_err().to_string().contains(words), "{bad}");
+        }
+        // What is not there is deleted already.
+        assert_eq!(root("-nothing/here\n-run/below").unwrap(), tree);
+        git(&["fsck", "--strict"]);
+    }
+
+    proptest! {
+        /// Whatever is put and deleted, the tree holds what a plain map would hold, in Git's order.
+        #[test]
+        fn a_tree_holds_what_was_put(edits in prop::collection::vec(
+            prop::collection::vec(("[ab]{1,2}(/[ab.-]{1,2}x){0,2}", prop::option::of("[xy]")), 1..8), 1..5,
+        )) {
+            let repo = Fixture::new();
+            let mut tree = repo.objects.store(ObjectType::Tree, &[]).unwrap();
+            let mut model: BTreeMap<RepoPath, String> = BTreeMap::new();
+            for edit in edits {
+                let changes: Changes = edit.iter().filter_map(|(path, text)| {
+                    let change = text.as_ref().map_or(Change::Delete, |text| Change::Put(text.as_bytes().into()));
+                    Some((path.parse().ok()?, change))
+                }).collect();
+                let Ok(next) = write_tree(&repo.objects, tree, &changes) else { continue };
+                tree = next;
+                for (path, change) in changes {
+                    match change {
+                        Change::Put(bytes) => drop(model.insert(path, String::from_utf8(bytes.to_vec()).unwrap())),
+                        Change::Delete => drop(model.remove(&path)),
+                    }
+                }
+            }
+            let mut found = BTreeMap::new();
+            repo.objects.walk(tree, "", &mut |path, entry| {
+                let text = String::from_utf8(repo.objects.blob(entry.id)?.to_vec()).unwrap();
+                found.insert(path.parse().unwrap(), text);
+                Ok(())
+            }).unwrap();
+            prop_assert_eq!(&found, &model);
+            let rebuilt: Changes =
+                model.iter().map(|(path, text)| (path.clone(), Change::Put(text.as_bytes().into()))).collect();
+            let empty = repo.objects.store(ObjectType::Tree, &[]).unwrap();
+            prop_assert_eq!(write_tree(&repo.objects, empty, &rebuilt).unwrap(), tree);
+        }
+    }
+}
