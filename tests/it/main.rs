@@ -6,3 +6,6 @@
     clippy::print_stderr,
     reason = "tests touch the world and may panic"
 )]
+
+mod world;
+mod scenarios;
