@@ -9,3 +9,4 @@
 
 mod world;
 mod scenarios;
+mod validate;
