@@ -6,3 +6,5 @@
     clippy::print_stderr,
     reason = "tests touch the world and may panic"
 )]
+
+mod edits;

@@ -234,7 +234,7 @@ fn absent_if_empty(text: String) -> Option<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     /// Whatever people write into the free fields: those fields hold it, or the form is refused.
     #[test]
