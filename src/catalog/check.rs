@@ -210,7 +210,7 @@ fn teams(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diagnos
 
 fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
     let mut found = Vec::new();
-    let mut add = |path: &[Segment], teams: &'_ [TeamSlug]| -> Vec<(Vec<Segment>, usize)> {
+    let add = |path: &[Segment], teams: &'_ [TeamSlug]| -> Vec<(Vec<Segment>, usize)> {
         teams.iter().enumerate().map(|(index, _)| (join(path, index), index)).collect()
     };
     if let Execute::Named { teams, .. } = &action.execute {

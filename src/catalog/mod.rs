@@ -75,6 +75,13 @@ pub struct Folders {
     pub requests: RepoPath,
 }
 
+impl Folders {
+    /// Each of them.
+    pub fn all(&self) -> [&RepoPath; 5] {
+        [&self.blueprints, &self.entities, &self.actions, &self.templates, &self.requests]
+    }
+}
+
 /// What `chandlery.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

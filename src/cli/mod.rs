@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod output;
+pub mod validate;

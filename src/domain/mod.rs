@@ -38,8 +38,8 @@ pub use id::{
 };
 pub use property::{Format, Property, PropertyType};
 pub use pull::{
-    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Issue, Known, Permission, Pull,
-    PullCommit, PullState, Review, ReviewState,
+    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Issue, Known, Permission,
+    Pull, PullCommit, PullState, Review, ReviewState,
 };
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};

@@ -98,8 +98,6 @@ pub struct Pull {
     pub reviews: Known<Vec<Review>>,
     /// The commits that it adds, oldest first, as the forge attributes them.
     pub commits: Known<Vec<PullCommit>>,
-    /// What was pushed to its branch, newest last. Only of pull requests that are looked at for approval.
-    pub activity: Known<Vec<Activity>>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
     /// The people and teams (by slug) whose review is requested now.
@@ -119,6 +117,17 @@ pub struct Review {
     pub submitted_at: Timestamp,
     /// The commit that the forge now says it is about. Forges re-point this: never evidence.
     pub commit: Option<ObjectId>,
+    /// If it was dismissed: when, and what it said before.
+    pub dismissed: Option<Dismissal>,
+}
+
+/// That a review was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dismissal {
+    /// When, by the forge's clock.
+    pub at: Timestamp,
+    /// What the review said before.
+    pub was: ReviewState,
 }
 
 /// What a review says.
@@ -141,8 +150,8 @@ pub enum ReviewState {
 pub struct PullCommit {
     /// Which commit.
     pub id: ObjectId,
-    /// How many parents it has.
-    pub parents: usize,
+    /// Its parents.
+    pub parents: Vec<ObjectId>,
     /// Authors, committer and co-authors.
     pub people: Vec<Attribution>,
     /// Our check runs on it, oldest first.

@@ -1,1 +1,3 @@
-//! (being written)
+//! What should happen next? (being written)
+pub mod facts;
+pub mod step;

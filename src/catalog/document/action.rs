@@ -37,6 +37,7 @@ pub(in crate::catalog) struct ActionDocument {
     /// Who may ask; everybody with write access to the catalog if not said.
     execute: Option<PeopleDocument>,
     /// Who must approve: `none`, or rules that must all hold; one person with write access if not said.
+    #[serde(default)]
     #[schemars(schema_with = "approval")]
     approval: Option<Value>,
     /// Who merges the approved request; people if not said.
@@ -192,6 +193,7 @@ struct FieldsDocument {
     title: Option<String>,
     /// The team that owns it, or a list of teams.
     #[expect(dead_code, reason = "taken as written")]
+    #[serde(default)]
     #[schemars(schema_with = "text_or_list")]
     team: Option<Value>,
     /// What it says.

@@ -26,6 +26,7 @@ pub(in crate::catalog) struct EntityDocument {
     #[expect(dead_code, reason = "read by other programs")]
     icon: Option<String>,
     /// The team that owns it, or a list of teams.
+    #[serde(default)]
     #[schemars(schema_with = "text_or_list")]
     team: Option<Value>,
     /// What it says; its blueprint knows what may stand here.

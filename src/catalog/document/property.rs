@@ -20,6 +20,7 @@ pub(super) struct PropertyDocument {
     #[serde(rename = "type")]
     kind: TypeDocument,
     /// What a text must be beyond being text.
+    #[serde(default)]
     #[schemars(schema_with = "formats")]
     format: Option<String>,
     /// The name that people read.
@@ -45,18 +46,23 @@ pub(super) struct PropertyDocument {
     /// The greatest number of characters.
     max_length: Option<u64>,
     /// The least number.
+    #[serde(default)]
     #[schemars(schema_with = "number")]
     minimum: Option<Value>,
     /// The greatest number.
+    #[serde(default)]
     #[schemars(schema_with = "number")]
     maximum: Option<Value>,
     /// A number must be greater than this.
+    #[serde(default)]
     #[schemars(schema_with = "number")]
     exclusive_minimum: Option<Value>,
     /// A number must be less than this.
+    #[serde(default)]
     #[schemars(schema_with = "number")]
     exclusive_maximum: Option<Value>,
     /// A number must be a multiple of this.
+    #[serde(default)]
     #[schemars(schema_with = "number")]
     multiple_of: Option<Value>,
     /// What each item of a list may be.
@@ -74,6 +80,7 @@ pub(super) struct PropertyDocument {
     /// What the keys of a mapping that match a regular expression may hold, as JSON Schema.
     pattern_properties: Option<Map<String, Value>>,
     /// Whether a mapping may have other keys, or what they may hold, as JSON Schema.
+    #[serde(default)]
     #[schemars(schema_with = "any_schema")]
     additional_properties: Option<Value>,
     /// The keys that a mapping must have.

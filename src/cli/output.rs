@@ -1,0 +1,17 @@
+//! How does a command speak? This is the one place that writes to stdout.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+/// Prints text that has been made fit for a terminal. Whoever stops reading (`| head`) is not an error.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("failed to print"),
+    }
+}

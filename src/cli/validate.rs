@@ -1,0 +1,222 @@
+//! Is the catalog in this folder, or at this commit, sound?
+
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use super::output;
+use crate::{
+    catalog::{Files, Report, Root, check_all, load_settings, report},
+    domain::{Bytes, RepoPath, Severity},
+};
+
+/// Check a catalog: every problem, with its place and what to do
+///
+/// Exit codes: 0 sound, 1 problems, 2 wrong usage, 3 the files could not be read.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// The folder of the catalog
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Read this commit instead of the files on disk: a branch, a tag or an object id
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
+    /// The folder of the repository that holds the catalog, instead of PATH itself
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<RepoPath>,
+    /// How to print what is found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object, for programs
+    Json,
+    /// Annotations of a GitHub workflow
+    Github,
+}
+
+/// The files of a catalog and where it lies.
+pub(super) struct Found {
+    pub(super) root: Root,
+    pub(super) files: Files,
+}
+
+/// Checks the catalog and prints what is wrong.
+///
+/// # Errors
+/// When the files cannot be read.
+pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let found = match &args.at {
+        Some(rev) => files_at(&args.path, args.root.as_ref(), rev)?,
+        None => files_of_work_tree(&args.path, args.root.as_ref())?,
+    };
+    let Report { diagnostics, counts } = check_all(&found.root, &found.files);
+    let summary = report::summary(&diagnostics, &counts);
+    match args.format {
+        Format::Text => {
+            let source = |path: &str| found.files.get(&path.parse().ok()?).cloned();
+            output::print(&report::text(&diagnostics, &source))?;
+            output::print(&format!("{summary}\n"))?;
+        }
+        Format::Json => output::print(&format!("{}\n", report::json(&diagnostics, &counts)))?,
+        Format::Github => output::print(&format!("{}{summary}\n", report::github(&diagnostics)))?,
+    }
+    let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Where the catalog lies: the top of the repository on disk, and its folder below that.
+struct Location {
+    top: PathBuf,
+    root: Root,
+}
+
+fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {
+    let path = path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()))?;
+    if !path.is_dir() {
+        bail!("`{}` is not a folder", path.display());
+    }
+    // Without a repository the folder above stands for one, so that `../action-templates` is found.
+    let top = match path.ancestors().find(|above| above.join(".git").exists()) {
+        Some(top) => top.to_owned(),
+        None if folder.is_some() => path.clone(),
+        None => path.parent().unwrap_or(&path).to_owned(),
+    };
+    if let Some(folder) = folder {
+        return Ok(Location { top, root: Root(Some(folder.clone())) });
+    }
+    let below = repo_path(path.strip_prefix(&top)?)
+        .with_context(|| format!("`{}` cannot be a folder of a repository", path.display()))?;
+    Ok(Location { top, root: Root(below) })
+}
+
+/// A path on disk, below the top of a repository; none for the top itself.
+fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
+    let mut names = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => names.push(name.to_str().context("a name is not UTF-8")?),
+            _ => bail!("`{}` climbs", path.display()),
+        }
+    }
+    if names.is_empty() { Ok(None) } else { Ok(Some(names.join("/").parse()?)) }
+}
+
+/// The files that matter, as they are on disk.
+fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
+    let Location { top, root } = locate(path, folder)?;
+    let mut files = Files::new();
+    let settings_path = root.settings_path();
+    read_into(&top.join(settings_path.as_str()), &settings_path, &mut files)?;
+    if let Ok(settings) = load_settings(&root, files.get(&settings_path)) {
+        for folder in settings.folders.all() {
+            walk(&top.join(folder.as_str()), folder, &mut files)?;
+        }
+    }
+    Ok(Found { root, files })
+}
+
+/// Links are not followed: in Git they are files of their own, which hold no document.
+fn walk(disk: &Path, folder: &RepoPath, files: &mut Files) -> anyhow::Result<()> {
+    let is_folder = fs::symlink_metadata(disk).is_ok_and(|metadata| metadata.is_dir());
+    if !is_folder {
+        return Ok(());
+    }
+    let entries =
+        fs::read_dir(disk).with_context(|| format!("cannot read the folder `{}`", disk.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read the folder `{}`", disk.display()))?;
+        let name = entry.file_name();
+        // What has no path in a repository cannot be part of a catalog.
+        let Some(path) = name.to_str().and_then(|name| folder.join(name).ok()) else { continue };
+        let kind = entry.file_type().with_context(|| format!("cannot look at `{path}`"))?;
+        if kind.is_dir() {
+            walk(&entry.path(), &path, files)?;
+        } else if kind.is_file() {
+            read_into(&entry.path(), &path, files)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the work tree is read here")]
+fn read_into(disk: &Path, path: &RepoPath, files: &mut Files) -> anyhow::Result<()> {
+    match fs::read(disk) {
+        Ok(bytes) => drop(files.insert(path.clone(), Bytes::from(bytes))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", disk.display())),
+    }
+    Ok(())
+}
+
+/// The files that matter, straight from the object database.
+fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Found> {
+    let repository = git2::Repository::discover(path)
+        .with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
+    let root = match (folder, repository.workdir()) {
+        (None, Some(_)) => locate(path, None)?.root,
+        (folder, _) => Root(folder.cloned()),
+    };
+    let object = repository.revparse_single(rev).with_context(|| format!("`{rev}` is not a commit here"))?;
+    let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
+    let mut files = Files::new();
+    let settings_path = root.settings_path();
+    if let Ok(entry) = tree.get_path(Path::new(settings_path.as_str())) {
+        insert_blob(&repository, &entry, &settings_path, &mut files)?;
+    }
+    if let Ok(settings) = load_settings(&root, files.get(&settings_path)) {
+        for folder in settings.folders.all() {
+            let Ok(entry) = tree.get_path(Path::new(folder.as_str())) else { continue };
+            if let Ok(tree) = entry.to_object(&repository)?.into_tree() {
+                collect(&repository, &tree, folder, &mut files)?;
+            }
+        }
+    }
+    Ok(Found { root, files })
+}
+
+fn collect(
+    repository: &git2::Repository,
+    tree: &git2::Tree<'_>,
+    folder: &RepoPath,
+    files: &mut Files,
+) -> anyhow::Result<()> {
+    for entry in tree {
+        let Some(path) = entry.name().ok().and_then(|name| folder.join(name).ok()) else { continue };
+        match entry.kind() {
+            Some(git2::ObjectType::Tree) => {
+                let object = entry.to_object(repository).with_context(|| format!("cannot read `{path}`"))?;
+                if let Ok(tree) = object.into_tree() {
+                    collect(repository, &tree, &path, files)?;
+                }
+            }
+            Some(git2::ObjectType::Blob) => insert_blob(repository, &entry, &path, files)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn insert_blob(
+    repository: &git2::Repository,
+    entry: &git2::TreeEntry<'_>,
+    path: &RepoPath,
+    files: &mut Files,
+) -> anyhow::Result<()> {
+    /// The mode of a symbolic link, whose blob is no document.
+    const LINK: i32 = 0o120_000;
+    if entry.filemode() != LINK {
+        let blob = repository.find_blob(entry.id()).with_context(|| format!("cannot read `{path}`"))?;
+        files.insert(path.clone(), Bytes::from(blob.content()));
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! What may a decision depend on? Questions, and the answers that have come.
+//!
+//! Questions about **content** name objects and never change their answer. Questions about the
+//! **present** are asked once a turn. A part of a decision that misses an answer is *pending*: it
+//! notes its question and gives up, the other parts go on, and all questions are asked together.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    catalog::Definitions,
+    domain::{
+        Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, FileMode, Identifier, Issue, Login,
+        ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Timestamp, TreeEntry,
+    },
+};
+
+/// Something to be asked of Git or the forge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Question {
+    // --- the present
+    /// Which catalog is this, and who are we? → `Here`
+    Here,
+    /// What is the time, by the forge's clock? → `Now`
+    Now,
+    /// What is there to look at in the catalog? → `Open`
+    Open,
+    /// Where does a branch point? → `Head`
+    Head(RepoName, Branch),
+    /// What is known of a repository? → `Repository`
+    Repository(RepoName),
+    /// An issue of the catalog. → `Issue`
+    Issue(u64),
+    /// A pull request of the catalog. → `Pull`
+    Pull(u64),
+    /// The pull requests from a branch of the same repository, in all states, oldest first. → `Pulls`
+    PullsFrom(RepoName, Branch),
+    /// The pull requests that brought a commit to the catalog's default branch. → `Pulls`
+    PullsOf(ObjectId),
+    /// What was pushed to a branch, oldest first. → `Activity`
+    Activity(RepoName, Branch),
+    /// What somebody may do. → `Permission`
+    Permission(RepoName, Login),
+    /// The members of a team of the forge, `organisation/slug`. → `Members`
+    Members(String),
+    // --- content
+    /// What the platform team wrote at this commit of the catalog. → `Definitions`
+    Definitions(ObjectId),
+    /// One file of a commit. → `File`
+    File(RepoName, ObjectId, RepoPath),
+    /// All files below a folder of a commit. → `Files`
+    Files(RepoName, ObjectId, RepoPath),
+    /// The bytes of a blob. → `Blob`
+    Blob(RepoName, ObjectId),
+    /// The file of an entity at this commit of the catalog. → `Entity`
+    Entity(ObjectId, EntityId),
+    /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
+    Entities(ObjectId, BlueprintId),
+    /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
+    Chain {
+        /// Where.
+        repository: RepoName,
+        /// The newest commit.
+        head: ObjectId,
+        /// A commit of the base branch.
+        base: ObjectId,
+    },
+    /// What a branch changes against where it left the base. → `Diff`
+    Diff {
+        /// Where.
+        repository: RepoName,
+        /// A commit of the base branch.
+        base: ObjectId,
+        /// The newest commit of the branch.
+        head: ObjectId,
+    },
+    /// The commits on the first-parent chain of this catalog commit in which a path appeared, newest first. → `Appearances`
+    Appearances(ObjectId, RepoPath),
+}
+
+impl Question {
+    /// Whether its answer never changes.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Here
+            | Self::Now
+            | Self::Open
+            | Self::Head(..)
+            | Self::Repository(_)
+            | Self::Issue(_)
+            | Self::Pull(_)
+            | Self::PullsFrom(..)
+            | Self::PullsOf(_)
+            | Self::Activity(..)
+            | Self::Permission(..)
+            | Self::Members(_) => false,
+            Self::Definitions(_)
+            | Self::File(..)
+            | Self::Files(..)
+            | Self::Blob(..)
+            | Self::Entity(..)
+            | Self::Entities(..)
+            | Self::Chain { .. }
+            | Self::Diff { .. }
+            | Self::Appearances(..) => true,
+        }
+    }
+}
+
+/// Where we are and who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// The catalog's repository.
+    pub catalog: RepoName,
+    /// Its default branch.
+    pub branch: Branch,
+    /// Our own login.
+    pub me: Login,
+}
+
+/// What there is to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Open {
+    /// Open issues.
+    pub issues: BTreeSet<u64>,
+    /// Open pull requests to the default branch, and those closed or merged lately.
+    pub pulls: BTreeSet<u64>,
+    /// Requests on the default branch that have no record of an end.
+    pub requests: BTreeSet<RequestId>,
+}
+
+/// What is known of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Its default branch; none when it is empty.
+    pub default_branch: Option<Branch>,
+    /// Whether it takes no changes any more.
+    pub archived: bool,
+}
+
+/// A file and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its mode.
+    pub mode: FileMode,
+    /// Its blob.
+    pub id: ObjectId,
+    /// Its bytes; empty for a submodule.
+    pub bytes: Bytes,
+}
+
+/// A commit on the first-parent chain of a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainCommit {
+    /// Which.
+    pub id: ObjectId,
+    /// How it follows from what was before.
+    pub kind: ChainKind,
+    /// The paths that differ from its first parent.
+    pub paths: BTreeSet<RepoPath>,
+}
+
+/// How a commit of a branch follows from what was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainKind {
+    /// One parent.
+    Ordinary,
+    /// A merge of a commit that the base contains, with exactly the tree that merging them anew gives.
+    CleanMergeOfBase,
+    /// Any other merge.
+    OtherMerge,
+}
+
+/// That a path appeared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appearance {
+    /// In this commit.
+    pub commit: ObjectId,
+    /// Which followed this one.
+    pub parent: Option<ObjectId>,
+}
+
+/// What a path was and became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiffEntry {
+    /// Where the branch left the base.
+    pub before: Option<TreeEntry>,
+    /// At the head.
+    pub after: Option<TreeEntry>,
+}
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To `Here`.
+    Here(Arc<Here>),
+    /// To `Now`.
+    Now(Timestamp),
+    /// To `Open`.
+    Open(Arc<Open>),
+    /// To `Head`.
+    Head(Option<ObjectId>),
+    /// To `Repository`; none when it does not exist or we may not see it.
+    Repository(Option<Arc<Repository>>),
+    /// To `Issue`; none when it was deleted or moved.
+    Issue(Option<Arc<Issue>>),
+    /// To `Pull`.
+    Pull(Option<Arc<Pull>>),
+    /// To `PullsFrom` and `PullsOf`.
+    Pulls(Vec<Arc<Pull>>),
+    /// To `Activity`.
+    Activity(Arc<Vec<Activity>>),
+    /// To `Permission`.
+    Permission(Permission),
+    /// To `Members`.
+    Members(Arc<BTreeSet<Login>>),
+    /// To `Definitions`: or what is wrong with the settings.
+    Definitions(Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>),
+    /// To `File`.
+    File(Option<File>),
+    /// To `Files`, by full path.
+    Files(Arc<BTreeMap<RepoPath, TreeEntry>>),
+    /// To `Blob`.
+    Blob(Option<Bytes>),
+    /// To `Entity`.
+    Entity(Option<(RepoPath, Bytes)>),
+    /// To `Entities`.
+    Entities(Arc<BTreeSet<Identifier>>),
+    /// To `Chain`.
+    Chain(Arc<Vec<ChainCommit>>),
+    /// To `Diff`.
+    Diff(Arc<BTreeMap<RepoPath, DiffEntry>>),
+    /// To `Appearances`.
+    Appearances(Arc<Vec<Appearance>>),
+    /// It could not be learnt; the reason in words. Legal everywhere; every rule fails closed on it.
+    Unknown(Arc<str>),
+}
+
+/// The answers that have come.
+#[derive(Debug, Default, Clone)]
+pub struct Facts {
+    answers: HashMap<Question, Answer>,
+}
+
+impl Facts {
+    /// Notes an answer.
+    pub fn insert(&mut self, question: Question, answer: Answer) {
+        self.answers.insert(question, answer);
+    }
+
+    /// The answer, if it has come.
+    pub fn get(&self, question: &Question) -> Option<&Answer> {
+        self.answers.get(question)
+    }
+
+    /// Forgets what was true a moment ago; what is true for ever stays.
+    pub fn forget_the_present(&mut self) {
+        self.answers.retain(|question, _| question.is_content());
+    }
+
+    /// Every question answered, in order.
+    pub fn questions(&self) -> BTreeSet<&Question> {
+        self.answers.keys().collect()
+    }
+}
+
+/// This part waits for an answer; the question is noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending;
+
+/// What was looked at, or that it is still awaited.
+pub type Looked<T> = Result<T, Pending>;
+
+/// Reads facts and notes what is missing.
+pub struct Looker<'a> {
+    facts: &'a Facts,
+    missing: RefCell<BTreeSet<Question>>,
+}
+
+macro_rules! looks {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $out:ty, $question:expr, $pattern:pat => $value:expr;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(&self, $($arg: $type),*) -> Looked<Result<$out, Arc<str>>> {
+            match self.look($question)? {
+                $pattern => Ok(Ok($value)),
+                Answer::Unknown(why) => Ok(Err(why.clone())),
+                other => unreachable!("the answer is of another kind: {other:?}"),
+            }
+        }
+    )*};
+}
+
+impl<'a> Looker<'a> {
+    /// Looks at these facts.
+    pub fn new(facts: &'a Facts) -> Self {
+        Self { facts, missing: RefCell::default() }
+    }
+
+    /// What was looked for in vain.
+    pub fn missing(self) -> BTreeSet<Question> {
+        self.missing.into_inner()
+    }
+
+    fn look(&self, question: Question) -> Looked<&'a Answer> {
+        match self.facts.get(&question) {
+            Some(answer) => Ok(answer),
+            None => {
+                self.missing.borrow_mut().insert(question);
+                Err(Pending)
+            }
+        }
+    }
+
+    looks! {
+        /// Which catalog, and who we are.
+        here() -> &'a Here, Question::Here, Answer::Here(here) => here;
+        /// Where a branch points.
+        head(repository: &RepoName, branch: &Branch) -> Option<ObjectId>, Question::Head(repository.clone(), branch.clone()), Answer::Head(head) => *head;
+        /// What is known of a repository.
+        repository(repository: &RepoName) -> Option<&'a Repository>, Question::Repository(repository.clone()), Answer::Repository(known) => known.as_deref();
+        /// An issue.
+        issue(number: u64) -> Option<&'a Issue>, Question::Issue(number), Answer::Issue(issue) => issue.as_deref();
+        /// A pull request of the catalog.
+        pull(number: u64) -> Option<&'a Pull>, Question::Pull(number), Answer::Pull(pull) => pull.as_deref();
+        /// Pull requests from a branch.
+        pulls_from(repository: &RepoName, branch: &Branch) -> &'a [Arc<Pull>], Question::PullsFrom(repository.clone(), branch.clone()), Answer::Pulls(pulls) => pulls.as_slice();
+        /// Pull requests that brought a commit.
+        pulls_of(commit: ObjectId) -> &'a [Arc<Pull>], Question::PullsOf(commit), Answer::Pulls(pulls) => pulls.as_slice();
+        /// What was pushed to a branch.
+        activity(repository: &RepoName, branch: &Branch) -> &'a [Activity], Question::Activity(repository.clone(), branch.clone()), Answer::Activity(activity) => activity.as_slice();
+        /// What somebody may do.
+        permission(repository: &RepoName, login: &Login) -> Permission, Question::Permission(repository.clone(), login.clone()), Answer::Permission(permission) => *permission;
+        /// The members of a team of the forge.
+        members(team: &str) -> &'a BTreeSet<Login>, Question::Members(team.to_owned()), Answer::Members(members) => members.as_ref();
+        /// One file of a commit.
+        file(repository: &RepoName, commit: ObjectId, path: &RepoPath) -> Option<&'a File>, Question::File(repository.clone(), commit, path.clone()), Answer::File(file) => file.as_ref();
+        /// All files below a folder.
+        files(repository: &RepoName, commit: ObjectId, folder: &RepoPath) -> &'a BTreeMap<RepoPath, TreeEntry>, Question::Files(repository.clone(), commit, folder.clone()), Answer::Files(files) => files.as_ref();
+        /// The bytes of a blob.
+        blob(repository: &RepoName, id: ObjectId) -> Option<&'a Bytes>, Question::Blob(repository.clone(), id), Answer::Blob(bytes) => bytes.as_ref();
+        /// The file of an entity.
+        entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
+        /// The identifiers of a blueprint's entities.
+        entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The first-parent chain of a branch.
+        chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
+        /// What a branch changes.
+        diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
+        /// Where a path appeared.
+        appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
+    }
+}

@@ -1,0 +1,172 @@
+//! What is to be done? Steps need no further choice: each names its whole result and what it
+//! expects to find. If the world moved, the step is refused and the next turn decides again.
+
+use crate::domain::{Branch, Changes, Conclusion, Login, ObjectId, RepoName, RepoPath, RequestId, Timestamp};
+
+/// One thing to do.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Puts one commit on a branch.
+    Commit(Commit),
+    /// Changes files on the catalog's default branch; merged with others of the same pass.
+    CatalogChange(CatalogChange),
+    /// Something that the forge does when it is called.
+    Call(Call),
+}
+
+/// A commit for a branch, pushed only if the branch is where it is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Where.
+    pub repository: RepoName,
+    /// Which branch.
+    pub branch: Branch,
+    /// Where the branch must point; none: it must not exist.
+    pub expect: Option<ObjectId>,
+    /// The parent of the new commit, whose files are changed.
+    pub parent: ObjectId,
+    /// The files that change.
+    pub changes: Changes,
+    /// The message, with its trailers.
+    pub message: String,
+    /// The commit's time; from facts, so that the same step makes the same commit.
+    pub at: Timestamp,
+}
+
+/// What one run changes on the catalog's default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogChange {
+    /// Which run.
+    pub request: RequestId,
+    /// The commit of the default branch that this was decided on.
+    pub base: ObjectId,
+    /// The files that change.
+    pub changes: Changes,
+    /// One line for the commit's message.
+    pub summary: String,
+    /// The trailer `Chandlery-Run: …`, without its key.
+    pub trailer: String,
+    /// The time of what happened last.
+    pub at: Timestamp,
+}
+
+/// Something the forge is called for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// Opens a pull request. "Already exists" is success.
+    OpenPull {
+        /// Where.
+        repository: RepoName,
+        /// From which branch.
+        branch: Branch,
+        /// Into which.
+        base: Branch,
+        /// Its title.
+        title: String,
+        /// Its text.
+        body: String,
+    },
+    /// Closes a pull request without merging it.
+    ClosePull {
+        /// Where.
+        repository: RepoName,
+        /// Which.
+        number: u64,
+    },
+    /// Merges a pull request, if its head is still this commit.
+    Merge {
+        /// Where.
+        repository: RepoName,
+        /// Which.
+        number: u64,
+        /// The head that was judged.
+        head: ObjectId,
+    },
+    /// Requests reviews. A person or team that cannot be asked stops nothing.
+    AskReviewers {
+        /// Where.
+        repository: RepoName,
+        /// Which pull request.
+        number: u64,
+        /// People.
+        users: Vec<Login>,
+        /// Teams of the repository's organisation, by slug.
+        teams: Vec<String>,
+    },
+    /// Writes our one comment of this purpose, or changes it.
+    Say {
+        /// Where.
+        repository: RepoName,
+        /// Which issue or pull request.
+        number: u64,
+        /// The text, beginning with its marker.
+        body: String,
+        /// The comment to change; none writes a new one.
+        comment: Option<u64>,
+    },
+    /// Removes a comment that we made twice.
+    Unsay {
+        /// Where.
+        repository: RepoName,
+        /// Which comment.
+        comment: u64,
+    },
+    /// Makes a check run on a commit, or changes it.
+    Check {
+        /// Where.
+        repository: RepoName,
+        /// On which commit.
+        commit: ObjectId,
+        /// The plan key that it speaks of.
+        external_id: String,
+        /// None while people are awaited.
+        conclusion: Option<Conclusion>,
+        /// One line.
+        title: String,
+        /// The same in a few lines.
+        summary: String,
+        /// The run to change; none makes a new one.
+        run: Option<u64>,
+    },
+    /// Closes an issue of the catalog.
+    CloseIssue {
+        /// Which.
+        number: u64,
+        /// Whether what it asked for was done.
+        completed: bool,
+    },
+}
+
+/// What is really done at once: several commits of one repository go in one push.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Pushes commits to branches of one repository, each on its own condition.
+    Push {
+        /// Where.
+        repository: RepoName,
+        /// One commit a branch.
+        commits: Vec<Commit>,
+    },
+    /// Calls the forge.
+    Call(Call),
+}
+
+/// What came of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acted {
+    /// It is done, or was done before.
+    Done,
+    /// The world was not as expected (a branch moved, a pull request closed); look again.
+    Refused(String),
+    /// The world failed (no answer, a server's error, a limit); it may or may not be done.
+    Failed(String),
+}
+
+impl CatalogChange {
+    /// Whether both could stand in one commit.
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        self.changes.keys().all(|path: &RepoPath| !other.changes.contains_key(path))
+    }
+}
