@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::catalog::values::{Segment, check_value};
 use crate::domain::{
-    Action, BlueprintId, Diagnostic, Entity, EntityId, Format, Operation, Place, Property, Request, RequestFile,
-    RequestId, nearest,
+    Action, BlueprintId, Diagnostic, Entity, EntityId, Format, Operation, Place, Property, Request,
+    RequestFile, RequestId, nearest,
 };
 
 /// What is known about an entity that a request names.
@@ -115,9 +115,13 @@ impl Review<'_> {
                 (None, false) => format!("remove it; the inputs are `{}`", known.join("`, `")),
             };
             self.problems.push(
-                Diagnostic::error("unknown-input", place, format!("`{}` has no input `{name}`", action.identifier))
-                    .label("not asked by the action")
-                    .help(help),
+                Diagnostic::error(
+                    "unknown-input",
+                    place,
+                    format!("`{}` has no input `{name}`", action.identifier),
+                )
+                .label("not asked by the action")
+                .help(help),
             );
         }
     }
@@ -128,7 +132,10 @@ impl Review<'_> {
             Some(description) => format!("fill in `{name}`: {description}"),
             None => format!("fill in `{name}`, a value of the type {}", property.kind.name()),
         };
-        self.problems.push(Diagnostic::error("missing-input", place, format!("`{field}` is required and not given")).help(help));
+        self.problems.push(
+            Diagnostic::error("missing-input", place, format!("`{field}` is required and not given"))
+                .help(help),
+        );
     }
 
     /// Whether the value is what its definition allows.
@@ -175,9 +182,13 @@ impl Review<'_> {
                     None => format!("name a `{blueprint}` that is in the catalog, or add it first"),
                 };
                 self.problems.push(
-                    Diagnostic::error("unknown-entity", place, format!("`{blueprint}/{identifier}` is not in the catalog"))
-                        .label(format!("no `{blueprint}` has this identifier"))
-                        .help(help),
+                    Diagnostic::error(
+                        "unknown-entity",
+                        place,
+                        format!("`{blueprint}/{identifier}` is not in the catalog"),
+                    )
+                    .label(format!("no `{blueprint}` has this identifier"))
+                    .help(help),
                 );
                 None
             }
@@ -190,8 +201,12 @@ impl Review<'_> {
             (Operation::Create, None) => None,
             (Operation::Create, Some(_)) => {
                 let (place, _) = self.place(&at);
-                let message = format!("`{}` makes a new `{}`, so its request names no entity", action.identifier, action.blueprint);
-                self.problems.push(Diagnostic::error("unexpected-entity", place, message).help("remove `entity`"));
+                let message = format!(
+                    "`{}` makes a new `{}`, so its request names no entity",
+                    action.identifier, action.blueprint
+                );
+                self.problems
+                    .push(Diagnostic::error("unexpected-entity", place, message).help("remove `entity`"));
                 None
             }
             (Operation::Day2 | Operation::Delete, Some(identifier)) => {
@@ -199,7 +214,10 @@ impl Review<'_> {
             }
             (Operation::Day2 | Operation::Delete, None) => {
                 let (place, field) = self.place(&at);
-                let message = format!("`{field}` is missing: `{}` is about an existing `{}`", action.identifier, action.blueprint);
+                let message = format!(
+                    "`{field}` is missing: `{}` is about an existing `{}`",
+                    action.identifier, action.blueprint
+                );
                 let help = format!("name the `{}` with `entity: <identifier>`", action.blueprint);
                 self.problems.push(Diagnostic::error("missing-entity", place, message).help(help));
                 None

@@ -42,7 +42,12 @@ pub fn inspect(path: &RepoPath, bytes: &[u8]) -> Option<Diagnostic> {
 }
 
 /// The same for what a template wrote, with a look at what its expressions did.
-pub(super) fn written(path: &RepoPath, text: &str, source: &str, expressions: &[Expression]) -> Option<Diagnostic> {
+pub(super) fn written(
+    path: &RepoPath,
+    text: &str,
+    source: &str,
+    expressions: &[Expression],
+) -> Option<Diagnostic> {
     let parsed = documents(path, text)?;
     let (documents, problem) = match parsed {
         Ok(documents) => (documents, None),

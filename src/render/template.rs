@@ -97,8 +97,12 @@ pub fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath
         segments.push(rendered);
     }
     segments.join("/").parse().map_err(|problem| {
-        Diagnostic::error("template-path", place.clone(), format!("the path `{template}` cannot be used: {problem}"))
-            .help("change the input that is part of this path, or the template's path")
+        Diagnostic::error(
+            "template-path",
+            place.clone(),
+            format!("the path `{template}` cannot be used: {problem}"),
+        )
+        .help("change the input that is part of this path, or the template's path")
     })
 }
 
@@ -211,7 +215,11 @@ mod tests {
             ("{% include 'x' %}", "template-failed", "x"),
             ("{{ now() }}", "template-failed", "now"),
             ("{{ 'x' * 1000000000 }}", "template-too-large", "too much"),
-            ("{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}", "template-too-large", "too much"),
+            (
+                "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}",
+                "template-too-large",
+                "too much",
+            ),
         ] {
             let problem = text(template, &place(), &context()).unwrap_err();
             assert_eq!(problem.code.0, code, "{template}: {problem:?}");
@@ -244,8 +252,19 @@ mod tests {
     #[test]
     fn an_input_never_adds_a_folder_to_a_path() {
         assert_eq!(path("a/{{ inputs.name }}.tf", &place(), &context()).unwrap().as_str(), "a/pay.tf");
-        for template in ["a/{{ inputs.climb }}", "a/{{ inputs.slash }}.tf", "{{ inputs.evil }}", "a/{{ '' }}/b", "../x", "a/{{ '..' }}"] {
-            assert_eq!(path(template, &place(), &context()).unwrap_err().code.0, "template-path", "{template}");
+        for template in [
+            "a/{{ inputs.climb }}",
+            "a/{{ inputs.slash }}.tf",
+            "{{ inputs.evil }}",
+            "a/{{ '' }}/b",
+            "../x",
+            "a/{{ '..' }}",
+        ] {
+            assert_eq!(
+                path(template, &place(), &context()).unwrap_err().code.0,
+                "template-path",
+                "{template}"
+            );
         }
     }
 
@@ -261,7 +280,10 @@ mod tests {
     #[test]
     fn files_are_rendered_and_everything_wrong_is_told_at_once() {
         let good = template(&[
-            ("{{ inputs.name }}/app.yaml", b"name: {{ inputs.name }} # {{ inputs.slash }}\ntags: {{ inputs.tags | yaml }}\n"),
+            (
+                "{{ inputs.name }}/app.yaml",
+                b"name: {{ inputs.name }} # {{ inputs.slash }}\ntags: {{ inputs.tags | yaml }}\n",
+            ),
             ("logo.png", b"\0{{ broken"),
         ]);
         let rendered = files(&good, &context()).unwrap();
@@ -281,7 +303,8 @@ mod tests {
             ("g.yaml", b"# {{ inputs.evil }}\n"),
         ]);
         let problems = files(&bad, &context()).unwrap_err();
-        let told: Vec<_> = problems.iter().map(|problem| (problem.code.0, problem.place.source.as_str())).collect();
+        let told: Vec<_> =
+            problems.iter().map(|problem| (problem.code.0, problem.place.source.as_str())).collect();
         assert_eq!(
             told,
             [
@@ -302,8 +325,11 @@ mod tests {
     fn other_delimiters_leave_workflow_expressions_alone() {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         let mut workflow = template(&[("ci.yml", b"name: [[ inputs.name ]]\nif: ${{ github.ref }}\n")]);
-        workflow.manifest.delimiters =
-            Some(Delimiters { variable: pair("[[", "]]"), block: pair("[%", "%]"), comment: pair("[#", "#]") });
+        workflow.manifest.delimiters = Some(Delimiters {
+            variable: pair("[[", "]]"),
+            block: pair("[%", "%]"),
+            comment: pair("[#", "#]"),
+        });
         let rendered = files(&workflow, &context()).unwrap();
         assert_eq!(&*rendered[&"ci.yml".parse().unwrap()], b"name: pay\nif: ${{ github.ref }}\n");
     }

@@ -52,11 +52,8 @@ impl Writer {
     }
 
     fn gap(&mut self) {
-        let gap = if self.json {
-            self.pick(&["", " ", "\t", "\n  ", "\r\n"])
-        } else {
-            self.pick(&["", " ", "  "])
-        };
+        let gap =
+            if self.json { self.pick(&["", " ", "\t", "\n  ", "\r\n"]) } else { self.pick(&["", " ", "  "]) };
         self.put(gap);
     }
 
@@ -79,7 +76,9 @@ impl Writer {
             Value::String(text) if self.json => self.quoted(text),
             Value::String(text) => match self.choose(3) {
                 0 if plain(text) => self.put(text),
-                1 if !text.contains(|c: char| c.is_control() || c == '\u{feff}') => self.put(&format!("'{}'", text.replace('\'', "''"))),
+                1 if !text.contains(|c: char| c.is_control() || c == '\u{feff}') => {
+                    self.put(&format!("'{}'", text.replace('\'', "''")))
+                }
                 _ => self.quoted(text),
             },
             Value::Null if !self.json => {
@@ -187,12 +186,22 @@ impl Writer {
                 let space = self.pick(&[" ", "  "]);
                 self.put(space);
                 self.flow(other, at);
-                self.written.push(Written { from, to: self.text.len(), at: at.to_owned(), value: other.clone() });
+                self.written.push(Written {
+                    from,
+                    to: self.text.len(),
+                    at: at.to_owned(),
+                    value: other.clone(),
+                });
                 self.end_of_line();
                 return;
             }
         }
-        let ends: Vec<_> = self.written.iter().filter(|inner| inner.at.starts_with(at) && inner.from > from).map(|inner| inner.to).collect();
+        let ends: Vec<_> = self
+            .written
+            .iter()
+            .filter(|inner| inner.at.starts_with(at) && inner.from > from)
+            .map(|inner| inner.to)
+            .collect();
         let to = ends.into_iter().max().unwrap_or_else(|| self.text.trim_end().len());
         self.written.push(Written { from, to, at: at.to_owned(), value: value.clone() });
     }
@@ -216,7 +225,8 @@ impl Writer {
 }
 
 fn is_block_text(text: &str) -> bool {
-    text.ends_with('\n') && text.lines().all(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()) && line.trim() == line)
+    text.ends_with('\n')
+        && text.lines().all(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()) && line.trim() == line)
 }
 
 fn below(at: &str, key: &str) -> String {
@@ -226,11 +236,50 @@ fn below(at: &str, key: &str) -> String {
 
 fn scalar() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
-        Just("gold"), Just("plain"), Just("yes"), Just("no"), Just("null"), Just("~"), Just("1e3"), Just("0x1F"), Just("012"), Just("- a"),
-        Just("a: b"), Just("a #b"), Just("# x"), Just("@x"), Just("---"), Just(".inf"), Just(""), Just(" lead"), Just("trail "), Just("it's \"x\""),
-        Just("one\ntwo\n"), Just("one\ntwo"), Just("tab\there"), Just("\u{2028}"), Just("ö & 日本"), Just("[a]"), Just("{a: b}"), Just("a,b"),
-        Just("*x"), Just("&x"), Just("!t"), Just("%d"), Just("|"), Just(">"), Just("a\r\nb"), Just("\u{7f}"), Just("\u{feff}"), Just("1:30"),
-        Just("2026-11-23"), Just("back\\slash"), Just("{{ x }}"), Just("<<"), Just("=\u{0}"), Just("  \n x"),
+        Just("gold"),
+        Just("plain"),
+        Just("yes"),
+        Just("no"),
+        Just("null"),
+        Just("~"),
+        Just("1e3"),
+        Just("0x1F"),
+        Just("012"),
+        Just("- a"),
+        Just("a: b"),
+        Just("a #b"),
+        Just("# x"),
+        Just("@x"),
+        Just("---"),
+        Just(".inf"),
+        Just(""),
+        Just(" lead"),
+        Just("trail "),
+        Just("it's \"x\""),
+        Just("one\ntwo\n"),
+        Just("one\ntwo"),
+        Just("tab\there"),
+        Just("\u{2028}"),
+        Just("ö & 日本"),
+        Just("[a]"),
+        Just("{a: b}"),
+        Just("a,b"),
+        Just("*x"),
+        Just("&x"),
+        Just("!t"),
+        Just("%d"),
+        Just("|"),
+        Just(">"),
+        Just("a\r\nb"),
+        Just("\u{7f}"),
+        Just("\u{feff}"),
+        Just("1:30"),
+        Just("2026-11-23"),
+        Just("back\\slash"),
+        Just("{{ x }}"),
+        Just("<<"),
+        Just("=\u{0}"),
+        Just("  \n x"),
     ];
     prop_oneof![
         4 => text.prop_map(Value::from),
@@ -242,12 +291,21 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 fn tree() -> impl Strategy<Value = Value> {
-    let key = prop_oneof![Just("a"), Just("b"), Just("name"), Just("with.dot"), Just("with space"), Just("no"), Just("ö")];
+    let key = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("name"),
+        Just("with.dot"),
+        Just("with space"),
+        Just("no"),
+        Just("ö")
+    ];
     scalar().prop_recursive(4, 24, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::vec((key.clone(), inner), 0..4)
-                .prop_map(|fields| Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+            prop::collection::vec((key.clone(), inner), 0..4).prop_map(|fields| Value::Object(
+                fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            )),
         ]
     })
 }
@@ -273,7 +331,11 @@ fn write(fields: &Map<String, Value>, choices: Vec<u8>, json: bool, crlf: bool) 
 }
 
 fn read(text: &str, json: bool) -> Value {
-    if json { serde_json::from_str(text).unwrap() } else { serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}")) }
+    if json {
+        serde_json::from_str(text).unwrap()
+    } else {
+        serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
 }
 
 /// Puts a value where `at` says; the places of this test are keys in quotes and positions.

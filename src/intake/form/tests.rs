@@ -30,7 +30,10 @@ fn action(operation: Operation) -> Action {
             ("name".into(), property(PropertyType::String, None)),
             ("count".into(), Property { default: Some(json!(2)), ..property(PropertyType::Number, None) }),
             ("service".into(), services.clone()),
-            ("uses".into(), Property { items: Some(Box::new(services)), ..property(PropertyType::Array, None) }),
+            (
+                "uses".into(),
+                Property { items: Some(Box::new(services)), ..property(PropertyType::Array, None) },
+            ),
             ("owner".into(), property(PropertyType::String, Some(Format::Team))),
         ],
         required: vec!["name".into()],
@@ -54,7 +57,11 @@ fn service(name: &str) -> Arc<Entity> {
 }
 
 /// `checkout` is there, `later` is not known yet, `chekout` is nearly there.
-fn ask(operation: Operation, entity: Option<&str>, inputs: Value) -> (Result<Option<Accepted>, Vec<String>>, Vec<String>) {
+fn ask(
+    operation: Operation,
+    entity: Option<&str>,
+    inputs: Value,
+) -> (Result<Option<Accepted>, Vec<String>>, Vec<String>) {
     let mut asked = Vec::new();
     let file = RequestFile {
         action: "ask".parse().unwrap(),
@@ -72,13 +79,19 @@ fn ask(operation: Operation, entity: Option<&str>, inputs: Value) -> (Result<Opt
             _ => Lookup::Absent { nearest: None },
         }
     });
-    let told = |problem: Diagnostic| format!("{}: {} ({})", problem.place.field.unwrap(), problem.code, problem.help.unwrap_or_default());
+    let told = |problem: Diagnostic| {
+        format!("{}: {} ({})", problem.place.field.unwrap(), problem.code, problem.help.unwrap_or_default())
+    };
     (result.map_err(|problems| problems.into_iter().map(told).collect()), asked)
 }
 
 #[test]
 fn what_is_asked_gets_its_defaults_and_its_entities() {
-    let (accepted, asked) = ask(Operation::Day2, Some("checkout"), json!({"name": "x", "service": "checkout", "uses": ["checkout"], "owner": "platform"}));
+    let (accepted, asked) = ask(
+        Operation::Day2,
+        Some("checkout"),
+        json!({"name": "x", "service": "checkout", "uses": ["checkout"], "owner": "platform"}),
+    );
     let accepted = accepted.unwrap().unwrap();
     assert_eq!(accepted.request.inputs["count"], json!(2));
     assert_eq!(accepted.entity, Some(service("checkout")));
@@ -88,14 +101,19 @@ fn what_is_asked_gets_its_defaults_and_its_entities() {
 
 #[test]
 fn everything_is_looked_up_before_waiting() {
-    let (accepted, asked) = ask(Operation::Day2, Some("later"), json!({"name": "x", "service": "later", "owner": "platform"}));
+    let (accepted, asked) =
+        ask(Operation::Day2, Some("later"), json!({"name": "x", "service": "later", "owner": "platform"}));
     assert_eq!(accepted, Ok(None));
     assert_eq!(asked, ["service/later", "service/later", "_team/platform"]);
 }
 
 #[test]
 fn every_mistake_is_told_at_once_with_its_field() {
-    let (refused, _) = ask(Operation::Create, Some("checkout"), json!({"nmae": "x", "count": "many", "uses": ["checkout", "chekout"]}));
+    let (refused, _) = ask(
+        Operation::Create,
+        Some("checkout"),
+        json!({"nmae": "x", "count": "many", "uses": ["checkout", "chekout"]}),
+    );
     let told = refused.unwrap_err();
     let fields: Vec<_> = told.iter().map(|line| line.split(" (").next().unwrap()).collect();
     assert_eq!(fields[0], "inputs.nmae: unknown-input");

@@ -73,7 +73,8 @@ pub(super) enum Answer {
 /// The questions of an action's form.
 pub(super) fn fields(action: &Action) -> Vec<Field<'_>> {
     let mut headings = Headings::default();
-    let mut fields = vec![Field { heading: headings.fixed("Action"), asks: Asks::Action, answer: Answer::Line }];
+    let mut fields =
+        vec![Field { heading: headings.fixed("Action"), asks: Asks::Action, answer: Answer::Line }];
     match action.operation {
         Operation::Create => {}
         Operation::Day2 | Operation::Delete => fields.push(Field {
@@ -103,7 +104,12 @@ impl Headings {
 
     fn of(&mut self, name: &str, title: &str, number: usize) -> String {
         let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
-        let candidates = [title.clone(), format!("{title} ({name})"), format!("Input {number}"), format!("Input {number} of the form")];
+        let candidates = [
+            title.clone(),
+            format!("{title} ({name})"),
+            format!("Input {number}"),
+            format!("Input {number} of the form"),
+        ];
         let heading = candidates.iter().find(|heading| is_legal(heading) && self.0.insert(alike(heading)));
         heading.unwrap_or(&candidates[3]).clone()
     }
@@ -135,7 +141,9 @@ fn answer(property: &Property) -> Answer {
             _ => Answer::Line,
         },
         (PropertyType::Number, _) => Answer::Number,
-        (PropertyType::Boolean, _) => Answer::Choice(vec![(YES.to_owned(), true.into()), (NO.to_owned(), false.into())]),
+        (PropertyType::Boolean, _) => {
+            Answer::Choice(vec![(YES.to_owned(), true.into()), (NO.to_owned(), false.into())])
+        }
         (PropertyType::Object, _) => Answer::Yaml,
         (PropertyType::Array, _) => list_answer(property.items.as_deref()),
     }
@@ -231,7 +239,8 @@ pub fn place_of(action: &Action, issue: u64) -> impl Fn(&[Segment]) -> Place {
     move |path| {
         let field = match path {
             [Segment::Key(first), Segment::Key(name), rest @ ..] if first == "inputs" => {
-                let heading = headings.iter().find(|(input, _)| input == name).map_or(name, |(_, heading)| heading);
+                let heading =
+                    headings.iter().find(|(input, _)| input == name).map_or(name, |(_, heading)| heading);
                 match rest {
                     [] => heading.clone(),
                     [Segment::Index(index), ..] => format!("{heading}, line {}", index + 1),

@@ -34,7 +34,11 @@ pub fn generate(definitions: &Definitions, entities: &Entities<'_>) -> BTreeMap<
         } else {
             format!("{} ({})", action.title, action.identifier)
         };
-        let file = if action.identifier.as_str().eq_ignore_ascii_case("config") { "config-form" } else { action.identifier.as_str() };
+        let file = if action.identifier.as_str().eq_ignore_ascii_case("config") {
+            "config-form"
+        } else {
+            action.identifier.as_str()
+        };
         put(file, form(action, &name, entities));
     }
     files
@@ -49,7 +53,8 @@ fn form(action: &Action, name: &str, entities: &Entities<'_>) -> String {
         "title": format!("{}: ", one_line(&action.title)),
         "body": body,
     });
-    let header = format!("{HEADER} from the action `{}`: change that, and generate again.\n", action.identifier);
+    let header =
+        format!("{HEADER} from the action `{}`: change that, and generate again.\n", action.identifier);
     let mut text = header;
     write_yaml(&form, 0, &mut text);
     text
@@ -108,7 +113,9 @@ fn description(field: &Field<'_>, property: Option<&Property>) -> String {
     let mut sentences = Vec::new();
     sentences.extend(property.and_then(|property| property.description.as_deref()).map(one_line));
     match (&field.asks, &field.answer) {
-        (Asks::Entity, Answer::Entity(blueprint)) => sentences.push(format!("Which `{blueprint}` this is about.")),
+        (Asks::Entity, Answer::Entity(blueprint)) => {
+            sentences.push(format!("Which `{blueprint}` this is about."))
+        }
         (Asks::Reason, _) => sentences.push("Why this is needed; for those who approve.".to_owned()),
         (_, Answer::Entity(blueprint)) => sentences.push(format!("The identifier of a `{blueprint}`.")),
         (_, Answer::Entities(blueprint)) => sentences.push(format!("Identifiers of `{blueprint}` entities.")),
@@ -121,7 +128,12 @@ fn description(field: &Field<'_>, property: Option<&Property>) -> String {
 }
 
 /// The kind of element, with its attributes.
-fn widget(field: &Field<'_>, default: Option<&Value>, entities: &Entities<'_>, attributes: &mut Map<String, Value>) -> &'static str {
+fn widget(
+    field: &Field<'_>,
+    default: Option<&Value>,
+    entities: &Entities<'_>,
+    attributes: &mut Map<String, Value>,
+) -> &'static str {
     let prefill = |attributes: &mut Map<String, Value>, text: Option<String>| {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             attributes.insert("value".into(), text.into());
@@ -213,7 +225,9 @@ fn write_yaml(value: &Value, indent: usize, text: &mut String) {
                 text.push_str(&format!("{space}- {}", inner.trim_start_matches(' ')));
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&format!("{space}{value}\n")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            text.push_str(&format!("{space}{value}\n"))
+        }
     }
 }
 
@@ -223,7 +237,8 @@ fn write_child(value: &Value, indent: usize, text: &mut String) {
             text.push('\n');
             write_yaml(value, indent + 2, text);
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&format!(" {value}\n")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            text.push_str(&format!(" {value}\n"))
+        }
     }
 }
-

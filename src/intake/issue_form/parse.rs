@@ -31,7 +31,8 @@ pub enum Reading {
 pub fn parse(body: &str, issue: u64, definitions: &Definitions) -> Reading {
     let body = body.replace("\r\n", "\n");
     let sections = sections(&body);
-    let Some((name, found)) = sections.first().and_then(|(heading, answer)| named_form(heading, answer)) else {
+    let Some((name, found)) = sections.first().and_then(|(heading, answer)| named_form(heading, answer))
+    else {
         return Reading::NotAForm;
     };
     let action = match action(&name, issue, definitions) {
@@ -58,7 +59,9 @@ fn sections(body: &str) -> Vec<(&str, &str)> {
     let mut start = 0;
     let mut at = 0;
     for line in body.split_inclusive('\n') {
-        if let Some(text) = line.strip_prefix("###").filter(|rest| rest.trim().is_empty() || rest.starts_with([' ', '\t'])) {
+        if let Some(text) =
+            line.strip_prefix("###").filter(|rest| rest.trim().is_empty() || rest.starts_with([' ', '\t']))
+        {
             if at > 0 {
                 sections.push((heading, &body[start..at]));
             }
@@ -130,21 +133,30 @@ fn heading_problems(fields: &[Field<'_>], sections: &[(&str, &str)], issue: u64)
     }
     for heading in expected.iter().filter(|heading| count(heading) == 0) {
         problems.push(
-            Diagnostic::error("form-heading", heading_place(issue, *heading), format!("the heading `### {heading}` is missing"))
-                .help("put the heading back, with the answer below it, or file a new form"),
+            Diagnostic::error(
+                "form-heading",
+                heading_place(issue, *heading),
+                format!("the heading `### {heading}` is missing"),
+            )
+            .help("put the heading back, with the answer below it, or file a new form"),
         );
     }
     if problems.is_empty() {
         problems.push(
-            Diagnostic::error("form-heading", heading_place(issue, "Action"), "the headings are not in the form's order")
-                .help(format!("put them in this order: {}", expected.join(", "))),
+            Diagnostic::error(
+                "form-heading",
+                heading_place(issue, "Action"),
+                "the headings are not in the form's order",
+            )
+            .help(format!("put them in this order: {}", expected.join(", "))),
         );
     }
     problems
 }
 
 fn read(action: &Action, fields: &[Field<'_>], sections: &[(&str, &str)], issue: u64) -> Reading {
-    let mut file = RequestFile { action: action.identifier.clone(), entity: None, inputs: Map::new(), reason: None };
+    let mut file =
+        RequestFile { action: action.identifier.clone(), entity: None, inputs: Map::new(), reason: None };
     let mut problems = Vec::new();
     for (field, (heading, text)) in fields.iter().zip(sections) {
         let value = match answer(field, text) {
@@ -152,7 +164,9 @@ fn read(action: &Action, fields: &[Field<'_>], sections: &[(&str, &str)], issue:
             Ok(None) => continue,
             Err((message, help)) => {
                 let message = format!("`{heading}` {message}");
-                problems.push(Diagnostic::error("form-answer", heading_place(issue, *heading), message).help(help));
+                problems.push(
+                    Diagnostic::error("form-answer", heading_place(issue, *heading), message).help(help),
+                );
                 continue;
             }
         };
@@ -205,7 +219,10 @@ fn answer(field: &Field<'_>, text: &str) -> Result<Option<Value>, Mistake> {
         found.ok_or_else(|| {
             let help = match nearest(text, options.iter().map(|(option, _)| option.as_str())) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("use one of: {}", options.iter().map(|(option, _)| option.as_str()).collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "use one of: {}",
+                    options.iter().map(|(option, _)| option.as_str()).collect::<Vec<_>>().join(", ")
+                ),
             };
             (format!("is `{text}`, which is none of its options"), help)
         })
@@ -217,15 +234,22 @@ fn answer(field: &Field<'_>, text: &str) -> Result<Option<Value>, Mistake> {
             Value::Array(values.collect::<Result<_, _>>()?)
         }
         Answer::Number => number(line),
-        Answer::Entity(_) | Answer::Line | Answer::Text | Answer::YamlText | Answer::Yaml | Answer::Lines { .. } | Answer::Entities(_) => {
-            line.into()
-        }
+        Answer::Entity(_)
+        | Answer::Line
+        | Answer::Text
+        | Answer::YamlText
+        | Answer::Yaml
+        | Answer::Lines { .. }
+        | Answer::Entities(_) => line.into(),
     }))
 }
 
 /// The text inside the fence that GitHub puts around it; text without one was edited since.
 fn fenced(text: &str) -> Option<&str> {
-    let inside = text.strip_prefix("```yaml\n").and_then(|text| text.strip_suffix("```")).map(|text| text.trim_end_matches('\n'));
+    let inside = text
+        .strip_prefix("```yaml\n")
+        .and_then(|text| text.strip_suffix("```"))
+        .map(|text| text.trim_end_matches('\n'));
     let inside = inside.unwrap_or(text);
     (!inside.trim().is_empty()).then_some(inside)
 }
@@ -235,7 +259,8 @@ fn structure(text: &str) -> Result<Option<Value>, Mistake> {
     match yaml::parse("answer", text.as_bytes()) {
         Ok(document) => Ok(Some(document.value())),
         Err(problems) => {
-            let problem = problems.first().map_or("it is not well formed", |problem| problem.message.as_str());
+            let problem =
+                problems.first().map_or("it is not well formed", |problem| problem.message.as_str());
             Err((format!("is not YAML that can be read: {problem}"), "write it as YAML or JSON".to_owned()))
         }
     }

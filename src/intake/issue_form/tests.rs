@@ -26,10 +26,18 @@ fn property(kind: PropertyType) -> Property {
 fn action() -> Action {
     let string = || property(PropertyType::String);
     let list = |items| Property { items: Some(Box::new(items)), ..property(PropertyType::Array) };
-    let service = || Property { format: Some(Format::Entity), blueprint: Some("service".parse().unwrap()), ..string() };
+    let service =
+        || Property { format: Some(Format::Entity), blueprint: Some("service".parse().unwrap()), ..string() };
     let tiers = vec![json!("gold"), json!("no"), json!(3)];
     let inputs = [
-        ("name", Property { title: Some("Name".into()), description: Some("What: \"it\" is\ncalled".into()), ..string() }),
+        (
+            "name",
+            Property {
+                title: Some("Name".into()),
+                description: Some("What: \"it\" is\ncalled".into()),
+                ..string()
+            },
+        ),
         ("note", Property { format: Some(Format::MultiLine), default: Some(json!("yes")), ..string() }),
         ("count", Property { title: Some("How many?".into()), ..property(PropertyType::Number) }),
         ("public", Property { default: Some(json!(false)), ..property(PropertyType::Boolean) }),
@@ -100,7 +108,9 @@ fn fill(form: &Value, answers: &[(&str, &str)]) -> String {
         let given = answers.iter().find(|(id, _)| element["id"] == **id).map(|(_, text)| (*text).to_owned());
         let text = match (given, attributes["options"].as_array(), attributes["default"].as_u64()) {
             (Some(text), _, _) => text,
-            (None, Some(options), Some(index)) => options[usize::try_from(index).unwrap()].as_str().unwrap().to_owned(),
+            (None, Some(options), Some(index)) => {
+                options[usize::try_from(index).unwrap()].as_str().unwrap().to_owned()
+            }
             (None, _, _) => String::new(),
         };
         let text = match (attributes["render"].as_str(), text.trim().is_empty()) {
@@ -115,7 +125,10 @@ fn fill(form: &Value, answers: &[(&str, &str)]) -> String {
 
 fn codes(reading: &Reading) -> Vec<String> {
     match reading {
-        Reading::Wrong(problems) => problems.iter().map(|problem| format!("{}: {}", problem.place.field.clone().unwrap(), problem.message)).collect(),
+        Reading::Wrong(problems) => problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.place.field.clone().unwrap(), problem.message))
+            .collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -163,8 +176,16 @@ fn mistakes_in_a_form_are_told_by_heading() {
         ("pay", "pay\n###", ": the form has no heading `### `"),
         ("### Name\n", "", "Name: the heading `### Name` is missing"),
         ("### note", "### Note", "Note: the form has no heading `### Note`"),
-        ("### tier\n\n_No response_\n\n### tiers\n\n_No response_", "### tiers\n\n_No response_\n\n### tier\n\n_No response_", "Action: the headings are not in the form's order"),
-        ("### tier\n\n_No response_", "### tier\n\nsilver", "tier: `tier` is `silver`, which is none of its options"),
+        (
+            "### tier\n\n_No response_\n\n### tiers\n\n_No response_",
+            "### tiers\n\n_No response_\n\n### tier\n\n_No response_",
+            "Action: the headings are not in the form's order",
+        ),
+        (
+            "### tier\n\n_No response_",
+            "### tier\n\nsilver",
+            "tier: `tier` is `silver`, which is none of its options",
+        ),
         ("pay", "pay\nroll", "Name: `Name` has several lines"),
         ("create-bucket (", "create-buckt (", "Action: there is no action `create-buckt`"),
     ] {
@@ -176,7 +197,10 @@ fn mistakes_in_a_form_are_told_by_heading() {
     assert_eq!(parse(&format!("Hello\n{good}"), 7, &definitions), Reading::NotAForm);
     let mut changed = action();
     changed.required.push("tier".into());
-    let Reading::Outdated { found, current, .. } = parse(&good, 7, &super::tests::definitions(changed)) else { panic!() };
+    let Reading::Outdated { found, current, .. } = parse(&good, 7, &super::tests::definitions(changed))
+    else {
+        panic!()
+    };
     assert_ne!(found, current);
 }
 
@@ -184,10 +208,30 @@ fn mistakes_in_a_form_are_told_by_heading() {
 fn headings_are_legal_and_distinct_and_name_the_place() {
     let action = action();
     let form = form(&definitions(action.clone()));
-    let labels: Vec<_> = form["body"].as_array().unwrap().iter().map(|element| element["attributes"]["label"].as_str().unwrap()).collect();
+    let labels: Vec<_> = form["body"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|element| element["attributes"]["label"].as_str().unwrap())
+        .collect();
     assert_eq!(
         labels,
-        ["Action", "Entity", "Name", "note", "How many?", "public", "tier", "tiers", "service", "services", "hosts", "Input 10", "Reason (manifest)", "Reason"]
+        [
+            "Action",
+            "Entity",
+            "Name",
+            "note",
+            "How many?",
+            "public",
+            "tier",
+            "tiers",
+            "service",
+            "services",
+            "hosts",
+            "Input 10",
+            "Reason (manifest)",
+            "Reason"
+        ]
     );
     let place = place_of(&action, 7);
     let key = |name: &str| crate::catalog::values::Segment::Key(name.to_owned());
@@ -207,7 +251,9 @@ fn a_list_that_github_would_refuse_becomes_a_text_field() {
     ] {
         let known = |_: &_| entities.iter().map(|name| (name.parse().unwrap(), None)).collect::<Vec<_>>();
         let files = generate(&definitions, &known);
-        let form: Value = serde_yaml::from_str(&files[&".github/ISSUE_TEMPLATE/create-bucket.yml".parse().unwrap()]).unwrap();
+        let form: Value =
+            serde_yaml::from_str(&files[&".github/ISSUE_TEMPLATE/create-bucket.yml".parse().unwrap()])
+                .unwrap();
         assert_eq!(form["body"][1]["type"], kind);
     }
 }
@@ -222,9 +268,27 @@ fn the_generated_form() {
 
 fn anything() -> impl Strategy<Value = String> {
     let fragment = prop_oneof![
-        Just("\n"), Just("\n\n"), Just("### Reason"), Just("### tier\n\ngold"), Just("###"), Just("### "), Just("#### x"), Just("```"),
-        Just("```yaml\n"), Just("_No response_"), Just(", "), Just("x"), Just(" "), Just("\t"), Just("- a"), Just("\u{2028}"), Just("None"),
-        Just("### Action\n\ncreate-bucket (form 1234567)"), Just("\r\n"), Just("Yes"), Just("ä"),
+        Just("\n"),
+        Just("\n\n"),
+        Just("### Reason"),
+        Just("### tier\n\ngold"),
+        Just("###"),
+        Just("### "),
+        Just("#### x"),
+        Just("```"),
+        Just("```yaml\n"),
+        Just("_No response_"),
+        Just(", "),
+        Just("x"),
+        Just(" "),
+        Just("\t"),
+        Just("- a"),
+        Just("\u{2028}"),
+        Just("None"),
+        Just("### Action\n\ncreate-bucket (form 1234567)"),
+        Just("\r\n"),
+        Just("Yes"),
+        Just("ä"),
     ];
     prop::collection::vec(fragment, 0..6).prop_map(|fragments| fragments.concat())
 }

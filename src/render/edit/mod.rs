@@ -54,7 +54,8 @@ pub fn set(path: &RepoPath, old: &[u8], target: &EditTarget, value: &Value) -> R
             let source = Source::new(text_of(path, old)?, path);
             let documents = read(path, &source)?;
             let Some(root) = documents.get(*document) else {
-                let problem = format!("`{path}` has {} documents, so no document {document}", documents.len());
+                let problem =
+                    format!("`{path}` has {} documents, so no document {document}", documents.len());
                 return Err(missing(here, &problem));
             };
             let splices = match place::find(root, &steps) {
@@ -128,7 +129,12 @@ struct Edit {
 }
 
 /// The first edit that is left to do below `map`; `Err` names a key that cannot be edited.
-fn next_edit(source: &Source<'_>, root: &Node, map: &Node, patch: &Map<String, Value>) -> Result<Option<Edit>, String> {
+fn next_edit(
+    source: &Source<'_>,
+    root: &Node,
+    map: &Node,
+    patch: &Map<String, Value>,
+) -> Result<Option<Edit>, String> {
     let intend = |key: &str, value: Option<Value>| {
         let mut intended = root.value();
         change_below(&mut intended, root, map, key, value);
@@ -208,11 +214,13 @@ fn put(value: &mut Value, steps: &[Step], new: &Value) {
     let next = match (step, value) {
         (Step::Key(key), Value::Object(fields)) => Some(fields.entry(key.clone()).or_insert(Value::Null)),
         (Step::Index(index), Value::Array(items)) => items.get_mut(*index),
-        (Step::Where(key, wanted), Value::Array(items)) => items.iter_mut().find(|item| match item.get(key) {
-            Some(Value::String(text)) => text == wanted,
-            Some(other) => other.to_string() == *wanted,
-            None => false,
-        }),
+        (Step::Where(key, wanted), Value::Array(items)) => {
+            items.iter_mut().find(|item| match item.get(key) {
+                Some(Value::String(text)) => text == wanted,
+                Some(other) => other.to_string() == *wanted,
+                None => false,
+            })
+        }
         _ => None,
     };
     if let Some(next) = next {
@@ -229,7 +237,8 @@ fn apply(
     intended: &[Value],
 ) -> Result<Vec<u8>, Diagnostic> {
     let text = splice::apply(source.text, splices);
-    let after = read(path, &Source::new(&text, path)).map(|documents| documents.iter().map(Node::value).collect::<Vec<_>>());
+    let after = read(path, &Source::new(&text, path))
+        .map(|documents| documents.iter().map(Node::value).collect::<Vec<_>>());
     match after {
         Ok(after) if after == intended => Ok(text.into_bytes()),
         _ => Err(unsupported(here.clone(), "the value cannot be changed without touching what is around it")),
@@ -237,7 +246,8 @@ fn apply(
 }
 
 fn read(path: &RepoPath, source: &Source<'_>) -> Result<Vec<Node>, Diagnostic> {
-    let documents = if source.json { tree::json(source.text).map(|root| vec![root]) } else { tree::yaml(source.text) };
+    let documents =
+        if source.json { tree::json(source.text).map(|root| vec![root]) } else { tree::yaml(source.text) };
     documents.map_err(|problem| {
         let problem = super::inspect::unreadable(path, &problem);
         Diagnostic { help: Some(format!("mend `{path}` first; it must be YAML or JSON")), ..problem }
@@ -245,8 +255,7 @@ fn read(path: &RepoPath, source: &Source<'_>) -> Result<Vec<Node>, Diagnostic> {
 }
 
 fn text_of<'a>(path: &RepoPath, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
-    std::str::from_utf8(bytes)
-        .map_err(|_| unsupported(Place::file(path.as_str()), "it is not UTF-8 text"))
+    std::str::from_utf8(bytes).map_err(|_| unsupported(Place::file(path.as_str()), "it is not UTF-8 text"))
 }
 
 /// Replaces the first group of a pattern in the one line that it matches.
@@ -262,8 +271,12 @@ fn set_line(path: &RepoPath, text: &str, pattern: &str, value: &Value) -> Result
         other => other.to_string(),
     };
     if written.contains(['\n', '\r']) {
-        return Err(Diagnostic::error("edit-match", here, format!("the new value for `{pattern}` has several lines"))
-            .help("a `match` replaces part of one line: use a value without line breaks"));
+        return Err(Diagnostic::error(
+            "edit-match",
+            here,
+            format!("the new value for `{pattern}` has several lines"),
+        )
+        .help("a `match` replaces part of one line: use a value without line breaks"));
     }
     let mut start = 0;
     let mut hits = Vec::new();
@@ -285,15 +298,20 @@ fn set_line(path: &RepoPath, text: &str, pattern: &str, value: &Value) -> Result
     let new_line = format!("{}{written}{}", &text[line.start..group.start], &text[group.end..line.end]);
     let again = regex.captures(&new_line).and_then(|groups| groups.get(1));
     if again.is_none_or(|group| group.as_str() != written) {
-        return Err(Diagnostic::error("edit-match", here, format!("with the value `{written}` the line no longer matches `{pattern}`"))
-            .help("use a value that fits the pattern"));
+        return Err(Diagnostic::error(
+            "edit-match",
+            here,
+            format!("with the value `{written}` the line no longer matches `{pattern}`"),
+        )
+        .help("use a value that fits the pattern"));
     }
     Ok(format!("{}{new_line}{}", &text[..line.start], &text[line.end..]).into_bytes())
 }
 
 fn bad_place(here: Place, at: &str, problem: &str) -> Diagnostic {
-    Diagnostic::error("edit-place", here, format!("`{at}` is no place in a document: {problem}"))
-        .help("write keys joined by dots, such as `spec.containers[name=web].ports[0]`; quote keys that hold a dot")
+    Diagnostic::error("edit-place", here, format!("`{at}` is no place in a document: {problem}")).help(
+        "write keys joined by dots, such as `spec.containers[name=web].ports[0]`; quote keys that hold a dot",
+    )
 }
 
 fn missing(here: Place, problem: &str) -> Diagnostic {

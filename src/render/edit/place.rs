@@ -27,7 +27,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Step>, String> {
             rest = after;
         } else {
             if !steps.is_empty() {
-                rest = rest.strip_prefix('.').ok_or_else(|| format!("a `.` or `[` is missing before `{rest}`"))?;
+                rest = rest
+                    .strip_prefix('.')
+                    .ok_or_else(|| format!("a `.` or `[` is missing before `{rest}`"))?;
             }
             let (key, after) = word(rest, &['.', '['])?;
             steps.push(Step::Key(key));
@@ -46,7 +48,11 @@ fn bracket(text: &str) -> Result<(Step, &str), String> {
         }
         None => match word_inside.parse() {
             Ok(index) => (Step::Index(index), rest),
-            Err(_) => return Err(format!("`[{word_inside}]` is neither a position such as `[0]` nor a choice such as `[name=web]`")),
+            Err(_) => {
+                return Err(format!(
+                    "`[{word_inside}]` is neither a position such as `[0]` nor a choice such as `[name=web]`"
+                ));
+            }
         },
     };
     Ok((step, rest.strip_prefix(']').ok_or("a `]` is missing")?))
@@ -110,16 +116,22 @@ pub(super) enum Found<'a> {
 pub(super) fn find<'a>(document: &'a Node, steps: &'a [Step]) -> Found<'a> {
     let mut node = document;
     for (index, step) in steps.iter().enumerate() {
-        let here = || if index == 0 { "the document".to_owned() } else { format!("`{}`", show(&steps[..index])) };
+        let here =
+            || if index == 0 { "the document".to_owned() } else { format!("`{}`", show(&steps[..index])) };
         if node.special {
-            return Found::Nowhere(format!("{} has an anchor, alias or tag, which changes more than this place", here()));
+            return Found::Nowhere(format!(
+                "{} has an anchor, alias or tag, which changes more than this place",
+                here()
+            ));
         }
         node = match (step, &node.kind) {
-            (Step::Key(key), Kind::Map { entries, .. }) => match entries.iter().find(|(name, _)| name.key() == *key) {
-                Some((_, value)) => value,
-                None if index + 1 == steps.len() => return Found::Missing(node, key),
-                None => return Found::Nowhere(format!("{} has no key `{key}`", here())),
-            },
+            (Step::Key(key), Kind::Map { entries, .. }) => {
+                match entries.iter().find(|(name, _)| name.key() == *key) {
+                    Some((_, value)) => value,
+                    None if index + 1 == steps.len() => return Found::Missing(node, key),
+                    None => return Found::Nowhere(format!("{} has no key `{key}`", here())),
+                }
+            }
             (Step::Index(at), Kind::List { items, .. }) => match items.get(*at) {
                 Some(item) => item,
                 None => return Found::Nowhere(format!("{} has {} items, so no [{at}]", here(), items.len())),
@@ -130,7 +142,10 @@ pub(super) fn find<'a>(document: &'a Node, steps: &'a [Step]) -> Found<'a> {
                     [item] => item,
                     _ => {
                         let count = matches.len();
-                        return Found::Nowhere(format!("{} has {count} items with `{key}` being `{value}`", here()));
+                        return Found::Nowhere(format!(
+                            "{} has {count} items with `{key}` being `{value}`",
+                            here()
+                        ));
                     }
                 }
             }
@@ -139,7 +154,10 @@ pub(super) fn find<'a>(document: &'a Node, steps: &'a [Step]) -> Found<'a> {
         };
     }
     if node.has_special() {
-        return Found::Nowhere(format!("`{}` has an anchor, alias or tag, which changes more than this place", show(steps)));
+        return Found::Nowhere(format!(
+            "`{}` has an anchor, alias or tag, which changes more than this place",
+            show(steps)
+        ));
     }
     Found::Value(node)
 }

@@ -60,20 +60,26 @@ impl<'a> Source<'a> {
         let key = parent.and_then(|(_, key)| key);
         match &node.kind {
             // Not written at all: `key:` or `-`.
-            Kind::Scalar { .. } if node.start == node.end => vec![Splice::new(whole, format!(" {}", write::flow(value)))],
+            Kind::Scalar { .. } if node.start == node.end => {
+                vec![Splice::new(whole, format!(" {}", write::flow(value)))]
+            }
             Kind::Scalar { style: Style::Block, .. } => {
                 let indent = key.map_or(0, |key| self.column(key.start));
                 let text = self.scalar(Style::Block, value, in_flow, indent);
                 let body = text.find(self.newline).unwrap_or(text.len());
                 let header = &self.text[node.start..];
-                let header = header.len() - header.trim_start_matches(|c: char| c.is_ascii_digit() || "|>+-".contains(c)).len();
+                let header = header.len()
+                    - header.trim_start_matches(|c: char| c.is_ascii_digit() || "|>+-".contains(c)).len();
                 vec![
                     Splice::new(node.start..node.start + header, &text[..body]),
                     Splice::new(self.line_end(node.start)..node.end, &text[body..]),
                 ]
             }
             Kind::Scalar { style, .. } => {
-                vec![Splice::new(whole, self.scalar(*style, value, in_flow, key.map_or(0, |key| self.column(key.start))))]
+                vec![Splice::new(
+                    whole,
+                    self.scalar(*style, value, in_flow, key.map_or(0, |key| self.column(key.start))),
+                )]
             }
             Kind::Map { flow: true, .. } | Kind::List { flow: true, .. } | Kind::Alias => {
                 vec![Splice::new(whole, write::flow(value))]
@@ -99,11 +105,16 @@ impl<'a> Source<'a> {
     fn scalar(&self, style: Style, value: &Value, in_flow: bool, indent: usize) -> String {
         let Value::String(text) = value else { return write::flow(value) };
         match style {
-            Style::Single if !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) => {
+            Style::Single
+                if !text
+                    .chars()
+                    .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) =>
+            {
                 format!("'{}'", text.replace('\'', "''"))
             }
             Style::Single | Style::Double => write::quoted(text),
-            Style::Block => write::literal(text, indent, self.newline).unwrap_or_else(|| write::yaml_scalar(text, in_flow)),
+            Style::Block => write::literal(text, indent, self.newline)
+                .unwrap_or_else(|| write::yaml_scalar(text, in_flow)),
             Style::Plain => write::yaml_scalar(text, in_flow),
         }
     }
@@ -154,7 +165,9 @@ impl<'a> Source<'a> {
     /// Takes a key and its value out of a mapping.
     pub(super) fn remove(&self, root: &Node, map: &Node, key: &Node, value: &Node) -> Vec<Splice> {
         let Kind::Map { flow, entries } = &map.kind else { return Vec::new() };
-        let Some(index) = entries.iter().position(|(name, _)| name.start == key.start) else { return Vec::new() };
+        let Some(index) = entries.iter().position(|(name, _)| name.start == key.start) else {
+            return Vec::new();
+        };
         let next = entries.get(index + 1).map(|(name, _)| name.start);
         let previous = index.checked_sub(1).map(|index| entries[index].1.end);
         match (next, previous) {
@@ -168,7 +181,9 @@ impl<'a> Source<'a> {
                     // The first key of a list item: what is before it belongs to the item.
                     Some(next) => vec![Splice::new(key.start..next, "")],
                     None => {
-                        let end = self.text[value.end..].find('\n').map_or(self.text.len(), |newline| value.end + newline + 1);
+                        let end = self.text[value.end..]
+                            .find('\n')
+                            .map_or(self.text.len(), |newline| value.end + newline + 1);
                         vec![Splice::new(line_start..end, "")]
                     }
                 }
@@ -213,7 +228,11 @@ fn parent_of<'a>(root: &'a Node, node: &Node) -> Option<(&'a Node, Option<&'a No
     match &root.kind {
         Kind::Scalar { .. } | Kind::Alias => None,
         Kind::List { items, .. } => items.iter().find_map(|item| {
-            if std::ptr::eq(item, node) { Some((root, None)) } else { inside(item).then(|| parent_of(item, node))? }
+            if std::ptr::eq(item, node) {
+                Some((root, None))
+            } else {
+                inside(item).then(|| parent_of(item, node))?
+            }
         }),
         Kind::Map { entries, .. } => entries.iter().find_map(|(key, value)| {
             if std::ptr::eq(value, node) {

@@ -4,7 +4,8 @@ use super::*;
 
 fn at(file: &str, old: &str, place: &str, value: Value) -> Result<String, Diagnostic> {
     let target = EditTarget::At { at: place.to_owned(), document: 0 };
-    set(&file.parse().unwrap(), old.as_bytes(), &target, &value).map(|bytes| String::from_utf8(bytes).unwrap())
+    set(&file.parse().unwrap(), old.as_bytes(), &target, &value)
+        .map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
 const DEPLOYMENT: &str = "\
@@ -40,8 +41,19 @@ fn only_the_value_changes() {
         ("spec.note", json!("short"), "|\n      one\n      two", "short"),
         ("spec.empty", json!({"a": [1]}), "empty:", "empty: { a: [1] }"),
         ("spec.\"odd.key\".x", json!(null), "{}", "{ x: null }"),
-        ("spec.more", json!({"a": {"b": {"c": 1}}}), "{}\n", "{}\n    more:\n      a:\n        b: { c: 1 }\n"),
-        ("spec.template", json!("gone"), &DEPLOYMENT[DEPLOYMENT.find(":\n      containers").unwrap()..DEPLOYMENT.find("\n    note").unwrap()], ": gone"),
+        (
+            "spec.more",
+            json!({"a": {"b": {"c": 1}}}),
+            "{}\n",
+            "{}\n    more:\n      a:\n        b: { c: 1 }\n",
+        ),
+        (
+            "spec.template",
+            json!("gone"),
+            &DEPLOYMENT
+                [DEPLOYMENT.find(":\n      containers").unwrap()..DEPLOYMENT.find("\n    note").unwrap()],
+            ": gone",
+        ),
     ] {
         let expected = DEPLOYMENT.replacen(old, new, 1);
         let changed = at("a.yaml", DEPLOYMENT, place, value.clone());
@@ -62,7 +74,11 @@ fn json_keeps_its_layout() {
         ("z", json!(1), "-1.5e3", "-1.5e3,\n\t\"z\": 1"),
         ("a.d", json!(1), "]}", "], \"d\": 1}"),
     ] {
-        assert_eq!(at("a.json", old, place, value).as_deref(), Ok(old.replacen(old_part, new_part, 1).as_str()), "{place}");
+        assert_eq!(
+            at("a.json", old, place, value).as_deref(),
+            Ok(old.replacen(old_part, new_part, 1).as_str()),
+            "{place}"
+        );
     }
 }
 
@@ -104,7 +120,10 @@ fn a_line_is_found_by_its_pattern() {
             .map_err(|problem| problem.code.0)
     };
     let old = "FROM acme/app:1.0\r\nRUN x\r\n";
-    assert_eq!(line(old, "^FROM acme/app:(.*)$", json!("2.0")).as_deref(), Ok("FROM acme/app:2.0\r\nRUN x\r\n"));
+    assert_eq!(
+        line(old, "^FROM acme/app:(.*)$", json!("2.0")).as_deref(),
+        Ok("FROM acme/app:2.0\r\nRUN x\r\n")
+    );
     assert_eq!(line(old, "^(F|R)", json!("x")), Err("edit-match"));
     assert_eq!(line(old, "^FROM acme/app:(.*)$", json!("2\nRUN evil")), Err("edit-match"));
     assert_eq!(line(old, "^FROM acme/app:([0-9.]+)$", json!("2.0 AS x")), Err("edit-match"));

@@ -71,9 +71,9 @@ impl Node {
             Kind::Scalar { value, .. } => value.clone(),
             Kind::Alias => Value::Null,
             Kind::List { items, .. } => Value::Array(items.iter().map(Self::value).collect()),
-            Kind::Map { entries, .. } => {
-                Value::Object(entries.iter().map(|(key, value)| (key.key(), value.value())).collect::<Map<_, _>>())
-            }
+            Kind::Map { entries, .. } => Value::Object(
+                entries.iter().map(|(key, value)| (key.key(), value.value())).collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -91,7 +91,9 @@ impl Node {
             || match &self.kind {
                 Kind::Scalar { .. } | Kind::Alias => false,
                 Kind::List { items, .. } => items.iter().any(Self::has_special),
-                Kind::Map { entries, .. } => entries.iter().any(|(key, value)| key.has_special() || value.has_special()),
+                Kind::Map { entries, .. } => {
+                    entries.iter().any(|(key, value)| key.has_special() || value.has_special())
+                }
             }
     }
 
@@ -151,7 +153,11 @@ impl Reader<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Unreadable> {
         let (start, end) = (self.byte(span.start.index()), self.byte(span.end.index()));
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
             Event::Alias(_) => self.add(Node { start, end, kind: Kind::Alias, special: true })?,
             Event::Scalar(text, style, anchor, tag) => {
                 let special = anchor != 0 || tag.is_some();
@@ -162,13 +168,28 @@ impl Reader<'_> {
                         (behind, behind.unwrap_or(end), Style::Plain)
                     }
                     ScalarStyle::Plain => (Some(start), end, Style::Plain),
-                    ScalarStyle::SingleQuoted => (Some(start), self.quote_end(start, end, '\''), Style::Single),
-                    ScalarStyle::DoubleQuoted => (Some(start), self.quote_end(start, end, '"'), Style::Double),
-                    ScalarStyle::Literal | ScalarStyle::Folded => (self.block_header(start), end, Style::Block),
+                    ScalarStyle::SingleQuoted => {
+                        (Some(start), self.quote_end(start, end, '\''), Style::Single)
+                    }
+                    ScalarStyle::DoubleQuoted => {
+                        (Some(start), self.quote_end(start, end, '"'), Style::Double)
+                    }
+                    ScalarStyle::Literal | ScalarStyle::Folded => {
+                        (self.block_header(start), end, Style::Block)
+                    }
                 };
-                let value = if style == Style::Plain && tag.is_none() { resolve(&text) } else { text.into_owned().into() };
+                let value = if style == Style::Plain && tag.is_none() {
+                    resolve(&text)
+                } else {
+                    text.into_owned().into()
+                };
                 let special = special || start.is_none();
-                self.add(Node { start: start.unwrap_or(end), end, kind: Kind::Scalar { value, style }, special })?;
+                self.add(Node {
+                    start: start.unwrap_or(end),
+                    end,
+                    kind: Kind::Scalar { value, style },
+                    special,
+                })?;
             }
             Event::SequenceStart(anchor, ref tag) | Event::MappingStart(anchor, ref tag) => {
                 if self.open.len() >= MAX_DEPTH {
@@ -218,7 +239,8 @@ impl Reader<'_> {
         let above = before[..before.rfind('\n')?].trim_end();
         let line = above.rfind('\n').map_or(0, |newline| newline + 1);
         let is_header = |rest: &str| {
-            let rest = rest[1..].trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c)).trim_start();
+            let rest =
+                rest[1..].trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c)).trim_start();
             rest.is_empty() || rest.starts_with('#')
         };
         above[line..].match_indices(['|', '>']).map(|(at, _)| line + at).find(|at| is_header(&above[*at..]))
@@ -277,12 +299,19 @@ fn number(text: &str) -> Option<Number> {
     if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
         return Some(number);
     }
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.contains(|c: char| c.is_ascii_digit()) {
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        || !digits.contains(|c: char| c.is_ascii_digit())
+    {
         return None;
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let unsigned = text.strip_prefix('+').unwrap_or(text);
-        if let Some(whole) = unsigned.parse::<i64>().ok().map(Number::from).or_else(|| unsigned.parse::<u64>().ok().map(Number::from)) {
+        if let Some(whole) = unsigned
+            .parse::<i64>()
+            .ok()
+            .map(Number::from)
+            .or_else(|| unsigned.parse::<u64>().ok().map(Number::from))
+        {
             return Some(whole);
         }
     }
@@ -300,7 +329,8 @@ mod tests {
         let text = "# ä\na: one  # x\nb:\n  - 'two'\n  - { c: [3 , \"ö\"] }\nd: |\n  text\n  more\n\ne:\nf: >-\n   g\n# end\n";
         let document = &yaml(text).unwrap()[0];
         let Kind::Map { entries, flow: false } = &document.kind else { panic!("{document:?}") };
-        let written: Vec<_> = entries.iter().map(|(key, value)| (key.key(), &text[value.start..value.end])).collect();
+        let written: Vec<_> =
+            entries.iter().map(|(key, value)| (key.key(), &text[value.start..value.end])).collect();
         let expected = [
             ("a", "one"),
             ("b", "- 'two'\n  - { c: [3 , \"ö\"] }"),

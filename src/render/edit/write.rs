@@ -39,7 +39,9 @@ pub(in crate::render) fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             c => quoted.push(c),
@@ -57,7 +59,8 @@ pub(in crate::render) fn yaml_scalar(text: &str, flow: bool) -> String {
 fn is_plain(text: &str, flow: bool) -> bool {
     const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
     let starts_well = text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '/');
-    let characters = text.chars().all(|c| c.is_alphanumeric() || " _-./@+()=:".contains(c) || (c == ',' && !flow));
+    let characters =
+        text.chars().all(|c| c.is_alphanumeric() || " _-./@+()=:".contains(c) || (c == ',' && !flow));
     starts_well
         && characters
         && !text.ends_with([' ', ':'])
@@ -74,7 +77,8 @@ pub(in crate::render) fn flow(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| format!("{}: {}", yaml_scalar(key, true), flow(value)));
+            let fields =
+                fields.iter().map(|(key, value)| format!("{}: {}", yaml_scalar(key, true), flow(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -89,7 +93,9 @@ pub(in crate::render) fn after_key(value: &Value, indent: usize, layout: Layout)
             return format!(" {}", literal.unwrap_or_else(|| yaml_scalar(text, false)));
         }
         Value::Array(items) => items.is_empty() || items.iter().all(is_short),
-        Value::Object(fields) => fields.is_empty() || fields.values().all(|value| is_short(value) || is_short_list(value)),
+        Value::Object(fields) => {
+            fields.is_empty() || fields.values().all(|value| is_short(value) || is_short_list(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     };
     let line = flow(value);
@@ -117,9 +123,9 @@ pub(in crate::render) fn block(value: &Value, indent: usize, layout: Layout) -> 
     let space = " ".repeat(indent);
     match value {
         Value::Object(fields) if !fields.is_empty() => {
-            let lines = fields
-                .iter()
-                .map(|(key, value)| format!("{space}{}:{}", yaml_scalar(key, false), after_key(value, indent, layout)));
+            let lines = fields.iter().map(|(key, value)| {
+                format!("{space}{}:{}", yaml_scalar(key, false), after_key(value, indent, layout))
+            });
             lines.collect::<Vec<_>>().join(layout.newline)
         }
         Value::Array(items) if !items.is_empty() => {
@@ -142,7 +148,10 @@ pub(in crate::render) fn block(value: &Value, indent: usize, layout: Layout) -> 
 /// A text of several lines as a literal block, where nothing in it would be lost.
 pub(in crate::render) fn literal(text: &str, indent: usize, newline: &str) -> Option<String> {
     let body = text.strip_suffix('\n').unwrap_or(text);
-    let printable = |c: char| (c == '\n' || !c.is_control()) && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let printable = |c: char| {
+        (c == '\n' || !c.is_control())
+            && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
     let fits = body.contains('\n')
         && !body.starts_with([' ', '\n', '\t'])
         && !body.ends_with(['\n', ' '])

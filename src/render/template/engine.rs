@@ -49,7 +49,9 @@ fn environment() -> Environment<'static> {
 fn write(output: &mut minijinja::Output, _: &mut State, value: &Value) -> Result<(), Error> {
     let written = match value.kind() {
         ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::String => return output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
+        ValueKind::String => {
+            return output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from);
+        }
         _ => filters::json(value)?,
     };
     output.write_str(&written).map_err(Error::from)
@@ -67,7 +69,11 @@ fn syntax(delimiters: Option<&Delimiters>) -> Result<SyntaxConfig, Error> {
     builder.build()
 }
 
-fn remembered<T>(memo: &Memo<T>, key: &str, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
+fn remembered<T>(
+    memo: &Memo<T>,
+    key: &str,
+    make: impl FnOnce() -> Result<T, Error>,
+) -> Result<Arc<T>, Error> {
     if let Some(found) = memo.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
         return Ok(found.clone());
     }
@@ -132,17 +138,26 @@ pub(super) fn is_expression(source: &str) -> bool {
 }
 
 /// What an expression gives; `template` is the whole text around it.
-pub(super) fn evaluate(source: &str, template: &str, place: &Place, context: &Value) -> Result<Json, Diagnostic> {
-    let result = expression(source).and_then(|expression| expression.eval(context.clone())).and_then(|value| {
-        if value.is_undefined() {
-            return Err(Error::from(ErrorKind::UndefinedError));
-        }
-        serde_json::to_value(&value)
-            .map_err(|error| Error::new(ErrorKind::BadSerialization, "the result is no plain data").with_source(error))
-    });
+pub(super) fn evaluate(
+    source: &str,
+    template: &str,
+    place: &Place,
+    context: &Value,
+) -> Result<Json, Diagnostic> {
+    let result =
+        expression(source).and_then(|expression| expression.eval(context.clone())).and_then(|value| {
+            if value.is_undefined() {
+                return Err(Error::from(ErrorKind::UndefinedError));
+            }
+            serde_json::to_value(&value).map_err(|error| {
+                Error::new(ErrorKind::BadSerialization, "the result is no plain data").with_source(error)
+            })
+        });
     match result {
         Ok(value) => Ok(value),
-        Err(error) if error.kind() == ErrorKind::UndefinedError => Err(no_value(source.trim(), place.clone(), context)),
+        Err(error) if error.kind() == ErrorKind::UndefinedError => {
+            Err(no_value(source.trim(), place.clone(), context))
+        }
         Err(error) => Err(diagnostic(&error, template, place, context)),
     }
 }
@@ -176,7 +191,11 @@ fn diagnostic(error: &Error, source: &str, place: &Place, context: &Value) -> Di
 
 fn words(error: &Error) -> String {
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    if detail.contains("too large") || detail.contains("too many") { format!("too much: {detail}") } else { detail }
+    if detail.contains("too large") || detail.contains("too many") {
+        format!("too much: {detail}")
+    } else {
+        detail
+    }
 }
 
 fn no_value(what: &str, place: Place, context: &Value) -> Diagnostic {
@@ -193,7 +212,9 @@ fn no_value(what: &str, place: Place, context: &Value) -> Diagnostic {
 fn names(context: &Value) -> Vec<String> {
     let keys = |value: &Value| -> Vec<String> {
         match value.kind() {
-            ValueKind::Map => value.try_iter().map(|keys| keys.map(|key| key.to_string()).collect()).unwrap_or_default(),
+            ValueKind::Map => {
+                value.try_iter().map(|keys| keys.map(|key| key.to_string()).collect()).unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     };

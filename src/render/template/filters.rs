@@ -14,7 +14,8 @@ pub(super) fn add(environment: &mut Environment<'_>) {
             other => write::json(&other),
         }))
     });
-    environment.add_filter("hcl", |value: Value| plain(&value).map(|value| Value::from_safe_string(hcl(&value))));
+    environment
+        .add_filter("hcl", |value: Value| plain(&value).map(|value| Value::from_safe_string(hcl(&value))));
     environment.add_filter("slug", |text: &str| slug(text));
 }
 
@@ -41,7 +42,9 @@ fn hcl(value: &Json) -> String {
         Json::String(text) => write::quoted(text).replace("${", "$${").replace("%{", "%%{"),
         Json::Array(items) => format!("[{}]", items.iter().map(hcl).collect::<Vec<_>>().join(", ")),
         Json::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| format!("{} = {}", hcl(&Json::from(key.as_str())), hcl(value)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| format!("{} = {}", hcl(&Json::from(key.as_str())), hcl(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string(),

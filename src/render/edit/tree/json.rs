@@ -90,7 +90,8 @@ impl Scanner<'_> {
             rest.iter().position(|byte| b",]} \t\r\n".contains(byte)).unwrap_or(rest.len())
         };
         self.at += length;
-        let value = serde_json::from_str(&self.text[start..self.at]).map_err(|error| Unreadable::new(error.to_string()))?;
+        let value = serde_json::from_str(&self.text[start..self.at])
+            .map_err(|error| Unreadable::new(error.to_string()))?;
         Ok(Kind::Scalar { value, style })
     }
 }
