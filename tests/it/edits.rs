@@ -77,7 +77,7 @@ impl Writer {
             Value::String(text) => match self.choose(3) {
                 0 if plain(text) => self.put(text),
                 1 if !text.contains(|c: char| c.is_control() || c == '\u{feff}') => {
-                    self.put(&format!("'{}'", text.replace('\'', "''")))
+                    self.put(&format!("'{}'", text.replace('\'', "''")));
                 }
                 _ => self.quoted(text),
             },

@@ -223,7 +223,7 @@ fn put(value: &mut Value, steps: &[Step], new: &Value) {
         (Step::Where(key, wanted), Value::Array(items)) => {
             items.iter_mut().find(|item| match item.get(key) {
                 Some(Value::String(text)) => text == wanted,
-                Some(other) => other.to_string() == *wanted,
+                Some(other) => tree::resolve(wanted) == *other,
                 None => false,
             })
         }
