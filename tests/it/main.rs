@@ -10,3 +10,5 @@
 mod world;
 mod scenarios;
 mod validate;
+mod edits;
+mod forms;
