@@ -1,2 +1,6 @@
 //! The integration tests: one binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "tests touch the world and may panic")]
+
+mod forge_helper;
+mod forge_quirks;
+mod forge_rest;
