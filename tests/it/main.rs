@@ -12,3 +12,6 @@ mod scenarios;
 mod validate;
 mod edits;
 mod forms;
+mod forge_helper;
+mod forge_quirks;
+mod forge_rest;
