@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Definitions, Files, Root,
     document::{join, located},
-    entity::{entity_at, read_entity, references},
+    entity::{entity_at, examine, references},
     load::{documents_below, duplicate, load_definitions, load_settings},
     request::read_request,
     template,
@@ -49,7 +49,7 @@ pub struct Report {
 pub fn check_all(root: &Root, files: &Files) -> Report {
     let settings = match load_settings(root, files.get(&root.settings_path())) {
         Ok(settings) => settings,
-        Err(diagnostics) => return Report { diagnostics, counts: Counts::default() },
+        Err(diagnostics) => return Report { diagnostics: in_order(diagnostics), counts: Counts::default() },
     };
     let (definitions, mut diagnostics) = load_definitions(root, settings, files);
     let folders = &definitions.settings.folders;
@@ -66,11 +66,16 @@ pub fn check_all(root: &Root, files: &Files) -> Report {
     for (path, id, bytes) in requests(&definitions, files) {
         diagnostics.extend(request(&definitions, &index, path, id, bytes));
     }
+    Report { diagnostics: in_order(diagnostics), counts }
+}
+
+/// By file and place, each once.
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| {
         (&a.place, a.severity, a.code, &a.message).cmp(&(&b.place, b.severity, b.code, &b.message))
     });
     diagnostics.dedup();
-    Report { diagnostics, counts }
+    diagnostics
 }
 
 /// Which entities there are, going by their paths: a file with mistakes is still there to point at.
@@ -125,22 +130,14 @@ fn entities(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diag
             *without_blueprint.entry(id.blueprint).or_default() += 1;
             continue;
         }
-        match read_entity(path, bytes, definitions) {
-            Ok(entity) => {
-                let dangling: Vec<_> = references(definitions, &entity)
-                    .into_iter()
-                    .filter(|(_, target)| {
-                        definitions.blueprints.contains_key(&target.blueprint) && !index.has(target)
-                    })
-                    .collect();
-                if dangling.is_empty() {
-                    continue;
+        match examine(path, bytes, definitions) {
+            Ok((entity, reader)) => {
+                found.extend(reader.found);
+                for (at, target) in references(definitions, &entity) {
+                    if definitions.blueprints.contains_key(&target.blueprint) && !index.has(&target) {
+                        found.push(dangle(&id, reader.document.place(&at), &target, index));
+                    }
                 }
-                // The places are needed only now.
-                let Ok(document) = yaml::parse(path.as_str(), bytes) else { continue };
-                found.extend(
-                    dangling.iter().map(|(at, target)| dangle(&id, document.place(at), target, index)),
-                );
             }
             Err(wrong) => found.extend(wrong),
         }

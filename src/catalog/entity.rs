@@ -7,7 +7,7 @@ use super::{
     cross::{unknown_property, unknown_relation},
     document::{Reader, entity::EntityDocument, join, read},
     load::{check_file_name, stem, unknown_blueprint},
-    values::{Segment, Wrong, check_value, field_name, trail},
+    values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
 };
 use crate::domain::{
     Blueprint, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property, RepoPath, TeamSlug,
@@ -28,13 +28,23 @@ pub fn read_entity(
     bytes: &[u8],
     definitions: &Definitions,
 ) -> Result<Entity, Vec<Diagnostic>> {
+    let (entity, reader) = examine(path, bytes, definitions)?;
+    reader.finish(Some(entity))
+}
+
+/// Reads an entity as far as it can be read, noting everything that is wrong with it.
+pub(super) fn examine(
+    path: &RepoPath,
+    bytes: &[u8],
+    definitions: &Definitions,
+) -> Result<(Entity, Reader), Vec<Diagnostic>> {
     let (document, mut reader) = read::<EntityDocument>(path.as_str(), bytes)?;
     let Some(entity) = document.into_domain(&mut reader) else { return Err(reader.found) };
     check_place(&entity, path, definitions, &mut reader);
     for wrong in judge(definitions, &entity) {
         reader.wrong(wrong);
     }
-    reader.finish(Some(entity))
+    Ok((entity, reader))
 }
 
 /// The file says twice what it holds: in its path and in its text.
@@ -103,7 +113,7 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
         }
     }
     relations(blueprint, entity, &mut found);
-    found
+    without_echoes(found)
 }
 
 fn missing(blueprint: &Blueprint, path: &[Segment], name: &str) -> Wrong {

@@ -30,6 +30,10 @@ pub fn load_settings(root: &Root, file: Option<&Bytes>) -> Result<Settings, Vec<
         ]);
     };
     let (document, mut reader) = read::<SettingsDocument>(path.as_str(), bytes)?;
+    if let Some(newer) = document.newer_than_us(&reader) {
+        // What else such a file says is not ours to judge.
+        return Err(vec![newer]);
+    }
     let settings = document.into_domain(root, &mut reader);
     reader.finish(settings)
 }

@@ -267,6 +267,24 @@ fn is_date_time(text: &str) -> bool {
         && text.parse::<jiff::Timestamp>().is_ok()
 }
 
+/// A key that is written wrongly is not missing as well.
+pub(super) fn without_echoes(mut found: Vec<Wrong>) -> Vec<Wrong> {
+    let unknown: Vec<_> =
+        found.iter().filter(|wrong| wrong.about_key).map(|wrong| wrong.path.clone()).collect();
+    let is_echo = |wrong: &Wrong| {
+        let Some((Segment::Key(key), parent)) = wrong.path.split_last() else { return false };
+        wrong.code == "missing-key"
+            && unknown.iter().any(|path| match path.split_last() {
+                Some((Segment::Key(written), beside)) => {
+                    beside == parent && nearest(written, [key.as_str()]).is_some()
+                }
+                _ => false,
+            })
+    };
+    found.retain(|wrong| !is_echo(wrong));
+    found
+}
+
 /// A JSON Schema, ready to judge.
 pub(super) struct Schema {
     json: Value,
@@ -297,7 +315,11 @@ impl Schema {
             self.validator.iter_errors(value).flat_map(|error| self.explain(&error, value)).collect();
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup();
-        found
+        // What is of the wrong type is not judged further.
+        let mistyped: Vec<_> =
+            found.iter().filter(|wrong| wrong.code == "wrong-type").map(|wrong| wrong.path.clone()).collect();
+        found.retain(|wrong| wrong.code == "wrong-type" || !mistyped.contains(&wrong.path));
+        without_echoes(found)
     }
 
     fn explain(&self, error: &ValidationError<'_>, root: &Value) -> Vec<Wrong> {
@@ -433,9 +455,7 @@ fn wrong_type(kind: &TypeKind, value: &Value, path: &[Segment]) -> Wrong {
         ([JsonType::Number | JsonType::Integer], Value::String(text)) if text.parse::<f64>().is_ok() => {
             wrong.help("remove the quotes")
         }
-        ([JsonType::String], Value::Number(_) | Value::Bool(_)) => {
-            wrong.help(format!("put it in quotes: \"{value}\""))
-        }
+        ([JsonType::String], Value::Number(_) | Value::Bool(_)) => wrong.help("put it in quotes"),
         ([JsonType::Array], Value::String(_) | Value::Number(_)) => wrong
             .help(format!("write it as a list: [{}]", short(value.as_str().unwrap_or(&value.to_string())))),
         _ => wrong,

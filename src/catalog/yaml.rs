@@ -263,6 +263,9 @@ impl<'a> Builder<'a> {
     }
 
     fn refuse(&mut self, code: &'static str, span: Span, message: &str, help: &str) {
+        let line =
+            self.text.get(span.start..span.end).and_then(|shown| shown.split('\n').next()).unwrap_or("");
+        let span = Span { end: span.start + line.trim_end().len(), ..span };
         let place = Place { source: self.source.to_owned(), span: Some(span), field: None };
         self.found.push(Diagnostic::error(code, place, message).help(help));
     }

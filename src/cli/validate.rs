@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use super::output;
 use crate::{
     catalog::{Files, Report, Root, check_all, load_settings, report},
-    domain::{Bytes, RepoPath, Severity},
+    domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
 };
 
 /// Check a catalog: every problem, with its place and what to do
@@ -48,6 +48,21 @@ enum Format {
 pub(super) struct Found {
     pub(super) root: Root,
     pub(super) files: Files,
+    /// What cannot be read because of its path.
+    pub(super) unreadable: Vec<Diagnostic>,
+}
+
+impl Found {
+    fn new(root: Root) -> Self {
+        Self { root, files: Files::new(), unreadable: Vec::new() }
+    }
+
+    /// Some names are files in one system and not in another; a catalog has only those that are in all.
+    fn refuse(&mut self, folder: &RepoPath, name: &str) {
+        let message = format!("`{name}` is not a name that a file of a catalog can have");
+        let found = Diagnostic::error("invalid-path", Place::file(folder.as_str()), message);
+        self.unreadable.push(found.help("rename it: no \\ : * ? \" < > |, and no space or dot at the end"));
+    }
 }
 
 /// Checks the catalog and prints what is wrong.
@@ -59,11 +74,13 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Some(rev) => files_at(&args.path, args.root.as_ref(), rev)?,
         None => files_of_work_tree(&args.path, args.root.as_ref())?,
     };
-    let Report { diagnostics, counts } = check_all(&found.root, &found.files);
+    let Report { mut diagnostics, counts } = check_all(&found.root, &found.files);
+    diagnostics.extend(found.unreadable);
     let summary = report::summary(&diagnostics, &counts);
     match args.format {
         Format::Text => {
-            let source = |path: &str| found.files.get(&path.parse().ok()?).cloned();
+            let files = found.files;
+            let source = |path: &str| files.get(&path.parse().ok()?).cloned();
             output::print(&report::text(&diagnostics, &source))?;
             output::print(&format!("{summary}\n"))?;
         }
@@ -75,12 +92,12 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.
-struct Location {
-    top: PathBuf,
+pub(super) struct Location {
+    pub(super) top: PathBuf,
     root: Root,
 }
 
-fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {
+pub(super) fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {
     let path = path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()))?;
     if !path.is_dir() {
         bail!("`{}` is not a folder", path.display());
@@ -112,21 +129,21 @@ fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
 }
 
 /// The files that matter, as they are on disk.
-fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
+pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
     let Location { top, root } = locate(path, folder)?;
-    let mut files = Files::new();
     let settings_path = root.settings_path();
-    read_into(&top.join(settings_path.as_str()), &settings_path, &mut files)?;
-    if let Ok(settings) = load_settings(&root, files.get(&settings_path)) {
+    let mut found = Found::new(root);
+    read_into(&top.join(settings_path.as_str()), &settings_path, &mut found.files)?;
+    if let Ok(settings) = load_settings(&found.root, found.files.get(&settings_path)) {
         for folder in settings.folders.all() {
-            walk(&top.join(folder.as_str()), folder, &mut files)?;
+            walk(&top.join(folder.as_str()), folder, &mut found)?;
         }
     }
-    Ok(Found { root, files })
+    Ok(found)
 }
 
 /// Links are not followed: in Git they are files of their own, which hold no document.
-fn walk(disk: &Path, folder: &RepoPath, files: &mut Files) -> anyhow::Result<()> {
+fn walk(disk: &Path, folder: &RepoPath, found: &mut Found) -> anyhow::Result<()> {
     let is_folder = fs::symlink_metadata(disk).is_ok_and(|metadata| metadata.is_dir());
     if !is_folder {
         return Ok(());
@@ -136,13 +153,15 @@ fn walk(disk: &Path, folder: &RepoPath, files: &mut Files) -> anyhow::Result<()>
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot read the folder `{}`", disk.display()))?;
         let name = entry.file_name();
-        // What has no path in a repository cannot be part of a catalog.
-        let Some(path) = name.to_str().and_then(|name| folder.join(name).ok()) else { continue };
+        let Some(path) = name.to_str().and_then(|name| folder.join(name).ok()) else {
+            found.refuse(folder, &name.to_string_lossy());
+            continue;
+        };
         let kind = entry.file_type().with_context(|| format!("cannot look at `{path}`"))?;
         if kind.is_dir() {
-            walk(&entry.path(), &path, files)?;
+            walk(&entry.path(), &path, found)?;
         } else if kind.is_file() {
-            read_into(&entry.path(), &path, files)?;
+            read_into(&entry.path(), &path, &mut found.files)?;
         }
     }
     Ok(())
@@ -168,38 +187,41 @@ fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result
     };
     let object = repository.revparse_single(rev).with_context(|| format!("`{rev}` is not a commit here"))?;
     let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
-    let mut files = Files::new();
     let settings_path = root.settings_path();
+    let mut found = Found::new(root);
     if let Ok(entry) = tree.get_path(Path::new(settings_path.as_str())) {
-        insert_blob(&repository, &entry, &settings_path, &mut files)?;
+        insert_blob(&repository, &entry, &settings_path, &mut found.files)?;
     }
-    if let Ok(settings) = load_settings(&root, files.get(&settings_path)) {
+    if let Ok(settings) = load_settings(&found.root, found.files.get(&settings_path)) {
         for folder in settings.folders.all() {
             let Ok(entry) = tree.get_path(Path::new(folder.as_str())) else { continue };
             if let Ok(tree) = entry.to_object(&repository)?.into_tree() {
-                collect(&repository, &tree, folder, &mut files)?;
+                collect(&repository, &tree, folder, &mut found)?;
             }
         }
     }
-    Ok(Found { root, files })
+    Ok(found)
 }
 
 fn collect(
     repository: &git2::Repository,
     tree: &git2::Tree<'_>,
     folder: &RepoPath,
-    files: &mut Files,
+    found: &mut Found,
 ) -> anyhow::Result<()> {
     for entry in tree {
-        let Some(path) = entry.name().ok().and_then(|name| folder.join(name).ok()) else { continue };
+        let Some(path) = entry.name().ok().and_then(|name| folder.join(name).ok()) else {
+            found.refuse(folder, &String::from_utf8_lossy(entry.name_bytes()));
+            continue;
+        };
         match entry.kind() {
             Some(git2::ObjectType::Tree) => {
                 let object = entry.to_object(repository).with_context(|| format!("cannot read `{path}`"))?;
                 if let Ok(tree) = object.into_tree() {
-                    collect(repository, &tree, &path, files)?;
+                    collect(repository, &tree, &path, found)?;
                 }
             }
-            Some(git2::ObjectType::Blob) => insert_blob(repository, &entry, &path, files)?,
+            Some(git2::ObjectType::Blob) => insert_blob(repository, &entry, &path, &mut found.files)?,
             _ => {}
         }
     }

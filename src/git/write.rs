@@ -236,6 +236,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
         /// Whatever is put and deleted, the tree holds what a plain map would hold, in Git's order.
         #[test]
         fn a_tree_holds_what_was_put(edits in prop::collection::vec(

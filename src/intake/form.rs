@@ -62,7 +62,7 @@ pub fn accept(
             }
             continue;
         };
-        if review.value(name, property, value, &at)
+        if review.value(property, value, &at)
             && let Some(entity) = review.pointers(property, value, &at)
         {
             entities.insert(name.clone(), entity);
@@ -139,7 +139,7 @@ impl Review<'_> {
     }
 
     /// Whether the value is what its definition allows.
-    fn value(&mut self, _name: &str, property: &Property, value: &Value, at: &[Segment]) -> bool {
+    fn value(&mut self, property: &Property, value: &Value, at: &[Segment]) -> bool {
         let wrongs = check_value(property, value);
         let good = wrongs.is_empty();
         for wrong in wrongs {

@@ -8,8 +8,10 @@
 mod field;
 mod generate;
 mod parse;
+mod fill;
 
 pub use field::{hash, place_of};
+pub use fill::fill;
 pub use generate::{FOLDER, HEADER, generate};
 pub use parse::{Reading, parse};
 

@@ -64,6 +64,11 @@ pub(crate) fn message(commit: &Commit<'_>) -> String {
     String::from_utf8_lossy(commit.message_raw_bytes()).into_owned()
 }
 
+/// The message as GitHub shows it: without the newline at its end.
+pub(crate) fn shown_message(commit: &Commit<'_>) -> String {
+    message(commit).trim_end_matches('\n').to_owned()
+}
+
 pub(crate) fn email(signature: &Signature<'_>) -> String {
     String::from_utf8_lossy(signature.email_bytes()).into_owned()
 }

@@ -378,7 +378,7 @@ impl View<'_> {
             "html_url": self.html(&format!("{key}/commit/{sha}")), "author": signature(&commit.author()),
             "committer": signature(&commit.committer()),
             "tree": {"sha": commit.tree_id().to_string(), "url": format!("{api}/trees/{}", commit.tree_id())},
-            "message": objects::message(commit), "parents": parents, "verification": verification(),
+            "message": objects::shown_message(commit), "parents": parents, "verification": verification(),
         })
     }
 
@@ -401,7 +401,7 @@ impl View<'_> {
             "sha": sha.to_string(), "node_id": format!("C_{sha}"),
             "commit": {
                 "author": signature(&commit.author()), "committer": signature(&commit.committer()),
-                "message": objects::message(commit),
+                "message": objects::shown_message(commit),
                 "tree": {"sha": commit.tree_id().to_string(), "url": format!("{api}/git/trees/{}", commit.tree_id())},
                 "url": format!("{api}/git/commits/{sha}"), "comment_count": 0, "verification": verification(),
             },

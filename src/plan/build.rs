@@ -377,11 +377,7 @@ pub fn build(
 
 /// The names that templates may use.
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
-    let mut inputs = accepted.request.inputs.clone();
-    // An optional input without a value is none, so that a template may test it without tripping over strictness.
-    for (name, _) in &action.inputs {
-        inputs.entry(name.clone()).or_insert(Value::Null);
-    }
+    let inputs = accepted.request.inputs.clone();
     let entities: Map<String, Value> =
         accepted.entities.iter().map(|(name, entity)| (name.clone(), json!(entity.as_ref()))).collect();
     let mut names = Map::new();

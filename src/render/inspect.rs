@@ -88,7 +88,8 @@ fn expression_writes_structure(source: &str) -> bool {
 fn collect(node: &Node, scalars: &mut Vec<(Range<usize>, Style)>) {
     match &node.kind {
         Kind::Scalar { style, .. } => scalars.push((node.start..node.end, *style)),
-        Kind::Alias => scalars.push((node.start..node.end, Style::Plain)),
+        // An alias stands for what is written elsewhere: no expression may write one.
+        Kind::Alias => {}
         Kind::List { items, .. } => items.iter().for_each(|item| collect(item, scalars)),
         Kind::Map { entries, .. } => entries.iter().for_each(|(key, value)| {
             collect(key, scalars);

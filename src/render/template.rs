@@ -182,7 +182,7 @@ mod tests {
         let Value::Object(names) = json!({
             "inputs": {
                 "name": "pay", "count": 3, "ratio": 0.5, "public": true, "nothing": null, "tags": ["a", "b"],
-                "climb": "../x", "slash": "a/b", "evil": "x\nadmin: true", "quote": "a\" #b", "hcl": "${file(\"/x\")} %{if}",
+                "alias": "*secret", "climb": "../x", "slash": "a/b", "evil": "x\nadmin: true", "quote": "a\" #b", "hcl": "${file(\"/x\")} %{if}",
             },
             "entity": { "identifier": "checkout", "properties": { "tier": "gold" } },
         }) else {
@@ -301,6 +301,7 @@ mod tests {
             ("E.{{ 'txt' }}", b""),
             ("f.yaml", b"list: {{ inputs.tags }}"),
             ("g.yaml", b"# {{ inputs.evil }}\n"),
+            ("h.yaml", b"a: &secret 1\nb: {{ inputs.alias }}\n"),
         ]);
         let problems = files(&bad, &context()).unwrap_err();
         let told: Vec<_> =
@@ -315,6 +316,7 @@ mod tests {
                 ("template-conflict", "service/files/e.txt"),
                 ("template-structure", "service/files/f.yaml"),
                 ("template-structure", "service/files/g.yaml"),
+                ("template-structure", "service/files/h.yaml"),
             ],
             "{:#?}",
             problems.iter().map(|problem| (&problem.place.source, &problem.message)).collect::<Vec<_>>()

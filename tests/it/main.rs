@@ -8,3 +8,11 @@
 )]
 
 mod adapter;
+mod world;
+mod scenarios;
+mod validate;
+mod edits;
+mod forms;
+mod forge_helper;
+mod forge_quirks;
+mod forge_rest;

@@ -108,21 +108,37 @@ pub(super) struct Reader {
     pub(super) value: Value,
     /// What is wrong with it, so far.
     pub(super) found: Vec<Diagnostic>,
+    /// Whether something was left out to read on, so that what is missing may not be.
+    left_out: LeftOut,
 }
 
-/// Reads a document of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LeftOut {
+    Nothing,
+    /// Keys of the whole document.
+    Fields,
+    /// Something further inside, where names are defined.
+    Definitions,
+}
+
+/// Reads a document of one kind. Where mistakes of form can be left out, the rest is read all the
+/// same, so that its mistakes are told too: the reader has found something then.
 pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), Vec<Diagnostic>> {
     let document = yaml::parse(source, bytes)?;
     let value = document.value();
-    let mut reader = Reader { document, value, found: Vec::new() };
+    let mut reader = Reader { document, value, found: Vec::new(), left_out: LeftOut::Nothing };
+    let mut pruned = reader.value.clone();
+    let mut left_out = LeftOut::Nothing;
     for wrong in T::schema().judge(&reader.value) {
+        left_out = left_out.max(leave_out(&mut pruned, &wrong));
         reader.wrong(wrong);
     }
-    if !reader.found.is_empty() {
-        return Err(reader.found);
-    }
-    match serde_json::from_value(reader.value.clone()) {
-        Ok(read) => Ok((read, reader)),
+    match serde_json::from_value(pruned) {
+        Ok(read) => {
+            reader.left_out = left_out;
+            Ok((read, reader))
+        }
+        Err(_) if !reader.found.is_empty() => Err(reader.found),
         Err(error) => {
             // Such as `1.0` for a whole number, which a schema allows.
             reader.wrong(Wrong::new("wrong-value", &[], format!("cannot be read: {error}")));
@@ -131,9 +147,41 @@ pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), V
     }
 }
 
+/// Takes a mistake out of a document: an unknown key, a field of the document, or the whole
+/// definition of a property.
+fn leave_out(value: &mut Value, wrong: &Wrong) -> LeftOut {
+    let definition = wrong.path.iter().position(|segment| *segment == Segment::from("properties"));
+    let path = match definition {
+        _ if wrong.code == "missing-key" => return LeftOut::Definitions,
+        _ if wrong.about_key || wrong.path.len() == 1 => &wrong.path[..],
+        Some(at) => wrong.path.get(..at + 2).unwrap_or_default(),
+        None => return LeftOut::Definitions,
+    };
+    let Some((Segment::Key(last), parents)) = path.split_last() else { return LeftOut::Definitions };
+    let parent = parents.iter().try_fold(value, |value, segment| match segment {
+        Segment::Key(key) => value.get_mut(key),
+        Segment::Index(index) => value.get_mut(index),
+    });
+    if let Some(entries) = parent.and_then(Value::as_object_mut) {
+        entries.shift_remove(last);
+    }
+    if path.len() == 1 { LeftOut::Fields } else { LeftOut::Definitions }
+}
+
 impl Reader {
-    /// Notes a mistake at its place.
+    /// Notes a mistake at its place, unless it may only be there because of what was left out.
     pub(super) fn wrong(&mut self, wrong: Wrong) {
+        let absence =
+            ["missing-key", "one-change", "operation-without-change", "nobody-named", "misplaced-key"];
+        let absent_name = ["unknown-input", "unknown-property", "unknown-name"];
+        let follows = match self.left_out {
+            LeftOut::Nothing => false,
+            LeftOut::Fields => absence.contains(&wrong.code),
+            LeftOut::Definitions => absence.contains(&wrong.code) || absent_name.contains(&wrong.code),
+        };
+        if follows {
+            return;
+        }
         let diagnostic = located(&self.document, wrong);
         self.found.push(diagnostic);
     }

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Reader, join, kind};
+use super::{Reader, join, kind, located};
 use crate::{
     catalog::{
         Folders, Mode, Root, Settings,
         values::{Segment, Wrong, trail},
     },
-    domain::{RepoName, RepoPath},
+    domain::{Diagnostic, RepoName, RepoPath},
 };
 
 /// The version of the formats that this program knows.
@@ -62,13 +62,14 @@ struct FoldersDocument {
 }
 
 impl SettingsDocument {
+    /// Why nothing can be said about this catalog, if it is written for a newer program.
+    pub(in crate::catalog) fn newer_than_us(&self, reader: &Reader) -> Option<Diagnostic> {
+        let message = format!("is {}, and this program knows version {VERSION}", self.version);
+        let wrong = Wrong::new("settings-version", &trail!["version"], message).help("use a newer Chandlery");
+        (self.version > VERSION).then(|| located(&reader.document, wrong))
+    }
+
     pub(in crate::catalog) fn into_domain(self, root: &Root, reader: &mut Reader) -> Option<Settings> {
-        if self.version > VERSION {
-            let message = format!("is {}, and this program knows version {VERSION}", self.version);
-            reader.wrong(
-                Wrong::new("settings-version", &trail!["version"], message).help("use a newer Chandlery"),
-            );
-        }
         let named = self.folders.unwrap_or_default();
         let mut folder = |name: &str, said: Option<String>, usual: &str| {
             let path = trail!["folders", name];

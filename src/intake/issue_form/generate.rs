@@ -114,7 +114,7 @@ fn description(field: &Field<'_>, property: Option<&Property>) -> String {
     sentences.extend(property.and_then(|property| property.description.as_deref()).map(one_line));
     match (&field.asks, &field.answer) {
         (Asks::Entity, Answer::Entity(blueprint)) => {
-            sentences.push(format!("Which `{blueprint}` this is about."))
+            sentences.push(format!("Which `{blueprint}` this is about."));
         }
         (Asks::Reason, _) => sentences.push("Why this is needed; for those who approve.".to_owned()),
         (_, Answer::Entity(blueprint)) => sentences.push(format!("The identifier of a `{blueprint}`.")),
@@ -124,7 +124,11 @@ fn description(field: &Field<'_>, property: Option<&Property>) -> String {
         (_, Answer::Number) => sentences.push("A number.".to_owned()),
         (_, Answer::Choice(_) | Answer::Choices(_) | Answer::Line | Answer::Text | Answer::YamlText) => {}
     }
-    sentences.join(" ")
+    sentences.iter().fold(String::new(), |text, sentence| match text.chars().last() {
+        None => sentence.clone(),
+        Some('.' | '!' | '?' | ':') => format!("{text} {sentence}"),
+        Some(_) => format!("{text}. {sentence}"),
+    })
 }
 
 /// The kind of element, with its attributes.
@@ -226,7 +230,7 @@ fn write_yaml(value: &Value, indent: usize, text: &mut String) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            text.push_str(&format!("{space}{value}\n"))
+            text.push_str(&format!("{space}{value}\n"));
         }
     }
 }
@@ -238,7 +242,7 @@ fn write_child(value: &Value, indent: usize, text: &mut String) {
             write_yaml(value, indent + 2, text);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            text.push_str(&format!(" {value}\n"))
+            text.push_str(&format!(" {value}\n"));
         }
     }
 }

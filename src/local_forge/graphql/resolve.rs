@@ -420,7 +420,7 @@ fn object<'a>(
         email: objects::email(signature),
         date: objects::when(signature),
     };
-    let message = objects::message(&commit);
+    let message = objects::shown_message(&commit);
     match name {
         "author" => Ok(Found::One(signed(&commit.author()))),
         "committer" => Ok(Found::One(signed(&commit.committer()))),

@@ -50,6 +50,12 @@ pub fn set(path: &RepoPath, old: &[u8], target: &EditTarget, value: &Value) -> R
         EditTarget::Match(pattern) => set_line(path, text_of(path, old)?, pattern, value),
         EditTarget::At { at, document } => {
             let here = place_in(path, at);
+            if !matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json")) {
+                return Err(unsupported(
+                    here,
+                    "a place is found in .yaml, .yml and .json files only; use `match`",
+                ));
+            }
             let steps = place::read(at).map_err(|problem| bad_place(here.clone(), at, &problem))?;
             let source = Source::new(text_of(path, old)?, path);
             let documents = read(path, &source)?;
@@ -217,7 +223,7 @@ fn put(value: &mut Value, steps: &[Step], new: &Value) {
         (Step::Where(key, wanted), Value::Array(items)) => {
             items.iter_mut().find(|item| match item.get(key) {
                 Some(Value::String(text)) => text == wanted,
-                Some(other) => other.to_string() == *wanted,
+                Some(other) => tree::resolve(wanted) == *other,
                 None => false,
             })
         }

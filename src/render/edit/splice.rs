@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
                 vec![Splice::new(whole, write::flow(value))]
             }
             Kind::Map { flow: false, .. } | Kind::List { flow: false, .. } if has_parts(value) => {
-                let text = write::block(value, self.column(node.start), self.newline);
+                let text = write::block(value, self.column(node.start), self.layout(node.end));
                 vec![Splice::new(whole, text.trim_start_matches(' '))]
             }
             // A block becomes one line: behind its key, before the comment that follows the key.
@@ -141,7 +141,7 @@ impl<'a> Source<'a> {
                 self.newline,
                 " ".repeat(indent),
                 write::yaml_scalar(key, false),
-                write::after_key(value, indent, self.newline)
+                write::after_key(value, indent, self.layout(line_end))
             );
             return vec![Splice::new(line_end..line_end, line)];
         }
@@ -189,6 +189,10 @@ impl<'a> Source<'a> {
                 }
             }
         }
+    }
+
+    fn layout(&self, end: usize) -> write::Layout {
+        write::Layout { newline: self.newline, literals: self.text[end..self.line_end(end)].is_empty() }
     }
 
     /// How many characters are before this byte on its line.

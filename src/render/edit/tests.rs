@@ -94,6 +94,7 @@ fn what_cannot_be_edited_is_refused_in_words() {
         ("a.yaml", "a: [\n", "a", "broken-output", "cannot be read"),
         ("a.yaml", "a: 1\na: 2\n", "a", "broken-output", "twice"),
         ("a.json", "{\"a\": 1, \"a\": 2}", "a", "broken-output", "twice"),
+        ("main.tf", "a: 1\n", "a", "edit-unsupported", "use `match`"),
         ("a.yaml", "a: 1\n", "a..b", "edit-place", "a key is missing"),
     ] {
         let problem = at(file, old, place, json!(7)).unwrap_err();
@@ -101,6 +102,11 @@ fn what_cannot_be_edited_is_refused_in_words() {
         assert!(problem.message.contains(message), "{old}: {}", problem.message);
         assert!(problem.help.is_some());
     }
+}
+
+#[test]
+fn a_byte_order_mark_stays_in_front() {
+    assert_eq!(at("a.yaml", "\u{feff}a: 1 # x\n", "a", json!(2)).as_deref(), Ok("\u{feff}a: 2 # x\n"));
 }
 
 #[test]

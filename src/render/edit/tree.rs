@@ -163,10 +163,9 @@ impl Reader<'_> {
                 let special = anchor != 0 || tag.is_some();
                 let end = start + self.text[start..end].trim_end().len();
                 let (start, end, style) = match style {
-                    // What is not written at all is told at its `:` or `-`.
                     ScalarStyle::Plain if start == end => {
-                        let behind = start + usize::from(self.text[start..].starts_with([':', '-']));
-                        (Some(behind), behind, Style::Plain)
+                        let behind = self.behind_mark(start);
+                        (behind, behind.unwrap_or(end), Style::Plain)
                     }
                     ScalarStyle::Plain => (Some(start), end, Style::Plain),
                     ScalarStyle::SingleQuoted => {
@@ -201,9 +200,23 @@ impl Reader<'_> {
                 let flow = end > start && self.text[start..].starts_with(['{', '[']);
                 self.open.push(Open { start, flow, map, special, nodes: Vec::new() });
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(end)?,
+            // The parser may count a comment behind the bracket in.
+            Event::SequenceEnd | Event::MappingEnd => self.close(start + 1)?,
         }
         Ok(())
+    }
+
+    /// Behind the `:` or `-` of a value that is not written; the parser tells it there or behind a comment.
+    fn behind_mark(&self, told: usize) -> Option<usize> {
+        let mut before = &self.text[..told + usize::from(self.text[told..].starts_with([':', '-']))];
+        loop {
+            before = before.trim_end();
+            if before.ends_with([':', '-']) {
+                return Some(before.len());
+            }
+            let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+            before = &before[..line + before[line..].rfind('#')?];
+        }
     }
 
     /// Behind the quote that ends a scalar; the parser may count a comment behind it in.

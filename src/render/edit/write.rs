@@ -7,6 +7,15 @@ use super::tree;
 /// A collection of plain values up to this width stays on one line.
 const WIDTH: usize = 90;
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::render) struct Layout {
+    /// What ends them.
+    pub(in crate::render) newline: &'static str,
+    /// Whether a text of several lines may be a literal block: not where a comment follows the value.
+    pub(in crate::render) literals: bool,
+}
+
 /// JSON on one line, with a space after each comma and colon.
 pub(in crate::render) fn json(value: &Value) -> String {
     match value {
@@ -77,10 +86,11 @@ pub(in crate::render) fn flow(value: &Value) -> String {
 }
 
 /// What follows `key:` in a block mapping whose keys have this indentation: on the same line where it is short.
-pub(in crate::render) fn after_key(value: &Value, indent: usize, newline: &str) -> String {
+pub(in crate::render) fn after_key(value: &Value, indent: usize, layout: Layout) -> String {
     let one_line = match value {
         Value::String(text) => {
-            return format!(" {}", literal(text, indent, newline).unwrap_or_else(|| yaml_scalar(text, false)));
+            let literal = literal(text, indent, layout.newline).filter(|_| layout.literals);
+            return format!(" {}", literal.unwrap_or_else(|| yaml_scalar(text, false)));
         }
         Value::Array(items) => items.is_empty() || items.iter().all(is_short),
         Value::Object(fields) => {
@@ -92,7 +102,7 @@ pub(in crate::render) fn after_key(value: &Value, indent: usize, newline: &str) 
     if one_line && line.len() + indent <= WIDTH {
         return format!(" {line}");
     }
-    format!("{newline}{}", block(value, indent + 2, newline))
+    format!("{}{}", layout.newline, block(value, indent + 2, layout))
 }
 
 fn is_short(value: &Value) -> bool {
@@ -109,26 +119,26 @@ fn is_short_list(value: &Value) -> bool {
 }
 
 /// The value on lines of its own, each indented, without a newline at the end. Anything without parts is one line.
-pub(in crate::render) fn block(value: &Value, indent: usize, newline: &str) -> String {
+pub(in crate::render) fn block(value: &Value, indent: usize, layout: Layout) -> String {
     let space = " ".repeat(indent);
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             let lines = fields.iter().map(|(key, value)| {
-                format!("{space}{}:{}", yaml_scalar(key, false), after_key(value, indent, newline))
+                format!("{space}{}:{}", yaml_scalar(key, false), after_key(value, indent, layout))
             });
-            lines.collect::<Vec<_>>().join(newline)
+            lines.collect::<Vec<_>>().join(layout.newline)
         }
         Value::Array(items) if !items.is_empty() => {
             let lines = items.iter().map(|item| match item {
                 Value::Object(fields) if !fields.is_empty() => {
-                    let inner = block(item, indent + 2, newline);
+                    let inner = block(item, indent + 2, layout);
                     format!("{space}- {}", inner.trim_start_matches(' '))
                 }
                 Value::Array(_) | Value::Object(_) => format!("{space}- {}", flow(item)),
                 Value::String(text) => format!("{space}- {}", yaml_scalar(text, false)),
                 Value::Null | Value::Bool(_) | Value::Number(_) => format!("{space}- {item}"),
             });
-            lines.collect::<Vec<_>>().join(newline)
+            lines.collect::<Vec<_>>().join(layout.newline)
         }
         Value::String(text) => format!("{space}{}", yaml_scalar(text, false)),
         _ => format!("{space}{}", flow(value)),
@@ -163,5 +173,5 @@ pub(in crate::render) fn literal(text: &str, indent: usize, newline: &str) -> Op
 
 /// A whole YAML document: each field on a line of its own.
 pub(super) fn document(fields: &Map<String, Value>) -> String {
-    format!("{}\n", block(&Value::Object(fields.clone()), 0, "\n"))
+    format!("{}\n", block(&Value::Object(fields.clone()), 0, Layout { newline: "\n", literals: true }))
 }

@@ -1,0 +1,237 @@
+//! Does `validate` tell people what is wrong, where, and what to do?
+//!
+//! Each file in `validate/` is a story: one line of what it shows, the files of a catalog that
+//! differ from the usual ones below, and what is printed. `UPDATE_STORIES=1` writes the last part.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use chandlery::{
+    catalog::{Files, Root, check_all, report, schemas},
+    domain::Bytes,
+};
+use proptest::prelude::*;
+
+const USUAL: &[(&str, &str)] = &[
+    ("chandlery.yaml", "version: 1\nrepositories: [acme/services]\n"),
+    (
+        "blueprints/service.yaml",
+        r#"
+identifier: service
+title: Service
+schema:
+  properties:
+    tier: { type: string, enum: [gold, silver, bronze] }
+    replicas: { type: number, minimum: 1, maximum: 50, default: 2 }
+    public: { type: boolean }
+    accounts: { type: string }
+    cost: { type: number }
+    url: { type: string, format: url }
+    contact: { type: string, format: email }
+    until: { type: string, format: timer }
+    owner: { type: string, format: user }
+    addresses: { type: array, items: { type: string, format: ipv4 }, uniqueItems: true, maxItems: 3 }
+    code: { type: string, pattern: "^[a-z]+$", maxLength: 5 }
+    notes: { type: string, format: markdown }
+  required: [tier, replicas]
+relations:
+  system: { target: system }
+  uses: { target: service, many: true }
+"#,
+    ),
+    ("blueprints/system.yaml", "identifier: system\n"),
+    ("entities/system/shop.yaml", "identifier: shop\nblueprint: system\n"),
+    (
+        "entities/_team/payments.yaml",
+        "identifier: payments\nblueprint: _team\nrelations: { members: [Ada] }\n",
+    ),
+    ("entities/_team/platform.yaml", "identifier: platform\nblueprint: _team\n"),
+    ("entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n"),
+    ("action-templates/scaffold/files/{{ inputs.name }}/x", "x\n"),
+];
+
+fn catalog(story: &str) -> Files {
+    let mut files: Files = USUAL
+        .iter()
+        .map(|(path, text)| (path.parse().unwrap(), Bytes::from(text.trim_start().as_bytes())))
+        .collect();
+    for part in story.split("\n--- ").skip(1) {
+        let (path, text) = part.split_once('\n').unwrap();
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        files.insert(path.parse().unwrap(), Bytes::from(format!("{text}\n").into_bytes()));
+        if text.trim() == "!absent" {
+            files.remove(&path.parse().unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_its_cure() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/validate");
+    let mut changed = Vec::new();
+    let mut stories: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    stories.sort();
+    for path in stories {
+        let story = std::fs::read_to_string(&path).unwrap();
+        let (given, expected) = story.split_once("\n=== prints\n").unwrap_or((&story, ""));
+        let files = catalog(given);
+        let found = check_all(&Root(None), &files);
+        let printed = report::text(&found.diagnostics, &|path| files.get(&path.parse().ok()?).cloned());
+        let printed = format!("{printed}{}\n", report::summary(&found.diagnostics, &found.counts));
+        if printed == expected {
+            continue;
+        }
+        if std::env::var_os("UPDATE_STORIES").is_some() {
+            std::fs::write(&path, format!("{}\n=== prints\n{printed}", given.trim_end())).unwrap();
+        } else {
+            let difference = similar::TextDiff::from_lines(expected, &printed).unified_diff().to_string();
+            changed.push(format!("{}:\n{difference}", path.display()));
+        }
+    }
+    assert!(changed.is_empty(), "{}\nUPDATE_STORIES=1 accepts this", changed.join("\n"));
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_program() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let made: Vec<_> =
+        schemas().into_iter().map(|(name, schema)| (folder.join(format!("{name}.json")), schema)).collect();
+    for (path, schema) in &made {
+        let text = format!("{}\n", serde_json::to_string_pretty(schema).unwrap());
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap_or_default(),
+            text,
+            "UPDATE_SCHEMAS=1 writes {}",
+            path.display()
+        );
+    }
+    let kept = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(kept.collect::<BTreeSet<_>>(), made.into_iter().map(|(path, _)| path).collect());
+}
+
+#[test]
+fn every_code_has_a_section_and_every_section_a_code() {
+    fn sources(folder: &Path, texts: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, texts);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                texts.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = String::new();
+    sources(&top.join("src"), &mut texts);
+    let code = r#"(?:Diagnostic::(?:error|warning)|Wrong::new|refuse)\(\s*"([a-z0-9-]+)"|\bcode: "([a-z0-9-]+)"|\(\s*"(unknown-[a-z-]+)",\s*format!|one\(\s*"([a-z-]+)"|, "(unknown-[a-z]+)", reader\)"#;
+    let codes: BTreeSet<String> = regex::Regex::new(code)
+        .unwrap()
+        .captures_iter(&texts)
+        .filter_map(|found| found.iter().skip(1).flatten().next().map(|code| code.as_str().to_owned()))
+        .collect();
+    let docs = std::fs::read_to_string(top.join("docs/diagnostics.md")).unwrap();
+    let sections: BTreeSet<String> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<_> = codes.difference(&sections).collect();
+    let stale: Vec<_> = sections.difference(&codes).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "without a section: {missing:?}; without a use: {stale:?}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn whatever_the_bytes_places_lie_inside_the_text(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                Just("identifier: checkout\n".to_owned()),
+                Just("blueprint: service\n".to_owned()),
+                Just("properties: { tier: gold, replicas: 99 }\n".to_owned()),
+                Just("properties:\n  - tier\n  ".to_owned()),
+                Just("relations:\n  system: größe 🧀\n".to_owned()),
+                Just("\r\n\t\u{85}\u{2028}".to_owned()),
+                Just("? [a, b]\n: |\n  text\n".to_owned()),
+                "[a-z:{}\\[\\]&*!|>'\"#%@,?\\- \n🧀ß]{0,20}",
+            ],
+            0..8,
+        ),
+        tail in proptest::collection::vec(any::<u8>(), 0..4),
+    ) {
+        let bytes = [lines.concat().into_bytes(), tail].concat();
+        for path in ["entities/service/checkout.yaml", "blueprints/service.yaml", "chandlery.yaml", "actions/checkout.yaml"] {
+            let mut files = catalog("");
+            files.insert(path.parse().unwrap(), Bytes::from(bytes.clone()));
+            let found = check_all(&Root(None), &files);
+            for diagnostic in &found.diagnostics {
+                let Some(span) = diagnostic.place.span else { continue };
+                let text = &files[&diagnostic.place.source.parse().unwrap()];
+                prop_assert!(span.start <= span.end && span.end <= text.len(), "{diagnostic:?}");
+                if let Ok(text) = std::str::from_utf8(text) {
+                    prop_assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end), "{diagnostic:?}");
+                }
+            }
+            let printed = report::text(&found.diagnostics, &|path| files.get(&path.parse().ok()?).cloned());
+            let escapes = printed.contains(char::from(27));
+            prop_assert!(!escapes);
+        }
+    }
+}
+
+/// A folder with the usual files and these, as a Git repository with one commit.
+fn repository(story: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, bytes) in catalog(story) {
+        let path = folder.path().join("catalog").join(path.as_str());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    for arguments in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &["-c", "user.name=ada", "-c", "user.email=ada@acme.example", "commit", "-qm", "the catalog"],
+    ] {
+        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
+    }
+    folder
+}
+
+fn validate(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let program = env!("CARGO_BIN_EXE_chandlery");
+    let output = Command::new(program).arg("validate").args(arguments).current_dir(folder).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_commit_is_checked_as_it_is_whatever_lies_on_disk() {
+    let folder = repository("\n--- entities/system/cart.yaml\nidentifier: crt\nblueprint: system\n");
+    let file = folder.path().join("catalog/entities/system/cart.yaml");
+    let (code, printed) = validate(folder.path(), &["catalog", "--format", "github"]);
+    assert_eq!(code, 1);
+    let expected = "::error file=catalog/entities/system/cart.yaml,line=1,col=13,title=wrong-file-name::`identifier` is \
+                    `crt`, and the file is called `cart.yaml`%0Acall the file `crt.yaml`, or change the identifier";
+    assert_eq!(printed.lines().next(), Some(expected));
+
+    std::fs::write(&file, "identifier: cart\nblueprint: system\n").unwrap();
+    assert_eq!(validate(folder.path(), &["catalog"]).0, 0);
+    assert_eq!(validate(folder.path(), &["--root", "catalog"]).0, 0);
+    let (code, printed) = validate(folder.path(), &["catalog", "--at", "HEAD", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &report["diagnostics"][0]["code"]), (1, &"wrong-file-name".into()));
+    assert_eq!(report["counts"]["entities"], 5);
+    assert_eq!(validate(folder.path(), &["--root", "catalog", "--at", "HEAD"]).0, 1);
+
+    assert_eq!(validate(folder.path(), &["nowhere"]).0, 3);
+    assert_eq!(validate(folder.path(), &["catalog", "--at", "nothing"]).0, 3);
+    assert_eq!(validate(folder.path(), &["--format", "xml"]).0, 2);
+}
