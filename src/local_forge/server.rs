@@ -25,7 +25,7 @@ use super::faults::{Action, Faults};
 use super::reply::{Answer, Body, Call, Refusal, Reply, read_query, refuse};
 use super::store::State;
 use super::webhooks::{self, Delivery};
-use super::{Shared, control, git_http, graphql, rest};
+use super::{Shared, control, git_http, graphql, motion, rest};
 
 /// The largest body; pushes come whole.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
@@ -96,6 +96,25 @@ impl Forge {
     /// One push or ref change at a time for each repository.
     pub(crate) fn push_lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
         Arc::clone(lock(&self.pushing).entry(key.to_owned()).or_default())
+    }
+
+    /// Lets follow what moved in the repositories and was not written before the forge was killed.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        let keys: Vec<String> = lock(&self.memory).state.repositories.keys().cloned().collect();
+        let nobody = Incoming {
+            method: "POST".to_owned(),
+            path: String::new(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            met: Vec::new(),
+        };
+        for key in keys {
+            self.with_change(&nobody, |call| motion::notice_all(call, &key)).map_err(|_| {
+                anyhow::anyhow!("cannot read the repository `{key}`: if it was removed, remove the state too")
+            })?;
+        }
+        Ok(())
     }
 
     /// Writes the state beside its file and moves it there.
@@ -180,7 +199,11 @@ impl Forge {
         if !readable && serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body).is_err() {
             return Err(refuse(400, "Problems parsing JSON"));
         }
-        if incoming.method == "GET" { self.with_call(incoming, rest::route) } else { self.with_change(incoming, rest::route) }
+        if incoming.method == "GET" {
+            self.with_call(incoming, rest::route)
+        } else {
+            self.with_change(incoming, rest::route)
+        }
     }
 
     /// Adds what every answer of the API carries.
@@ -265,6 +288,28 @@ fn bytes(body: &Body) -> Vec<u8> {
     }
 }
 
+/// The REST path that shows what GitHub would show on this page, so that links lead somewhere.
+fn page(path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (owner, name, rest) = match segments.as_slice() {
+        [owner, name, rest @ ..] if !name.ends_with(".git") => (owner, name, rest),
+        _ => return None,
+    };
+    let below = match rest {
+        [] => String::new(),
+        ["pull", number] => format!("/pulls/{number}"),
+        ["issues", number] => format!("/issues/{number}"),
+        ["commit", sha] => format!("/commits/{sha}"),
+        ["runs", id] => format!("/check-runs/{id}"),
+        ["compare", range] => format!("/compare/{range}"),
+        ["blob" | "tree" | "raw", revision, path @ ..] => {
+            format!("/contents/{}?ref={revision}", path.join("/"))
+        }
+        _ => return None,
+    };
+    Some(format!("/repos/{owner}/{name}{below}"))
+}
+
 /// Whether this call moves refs, and so must not overlap with a push.
 fn moves_refs(method: &str, path: &str) -> bool {
     let moving = ["/git/refs", "/contents/", "/merge", "/update-branch", "/forks"];
@@ -273,6 +318,10 @@ fn moves_refs(method: &str, path: &str) -> bool {
 
 async fn act(forge: &Arc<Forge>, incoming: &Incoming) -> Reply {
     let api = incoming.path.starts_with("/api/") || incoming.path.starts_with("/_control/");
+    if let Some(page) = page(&incoming.path).filter(|_| !api && incoming.method == "GET") {
+        let location = vec![("location", format!("{}/api/v3{page}", forge.shared.url))];
+        return Reply { status: 302, body: Body::Empty, headers: location };
+    }
     if !api {
         forge.exchanges.git(git_http::split(&incoming.path).map_or("other", |(_, _, service)| service));
         return git_http::serve(forge, incoming).await;
@@ -346,7 +395,10 @@ fn record(forge: &Forge, incoming: &Incoming, reply: &Reply, body: &[u8], kind: 
     });
 }
 
-async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+async fn respond(
+    forge: Arc<Forge>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Dropped)?.to_bytes();
     let mut incoming = Incoming {
@@ -382,7 +434,11 @@ async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> 
 }
 
 /// Serves until told to stop, then writes the state a last time.
-pub(crate) async fn serve(forge: Arc<Forge>, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<()> {
+pub(crate) async fn serve(
+    forge: Arc<Forge>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<()> {
     let undelivered = lock(&forge.undelivered).take();
     let mut background = tokio::task::JoinSet::new();
     if let Some(undelivered) = undelivered {
@@ -401,7 +457,9 @@ pub(crate) async fn serve(forge: Arc<Forge>, listener: TcpListener, mut stopped:
         let forge = Arc::clone(&forge);
         connections.spawn(async move {
             let service = service_fn(move |request| respond(Arc::clone(&forge), request));
-            let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let served = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended early");
             }
