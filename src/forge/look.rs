@@ -67,9 +67,12 @@ impl Reader {
         let mut wanted: BTreeSet<Large> = BTreeSet::new();
         for question in questions {
             match question {
-                Question::Here | Question::Open | Question::Repository(_) | Question::PullsFrom(..) | Question::PullsOf(_) => {
-                    small.push(question.clone());
-                }
+                Question::Here
+                | Question::Open
+                | Question::Head(..)
+                | Question::Repository(_)
+                | Question::PullsFrom(..)
+                | Question::PullsOf(_) => small.push(question.clone()),
                 Question::Issue(number) => drop(wanted.insert(Large::Issue(catalog.clone(), *number))),
                 Question::Pull(number) => drop(wanted.insert(Large::Pull(catalog.clone(), *number))),
                 Question::Activity(..) | Question::Permission(..) | Question::Members(_) => waiting.push(question.clone()),
@@ -203,6 +206,10 @@ impl Reader {
         for (index, question) in questions.iter().enumerate() {
             match question {
                 Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
+                Question::Head(name, branch) => {
+                    let full = quote(&branch.full());
+                    query.push_str(&repository(index, name, &format!("ref(qualifiedName: {full}) {{ target {{ oid }} }}")));
+                }
                 Question::PullsFrom(name, branch) => {
                     query.push_str(&repository(index, name, &format!(
                         "pullRequests(first: 100, headRefName: {}, orderBy: {{ field: CREATED_AT, direction: ASC }}) {NUMBERS}",
@@ -238,7 +245,10 @@ impl Reader {
             let answer = match question {
                 Question::Here => here().map(|here| Small::Answer(Answer::Here(Arc::new(here)))),
                 Question::Repository(_) => read_repository(node, &errors, &alias).map(|known| Small::Answer(Answer::Repository(known))),
-                _ if node.is_null() => Err(reason(&errors, &[&alias], "the repository does not exist, or we may not see it")),
+                _ if node.is_null() || errors.iter().any(|error| error.path.first() == Some(&alias)) => {
+                    Err(reason(&errors, &[&alias], "the repository does not exist, or we may not see it"))
+                }
+                Question::Head(..) => read_head(&node["ref"]).map(|head| Small::Answer(Answer::Head(head))),
                 Question::PullsFrom(name, _) => {
                     complete(&node["pullRequests"]).map(|numbers| Small::Numbers(name.clone(), numbers))
                 }
@@ -442,6 +452,14 @@ fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError]) -> Known<H
         branch: branch.parse().map_err(|error| format!("the default branch cannot be handled: {error}"))?,
         me: me.parse().map_err(|error| format!("{error}"))?,
     })
+}
+
+fn read_head(node: &Value) -> Known<Option<ObjectId>> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let id = node["target"]["oid"].as_str().ok_or("the forge does not say where the branch points")?;
+    id.parse().map(Some).map_err(|error| format!("{error}"))
 }
 
 fn read_repository(node: &Value, errors: &[GraphError], alias: &str) -> Known<Option<Arc<Repository>>> {

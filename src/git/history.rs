@@ -109,6 +109,7 @@ impl Objects {
         paths: &BTreeSet<RepoPath>,
         remembered: &mut Remembered,
     ) -> Read<BTreeMap<RepoPath, Vec<Appearance>>> {
+        self.root(head)?;
         let mut found: BTreeMap<&RepoPath, Vec<Appearance>> = paths.iter().map(|path| (path, Vec::new())).collect();
         let mut open: BTreeMap<&RepoPath, bool> = paths.iter().map(|path| (path, false)).collect();
         let mut folders = HashMap::new();
@@ -171,10 +172,7 @@ impl Objects {
     }
 
     fn commit(&self, id: Oid) -> Read<Commit<'_>> {
-        self.repository.find_commit(id).map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => ReadError::Missing(from_git(id)),
-            _ => ReadError::broken(&error),
-        })
+        self.repository.find_commit(id).map_err(|error| ReadError::broken(&error))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     write::write_commit,
 };
 use crate::{
-    domain::{Branch, Login, ObjectId, RepoName},
+    domain::{Login, RepoName},
     plan::step::{Acted, Commit},
 };
 
@@ -85,14 +85,6 @@ impl Mirror {
             self.make()?;
         }
         self.fetch(&BTreeSet::new())
-    }
-
-    /// Where a branch pointed when it was last fetched.
-    ///
-    /// # Errors
-    /// When the copy is broken.
-    pub fn head(&self, branch: &Branch) -> Result<Option<ObjectId>, ReadError> {
-        self.objects()?.reference(&format!("refs/remotes/origin/{branch}"))
     }
 
     /// Makes these commits and pushes them together, each on its own condition.

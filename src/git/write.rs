@@ -53,6 +53,9 @@ struct Entry {
     id: ObjectId,
 }
 
+/// Mode, name and id, as they stand in a folder's bytes.
+type Raw<'a> = (&'a [u8], &'a [u8], ObjectId);
+
 /// Writes one folder anew; none when nothing is left in it.
 fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &Change)]) -> Read<Option<ObjectId>> {
     let mut files: BTreeMap<&str, &Change> = BTreeMap::new();
@@ -113,7 +116,7 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
             None => drop(changed.remove(name.as_bytes())),
         }
     }
-    let mut all: Vec<(&[u8], &[u8], ObjectId)> = entries.into_iter().filter(|(_, name, _)| !touched(name)).collect();
+    let mut all: Vec<Raw<'_>> = entries.into_iter().filter(|(_, name, _)| !touched(name)).collect();
     all.extend(changed.iter().map(|(name, entry)| (entry.mode.as_slice(), name.as_slice(), entry.id)));
     if all.is_empty() {
         return Ok(None);
@@ -131,21 +134,18 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
     objects.store(ObjectType::Tree, &bytes).map(Some)
 }
 
-fn sort_key<'a>((mode, name, _): &'a (&[u8], &[u8], ObjectId)) -> impl Iterator<Item = &'a u8> {
+fn sort_key<'a>((mode, name, _): &'a Raw<'_>) -> impl Iterator<Item = &'a u8> {
     name.iter().chain((*mode == FOLDER).then_some(&b'/'))
 }
 
 fn read_raw(objects: &Objects, id: ObjectId) -> Read<Vec<u8>> {
     let odb = objects.repository.odb().map_err(|error| ReadError::broken(&error))?;
-    let object = odb.read(to_git(id)).map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => ReadError::Missing(id),
-        _ => ReadError::broken(&error),
-    })?;
+    let object = odb.read(to_git(id)).map_err(|error| ReadError::broken(&error))?;
     Ok(object.data().to_vec())
 }
 
 /// `mode SP name NUL id`, one after the other.
-fn parse(bytes: &[u8]) -> Read<Vec<(&[u8], &[u8], ObjectId)>> {
+fn parse(bytes: &[u8]) -> Read<Vec<Raw<'_>>> {
     let mut entries = Vec::with_capacity(bytes.len() / 40);
     let mut rest = bytes;
     while !rest.is_empty() {

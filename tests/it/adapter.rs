@@ -368,11 +368,32 @@ async fn adapter_reads_what_repositories_hold() {
     let appeared = the!(appeared, Answer::Appearances(list) => list);
     assert_eq!((appeared[0].commit, appeared[0].parent), (base, Some(main)));
 
-    // A broken copy is fetched anew.
-    let cache = world.folder.path().join("cache/acme/catalog.git/objects");
-    std::fs::remove_dir_all(&cache).unwrap();
-    std::fs::create_dir_all(cache).unwrap();
+    // What is here is not fetched again; a broken copy is fetched anew.
+    let fetches = hands.counts().fetches;
+    the!(look(&mut hands, Question::Head(name("acme/catalog"), branch("ask"))).await, Answer::Head(Some(_)) => ());
+    the!(look(&mut hands, Question::Open).await, Answer::Open(_) => ());
+    assert_eq!(hands.counts().fetches, fetches);
     let file = Question::File(name("acme/catalog"), base, "README.md".parse().unwrap());
+    let objects = world.folder.path().join("cache/acme/catalog.git/objects");
+    std::fs::remove_dir_all(&objects).unwrap();
+    std::fs::create_dir_all(&objects).unwrap();
+    the!(look(&mut world.hands(), file.clone()).await, Answer::File(Some(_)) => ());
+    // One object of many is lost.
+    let packs: Vec<_> = std::fs::read_dir(objects.join("pack")).unwrap().map(|pack| pack.unwrap().path()).collect();
+    if let Some(pack) = packs.iter().find(|pack| pack.extension().is_some_and(|ending| ending == "pack")) {
+        let aside = world.folder.path().join("aside.pack");
+        std::fs::rename(pack, &aside).unwrap();
+        packs.iter().for_each(|file| drop(std::fs::remove_file(file)));
+        let unpack = std::process::Command::new("git")
+            .arg("-C")
+            .arg(objects.parent().unwrap())
+            .args(["unpack-objects", "-q"])
+            .stdin(std::fs::File::open(aside).unwrap())
+            .status();
+        assert!(unpack.unwrap().success());
+    }
+    let lost = ObjectId::of_blob(b"new\n").to_string();
+    std::fs::remove_file(objects.join(&lost[..2]).join(&lost[2..])).unwrap();
     the!(look(&mut world.hands(), file).await, Answer::File(Some(_)) => ());
 }
 
@@ -505,6 +526,7 @@ async fn adapter_reads_again_and_never_writes_again() {
     let main = world.head("acme/infrastructure", "main").await;
     let act = push(vec![commit("acme/infrastructure", "new", None, main, "a.tf", "a\n")]);
     world.controls("POST faults", fault("POST", "git-receive-pack$", 1, json!({ "kind": "dropAfter" }))).await;
-    the!(hands.act(&act).await, Acted::Failed(_) => ());
+    // (git's own HTTP may ask once more on a new connection, and is then told that the branch exists.)
+    assert_ne!(hands.act(&act).await, Acted::Done);
     assert_eq!(hands.act(&act).await, Acted::Done);
 }
