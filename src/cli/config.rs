@@ -9,7 +9,7 @@ use clap::Args;
 use crate::{
     catalog::Root,
     domain::{RepoName, RepoPath, Secret},
-    reconcile::hands::Settings,
+    reconcile::Settings,
 };
 
 /// What the git program may need of our environment.

@@ -130,7 +130,9 @@ async fn backend(
     refused: &[String],
 ) -> Result<Reply, Refusal> {
     let shared = &forge.shared;
-    let mut settings = vec![("safe.directory".to_owned(), "*".to_owned())];
+    // What is lost with the machine can be seeded again: nothing waits for the disk.
+    let mut settings =
+        vec![("safe.directory".to_owned(), "*".to_owned()), ("core.fsync".to_owned(), "none".to_owned())];
     if !refused.is_empty() {
         settings.push(("core.hooksPath".to_owned(), shared.root.join("hooks").display().to_string()));
     }

@@ -36,7 +36,7 @@ pub(crate) fn set(
 
 /// Compares the repository with what was known and lets every difference follow.
 pub(crate) fn notice_all(call: &mut Call<'_>, key: &str) -> Result<(), Refusal> {
-    let now = objects::all_refs(&call.git(key)?)?;
+    let now = objects::all_refs(&*call.git(key)?)?;
     let known = call.repository(key).refs.clone();
     for name in known.keys().filter(|name| !now.contains_key(*name)) {
         noticed(call, key, name, None, None)?;
@@ -92,7 +92,7 @@ fn noticed(
     repository.activity.push(Activity {
         id,
         reference: reference.to_owned(),
-        before,
+        before: before.clone(),
         after: shown_after,
         at,
         kind,
@@ -104,8 +104,20 @@ fn noticed(
         head_moved(call, &base_key, number, after, forced)?;
     }
     let based = open_pulls(call.state, |pull| pull.base_branch == branch);
-    for (_, number) in based.into_iter().filter(|(base_key, _)| base_key == key) {
-        base_moved(call, key, number, after)?;
+    let based: Vec<u64> =
+        based.into_iter().filter(|(base_key, _)| base_key == key).map(|(_, number)| number).collect();
+    let Some(after) = after else {
+        return based.into_iter().try_for_each(|number| close(call, key, number, None));
+    };
+    let gained = objects::gained(&git, &before, after)?;
+    for number in based {
+        let pull = call.repository_mut(key).issues.get_mut(&number).and_then(|issue| issue.pull.as_mut());
+        let pull = pull.expect("it was listed as a pull");
+        pull.mergeable = None;
+        // A head that arrives in its base by any road counts as merged by whoever pushed it.
+        if gained.contains(&pull.head) {
+            merged(call, key, number, &actor, after);
+        }
     }
     Ok(())
 }
@@ -167,22 +179,6 @@ pub(crate) fn keep_head(call: &mut Call<'_>, key: &str, number: u64, head: &str)
     let reference = format!("refs/pull/{number}/head");
     drop(call.git(key)?.reference(&reference, objects::oid(head)?, true, "forge")?);
     remember(call.state, key, &reference, Some(head));
-    Ok(())
-}
-
-fn base_moved(call: &mut Call<'_>, key: &str, number: u64, after: Option<&str>) -> Result<(), Refusal> {
-    let Some(after) = after else {
-        return close(call, key, number, None);
-    };
-    let git = call.git(key)?;
-    let issue = call.repository_mut(key).issues.get_mut(&number).expect("it was just listed");
-    let pull = issue.pull.as_mut().expect("it was listed as a pull");
-    pull.mergeable = None;
-    // A head that arrives in its base by any road counts as merged by whoever pushed it.
-    if objects::is_ancestor(&git, objects::oid(&pull.head)?, objects::oid(after)?) {
-        let by = call.actor.clone().unwrap_or_else(|| "ghost".to_owned());
-        merged(call, key, number, &by, after);
-    }
     Ok(())
 }
 

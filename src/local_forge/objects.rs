@@ -2,7 +2,10 @@
 //!
 //! Everything here works on one bare repository and knows nothing of issues or users.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{Commit, Delta, Diff, DiffFindOptions, DiffOptions, Oid, Repository, Signature, Sort, Time, Tree};
 use jiff::Timestamp;
@@ -39,8 +42,35 @@ pub(crate) fn init(path: &Path) -> Result<(), git2::Error> {
     config.set_bool("uploadpack.allowAnySHA1InWant", true)?;
     config.set_bool("uploadpack.allowFilter", true)?;
     config.set_str("gc.auto", "0")?;
+    config.set_bool("receive.autogc", false)?;
     // Pull refs are the forge's own: a push to them is refused.
     config.set_str("receive.hideRefs", "refs/pull")
+}
+
+/// Opened repositories that a thread keeps at most.
+const MOST_OPENED: usize = 64;
+
+thread_local! {
+    static OPENED: RefCell<HashMap<(PathBuf, u64, u64), Rc<Repository>>> = RefCell::default();
+}
+
+/// Opens a repository, or gives the one that this thread opened before: opening costs more than
+/// most requests. `id` tells a repository from an older one of the same name.
+pub(crate) fn open(id: u64, path: &Path) -> Result<Rc<Repository>, git2::Error> {
+    // libgit2 reads the list of alternates once, so another list is another repository.
+    let alternates = path.join("objects/info/alternates").metadata().map_or(0, |file| file.len());
+    let key = (path.to_owned(), id, alternates);
+    OPENED.with_borrow_mut(|opened| {
+        if let Some(known) = opened.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        if opened.len() >= MOST_OPENED {
+            opened.clear();
+        }
+        let repository = Rc::new(Repository::open_bare(path)?);
+        opened.insert(key, Rc::clone(&repository));
+        Ok(repository)
+    })
 }
 
 pub(crate) fn oid(text: &str) -> Result<Oid, git2::Error> {
@@ -187,6 +217,16 @@ pub(crate) fn commits_between(git: &Repository, base: Oid, head: Oid) -> Result<
     walk.collect()
 }
 
+/// The commits that a branch gained by moving.
+pub(crate) fn gained(git: &Repository, before: &str, after: &str) -> Result<HashSet<String>, git2::Error> {
+    let mut walk = git.revwalk()?;
+    walk.push(oid(after)?)?;
+    if before != EMPTY {
+        walk.hide(oid(before)?)?;
+    }
+    walk.map(|id| Ok(id?.to_string())).collect()
+}
+
 pub(crate) fn is_ancestor(git: &Repository, old: Oid, new: Oid) -> bool {
     old == new || git.graph_descendant_of(new, old).unwrap_or(false)
 }
@@ -316,8 +356,8 @@ pub(crate) fn rebase(
 }
 
 /// Every ref that people see, with what it points at.
-pub(crate) fn all_refs(git: &Repository) -> Result<std::collections::BTreeMap<String, String>, git2::Error> {
-    let mut refs = std::collections::BTreeMap::new();
+pub(crate) fn all_refs(git: &Repository) -> Result<BTreeMap<String, String>, git2::Error> {
+    let mut refs = BTreeMap::new();
     for reference in git.references()? {
         let reference = reference?;
         if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {

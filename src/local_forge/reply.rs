@@ -4,11 +4,12 @@
 //! GitHub gives them: a message, a link to its documentation, and for 422 a list of fields.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
 use super::store::{Permission, Repository, State, User};
-use super::{Shared, render::View};
+use super::{Shared, objects, render::View};
 
 pub(crate) const DOCUMENTATION: &str = "https://docs.github.com/rest";
 
@@ -176,8 +177,8 @@ impl Call<'_> {
         self.state.repositories.get_mut(key).expect("the key was just looked up")
     }
 
-    pub(crate) fn git(&self, key: &str) -> Result<git2::Repository, Refusal> {
-        Ok(git2::Repository::open_bare(self.shared.git_dir(key))?)
+    pub(crate) fn git(&self, key: &str) -> Result<Rc<git2::Repository>, Refusal> {
+        Ok(objects::open(self.repository(key).id, &self.shared.git_dir(key))?)
     }
 
     pub(crate) fn text(&self, field: &str) -> Option<&str> {

@@ -4,6 +4,7 @@
 //! record the exchange. Hyper is used directly, since a fault may have to close a connection
 //! instead of answering.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
@@ -29,6 +30,10 @@ use super::{Shared, control, git_http, graphql, motion, rest};
 
 /// The largest body; pushes come whole.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+const RATE_LIMITED: &str = "API rate limit exceeded for user.";
 
 /// Changes are written together when they come together.
 const WRITE_DELAY: Duration = Duration::from_millis(20);
@@ -206,16 +211,29 @@ impl Forge {
         }
     }
 
+    fn who(&self, incoming: &Incoming) -> (Option<String>, Timestamp) {
+        let state = &lock(&self.memory).state;
+        let token = git_http::token(incoming.header("authorization"));
+        let user = token.and_then(|token| state.user_of_token(&token)).map(|user| user.login.clone());
+        (user, state.now())
+    }
+
+    /// Whether the caller has spent the calls of this hour; Git and looking at the limit are free.
+    fn is_spent(&self, incoming: &Incoming) -> bool {
+        let (actor, now) = self.who(incoming);
+        let counted = incoming.path.starts_with("/api/") && !incoming.path.ends_with("/rate_limit");
+        counted && self.shared.limits.peek(actor.as_deref(), now).remaining == 0
+    }
+
     /// Adds what every answer of the API carries.
     fn finish(&self, incoming: &Incoming, mut reply: Reply) -> Reply {
-        let (actor, now) = {
-            let state = &lock(&self.memory).state;
-            let token = git_http::token(incoming.header("authorization"));
-            let user = token.and_then(|token| state.user_of_token(&token)).map(|user| user.login.clone());
-            (user, state.now())
-        };
+        let (actor, now) = self.who(incoming);
+        // Rendered once: the bytes are hashed here and sent later.
+        if let Body::Json(body) = &reply.body {
+            reply.body = Body::Text(JSON, body.to_string().into_bytes());
+        }
         if incoming.method == "GET" && reply.status == 200 {
-            let etag = format!("W/\"{}\"", hex::encode(Sha1::digest(bytes(&reply.body))));
+            let etag = format!("W/\"{}\"", hex::encode(Sha1::digest(bytes(&reply.body).as_ref())));
             if incoming.header("if-none-match") == etag {
                 reply.status = 304;
                 reply.body = Body::Empty;
@@ -230,10 +248,6 @@ impl Forge {
         } else {
             self.shared.limits.count(actor.as_deref(), now)
         };
-        if limit.remaining == 0 && !free && limit.used > limit.limit {
-            let message = "API rate limit exceeded for user.";
-            reply = *refuse(403, message).0;
-        }
         let spent = reply.headers.iter().any(|(name, _)| *name == "x-ratelimit-remaining");
         if !spent {
             reply.headers.push(("x-ratelimit-remaining", limit.remaining.to_string()));
@@ -253,7 +267,7 @@ impl Forge {
         match action {
             Action::FailBefore { status } => Some(failure(*status)),
             Action::RateLimit { reset_after_seconds } => {
-                let mut reply = *refuse(403, "API rate limit exceeded for user.").0;
+                let mut reply = *refuse(403, RATE_LIMITED).0;
                 let reset = now + SignedDuration::from_secs(*reset_after_seconds);
                 reply.headers.push(("x-ratelimit-remaining", "0".to_owned()));
                 reply.headers.push(("x-ratelimit-reset", reset.as_second().to_string()));
@@ -280,11 +294,11 @@ fn failure(status: u16) -> Reply {
     *refuse(status, if status == 502 { "Server Error" } else { "Service unavailable" }).0
 }
 
-fn bytes(body: &Body) -> Vec<u8> {
+fn bytes(body: &Body) -> Cow<'_, [u8]> {
     match body {
-        Body::Empty => Vec::new(),
-        Body::Json(value) => value.to_string().into_bytes(),
-        Body::Text(_, bytes) => bytes.clone(),
+        Body::Empty => Cow::default(),
+        Body::Json(value) => value.to_string().into_bytes().into(),
+        Body::Text(_, bytes) => bytes.into(),
     }
 }
 
@@ -359,6 +373,7 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Droppe
     let acted = refused.is_none();
     let mut reply = match refused {
         Some(reply) => reply,
+        None if forge.is_spent(incoming) => *refuse(403, RATE_LIMITED).0,
         None => act(forge, incoming).await,
     };
     if acted {
@@ -415,10 +430,10 @@ async fn respond(
     let reply = answer(&forge, &incoming).await?;
     let kind = match &reply.body {
         Body::Empty => "",
-        Body::Json(_) => "application/json; charset=utf-8",
+        Body::Json(_) => JSON,
         Body::Text(kind, _) => kind,
     };
-    let bytes = bytes(&reply.body);
+    let bytes = bytes(&reply.body).into_owned();
     record(&forge, &incoming, &reply, &bytes, kind);
     let now = lock(&forge.memory).state.now();
     let mut response = Response::builder()

@@ -16,3 +16,4 @@ mod forms;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
+mod histories;

@@ -84,7 +84,7 @@ pub(crate) fn update_reference(call: &mut Call<'_>, key: &str, name: &str) -> An
     check_protection(call, key, &reference)?;
     known_commit(call, key, &sha)?;
     let forced = call.flag("force").unwrap_or(false);
-    if !forced && !objects::is_ancestor(&call.git(key)?, objects::oid(&before)?, objects::oid(&sha)?) {
+    if !forced && !objects::is_ancestor(&*call.git(key)?, objects::oid(&before)?, objects::oid(&sha)?) {
         return Err(refuse(422, "Update is not a fast forward"));
     }
     motion::set(call, key, &reference, Some(&sha), None)?;

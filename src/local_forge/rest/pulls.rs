@@ -103,7 +103,7 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str) -> Answer {
     if head_repository != key {
         objects::share_objects(&call.shared.git_dir(&head_repository), &call.shared.git_dir(key))?;
     }
-    if objects::is_ancestor(&call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
+    if objects::is_ancestor(&*call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
         return Err(custom(&format!("No commits between {base_branch} and {head_branch}")));
     }
     let draft = call.flag("draft").unwrap_or(false);
@@ -143,7 +143,7 @@ pub(crate) fn mergeable(call: &mut Call<'_>, key: &str, number: u64) -> Result<O
     {
         return Ok(Some(*answer));
     }
-    let answer = objects::merge(&call.git(key)?, objects::oid(&base)?, objects::oid(&head)?)?.is_some();
+    let answer = objects::merge(&*call.git(key)?, objects::oid(&base)?, objects::oid(&head)?)?.is_some();
     pull_mut(call, key, number)?.mergeable = Some((head, base, answer));
     Ok(None)
 }
@@ -201,7 +201,7 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         if base == EMPTY {
             return Err(invalid("PullRequest", "base", "invalid", None));
         }
-        if objects::is_ancestor(&call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
+        if objects::is_ancestor(&*call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
             return Err(custom(&format!(
                 "There are no new commits between base branch '{branch}' and head branch '{head_branch}'"
             )));
