@@ -254,7 +254,7 @@ fn expressions(action: &Action, reader: &mut Reader) {
                 }
             }
             EntityChange::Delete { identifier, .. } => {
-                names.check(identifier, &join(&path, "identifier"), reader)
+                names.check(identifier, &join(&path, "identifier"), reader);
             }
         }
     }

@@ -202,3 +202,23 @@ fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Place, Span};
+
+    fn hostile() -> Vec<Diagnostic> {
+        let span = Span { start: 0, end: 1, line: 3, column: 2 };
+        let place =
+            Place { source: "a,b:c%.yaml".into(), span: Some(span), field: Some("inputs.na`me".into()) };
+        let message = "`x` is </details> @ada **Approved** ![x](http://evil)\n::error::forged \u{1b}[31m";
+        vec![Diagnostic::error("not-a-choice", place, message).help("write `#1`")]
+    }
+
+    #[test]
+    fn nothing_typed_by_a_stranger_poses_as_ours() {
+        insta::assert_snapshot!(github(&hostile()), @"");
+        insta::assert_snapshot!(markdown(&hostile()), @"");
+    }
+}
