@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn nothing_typed_by_a_stranger_poses_as_ours() {
-        insta::assert_snapshot!(github(&hostile()), @"");
+        insta::assert_snapshot!(github(&hostile()), @"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
         insta::assert_snapshot!(markdown(&hostile()), @"");
     }
 }
