@@ -92,12 +92,12 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.
-struct Location {
-    top: PathBuf,
+pub(super) struct Location {
+    pub(super) top: PathBuf,
     root: Root,
 }
 
-fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {
+pub(super) fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {
     let path = path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()))?;
     if !path.is_dir() {
         bail!("`{}` is not a folder", path.display());
@@ -129,7 +129,7 @@ fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
 }
 
 /// The files that matter, as they are on disk.
-fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
+pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
     let Location { top, root } = locate(path, folder)?;
     let settings_path = root.settings_path();
     let mut found = Found::new(root);

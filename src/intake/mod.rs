@@ -1,1 +1,6 @@
-//! (being written)
+//! How does an asking come in? By whatever door, it means the same.
+
+pub mod form;
+pub mod issue_form;
+
+pub use form::{Accepted, Lookup, accept};

@@ -135,8 +135,8 @@ pub struct Open {
 /// What is known of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// Its default branch; none when it is empty.
-    pub default_branch: Option<Branch>,
+    /// Its default branch and the newest commit there; none when it is empty.
+    pub default_branch: Option<(Branch, ObjectId)>,
     /// Whether it takes no changes any more.
     pub archived: bool,
 }
@@ -181,6 +181,8 @@ pub struct Appearance {
     pub commit: ObjectId,
     /// Which followed this one.
     pub parent: Option<ObjectId>,
+    /// When, as the commit says (its committer's clock).
+    pub at: Timestamp,
 }
 
 /// What a path was and became.
@@ -315,6 +317,8 @@ impl<'a> Looker<'a> {
     }
 
     looks! {
+        /// The time, by the forge's clock.
+        now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
         /// Where a branch points.

@@ -1,3 +1,138 @@
-//! What should happen next? (being written)
+//! What should happen next? START HERE.
+//!
+//! [`decide`] is a pure function: what a platform team wrote ([`Definitions`]), what Git and the
+//! forge said ([`Facts`]) and what it is about ([`Key`]) give the stage of each request and the
+//! steps to take, or the questions that must be answered first. The same facts give the same
+//! answer, and more facts never undo one.
+//!
+//! * `issue`: an issue form becomes a pull request of ours, and hears how it ended;
+//! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
+//! * `execute`: a merged request is judged once more, carried out and recorded;
+//! * `build`, `approval`, `writeback`: the plan, the consent, the record;
+//! * `message`: every sentence that we say.
+
 pub mod facts;
 pub mod step;
+pub mod approval;
+pub mod build;
+pub mod diff;
+pub mod writeback;
+pub mod message;
+mod read;
+mod admit;
+mod issue;
+mod review;
+mod execute;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    catalog::Definitions,
+    domain::{Comment, RepoName, RequestId, Stage},
+    plan::{
+        build::Site,
+        facts::{Facts, Looked, Looker, Pending, Question},
+        step::{Call, Step},
+    },
+};
+
+pub use read::reference;
+
+/// What a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// An issue of the catalog.
+    Issue(u64),
+    /// A pull request of the catalog.
+    Pull(u64),
+    /// A request on the default branch.
+    Request(RequestId),
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Issue(number) => write!(f, "issue #{number}"),
+            Self::Pull(number) => write!(f, "pull request #{number}"),
+            Self::Request(id) => write!(f, "request {id}"),
+        }
+    }
+}
+
+/// What is to be done, or what must be known first.
+#[must_use]
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// These questions must be answered.
+    Ask(BTreeSet<Question>),
+    /// This is how it stands and what to do.
+    Settled(Decision),
+}
+
+/// How it stands and what to do.
+#[must_use]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// Each request concerned.
+    pub stages: BTreeMap<RequestId, Stage>,
+    /// What to do, in order; each step stands on its own.
+    pub steps: Vec<Step>,
+    /// What could not be decided because the world did not answer; the next pass tries again.
+    pub waits: Vec<String>,
+}
+
+impl Decision {
+    fn nothing() -> Self {
+        Self::default()
+    }
+
+    fn waiting(why: impl Into<String>) -> Self {
+        Self { waits: vec![why.into()], ..Self::default() }
+    }
+}
+
+/// Decides what should happen next about `key`.
+pub fn decide(definitions: &Definitions, facts: &Facts, key: &Key) -> Verdict {
+    let look = Looker::new(facts);
+    let decided = decide_with(definitions, &look, key);
+    match decided {
+        Ok(decision) => Verdict::Settled(decision),
+        Err(Pending) => Verdict::Ask(look.missing()),
+    }
+}
+
+fn decide_with(definitions: &Definitions, look: &Looker<'_>, key: &Key) -> Looked<Decision> {
+    let here = match look.here()? {
+        Ok(here) => here,
+        Err(why) => return Ok(Decision::waiting(&*why)),
+    };
+    let catalog = match look.head(&here.catalog, &here.branch)? {
+        Ok(Some(head)) => head,
+        Ok(None) => {
+            return Ok(Decision::waiting(format!("`{}` has no branch `{}`", here.catalog, here.branch)));
+        }
+        Err(why) => return Ok(Decision::waiting(&*why)),
+    };
+    let site = Site { look, here, definitions, catalog };
+    match key {
+        Key::Issue(number) => issue::decide(&site, *number),
+        Key::Pull(number) => review::decide(&site, *number),
+        Key::Request(id) => execute::decide(&site, id),
+    }
+}
+
+/// The step that makes our comment of one purpose say `body`, and those that remove its doubles.
+fn say(repository: &RepoName, number: u64, comments: &[Comment], body: String) -> Vec<Step> {
+    let marker = message::marker_of(&body).to_owned();
+    let mut ours = comments.iter().filter(|comment| message::marker_of(&comment.body) == marker);
+    let kept = ours.next();
+    let mut steps = Vec::new();
+    if kept.is_none_or(|comment| comment.body.trim_end() != body.trim_end()) {
+        let comment = kept.map(|comment| comment.id);
+        steps.push(Step::Call(Call::Say { repository: repository.clone(), number, body, comment }));
+    }
+    for double in ours {
+        steps.push(Step::Call(Call::Unsay { repository: repository.clone(), comment: double.id }));
+    }
+    steps
+}

@@ -7,4 +7,11 @@
     reason = "tests touch the world and may panic"
 )]
 
+mod world;
+mod scenarios;
 mod validate;
+mod edits;
+mod forms;
+mod forge_helper;
+mod forge_quirks;
+mod forge_rest;

@@ -1,0 +1,19 @@
+//! How is an action asked for in an issue? A form is made from the action, and the text that GitHub
+//! makes of a filled-in form is read back, exactly that and nothing else.
+//!
+//! GitHub writes each answer below a line `### <label>`. An answer may hold such a line too, so only a
+//! text with exactly the form's headings, each once and in order, is read: an answer can then never pass
+//! for the answer to another question.
+
+mod field;
+mod generate;
+mod parse;
+mod fill;
+
+pub use field::{hash, place_of};
+pub use fill::fill;
+pub use generate::{FOLDER, HEADER, generate};
+pub use parse::{Reading, parse};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Which users, teams and repositories does the forge begin with?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::objects;
+use super::store::{Organization, Permission, Protection, Repository, RequiredCheck, State, Team, User};
+use super::{Shared, motion};
+
+/// The seed file. Relative folders are looked up beside it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Seed {
+    #[serde(default)]
+    pub users: Vec<SeedUser>,
+    #[serde(default)]
+    pub orgs: Vec<SeedOrganization>,
+    #[serde(default)]
+    pub repositories: Vec<SeedRepository>,
+}
+
+/// A login that ends in `[bot]` is an App.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedUser {
+    pub login: String,
+    pub token: String,
+    #[serde(default)]
+    pub email: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedOrganization {
+    pub login: String,
+    #[serde(default)]
+    pub owners: Vec<String>,
+    #[serde(default)]
+    pub members: Vec<String>,
+    #[serde(default)]
+    pub teams: Vec<SeedTeam>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedTeam {
+    pub slug: String,
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedRepository {
+    pub owner: String,
+    pub name: String,
+    /// A folder whose files become the first commit on `main`.
+    #[serde(default)]
+    pub from: Option<PathBuf>,
+    #[serde(default)]
+    pub private: bool,
+    /// Login to `read`, `triage`, `write`, `maintain` or `admin`.
+    #[serde(default)]
+    pub collaborators: BTreeMap<String, String>,
+    #[serde(default)]
+    pub protected: Vec<SeedProtection>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedProtection {
+    pub branch: String,
+    #[serde(default)]
+    pub required_checks: Vec<String>,
+    /// Who may push without a pull request.
+    #[serde(default)]
+    pub push: Vec<String>,
+    /// Whether the rules bind administrators too.
+    #[serde(default = "yes")]
+    pub enforce_admins: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Seed {
+    pub fn read(path: &Path) -> Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "the seed is a file that the user names")]
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the seed `{}`", path.display()))?;
+        let mut seed: Self =
+            serde_yaml::from_str(&text).with_context(|| format!("cannot read the seed `{}`", path.display()))?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        for repository in &mut seed.repositories {
+            repository.from = repository.from.take().map(|folder| beside.join(folder));
+        }
+        Ok(seed)
+    }
+}
+
+/// Makes what the seed names and is not there yet; what a restart finds is left alone.
+pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<()> {
+    for user in &seed.users {
+        if state.users.contains_key(&user.login) {
+            continue;
+        }
+        add_user(state, &user.login, &user.token, user.email.clone());
+    }
+    for organization in &seed.orgs {
+        if state.organizations.contains_key(&organization.login) {
+            continue;
+        }
+        let id = state.next_id();
+        let mut teams = BTreeMap::new();
+        for team in &organization.teams {
+            let id = state.next_id();
+            let team = Team {
+                id,
+                name: team.slug.clone(),
+                slug: team.slug.clone(),
+                description: None,
+                members: team.members.iter().cloned().collect(),
+                repositories: BTreeMap::new(),
+            };
+            teams.insert(team.slug.clone(), team);
+        }
+        let login = organization.login.clone();
+        let owners: BTreeSet<String> = organization.owners.iter().cloned().collect();
+        let members = organization.members.iter().chain(&organization.owners).cloned().collect();
+        state.organizations.insert(login.clone(), Organization { id, login, owners, members, teams });
+    }
+    for planted in &seed.repositories {
+        let key = format!("{}/{}", planted.owner, planted.name);
+        if state.repositories.contains_key(&key) {
+            continue;
+        }
+        if !state.users.contains_key(&planted.owner) && !state.organizations.contains_key(&planted.owner) {
+            bail!("the seed's repository `{key}` belongs to nobody: add `{}` under `users` or `orgs`", planted.owner);
+        }
+        add_repository(state, shared, &planted.owner, &planted.name, planted.private)?;
+        let mut collaborators = BTreeMap::new();
+        for (login, permission) in &planted.collaborators {
+            let Some(permission) = Permission::parse(permission) else {
+                bail!(
+                    "the seed gives `{login}` the permission `{permission}` on `{key}`: \
+                     use read, triage, write, maintain or admin"
+                );
+            };
+            collaborators.insert(login.clone(), permission);
+        }
+        if let Some(folder) = &planted.from {
+            let git = git2::Repository::open_bare(shared.git_dir(&key))?;
+            let at = state.stamp();
+            let commit = objects::commit_folder(&git, folder, at)
+                .with_context(|| format!("cannot make the first commit of `{key}` from `{}`", folder.display()))?;
+            git.reference("refs/heads/main", commit, true, "seed")?;
+            motion::remember(state, &key, "refs/heads/main", Some(&commit.to_string()));
+        }
+        let repository = state.repositories.get_mut(&key).expect("it was just added");
+        repository.collaborators = collaborators;
+        for protection in &planted.protected {
+            let required =
+                protection.required_checks.iter().map(|context| RequiredCheck { context: context.clone(), app_id: None });
+            let rules = Protection {
+                required_checks: required.collect(),
+                push: protection.push.iter().cloned().collect(),
+                enforce_admins: protection.enforce_admins,
+                ..Protection::default()
+            };
+            repository.protections.insert(protection.branch.clone(), rules);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn add_user(state: &mut State, login: &str, token: &str, email: Option<String>) {
+    let (id, created_at) = (state.next_id(), state.stamp());
+    let user = User { id, login: login.to_owned(), token: token.to_owned(), email, created_at };
+    state.users.insert(login.to_owned(), user);
+}
+
+pub(super) fn add_repository(state: &mut State, shared: &Shared, owner: &str, name: &str, private: bool) -> Result<()> {
+    let (id, at) = (state.next_id(), state.stamp());
+    let repository = Repository {
+        id,
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+        description: None,
+        private,
+        archived: false,
+        fork_of: None,
+        default_branch: "main".to_owned(),
+        created_at: at,
+        updated_at: at,
+        pushed_at: at,
+        collaborators: BTreeMap::new(),
+        protections: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        last_number: 0,
+        issues: BTreeMap::new(),
+        refs: BTreeMap::new(),
+        activity: Vec::new(),
+        check_runs: BTreeMap::new(),
+        statuses: Vec::new(),
+        hooks: BTreeMap::new(),
+    };
+    objects::init(&shared.git_dir(&repository.key()))?;
+    state.repositories.insert(repository.key(), repository);
+    Ok(())
+}

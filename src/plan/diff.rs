@@ -1,0 +1,91 @@
+//! What exactly changes? Unified diffs for reading, and the lines to read twice.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use similar::TextDiff;
+
+use crate::domain::{Bytes, RepoName, RepoPath};
+
+/// A file before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// None: it did not exist.
+    pub before: Option<Bytes>,
+    /// None: it goes away.
+    pub after: Option<Bytes>,
+}
+
+/// The diff of the files of one repository, headed by its name. Git reads it as a patch.
+pub fn of_repository(name: &str, files: &BTreeMap<RepoPath, Versions>) -> String {
+    let mut out = String::new();
+    for (path, versions) in files {
+        if versions.before == versions.after {
+            continue;
+        }
+        if out.is_empty() {
+            let _ = writeln!(out, "# {name}");
+        }
+        out.push_str(&of_file(path, versions));
+    }
+    out
+}
+
+fn of_file(path: &RepoPath, versions: &Versions) -> String {
+    let mut out = format!("diff --git a/{path} b/{path}\n");
+    match (&versions.before, &versions.after) {
+        (None, Some(_)) => out.push_str("new file mode 100644\n"),
+        (Some(_), None) => out.push_str("deleted file mode 100644\n"),
+        _ => {}
+    }
+    let before = versions.before.as_deref().unwrap_or_default();
+    let after = versions.after.as_deref().unwrap_or_default();
+    let (Ok(old), Ok(new)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
+        let _ = writeln!(out, "Binary files a/{path} and b/{path} differ");
+        return out;
+    };
+    let old_name = if versions.before.is_some() { format!("a/{path}") } else { "/dev/null".into() };
+    let new_name = if versions.after.is_some() { format!("b/{path}") } else { "/dev/null".into() };
+    let diff = TextDiff::from_lines(old, new);
+    out.push_str(&diff.unified_diff().context_radius(3).header(&old_name, &new_name).to_string());
+    out
+}
+
+/// What a reviewer should read twice, in words.
+pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec<String> {
+    let mut risks = Vec::new();
+    for (path, versions) in files {
+        if versions.before == versions.after {
+            continue;
+        }
+        let text = path.as_str();
+        let lower = text.to_ascii_lowercase();
+        if lower.contains(".github/workflows/") || lower.contains(".github/actions/") {
+            risks.push(format!(
+                "`{path}` in `{repository}` is a workflow: it runs with that repository's rights"
+            ));
+        }
+        if path.file_name() == "CODEOWNERS" {
+            risks.push(format!("`{path}` in `{repository}` says who must review"));
+        }
+        if versions.after.is_none() {
+            risks.push(format!("`{path}` in `{repository}` is deleted"));
+        }
+        let after = versions.after.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let before = versions.before.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let known: std::collections::BTreeSet<&str> = before.lines().map(str::trim).collect();
+        let new_lines = || after.lines().map(str::trim).filter(|line| !known.contains(line));
+        if new_lines().any(|line| {
+            line.contains("aws_iam_")
+                || line.contains("_iam_")
+                || line.contains("ClusterRole")
+                || line.contains("RoleBinding")
+        }) {
+            risks.push(format!("`{path}` in `{repository}` changes who may do what (IAM)"));
+        }
+        if new_lines().any(|line| line.contains("0.0.0.0/0") || line.contains("::/0")) {
+            risks.push(format!("`{path}` in `{repository}` opens something to the whole Internet"));
+        }
+    }
+    risks
+}

@@ -1,0 +1,460 @@
+//! What do we say? Every sentence that people read on the forge.
+//!
+//! What people typed is quoted as code with a fence longer than anything inside it, so it can
+//! neither mention anybody nor imitate us.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{
+    catalog::report,
+    domain::{Action, Diagnostic, Login, RequestId, Stage},
+    plan::{
+        approval::{Judgement, RuleState},
+        build::{Built, EntityOperation, Plan},
+    },
+};
+
+/// The longest comment that we write, in bytes; forges take 65,536 characters.
+pub const LONGEST: usize = 60_000;
+
+/// The name of our check run.
+pub const CHECK: &str = "chandlery";
+
+/// The first line of one of our texts: what it is for.
+pub fn marker_of(body: &str) -> &str {
+    body.lines().next().unwrap_or_default().trim_end()
+}
+
+/// The marker of the comment about a request.
+pub fn request_marker(id: &str) -> String {
+    format!("<!-- chandlery:request {id} -->")
+}
+
+/// The marker of the comment on an issue.
+pub fn issue_marker() -> &'static str {
+    "<!-- chandlery:issue -->"
+}
+
+/// The marker in the text of a follow-up pull request.
+pub fn follow_up_marker(request: &RequestId, step: &str) -> String {
+    format!("<!-- chandlery:follow-up {request} {step} -->")
+}
+
+/// The request that one of our comments is about.
+pub fn request_of(body: &str) -> Option<RequestId> {
+    marker_of(body).strip_prefix("<!-- chandlery:request ")?.strip_suffix(" -->")?.parse().ok()
+}
+
+/// Text that people typed, as inline code.
+pub fn quoted(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String =
+        if line.chars().count() > 200 { line.chars().take(200).chain("…".chars()).collect() } else { line };
+    let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    if shown.is_empty() {
+        "(empty)".into()
+    } else if longest > 0 || shown.starts_with(' ') || shown.ends_with(' ') {
+        format!("{fence} {shown} {fence}")
+    } else {
+        format!("{fence}{shown}{fence}")
+    }
+}
+
+/// Text of several lines, in a fence longer than anything in it.
+fn fenced(kind: &str, text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2);
+    let fence = "`".repeat(longest + 1);
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    format!("{fence}{kind}\n{text}{end}{fence}\n")
+}
+
+fn people(logins: &BTreeSet<Login>) -> String {
+    let names: Vec<String> = logins.iter().map(|login| format!("`{login}`")).collect();
+    listed(&names, "or")
+}
+
+fn listed(names: &[String], word: &str) -> String {
+    match names {
+        [] => "nobody".into(),
+        [one] => one.clone(),
+        [firsts @ .., last] => format!("{} {word} {last}", firsts.join(", ")),
+    }
+}
+
+fn stage_in_words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Invalid => "has mistakes",
+        Stage::WaitingForApproval => "waiting for approval",
+        Stage::InProgress => "in progress",
+        Stage::Success => "done",
+        Stage::Failure => "failed",
+        Stage::Denied => "denied",
+        Stage::Declined => "declined",
+        Stage::Cancelled => "cancelled",
+        Stage::Noop => "nothing to change",
+    }
+}
+
+/// What can be told of a request.
+pub struct About<'a> {
+    /// Its identifier, as written.
+    pub id: &'a str,
+    /// Its action, where it is known.
+    pub action: Option<&'a Action>,
+    /// Who asked.
+    pub requesters: &'a BTreeSet<Login>,
+    /// Where it stands.
+    pub stage: Stage,
+}
+
+impl About<'_> {
+    fn heading(&self) -> String {
+        let title = self.action.map_or("A request", |action| action.title.as_str());
+        let mut text =
+            format!("{}\n### {}: {}\n\n", request_marker(self.id), plain(title), stage_in_words(self.stage));
+        if !self.requesters.is_empty() {
+            let names: Vec<String> = self.requesters.iter().map(|login| format!("`{login}`")).collect();
+            let _ = writeln!(text, "Request `{}`, asked by {}.", self.id, listed(&names, "and"));
+        }
+        text
+    }
+}
+
+/// A title without what Markdown or HTML would make of it.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !"<>[]`*_@#|\\".contains(*c)).collect()
+}
+
+/// The comment on a request with mistakes.
+pub fn mistakes(about: &About<'_>, problems: &[Diagnostic]) -> String {
+    let mut text = about.heading();
+    let _ = write!(
+        text,
+        "\n{}\n\nEdit the request, and it is tried again. Nothing else was made.\n",
+        report::markdown(problems)
+    );
+    cut(text)
+}
+
+/// The comment on an issue whose form has mistakes.
+pub fn issue_mistakes(problems: &[Diagnostic]) -> String {
+    let mut text = format!("{}\n### This request has mistakes\n\n", issue_marker());
+    let _ = write!(
+        text,
+        "{}\n\nEdit the issue, and it is tried again. Nothing else was made.\n",
+        report::markdown(problems)
+    );
+    cut(text)
+}
+
+/// The comment on an issue that became a pull request.
+pub fn issue_asked(pull: &str) -> String {
+    format!(
+        "{}\n### Asked\n\nThis became {pull}: there stands what would change and who must approve. Edit this issue to change the request; close it to take it back.\n",
+        issue_marker()
+    )
+}
+
+/// The comment on an issue whose request ended.
+pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> String {
+    let mut text = format!("{}\n### {}\n\n", issue_marker(), first_upper(stage_in_words(stage)));
+    if let Some(reason) = reason {
+        let _ = writeln!(text, "{}", first_upper(reason));
+    }
+    if let Some(pull) = pull {
+        let _ = writeln!(text, "\nThe whole story is at {pull}.");
+    }
+    text
+}
+
+fn first_upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// The comment on a request that is planned and waits.
+pub fn planned(
+    about: &About<'_>,
+    built: &Built,
+    judgement: &Judgement,
+    notes: &[String],
+    next: &str,
+) -> String {
+    let mut text = about.heading();
+    text.push_str(&asked(&built.plan));
+    let _ = writeln!(text, "\n**Now:** {next}\n");
+    for note in notes {
+        let _ = writeln!(text, "> {note}\n");
+    }
+    text.push_str(&approvals(judgement, &built.plan));
+    if !built.risks.is_empty() {
+        text.push_str("\n**Read these twice**\n\n");
+        for risk in &built.risks {
+            let _ = writeln!(text, "- {risk}");
+        }
+    }
+    text.push_str("\n**What would change**\n\n");
+    text.push_str(&summary(&built.plan));
+    let tail = format!("\nPlan `{}`\n", built.plan.key);
+    for section in sections(&built.diff) {
+        let folded = format!(
+            "\n<details><summary>{}</summary>\n\n{}\n</details>\n",
+            section.title,
+            fenced("diff", &section.diff)
+        );
+        if text.len() + folded.len() + tail.len() > LONGEST {
+            let _ = writeln!(
+                text,
+                "\nThe diff of {} is too long for a comment: read `plan.diff` on the branch.",
+                section.title
+            );
+        } else {
+            text.push_str(&folded);
+        }
+    }
+    text.push_str(&tail);
+    text
+}
+
+struct Section {
+    title: String,
+    diff: String,
+}
+
+/// The diff, cut where a repository begins.
+fn sections(diff: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in diff.split_inclusive('\n') {
+        if let Some(name) = line.strip_prefix("# ") {
+            sections
+                .push(Section { title: format!("<code>{}</code>", name.trim_end()), diff: String::new() });
+        } else if let Some(section) = sections.last_mut() {
+            section.diff.push_str(line);
+        }
+    }
+    for section in &mut sections {
+        let files = section.diff.lines().filter(|line| line.starts_with("diff --git ")).count();
+        let _ = write!(section.title, ": {files} file{}", if files == 1 { "" } else { "s" });
+    }
+    sections
+}
+
+fn asked(plan: &Plan) -> String {
+    let mut text = String::new();
+    if let Some(entity) = &plan.asked.entity {
+        let _ = writeln!(text, "\n- about {}", quoted(entity.as_str()));
+    } else {
+        text.push('\n');
+    }
+    for (name, value) in &plan.asked.inputs {
+        let shown = match value {
+            Value::String(text) => quoted(text),
+            other => quoted(&other.to_string()),
+        };
+        let _ = writeln!(text, "- {}: {shown}", plain(name));
+    }
+    if let Some(reason) = &plan.asked.reason {
+        let _ = writeln!(text, "- because: {}", quoted(reason));
+    }
+    text
+}
+
+/// What a plan does, in words.
+pub fn summary(plan: &Plan) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        let count = |which: fn(&crate::plan::build::FileChange) -> bool| {
+            step.changes.iter().filter(|change| which(change)).count()
+        };
+        let new = count(|change| change.before.is_none());
+        let gone = count(|change| change.after.is_none());
+        let changed = step.changes.len() - new - gone;
+        let mut parts = Vec::new();
+        for (number, word) in [(new, "added"), (changed, "changed"), (gone, "deleted")] {
+            if number > 0 {
+                parts.push(format!("{number} file{} {word}", if number == 1 { "" } else { "s" }));
+            }
+        }
+        let what = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+        let merged = if step.auto_merge { "merged by Chandlery" } else { "merged by people" };
+        let _ = writeln!(text, "- a pull request in `{}` ({what}), {merged}", step.repository);
+    }
+    for entity in &plan.entities {
+        let what = match entity.change {
+            EntityOperation::Create => "is added to the catalog",
+            EntityOperation::Update => "changes in the catalog",
+            EntityOperation::Delete => "is removed from the catalog",
+        };
+        let _ = writeln!(text, "- {} {what}", quoted(&entity.entity));
+    }
+    if text.is_empty() {
+        text.push_str("- nothing\n");
+    }
+    text
+}
+
+fn approvals(judgement: &Judgement, plan: &Plan) -> String {
+    let mut text = String::from("**Who must approve**\n\n");
+    if judgement.rules.is_empty() {
+        text.push_str("- nobody: the action needs no approval\n");
+    }
+    for rule in &judgement.rules {
+        let all = plan.approval.iter().any(|planned| planned.name == rule.name && planned.count.is_none());
+        let _ = writeln!(text, "- {}", rule_in_words(rule, all));
+    }
+    for login in &judgement.refused_by {
+        let _ =
+            writeln!(text, "- `{login}` asks for changes: approve, or have the review dismissed, to go on");
+    }
+    for (login, why) in &judgement.void {
+        let _ = writeln!(text, "- the approval of `{login}` does not count: {why}", why = plain_reason(why));
+    }
+    for why in &judgement.blocked {
+        let _ = writeln!(text, "- no approval counts yet: {}", plain_reason(why));
+    }
+    text
+}
+
+fn plain_reason(why: &str) -> String {
+    why.chars().filter(|c| !c.is_control() && *c != '@' && *c != '<').collect()
+}
+
+fn rule_in_words(rule: &RuleState, all: bool) -> String {
+    let mut text = format!("**{}**: ", plain(&rule.name));
+    if let Some(problem) = &rule.problem {
+        let _ = write!(text, "cannot be satisfied: {}", plain_reason(problem));
+        return text;
+    }
+    if !rule.given.is_empty() {
+        let names: Vec<String> = rule.given.iter().map(|login| format!("`{login}`")).collect();
+        let _ = write!(text, "approved by {}", listed(&names, "and"));
+    }
+    if rule.missing > 0 {
+        if !rule.given.is_empty() {
+            text.push_str("; ");
+        }
+        let who = match &rule.candidates {
+            None => "somebody with write access who did not ask for it".to_owned(),
+            Some(candidates) if all => {
+                let names: Vec<String> = candidates.iter().map(|login| format!("`{login}`")).collect();
+                listed(&names, "and")
+            }
+            Some(candidates) => people(candidates),
+        };
+        let number = if all || rule.missing == 1 { String::new() } else { format!("{} of ", rule.missing) };
+        let _ = write!(text, "waits for {number}{who}");
+    }
+    text
+}
+
+/// One line on what is missing, for the check run.
+pub fn check_title(judgement: &Judgement) -> String {
+    if judgement.is_given() {
+        return "approved: it may be merged".into();
+    }
+    if let Some(login) = judgement.refused_by.iter().next() {
+        return format!("{login} asks for changes");
+    }
+    if let Some(rule) = judgement.rules.iter().find(|rule| rule.problem.is_some()) {
+        return format!("the rule {} cannot be satisfied", plain(&rule.name));
+    }
+    let missing: Vec<String> = judgement
+        .rules
+        .iter()
+        .filter(|rule| rule.missing > 0)
+        .map(|rule| format!("{} more for {}", rule.missing, plain(&rule.name)))
+        .collect();
+    if missing.is_empty() {
+        "no approval counts yet".into()
+    } else {
+        format!("waiting for approval: {}", missing.join(", "))
+    }
+}
+
+/// A follow-up pull request and how it stands, for a list.
+pub struct FollowUp {
+    /// `owner/name#number`.
+    pub reference: String,
+    /// In words.
+    pub state: String,
+}
+
+/// The comment on a request that was merged: in progress or ended.
+pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>, next: &str) -> String {
+    let mut text = about.heading();
+    if let Some(reason) = reason {
+        let _ = writeln!(text, "\n{}", first_upper(&plain_reason(reason)));
+    }
+    if !follow_ups.is_empty() {
+        text.push('\n');
+    }
+    for follow_up in follow_ups {
+        let _ = writeln!(text, "- {}: {}", follow_up.reference, follow_up.state);
+    }
+    let _ = writeln!(text, "\n**Now:** {next}");
+    cut(text)
+}
+
+/// The text of a follow-up pull request.
+pub fn follow_up_body(
+    marker: &str,
+    own: &str,
+    request: &RequestId,
+    pull: &str,
+    requesters: &BTreeSet<Login>,
+    approved: &BTreeSet<Login>,
+    changed: bool,
+) -> String {
+    let names = |logins: &BTreeSet<Login>| {
+        listed(&logins.iter().map(|login| format!("`{login}`")).collect::<Vec<_>>(), "and")
+    };
+    let mut text = format!("{marker}\n");
+    if !own.trim().is_empty() {
+        let _ = writeln!(text, "{}\n", own.trim());
+    }
+    let _ = writeln!(text, "Follows from {pull} (request `{request}`), asked by {}.", names(requesters));
+    if changed {
+        let _ = writeln!(
+            text,
+            "\n**This is not what was approved there:** this repository has changed since, and with it what the request would do. It needs the same approvals here before it may be merged; merged without them, the request counts as denied."
+        );
+    } else if approved.is_empty() {
+        let _ = writeln!(text, "\nThe action needs no approval.");
+    } else {
+        let _ = writeln!(text, "\nThese very bytes were approved there by {}.", names(approved));
+    }
+    text
+}
+
+fn cut(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let mut end = LONGEST;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\n\n… (cut here)\n", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_typed_stays_inside_its_quotes() {
+        for text in ["`", "``` x", "a\n### Approved", "<!-- chandlery:request x -->", "@everyone", " ", "``"]
+        {
+            let shown = quoted(text);
+            assert!(!shown.contains('\n'));
+            let fence: String = shown.chars().take_while(|c| *c == '`').collect();
+            assert!(!fence.is_empty() || shown == "(empty)");
+            let inside = &shown[fence.len()..shown.len() - fence.len()];
+            assert!(!inside.contains(&fence), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,728 @@
+//! What becomes of a pull request of the catalog? While it is open, each of its requests is
+//! checked and planned, the plan is committed onto its branch, and one comment a request and one
+//! check say what would change and who must agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    catalog::{self, values::Segment},
+    domain::{
+        Approval, Change, Changes, Conclusion, Diagnostic, Known, Login, MergeMode, Place, Pull, PullState,
+        RequestId, Rule, Stage,
+    },
+    intake::issue_form,
+    plan::{
+        Decision, admit,
+        approval::{self, Case, Judgement},
+        build::{Built, Plan, Site, digest},
+        execute,
+        facts::{ChainCommit, ChainKind, DiffEntry, Looked, Pending},
+        issue, message, read, say,
+        step::{Call, Commit, Step},
+    },
+};
+
+/// The most requests that one pull request may carry.
+pub const MOST_REQUESTS: usize = 20;
+
+/// The most people that one request asks for a review.
+const MOST_REVIEWERS: usize = 15;
+
+pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
+    let pull = match site.look.pull(number)? {
+        Ok(Some(pull)) => pull,
+        Ok(None) => return Ok(Decision::nothing()),
+        Err(why) => return Ok(Decision::waiting(format!("pull request #{number} could not be read: {why}"))),
+    };
+    if pull.base_branch != site.here.branch {
+        return Ok(Decision::nothing());
+    }
+    match pull.state {
+        PullState::Open => open(site, pull),
+        PullState::Closed => closed(site, pull),
+        PullState::Merged => merged(site, pull),
+    }
+}
+
+/// One request of an open pull request.
+struct Asked {
+    /// The folder below `requests/`, as written.
+    name: String,
+    /// Its identifier, if that is one.
+    id: Option<RequestId>,
+    requesters: BTreeSet<Login>,
+    plan: Result<Built, Vec<Diagnostic>>,
+}
+
+fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
+    let catalog = &site.here.catalog;
+    let is_fork = pull.head_repository.as_ref() != Some(catalog);
+    let diff = site.look.diff(catalog, site.catalog, pull.head);
+    let chain = site.look.chain(catalog, pull.head, site.catalog);
+    let activity = match &pull.head_branch {
+        Some(branch) if !is_fork => site.look.activity(catalog, branch),
+        _ => Ok(Ok(&[][..])),
+    };
+    let diff = match diff? {
+        Ok(diff) => diff,
+        Err(why) => {
+            return Ok(Decision::waiting(format!(
+                "the changes of #{} could not be read: {why}",
+                pull.number
+            )));
+        }
+    };
+    let (groups, others) = group(site, diff);
+    if groups.is_empty() {
+        return Ok(Decision::nothing());
+    }
+    // The issue behind it is gone, closed or locked: it was taken back.
+    if let Some(number) = issue_behind(site, pull, &groups) {
+        match site.look.issue(number)? {
+            Ok(Some(issue)) if issue.open && !issue.locked => {}
+            Ok(_) => {
+                let close = Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number });
+                return Ok(Decision { steps: vec![close], ..Decision::nothing() });
+            }
+            Err(why) => return Ok(Decision::waiting(format!("issue #{number} could not be read: {why}"))),
+        }
+    }
+
+    let mut asked = Vec::new();
+    let mut pending = false;
+    for (name, files) in &groups {
+        match judge_request(site, pull, name, files, &groups, &others, is_fork) {
+            Ok(request) => asked.push(request),
+            Err(Pending) => pending = true,
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let (chain, activity) = match (chain?, activity?) {
+        (Ok(chain), Ok(activity)) => (chain, activity),
+        (chain, activity) => {
+            let why = chain.err().or(activity.err()).unwrap_or_else(|| "no answer".into());
+            return Ok(Decision::waiting(format!(
+                "the history of #{} could not be read: {why}",
+                pull.number
+            )));
+        }
+    };
+
+    let mut decision = Decision::nothing();
+    let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(|built| !built.is_noop()));
+    for request in &asked {
+        if let Some(id) = &request.id {
+            decision.stages.insert(id.clone(), stage_of(request));
+        }
+    }
+    // 1. The plan goes onto the branch, so that it is part of what is reviewed.
+    match plan_commit(site, pull, &asked, chain, activity)? {
+        PlanOnBranch::Push(commit) => {
+            decision.steps.push(Step::Commit(commit));
+            return Ok(decision);
+        }
+        PlanOnBranch::Unclear(why) => decision.waits.push(why),
+        PlanOnBranch::There => {}
+    }
+    // 2. Who agrees?
+    let key = combined_key(&asked);
+    let mut judgements = BTreeMap::new();
+    for request in &asked {
+        let Ok(built) = &request.plan else { continue };
+        let rules: Vec<Rule> =
+            built.plan.approval.iter().map(crate::plan::build::PlannedRule::rule).collect();
+        let case = Case {
+            rules: &rules,
+            requesters: &request.requesters,
+            pull,
+            activity,
+            chain,
+            key: &key,
+            until: None,
+            catalog: site.catalog,
+        };
+        match approval::judge(site.look, site.here, site.definitions, &case) {
+            Ok(judgement) => {
+                judgements.insert(request.name.clone(), judgement);
+            }
+            Err(Pending) => pending = true,
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
+
+    // 3. Say so.
+    let first_time = !pull.comments.iter().any(|comment| message::request_of(&comment.body).is_some());
+    let (title, conclusion) = check_text(&asked, &judgements, pull.draft, given);
+    let check = check_step(site, pull, &key, conclusion, &title);
+    let check_is_there = check.is_none();
+    decision.steps.extend(check);
+    if first_time && all_good && !pull.draft {
+        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
+    }
+    for request in &asked {
+        let body = comment(site, pull, request, judgements.get(&request.name), given);
+        let marker = message::marker_of(&body).to_owned();
+        let about_this = pull.comments.iter().filter(|comment| message::marker_of(&comment.body) == marker);
+        decision.steps.extend(say(catalog, pull.number, &about_this.cloned().collect::<Vec<_>>(), body));
+    }
+    // 4. Merge, where the action wants it and everything is said.
+    let auto = asked.iter().all(|request| {
+        request.plan.as_ref().is_ok_and(|built| {
+            site.definitions
+                .actions
+                .get(&built.plan.asked.action)
+                .is_some_and(|action| action.value.merge == MergeMode::Auto)
+        })
+    });
+    if given && auto && check_is_there && decision.steps.is_empty() {
+        decision.steps.push(Step::Call(Call::Merge {
+            repository: catalog.clone(),
+            number: pull.number,
+            head: pull.head,
+        }));
+    }
+    Ok(decision)
+}
+
+type Files<'a> = BTreeMap<String, &'a DiffEntry>;
+
+/// The changed files by request, and the others.
+fn group<'a>(
+    site: &Site<'_>,
+    diff: &'a BTreeMap<crate::domain::RepoPath, DiffEntry>,
+) -> (BTreeMap<String, Files<'a>>, Vec<&'a crate::domain::RepoPath>) {
+    let mut groups: BTreeMap<String, Files<'a>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for (path, entry) in diff {
+        match read::request_of(site.definitions, path) {
+            Some((id, file)) => {
+                groups.entry(id).or_default().insert(file, entry);
+            }
+            None => others.push(path),
+        }
+    }
+    (groups, others)
+}
+
+fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_>>) -> Option<u64> {
+    if pull.author.as_ref() != Some(&site.here.me) {
+        return None;
+    }
+    groups.keys().find_map(|name| name.parse::<RequestId>().ok()?.issue())
+}
+
+fn stage_of(request: &Asked) -> Stage {
+    match &request.plan {
+        Err(_) => Stage::Invalid,
+        Ok(built) if built.is_noop() => Stage::Noop,
+        Ok(_) => Stage::WaitingForApproval,
+    }
+}
+
+fn judge_request(
+    site: &Site<'_>,
+    pull: &Pull,
+    name: &str,
+    files: &Files<'_>,
+    groups: &BTreeMap<String, Files<'_>>,
+    others: &[&crate::domain::RepoPath],
+    is_fork: bool,
+) -> Looked<Asked> {
+    let folder = &site.definitions.settings.folders.requests;
+    let source = Place::file(format!("{folder}/{name}/request.yaml"));
+    let mut asked =
+        Asked { name: name.to_owned(), id: None, requesters: BTreeSet::new(), plan: Err(Vec::new()) };
+    let refuse = |asked: Asked, code, message: String, help: &str| {
+        Ok(Asked { plan: Err(vec![Diagnostic::error(code, source.clone(), message).help(help)]), ..asked })
+    };
+    let id = match name.parse::<RequestId>() {
+        Ok(id) => id,
+        Err(problem) => return refuse(asked, "bad-request-id", problem.to_string(), "rename the folder"),
+    };
+    asked.id = Some(id.clone());
+    let is_ours = pull.author.as_ref() == Some(&site.here.me);
+    asked.requesters = match admit::requesters(site, pull, &id)? {
+        Ok(people) => people,
+        Err(why) => return refuse(asked, "requester-unknown", why, "open the request again"),
+    };
+    if is_fork {
+        return refuse(
+            asked,
+            "from-a-fork",
+            "a request cannot come from a fork: its plan could not be put on the branch".into(),
+            "fill in an issue form, or push the branch to this repository",
+        );
+    }
+    if !others.is_empty() {
+        return refuse(
+            asked,
+            "mixed-change",
+            format!("the pull request also changes {}", some_paths(others)),
+            "put requests and other changes in pull requests of their own",
+        );
+    }
+    if groups.len() > MOST_REQUESTS {
+        return refuse(
+            asked,
+            "too-many-requests",
+            format!("{} requests in one pull request", groups.len()),
+            "at most 20",
+        );
+    }
+    if id.is_of_an_issue() && !is_ours {
+        return refuse(
+            asked,
+            "reserved-request-id",
+            format!("`{id}` is a name for requests that come from issues"),
+            "rename the folder",
+        );
+    }
+    if let Some(file) =
+        files.keys().find(|file| !matches!(file.as_str(), "request.yaml" | "plan.yaml" | "plan.diff"))
+    {
+        return refuse(
+            asked,
+            "surplus-file",
+            format!("`{folder}/{id}/{file}` does not belong to a request"),
+            "remove it; only Chandlery writes beside request.yaml",
+        );
+    }
+    let path = read::request_path(site.definitions, &id, "request.yaml");
+    let spent = files.values().any(|entry| entry.before.is_some());
+    let appeared = site.look.appearances(site.catalog, &path);
+    let file = site.look.file(&site.here.catalog, pull.head, &path);
+    if spent || matches!(&appeared, Ok(Ok(list)) if !list.is_empty()) {
+        return refuse(
+            asked,
+            "spent-request-id",
+            format!("`{id}` was used before: a request is asked once"),
+            "ask anew under another name",
+        );
+    }
+    match appeared? {
+        Ok(_) => {}
+        Err(why) => {
+            return refuse(
+                asked,
+                "history-unreadable",
+                format!("the catalog's history could not be read: {why}"),
+                "it is tried again on the next pass",
+            );
+        }
+    }
+    let bytes = match file? {
+        Ok(Some(file)) => file.bytes.clone(),
+        Ok(None) => {
+            return refuse(
+                asked,
+                "no-request-file",
+                format!("`{folder}/{id}` has no request.yaml"),
+                "add it",
+            );
+        }
+        Err(why) => {
+            return refuse(
+                asked,
+                "request-unreadable",
+                format!("the request could not be read: {why}"),
+                "it is tried again on the next pass",
+            );
+        }
+    };
+    let (file, document) = match catalog::read_request(&path, &bytes) {
+        Ok(read) => read,
+        Err(problems) => return Ok(Asked { plan: Err(problems), ..asked }),
+    };
+    let action =
+        match admit::action(site.definitions, &file.action, document.place(&[Segment::Key("action".into())]))
+        {
+            Ok(action) => action,
+            Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
+        };
+    let allowed = admit::may_ask(site, action, &asked.requesters, &source);
+    let still_asked = if is_ours { same_as_issue(site, &id, &bytes) } else { Ok(Ok(())) };
+    let plan = admit::admit(site, &id, &file, &|path: &[Segment]| document.place(path));
+    if let Approval::Rules(rules) = &action.approval {
+        // Asked early so that they are answered together with the rest.
+        for team in rules.iter().flat_map(|rule| &rule.teams) {
+            let _ = approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team);
+        }
+    }
+    if let Err(problem) = allowed? {
+        return Ok(Asked { plan: Err(vec![problem]), ..asked });
+    }
+    if let Err(problems) = still_asked? {
+        return Ok(Asked { plan: Err(problems), ..asked });
+    }
+    asked.plan = plan?;
+    Ok(asked)
+}
+
+/// Whether the branch says what the issue says now.
+fn same_as_issue(site: &Site<'_>, id: &RequestId, bytes: &[u8]) -> Looked<Result<(), Vec<Diagnostic>>> {
+    let Some(number) = id.issue() else { return Ok(Ok(())) };
+    let problem = |message: String| {
+        let place = Place::file(format!("issue #{number}"));
+        Ok(Err(vec![
+            Diagnostic::error("issue-differs", place, message).help("edit the issue; this branch follows it"),
+        ]))
+    };
+    let issue = match site.look.issue(number)? {
+        Ok(Some(issue)) => issue,
+        Ok(None) => return problem("the issue is gone".into()),
+        Err(why) => return problem(format!("the issue could not be read: {why}")),
+    };
+    if issue::request_id(issue) != *id {
+        return problem(format!("the issue is not the one that `{id}` stands for"));
+    }
+    let reading = issue_form::parse(&issue.body, number, site.definitions);
+    match issue::read_form(site, issue, reading)? {
+        Ok(file) if issue::request_bytes(&file) == bytes => Ok(Ok(())),
+        Ok(_) => problem("the issue was edited and says something else than this branch".into()),
+        Err(problems) => Ok(Err(problems)),
+    }
+}
+
+fn some_paths(paths: &[&crate::domain::RepoPath]) -> String {
+    let shown: Vec<String> = paths.iter().take(3).map(|path| message::quoted(path.as_str())).collect();
+    let more = paths.len().saturating_sub(3);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+enum PlanOnBranch {
+    There,
+    Push(Commit),
+    Unclear(String),
+}
+
+/// Whether the branch carries the present plans, in a commit of ours.
+fn plan_commit(
+    site: &Site<'_>,
+    pull: &Pull,
+    asked: &[Asked],
+    chain: &[ChainCommit],
+    activity: &[crate::domain::Activity],
+) -> Looked<PlanOnBranch> {
+    let (Some(branch), catalog) = (&pull.head_branch, &site.here.catalog) else {
+        return Ok(PlanOnBranch::There);
+    };
+    let good: Vec<(&RequestId, &Built)> = asked
+        .iter()
+        .filter_map(|request| Some((request.id.as_ref()?, request.plan.as_ref().ok()?)))
+        .filter(|(_, built)| !built.is_noop())
+        .collect();
+    if good.is_empty() || pull.head_repository.as_ref() != Some(catalog) {
+        return Ok(PlanOnBranch::There);
+    }
+    let mut changes = Changes::new();
+    let mut allowed = BTreeSet::new();
+    let mut same = true;
+    let mut pending = false;
+    for (id, built) in &good {
+        let plan_path = read::request_path(site.definitions, id, "plan.yaml");
+        let diff_path = read::request_path(site.definitions, id, "plan.diff");
+        match (site.look.file(catalog, pull.head, &plan_path), site.look.file(catalog, pull.head, &diff_path))
+        {
+            (Ok(plan), Ok(diff)) => {
+                let (Ok(plan), Ok(diff)) = (plan, diff) else {
+                    return Ok(PlanOnBranch::Unclear(format!("the plan of `{id}` could not be read back")));
+                };
+                let found = plan.and_then(|file| read_plan(&file.bytes).ok());
+                same &= found
+                    .is_some_and(|found| Plan { pins: built.plan.pins.clone(), ..found } == built.plan)
+                    && diff.is_some_and(|file| file.bytes == built.diff_file());
+            }
+            _ => pending = true,
+        }
+        allowed.insert(plan_path.clone());
+        allowed.insert(diff_path.clone());
+        if id.is_of_an_issue() {
+            allowed.insert(read::request_path(site.definitions, id, "request.yaml"));
+        }
+        changes.insert(plan_path, Change::Put(built.plan_file()));
+        changes.insert(diff_path, Change::Put(built.diff_file()));
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let newest = chain.iter().find(|commit| commit.kind != ChainKind::CleanMergeOfBase);
+    if same && let Some(newest) = newest {
+        let only_plans =
+            newest.kind == ChainKind::Ordinary && newest.paths.iter().all(|path| allowed.contains(path));
+        let pushed_by: Vec<_> =
+            activity.iter().filter(|activity| activity.after == Some(newest.id)).collect();
+        if only_plans && pushed_by.iter().any(|activity| activity.actor.as_ref() == Some(&site.here.me)) {
+            return Ok(PlanOnBranch::There);
+        }
+        // It may be ours and the forge's list may lag: pushing again would only go round in circles.
+        if only_plans && pushed_by.is_empty() {
+            return Ok(PlanOnBranch::Unclear(format!(
+                "the forge does not say yet who pushed {}",
+                newest.id.short()
+            )));
+        }
+    }
+    let names: Vec<String> = good.iter().map(|(id, _)| id.to_string()).collect();
+    Ok(PlanOnBranch::Push(Commit {
+        repository: catalog.clone(),
+        branch: branch.clone(),
+        expect: Some(pull.head),
+        parent: pull.head,
+        changes,
+        message: format!(
+            "Plan {}\n\nWhat the request would do; the review is of these very bytes.\n",
+            names.join(", ")
+        ),
+        at: pull.created_at,
+    }))
+}
+
+/// Reads a `plan.yaml`.
+///
+/// # Errors
+/// Why it is none, in words.
+pub(super) fn read_plan(bytes: &[u8]) -> Result<Plan, String> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
+    let version: Versioned = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
+    if version.version > crate::plan::build::FORMAT {
+        return Err(format!(
+            "it is written in version {} of the format, which is newer than this program",
+            version.version
+        ));
+    }
+    serde_yaml::from_str(text).map_err(|problem| problem.to_string())
+}
+
+/// What our check names: the key of the one plan, or a digest over all.
+fn combined_key(asked: &[Asked]) -> String {
+    let keys: Vec<(&str, &str)> = asked
+        .iter()
+        .map(|request| {
+            (request.name.as_str(), request.plan.as_ref().map_or("invalid", |built| built.plan.key.as_str()))
+        })
+        .collect();
+    combine(&keys)
+}
+
+/// The key for several requests of one pull request, by name.
+pub(super) fn combine(keys: &[(&str, &str)]) -> String {
+    match keys {
+        [(_, key)] => (*key).to_owned(),
+        several => digest(&several),
+    }
+}
+
+fn check_text(
+    asked: &[Asked],
+    judgements: &BTreeMap<String, Judgement>,
+    draft: bool,
+    given: bool,
+) -> (String, Option<Conclusion>) {
+    let wrong = asked.iter().filter(|request| request.plan.is_err()).count();
+    if wrong > 0 {
+        let what = if asked.len() == 1 {
+            "the request has mistakes".into()
+        } else {
+            format!("{wrong} of {} requests have mistakes", asked.len())
+        };
+        return (what, Some(Conclusion::Failure));
+    }
+    if asked.iter().any(|request| request.plan.as_ref().is_ok_and(Built::is_noop)) {
+        return ("nothing would change".into(), Some(Conclusion::Failure));
+    }
+    if draft {
+        return ("planned; a draft is not approved".into(), None);
+    }
+    if given {
+        return ("approved: it may be merged".into(), Some(Conclusion::Success));
+    }
+    let first =
+        judgements.values().find(|judgement| !judgement.is_given()).or_else(|| judgements.values().next());
+    (first.map_or_else(|| "waiting".into(), message::check_title), None)
+}
+
+/// Our newest check run on the head, if it says something else, is changed or followed by another.
+fn check_step(
+    site: &Site<'_>,
+    pull: &Pull,
+    key: &str,
+    conclusion: Option<Conclusion>,
+    title: &str,
+) -> Option<Step> {
+    let Known::Yes(commits) = &pull.commits else { return None };
+    let newest = commits.iter().find(|commit| commit.id == pull.head).and_then(|commit| commit.checks.last());
+    let same_key = newest.filter(|check| check.external_id == key);
+    if same_key.is_some_and(|check| check.conclusion == conclusion && check.title == title) {
+        return None;
+    }
+    Some(Step::Call(Call::Check {
+        repository: site.here.catalog.clone(),
+        commit: pull.head,
+        external_id: key.to_owned(),
+        conclusion,
+        title: title.to_owned(),
+        summary: "What would change and who must approve stands in the comment on the pull request.".into(),
+        // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
+        run: same_key.map(|check| check.id),
+    }))
+}
+
+fn ask_reviewers<'a>(
+    site: &Site<'_>,
+    pull: &Pull,
+    judgements: impl Iterator<Item = &'a Judgement>,
+) -> Option<Step> {
+    let mut users: BTreeSet<Login> = judgements
+        .flat_map(|judgement| &judgement.rules)
+        .filter(|rule| rule.missing > 0)
+        .filter_map(|rule| rule.candidates.as_ref())
+        .flatten()
+        .filter(|login| Some(*login) != pull.author.as_ref())
+        .cloned()
+        .collect();
+    while users.len() > MOST_REVIEWERS {
+        users.pop_last();
+    }
+    if users.is_empty() || users.iter().all(|login| pull.requested.iter().any(|name| name == login.as_str()))
+    {
+        return None;
+    }
+    Some(Step::Call(Call::AskReviewers {
+        repository: site.here.catalog.clone(),
+        number: pull.number,
+        users: users.into_iter().collect(),
+        teams: Vec::new(),
+    }))
+}
+
+fn comment(
+    site: &Site<'_>,
+    pull: &Pull,
+    request: &Asked,
+    judgement: Option<&Judgement>,
+    given: bool,
+) -> String {
+    let action =
+        |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
+    match &request.plan {
+        Err(problems) => {
+            let about = message::About {
+                id: &request.name,
+                action: None,
+                requesters: &request.requesters,
+                stage: Stage::Invalid,
+            };
+            message::mistakes(&about, problems)
+        }
+        Ok(built) => {
+            let about = message::About {
+                id: &request.name,
+                action: action(built),
+                requesters: &request.requesters,
+                stage: stage_of(request),
+            };
+            let nothing = Judgement {
+                rules: Vec::new(),
+                refused_by: BTreeSet::new(),
+                blocked: Vec::new(),
+                void: BTreeMap::new(),
+            };
+            let judgement = judgement.unwrap_or(&nothing);
+            let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
+            let mut notes = Vec::new();
+            if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() {
+                notes.push(
+                    "The plan was committed to your branch: `git pull --rebase` before you push again."
+                        .to_owned(),
+                );
+            }
+            let next = if built.is_noop() {
+                "nothing would change: it is as asked already. Close this, or ask for something else."
+            } else if pull.draft {
+                "this is a draft. Mark it as ready for review to have it approved."
+            } else if given && auto {
+                "approved. Chandlery merges it."
+            } else if given {
+                "approved. Merge it, and Chandlery carries it out."
+            } else if judgement.is_given() {
+                "approved; the other requests of this pull request are not."
+            } else {
+                "approve by reviewing this pull request."
+            };
+            message::planned(&about, built, judgement, &notes, next)
+        }
+    }
+}
+
+/// A pull request that was closed without a merge: its comments say who ended it.
+fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
+    let mut decision = Decision::nothing();
+    let mut pending = false;
+    for (id, comment) in spoken_of(pull) {
+        let requesters = match admit::requesters(site, pull, &id) {
+            Ok(people) => people.unwrap_or_default(),
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+        };
+        let by = pull.closed_by.as_ref();
+        let taken_back = by.is_none_or(|login| requesters.contains(login) || *login == site.here.me);
+        let stage = if taken_back { Stage::Cancelled } else { Stage::Declined };
+        let about = message::About { id: id.as_str(), action: None, requesters: &requesters, stage };
+        let why = match by {
+            Some(login) if *login == site.here.me => {
+                "the issue was closed, moved, deleted or locked".to_owned()
+            }
+            Some(login) => format!("`{login}` closed it without merging"),
+            None => "it was closed without merging".to_owned(),
+        };
+        let body = message::progress(
+            &about,
+            &[],
+            Some(&why),
+            "nothing more. Ask again whenever you like; reopening this tries again.",
+        );
+        decision.stages.insert(id, stage);
+        decision.steps.extend(say(&site.here.catalog, pull.number, &comment, body));
+    }
+    if pending { Err(Pending) } else { Ok(decision) }
+}
+
+/// A pull request that was merged: while its requests are carried out they speak for themselves;
+/// when they have ended, the last word is said here.
+fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
+    let mut decision = Decision::nothing();
+    let mut pending = false;
+    for (id, _) in spoken_of(pull) {
+        match execute::last_word(site, pull, &id) {
+            Ok(Some((stage, steps))) => {
+                decision.stages.insert(id, stage);
+                decision.steps.extend(steps);
+            }
+            Ok(None) => {}
+            Err(Pending) => pending = true,
+        }
+    }
+    if pending { Err(Pending) } else { Ok(decision) }
+}
+
+/// The requests that our comments on a pull request speak of, each with those comments.
+pub(super) fn spoken_of(pull: &Pull) -> BTreeMap<RequestId, Vec<crate::domain::Comment>> {
+    let mut requests: BTreeMap<RequestId, Vec<crate::domain::Comment>> = BTreeMap::new();
+    for comment in &pull.comments {
+        if let Some(id) = message::request_of(&comment.body) {
+            requests.entry(id).or_default().push(comment.clone());
+        }
+    }
+    requests
+}

@@ -1,0 +1,365 @@
+//! What does a finished run change in the catalog? Entities, and the run's record.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    catalog,
+    domain::{
+        Action, Bytes, Change, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier, ObjectId,
+        Place, RepoPath, Run, nearest,
+    },
+    plan::{
+        build::{EntityOperation, PlannedEntity, Site},
+        diff,
+        facts::{Looked, Pending},
+        read,
+    },
+    render,
+};
+
+/// The entities that an action changes, with the files that would.
+pub struct Planned {
+    /// The changes as data.
+    pub entities: Vec<PlannedEntity>,
+    /// Each file before and after.
+    pub files: BTreeMap<RepoPath, diff::Versions>,
+}
+
+/// Plans the entity changes of an action.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, what is wrong.
+pub fn plan_entities(
+    site: &Site<'_>,
+    action: &Action,
+    context: &render::Context,
+) -> Looked<Result<Planned, Vec<Diagnostic>>> {
+    let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, action.identifier);
+    let mut entities = Vec::new();
+    let mut problems = Vec::new();
+    for (index, change) in action.entities.iter().enumerate() {
+        let mut place = Place::file(source.clone());
+        place.field = Some(format!("entities[{index}]"));
+        match plan_entity(change, &place, context) {
+            Ok(planned) => entities.push(planned),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Ok(Err(problems));
+    }
+    Ok(match apply(site, &entities, &source)? {
+        Ok(files) => {
+            // An update that changes nothing is no change.
+            let entities =
+                entities.into_iter().filter(|planned| is_effective(site, planned, &files)).collect();
+            Ok(Planned { entities, files })
+        }
+        Err(problems) => Err(problems),
+    })
+}
+
+fn is_effective(
+    site: &Site<'_>,
+    planned: &PlannedEntity,
+    files: &BTreeMap<RepoPath, diff::Versions>,
+) -> bool {
+    planned.change != EntityOperation::Update
+        || files.iter().any(|(path, versions)| {
+            versions.before != versions.after
+                && catalog::entity_at(&site.definitions.settings, path)
+                    .is_some_and(|id| id.to_string() == planned.entity)
+        })
+}
+
+fn plan_entity(
+    change: &EntityChange,
+    place: &Place,
+    context: &render::Context,
+) -> Result<PlannedEntity, Diagnostic> {
+    let (operation, blueprint, identifier, fields) = match change {
+        EntityChange::Create { blueprint, identifier, fields } => {
+            (EntityOperation::Create, blueprint, identifier, Some(fields))
+        }
+        EntityChange::Update { blueprint, identifier, fields } => {
+            (EntityOperation::Update, blueprint, identifier, Some(fields))
+        }
+        EntityChange::Delete { blueprint, identifier } => {
+            (EntityOperation::Delete, blueprint, identifier, None)
+        }
+    };
+    let identifier = render::text(identifier, place, context)?;
+    let identifier: Identifier = identifier.parse().map_err(|problem: crate::domain::InvalidId| {
+        Diagnostic::error("bad-identifier", place.clone(), problem.to_string())
+    })?;
+    let fields = match fields {
+        None => Map::new(),
+        Some(fields) => match render::value(&Value::Object(fields.clone()), place, context)? {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        },
+    };
+    Ok(PlannedEntity {
+        change: operation,
+        entity: EntityId { blueprint: blueprint.clone(), identifier }.to_string(),
+        fields: if operation == EntityOperation::Create { without_nulls(fields) } else { fields },
+    })
+}
+
+/// In a new entity null means that there is nothing.
+fn without_nulls(fields: Map<String, Value>) -> Map<String, Value> {
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| match value {
+            Value::Object(inner) if key == "properties" || key == "relations" => {
+                (key, Value::Object(inner.into_iter().filter(|(_, value)| !value.is_null()).collect()))
+            }
+            value => (key, value),
+        })
+        .collect()
+}
+
+/// The files of the catalog that these changes write, each before and after, against the site's commit.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why the catalog does not allow it.
+pub fn apply(
+    site: &Site<'_>,
+    entities: &[PlannedEntity],
+    source: &str,
+) -> Looked<Result<BTreeMap<RepoPath, diff::Versions>, Vec<Diagnostic>>> {
+    let mut files: BTreeMap<RepoPath, diff::Versions> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let mut pending = false;
+    for planned in entities {
+        match apply_one(site, planned, source) {
+            Err(Pending) => pending = true,
+            Ok(Err(found)) => problems.extend(found),
+            Ok(Ok((path, versions))) => {
+                if files.insert(path.clone(), versions).is_some() {
+                    problems.push(Diagnostic::error(
+                        "entity-twice",
+                        Place::file(source),
+                        format!("`{}` is changed twice by one request", planned.entity),
+                    ));
+                }
+            }
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    Ok(if problems.is_empty() { Ok(files) } else { Err(problems) })
+}
+
+fn apply_one(
+    site: &Site<'_>,
+    planned: &PlannedEntity,
+    source: &str,
+) -> Looked<Result<(RepoPath, diff::Versions), Vec<Diagnostic>>> {
+    let problem = |code, message: String, help: String| {
+        let mut place = Place::file(source);
+        place.field = Some(planned.entity.clone());
+        Ok(Err(vec![Diagnostic::error(code, place, message).help(help)]))
+    };
+    let Some(id) = entity_id(&planned.entity) else {
+        return problem(
+            "bad-identifier",
+            format!("`{}` is not an entity", planned.entity),
+            "the platform team must mend the action".into(),
+        );
+    };
+    let Some(blueprint) = site.definitions.blueprints.get(&id.blueprint) else {
+        return problem(
+            "unknown-blueprint",
+            format!("there is no blueprint `{}`", id.blueprint),
+            "the platform team must mend the action".into(),
+        );
+    };
+    let existing = match site.look.entity(site.catalog, &id)? {
+        Ok(existing) => existing.cloned(),
+        Err(why) => {
+            return problem(
+                "entity-unreadable",
+                format!("`{id}` could not be read: {why}"),
+                "it is tried again on the next pass".into(),
+            );
+        }
+    };
+    match (planned.change, existing) {
+        (EntityOperation::Create, Some(_)) => problem(
+            "entity-exists",
+            format!("`{id}` is in the catalog already"),
+            "choose another name".into(),
+        ),
+        (EntityOperation::Create, None) => {
+            let entity = catalog::with_defaults(blueprint, from_fields(&id, &planned.fields));
+            let Ok(path) = site
+                .definitions
+                .settings
+                .folders
+                .entities
+                .join(&format!("{}/{}.yaml", id.blueprint, id.identifier))
+            else {
+                return problem(
+                    "bad-identifier",
+                    format!("`{}` cannot be the name of a file", id.identifier),
+                    "choose a name without / \\ and :".into(),
+                );
+            };
+            if path
+                .under(&site.definitions.settings.folders.entities)
+                .is_some_and(|below| below.matches('/').count() != 1)
+            {
+                return problem(
+                    "bad-identifier",
+                    format!("`{}` cannot be the name of a file", id.identifier),
+                    "choose a name without /".into(),
+                );
+            }
+            match checked(site, &entity, source)? {
+                Ok(()) => Ok(Ok((
+                    path,
+                    diff::Versions { before: None, after: Some(render::edit::new_entity(&entity)) },
+                ))),
+                Err(problems) => Ok(Err(problems)),
+            }
+        }
+        (EntityOperation::Update, Some((path, old))) => {
+            let new: Bytes = match render::edit::merge_entity(&path, &old, &planned.fields) {
+                Ok(new) => new.into(),
+                Err(found) => return Ok(Err(vec![found])),
+            };
+            let entity = match catalog::read_entity(&path, &new, site.definitions) {
+                Ok(entity) => entity,
+                Err(problems) => return Ok(Err(problems)),
+            };
+            match checked(site, &entity, source)? {
+                Ok(()) => Ok(Ok((path, diff::Versions { before: Some(old), after: Some(new) }))),
+                Err(problems) => Ok(Err(problems)),
+            }
+        }
+        (EntityOperation::Delete, Some((path, old))) => {
+            Ok(Ok((path, diff::Versions { before: Some(old), after: None })))
+        }
+        (EntityOperation::Update | EntityOperation::Delete, None) => {
+            let known = match site.look.entities(site.catalog, &id.blueprint)? {
+                Ok(known) => nearest(id.identifier.as_str(), known.iter().map(Identifier::as_str)),
+                Err(_) => None,
+            };
+            let help = known.map_or_else(
+                || "check its name in the catalog".into(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            problem("unknown-entity", format!("`{id}` is not in the catalog"), help)
+        }
+    }
+}
+
+/// Whether the catalog would still be valid with this entity in it.
+fn checked(site: &Site<'_>, entity: &Entity, source: &str) -> Looked<Result<(), Vec<Diagnostic>>> {
+    let name = entity.id().to_string();
+    let place = |path: &[catalog::values::Segment]| {
+        let mut place = Place::file(source);
+        place.field = Some(format!("{name}: {}", catalog::values::field_name(path)));
+        place
+    };
+    let mut problems = catalog::check_entity(site.definitions, entity, &place);
+    let mut pending = false;
+    for (path, target) in catalog::references(site.definitions, entity) {
+        if target == entity.id() {
+            continue;
+        }
+        match site.look.entity(site.catalog, &target) {
+            Err(Pending) => pending = true,
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None)) => problems.push(
+                Diagnostic::error(
+                    "unknown-relation-target",
+                    place(&path),
+                    format!("`{target}` is not in the catalog"),
+                )
+                .help("name something that is there"),
+            ),
+            Ok(Err(why)) => problems.push(Diagnostic::error(
+                "entity-unreadable",
+                place(&path),
+                format!("`{target}` could not be read: {why}"),
+            )),
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    Ok(if problems.is_empty() { Ok(()) } else { Err(problems) })
+}
+
+fn entity_id(text: &str) -> Option<EntityId> {
+    let (blueprint, identifier) = text.split_once('/')?;
+    Some(EntityId { blueprint: blueprint.parse().ok()?, identifier: identifier.parse().ok()? })
+}
+
+fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
+    let object = |name: &str| match fields.get(name) {
+        Some(Value::Object(inner)) => inner.clone(),
+        _ => Map::new(),
+    };
+    let team = match fields.get("team") {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => many.iter().filter_map(|team| team.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    };
+    Entity {
+        identifier: id.identifier.clone(),
+        blueprint: id.blueprint.clone(),
+        title: fields.get("title").and_then(Value::as_str).map(str::to_owned),
+        team,
+        properties: object("properties"),
+        relations: object("relations").into_iter().collect(),
+    }
+}
+
+/// The changes of the catalog for these files and this record.
+pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
+    let mut changes: Changes = files
+        .iter()
+        .filter(|(_, versions)| versions.before != versions.after)
+        .map(|(path, versions)| {
+            let change = versions.after.as_ref().map_or(Change::Delete, |bytes| Change::Put(bytes.clone()));
+            (path.clone(), change)
+        })
+        .collect();
+    let path = read::request_path(site.definitions, &run.request, "run.yaml");
+    changes.insert(path, Change::Put(run_file(run)));
+    changes
+}
+
+/// The bytes of `run.yaml`.
+pub fn run_file(run: &Run) -> Bytes {
+    const HEADER: &str = "# Written by Chandlery: what became of this request.\n";
+    let yaml = serde_yaml::to_string(run).expect("a run is plain data");
+    format!("{HEADER}{yaml}").into_bytes().into()
+}
+
+/// The trailer that names a run in the catalog's log, without its key.
+pub fn trailer(run: &Run, action: Option<ObjectId>) -> String {
+    let people = |people: &[crate::domain::Login]| {
+        if people.is_empty() {
+            "-".to_owned()
+        } else {
+            people.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        }
+    };
+    format!(
+        "{} action={}@{} plan={} by={} approved={}",
+        run.request,
+        run.action.as_ref().map_or("-", |action| action.as_str()),
+        action.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+        run.plan.as_deref().unwrap_or("-"),
+        people(&run.requesters),
+        people(&run.approved_by),
+    )
+}

@@ -1,0 +1,312 @@
+//! What does one pass of the reconciler do? Looks at everything open, decides, acts, and looks
+//! again, until a look at everything finds nothing to do.
+//!
+//! Flow: a *wave* looks at some keys, decides each, and carries out all their steps; the next wave
+//! looks at the keys that acted. When none is left and something was done, everything is looked at
+//! once more.
+//!
+//! Guarantees: no I/O here; a pass may be dropped at any point and the next one goes on from what
+//! Git and the forge say; two passes at once do no harm, since every act carries what it expects.
+//!
+//! Caveats: a key whose acts fail three times is left to the next pass and said in the report.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    catalog::Definitions,
+    domain::{Diagnostic, RequestId, Stage},
+    plan::{
+        self, Decision, Key, Verdict,
+        facts::{Answer, Facts, Here, Open, Question},
+        step::{Act, Acted, Step},
+    },
+    reconcile::batch::{self, Batched},
+};
+
+/// The most rounds of questions before a decision; one more is a bug.
+pub const MOST_ROUNDS: usize = 10;
+
+/// The most waves of a pass. A request needs about eight from its form to its end.
+const MOST_WAVES: usize = 60;
+
+/// How often the acts of a key may fail or be refused in one pass.
+const MOST_TRIES: usize = 3;
+
+/// What the loop is told.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Start,
+    /// What was answered.
+    Answers(Vec<(Question, Answer)>),
+    /// What came of the act.
+    Acted(Acted),
+}
+
+/// What the loop wants.
+#[derive(Debug)]
+pub enum Output {
+    /// Answers to these questions.
+    Look(BTreeSet<Question>),
+    /// This to be done.
+    Act(Act),
+    /// Nothing more.
+    Done(Report),
+}
+
+/// What a pass did.
+#[must_use]
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Every request looked at.
+    pub stages: BTreeMap<RequestId, Stage>,
+    /// How many acts were done.
+    pub acts: usize,
+    /// How many times something was decided.
+    pub decisions: usize,
+    /// The most rounds of questions that one decision took.
+    pub rounds: usize,
+    /// What could not be decided because the world did not answer.
+    pub waits: BTreeSet<String>,
+    /// What could not be done, and why; the next pass tries again.
+    pub left: BTreeMap<Key, String>,
+    /// Why nothing could be done at all.
+    pub stopped: Option<Stopped>,
+}
+
+/// Why nothing could be done at all.
+#[derive(Debug, Clone)]
+pub enum Stopped {
+    /// The world did not answer.
+    World(String),
+    /// The catalog's settings have mistakes.
+    Settings(Arc<Vec<Diagnostic>>),
+}
+
+/// One pass.
+#[derive(Debug, Default)]
+pub struct Turn {
+    facts: Facts,
+    asked: BTreeSet<Question>,
+    phase: Phase,
+    report: Report,
+    tries: BTreeMap<Key, usize>,
+    /// Looked at in the next wave; none means everything open.
+    focus: Option<BTreeSet<Key>>,
+    /// Whether something was done since everything was last looked at.
+    acted: bool,
+    waves: usize,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Orient,
+    Decide {
+        definitions: Arc<Definitions>,
+        here: Arc<Here>,
+        undecided: Vec<Key>,
+        decided: Vec<(Key, Decision)>,
+        rounds: usize,
+    },
+    Act {
+        queue: VecDeque<Batched>,
+        doing: Vec<Key>,
+        touched: BTreeSet<Key>,
+    },
+}
+
+impl Turn {
+    /// A pass that has not begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes what was learnt or done, and says what is wanted next.
+    pub fn next(&mut self, input: Input) -> Output {
+        match input {
+            Input::Start => {}
+            Input::Answers(answers) => {
+                for (question, answer) in answers {
+                    self.facts.insert(question, answer);
+                }
+                for question in std::mem::take(&mut self.asked) {
+                    if self.facts.get(&question).is_none() {
+                        self.facts.insert(question, Answer::Unknown("it was not answered".into()));
+                    }
+                }
+            }
+            Input::Acted(acted) => self.acted(acted),
+        }
+        loop {
+            let output = match std::mem::take(&mut self.phase) {
+                Phase::Orient => self.orient(),
+                Phase::Decide { definitions, here, undecided, decided, rounds } => {
+                    self.decide(definitions, here, undecided, decided, rounds)
+                }
+                Phase::Act { queue, touched, .. } => self.act(queue, touched),
+            };
+            match output {
+                Some(Output::Look(questions)) => {
+                    self.asked = questions.clone();
+                    return Output::Look(questions);
+                }
+                Some(output) => return output,
+                None => {}
+            }
+        }
+    }
+
+    /// Finds out where we are and what is open.
+    fn orient(&mut self) -> Option<Output> {
+        let here = match self.facts.get(&Question::Here) {
+            None => return self.look([Question::Here, Question::Open, Question::Now].into()),
+            Some(Answer::Here(here)) => Arc::clone(here),
+            Some(other) => return self.stop(&other.clone()),
+        };
+        let head = Question::Head(here.catalog.clone(), here.branch.clone());
+        let mut missing = BTreeSet::new();
+        for question in [&Question::Open, &Question::Now, &head] {
+            if self.facts.get(question).is_none() {
+                missing.insert(question.clone());
+            }
+        }
+        if !missing.is_empty() {
+            return self.look(missing);
+        }
+        let commit = match self.facts.get(&head) {
+            Some(Answer::Head(Some(commit))) => *commit,
+            Some(Answer::Head(None)) => {
+                let why = format!("`{}` has no branch `{}`", here.catalog, here.branch);
+                return self.stop(&Answer::Unknown(why.into()));
+            }
+            Some(other) => return self.stop(&other.clone()),
+            None => return None,
+        };
+        let question = Question::Definitions(commit);
+        let definitions = match self.facts.get(&question) {
+            None => return self.look([question].into()),
+            Some(Answer::Definitions(Ok(definitions))) => Arc::clone(definitions),
+            Some(Answer::Definitions(Err(problems))) => {
+                self.report.stopped = Some(Stopped::Settings(Arc::clone(problems)));
+                return Some(Output::Done(self.report.clone()));
+            }
+            Some(other) => return self.stop(&other.clone()),
+        };
+        let open = match self.facts.get(&Question::Open) {
+            Some(Answer::Open(open)) => Arc::clone(open),
+            Some(other) => return self.stop(&other.clone()),
+            None => return None,
+        };
+        let undecided = self.keys(&open);
+        self.phase = Phase::Decide { definitions, here, undecided, decided: Vec::new(), rounds: 0 };
+        None
+    }
+
+    fn keys(&mut self, open: &Open) -> Vec<Key> {
+        let all = (open.issues.iter().map(|number| Key::Issue(*number)))
+            .chain(open.pulls.iter().map(|number| Key::Pull(*number)))
+            .chain(open.requests.iter().map(|id| Key::Request(id.clone())));
+        let keys: BTreeSet<Key> = match self.focus.take() {
+            None => {
+                self.acted = false;
+                all.collect()
+            }
+            Some(focus) => focus,
+        };
+        keys.into_iter().filter(|key| self.tries.get(key).is_none_or(|tries| *tries < MOST_TRIES)).collect()
+    }
+
+    fn decide(
+        &mut self,
+        definitions: Arc<Definitions>,
+        here: Arc<Here>,
+        undecided: Vec<Key>,
+        mut decided: Vec<(Key, Decision)>,
+        rounds: usize,
+    ) -> Option<Output> {
+        let mut questions = BTreeSet::new();
+        let mut waiting = Vec::new();
+        for key in undecided {
+            self.report.decisions += 1;
+            match plan::decide(&definitions, &self.facts, &key) {
+                Verdict::Ask(more) => {
+                    questions.extend(more);
+                    waiting.push(key);
+                }
+                Verdict::Settled(decision) => decided.push((key, decision)),
+            }
+        }
+        if !waiting.is_empty() {
+            assert!(!questions.is_empty(), "a decision waits for nothing");
+            assert!(rounds < MOST_ROUNDS, "a decision asks and asks: {waiting:?} wants {questions:?}");
+            self.report.rounds = self.report.rounds.max(rounds + 1);
+            self.phase = Phase::Decide { definitions, here, undecided: waiting, decided, rounds: rounds + 1 };
+            return Some(Output::Look(questions));
+        }
+        let mut steps: Vec<(Key, Step)> = Vec::new();
+        for (key, decision) in decided {
+            self.report.stages.extend(decision.stages);
+            self.report.waits.extend(decision.waits.into_iter().map(|why| format!("{key}: {why}")));
+            steps.extend(decision.steps.into_iter().map(|step| (key.clone(), step)));
+        }
+        let queue: VecDeque<Batched> = batch::cut(&here, steps).into();
+        self.phase = Phase::Act { queue, doing: Vec::new(), touched: BTreeSet::new() };
+        None
+    }
+
+    fn act(&mut self, mut queue: VecDeque<Batched>, mut touched: BTreeSet<Key>) -> Option<Output> {
+        if let Some(Batched { act, keys }) = queue.pop_front() {
+            touched.extend(keys.iter().cloned());
+            self.phase = Phase::Act { queue, doing: keys, touched };
+            return Some(Output::Act(act));
+        }
+        self.waves += 1;
+        touched.retain(|key| self.tries.get(key).is_none_or(|tries| *tries < MOST_TRIES));
+        if (touched.is_empty() && !self.acted) || self.waves >= MOST_WAVES {
+            return Some(Output::Done(self.report.clone()));
+        }
+        self.focus = (!touched.is_empty()).then_some(touched);
+        self.report.waits.clear();
+        self.facts.forget_the_present();
+        self.phase = Phase::Orient;
+        None
+    }
+
+    fn acted(&mut self, acted: Acted) {
+        let Phase::Act { doing, .. } = &mut self.phase else { return };
+        let keys = std::mem::take(doing);
+        match acted {
+            Acted::Done => {
+                self.acted = true;
+                self.report.acts += 1;
+                for key in keys {
+                    self.report.left.remove(&key);
+                }
+            }
+            Acted::Refused(why) | Acted::Failed(why) => {
+                self.acted = true;
+                for key in keys {
+                    *self.tries.entry(key.clone()).or_default() += 1;
+                    self.report.left.insert(key, why.clone());
+                }
+            }
+        }
+    }
+
+    fn look(&self, questions: BTreeSet<Question>) -> Option<Output> {
+        Some(Output::Look(questions))
+    }
+
+    fn stop(&mut self, answer: &Answer) -> Option<Output> {
+        let why = match answer {
+            Answer::Unknown(why) => why.to_string(),
+            other => format!("the answer is of another kind: {other:?}"),
+        };
+        self.report.stopped = Some(Stopped::World(why));
+        Some(Output::Done(self.report.clone()))
+    }
+}

@@ -1,0 +1,60 @@
+//! The small company of the scenarios: two repositories, a few people, five actions.
+
+pub const CATALOG: &str = "acme/catalog";
+pub const INFRA: &str = "acme/infra";
+pub const ME: &str = "chandlery[bot]";
+
+/// Login and what they may do in the catalog; in the target everybody who may write here may write there.
+pub const PEOPLE: &[(&str, &str)] = &[
+    ("ada", "admin"),
+    ("bo", "write"),
+    ("cleo", "write"),
+    ("dan", "write"),
+    ("eve", "write"),
+    ("zoe", "read"),
+    (ME, "admin"),
+];
+
+pub const CATALOG_FILES: &[(&str, &str)] = &[
+    ("chandlery.yaml", "version: 1\nrepositories: [acme/infra]\n"),
+    (
+        "blueprints/bucket.yaml",
+        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n  required: [size]\n",
+    ),
+    ("entities/bucket/old.yaml", "# The first one.\nidentifier: old\nblueprint: bucket\nproperties:\n  size: 1 # small\n"),
+    ("entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n"),
+    ("entities/_user/bo.yaml", "identifier: bo\nblueprint: _user\n"),
+    ("entities/_user/cleo.yaml", "identifier: cleo\nblueprint: _user\n"),
+    ("entities/_user/dan.yaml", "identifier: dan\nblueprint: _user\n"),
+    ("entities/_user/eve.yaml", "identifier: eve\nblueprint: _user\n"),
+    ("entities/_team/platform.yaml", PLATFORM),
+    ("actions/create-bucket.yaml", CREATE_BUCKET),
+    (
+        "actions/create-vault.yaml",
+        "identifier: create-vault\ntitle: Create a vault\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n    required: [name]\napproval:\n  rules:\n    - { name: everybody, teams: [platform], all: true }\n    - { name: eve, users: [eve] }\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, title: \"Vault {{ inputs.name }}\", merge: auto }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/resize-bucket.yaml",
+        "identifier: resize-bucket\ntitle: Resize a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      size: { type: number, minimum: 1, maximum: 9 }\n    required: [size]\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: resize }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { size: \"{{ inputs.size }}\" } }\n",
+    ),
+    (
+        "actions/label-bucket.yaml",
+        "identifier: label-bucket\ntitle: Label a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      label: { type: string }\n    required: [label]\napproval: none\nmerge: auto\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"{{ inputs.label }}\" } }\n",
+    ),
+    (
+        "actions/retire-bucket.yaml",
+        "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nexecute: { teams: [platform] }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
+    ),
+    ("action-templates/bucket/files/buckets/{{ inputs.name }}.yaml", "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n"),
+    ("action-templates/bucket/template.yaml", "description: A bucket\n"),
+    (
+        "action-templates/resize/template.yaml",
+        "description: Another size\nset:\n  - { path: \"buckets/{{ entity.identifier }}.yaml\", at: size, value: \"{{ inputs.size }}\" }\n",
+    ),
+];
+
+pub const PLATFORM: &str = "identifier: platform\nblueprint: _team\nrelations:\n  members: [bo, cleo]\n";
+
+pub const CREATE_BUCKET: &str = "identifier: create-bucket\ntitle: Create a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      size: { type: number, minimum: 1, maximum: 9, default: 1 }\n    required: [name]\napproval:\n  rules:\n    - { name: platform, teams: [platform] }\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, title: \"Bucket {{ inputs.name }}\" }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: \"{{ inputs.size }}\" } }\n";
+
+pub const INFRA_FILES: &[(&str, &str)] = &[("README.md", "# Infrastructure\n"), ("buckets/old.yaml", "# The first one.\nname: old\nsize: 1 # small\n")];

@@ -1,0 +1,264 @@
+//! A world in which stories happen: people do deeds, a reconciler looks and acts.
+//!
+//! Two implementations: `simulated` (persistent data, for thousands of histories) and `local` (the
+//! local forge over HTTP and real Git). Both must print the same view for the same story.
+
+pub mod fixture;
+
+pub mod simulated;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chandlery::{
+    domain::{Known, PullState, RepoName, RequestId},
+    plan::{
+        facts::{Answer, Question},
+        step::{Act, Acted},
+    },
+    reconcile::{Input, Output, Report, Turn},
+};
+
+/// A world.
+pub trait World {
+    /// Answers as the product's looker would.
+    fn ask(&mut self, questions: &std::collections::BTreeSet<Question>) -> Vec<(Question, Answer)>;
+    /// Carries out an act.
+    fn act(&mut self, act: &Act) -> Acted;
+    /// Somebody does something; false when the forge refuses.
+    fn deed(&mut self, deed: &Deed) -> bool;
+}
+
+/// What people do. Numbers are those of the forge; `repository` is `catalog` or `infra`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deed {
+    /// Files an issue with the form of an action; `entity` goes into its field, answers are by heading.
+    File { who: String, ask: Ask },
+    /// Rewrites the text of an issue.
+    EditIssue { who: String, issue: u64, ask: Ask },
+    /// Writes something into the issue that is no form.
+    SpoilIssue { who: String, issue: u64 },
+    CloseIssue { who: String, issue: u64 },
+    LockIssue { who: String, issue: u64 },
+    /// Opens a pull request with one request file.
+    Ask { who: String, id: String, ask: Ask },
+    /// Pushes another request file to a pull request's branch.
+    Push { who: String, pull: u64, ask: Ask },
+    /// Pushes other bytes for a file of the request: `plan.diff`, `plan.yaml`, `run.yaml`.
+    Tamper { who: String, pull: u64, file: String },
+    /// Moves the branch back to its first commit, by force.
+    Rewind { who: String, pull: u64 },
+    /// Merges the base into the branch, as the button does.
+    UpdateBranch { who: String, pull: u64 },
+    Approve { who: String, at: (Repo, u64) },
+    RequestChanges { who: String, at: (Repo, u64) },
+    Remark { who: String, at: (Repo, u64) },
+    /// Dismisses the last review of somebody.
+    Dismiss { who: String, at: (Repo, u64), whose: String },
+    Merge { who: String, at: (Repo, u64), how: How },
+    Close { who: String, at: (Repo, u64) },
+    Reopen { who: String, at: (Repo, u64) },
+    /// Pushes a request straight to the default branch.
+    Smuggle { who: String, id: String, ask: Ask },
+    /// Restores a file of a request on the default branch, or removes all of it.
+    Remove { who: String, id: String },
+    /// Somebody becomes a member of the team `platform`, or ceases to be.
+    Join { who: String },
+    Leave { who: String },
+    /// The platform team changes the title that `create-bucket` gives its pull requests.
+    ChangeAction,
+    /// Somebody commits to the target: a file of their own, or other bytes where a request wants to write.
+    ChangeTarget { path: String, text: String },
+    /// Somebody pushes to the branch of a follow-up.
+    Meddle { who: String, at: u64 },
+    /// Time passes, in seconds.
+    Wait { seconds: i64 },
+}
+
+/// A filled-in request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask {
+    pub action: String,
+    pub entity: Option<String>,
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Ask {
+    /// The bytes of `request.yaml`.
+    pub fn file(&self) -> String {
+        let mut text = format!("action: {}\n", self.action);
+        if let Some(entity) = &self.entity {
+            let _ = writeln!(text, "entity: {entity}");
+        }
+        text.push_str("inputs:\n");
+        if self.inputs.is_empty() {
+            text = text.replace("inputs:\n", "inputs: {}\n");
+        }
+        for (name, value) in &self.inputs {
+            let _ = writeln!(text, "  {name}: {value}");
+        }
+        text
+    }
+
+    /// The text that the forge makes of the filled-in form.
+    pub fn issue(&self, definitions: &chandlery::catalog::Definitions) -> String {
+        let Some(action) = self.action.parse().ok().and_then(|id| definitions.actions.get(&id)) else {
+            return "What is this?".into();
+        };
+        let hash = chandlery::intake::issue_form::hash(&action.value);
+        let mut text = format!("### Action\n\n{} (form {hash})\n\n", self.action);
+        if let Some(entity) = &self.entity {
+            let _ = write!(text, "### Entity\n\n{entity}\n\n");
+        }
+        for (name, _) in &action.value.inputs {
+            let value = self.inputs.get(name).map_or("_No response_", String::as_str);
+            let _ = write!(text, "### {name}\n\n{value}\n\n");
+        }
+        text.push_str("### Reason\n\n_No response_\n");
+        text
+    }
+}
+
+/// One of the two repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Repo {
+    Catalog,
+    Infra,
+}
+
+impl Repo {
+    pub fn name(self) -> RepoName {
+        match self {
+            Self::Catalog => fixture::CATALOG,
+            Self::Infra => fixture::INFRA,
+        }
+        .parse()
+        .unwrap()
+    }
+}
+
+/// How a pull request is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum How {
+    Merge,
+    Squash,
+    Rebase,
+}
+
+/// Runs one pass of the reconciler.
+pub fn reconcile(world: &mut dyn World) -> Report {
+    let mut turn = Turn::new();
+    let mut input = Input::Start;
+    loop {
+        match turn.next(input) {
+            Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
+            Output::Act(act) => input = Input::Acted(world.act(&act)),
+            Output::Done(report) => return report,
+        }
+    }
+}
+
+/// What people see, without ids and times.
+pub fn view(world: &mut dyn World) -> String {
+    let mut out = String::new();
+    let catalog = Repo::Catalog.name();
+    let mut one = |question: Question| {
+        let mut answers = world.ask(&[question].into());
+        answers.pop().expect("an answer").1
+    };
+    let mut pulls = Vec::new();
+    for number in 1..100 {
+        match one(Question::Pull(number)) {
+            Answer::Pull(Some(pull)) => pulls.push(pull),
+            Answer::Pull(None) => match one(Question::Issue(number)) {
+                Answer::Issue(Some(issue)) => {
+                    let state = if issue.open { "open" } else { "closed" };
+                    let _ = writeln!(out, "issue #{number} {state}{}", says(&issue.comments));
+                }
+                _ => break,
+            },
+            _ => break,
+        }
+    }
+    let infra: RepoName = Repo::Infra.name();
+    let mut seen_branches = std::collections::BTreeSet::new();
+    for pull in &pulls {
+        let _ = writeln!(out, "{}", pull_line(pull));
+        for comment in &pull.comments {
+            if let Some(id) = chandlery::plan::message::request_of(&comment.body) {
+                seen_branches.insert(id);
+            }
+        }
+    }
+    for id in &seen_branches {
+        let branch = format!("chandlery/{}-code", id.slug()).parse().unwrap();
+        if let Answer::Pulls(list) = one(Question::PullsFrom(infra.clone(), branch)) {
+            for pull in list {
+                let _ = writeln!(out, "{}", pull_line(&pull));
+            }
+        }
+    }
+    let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else { return out };
+    if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "entities/bucket".parse().unwrap())) {
+        for path in files.keys() {
+            if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
+                let text = String::from_utf8_lossy(&file.bytes).replace('\n', " | ");
+                let _ = writeln!(out, "{}: {}", path.file_name(), text.trim_end_matches(" | "));
+            }
+        }
+    }
+    if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "requests".parse().unwrap())) {
+        for path in files.keys().filter(|path| path.file_name() == "run.yaml") {
+            if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
+                let run: chandlery::domain::Run = serde_yaml::from_slice(&file.bytes).unwrap();
+                let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
+                let _ = writeln!(out, "run {} {} approved by [{}]", short(&run.request), run.status, people.join(", "));
+            }
+        }
+    }
+    if let Answer::Head(Some(head)) = one(Question::Head(infra.clone(), "main".parse().unwrap()))
+        && let Answer::Files(files) = one(Question::Files(infra.clone(), head, "buckets".parse().unwrap()))
+    {
+        let names: Vec<&str> = files.keys().map(|path| path.file_name()).collect();
+        let _ = writeln!(out, "infra: {}", names.join(" "));
+    }
+    out
+}
+
+fn short(id: &RequestId) -> String {
+    id.as_str().rsplit('/').next().unwrap().to_owned()
+}
+
+fn says(comments: &[chandlery::domain::Comment]) -> String {
+    let mut said = String::new();
+    for comment in comments {
+        let title = comment.body.lines().find_map(|line| line.strip_prefix("### ")).unwrap_or("?");
+        let _ = write!(said, ", says \"{title}\"");
+    }
+    said
+}
+
+fn pull_line(pull: &chandlery::domain::Pull) -> String {
+    let state = match pull.state {
+        PullState::Open => "open",
+        PullState::Closed => "closed",
+        PullState::Merged => "merged",
+    };
+    let author = pull.author.as_ref().map_or("nobody", |login| login.as_str());
+    let mut line = format!("{}#{} by {author} {state}", pull.repository.name(), pull.number);
+    if let Known::Yes(commits) = &pull.commits
+        && let Some(check) = commits.iter().rev().find_map(|commit| commit.checks.last().map(|check| (check, commit.id == pull.head)))
+    {
+        let (check, on_head) = check;
+        let color = check.conclusion.map_or("pending".to_owned(), |conclusion| format!("{conclusion:?}").to_lowercase());
+        let _ = write!(line, ", check {color} \"{}\"{}", check.title, if on_head { "" } else { " (not on head)" });
+    }
+    if let Known::Yes(reviews) = &pull.reviews {
+        for review in reviews {
+            let who = review.author.as_ref().map_or("nobody", |login| login.as_str());
+            let _ = write!(line, ", {who} {}", format!("{:?}", review.state).to_lowercase());
+        }
+    }
+    line.push_str(&says(&pull.comments));
+    line
+}

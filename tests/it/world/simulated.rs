@@ -1,0 +1,1022 @@
+//! GitHub and Git as plain data: cheap to clone, so that every crash point can be branched.
+//!
+//! Models what hurts: numbers shared by issues and pull requests, heads frozen by merge and close,
+//! re-pointed reviews, activity by account, lists and reviews that lag one change behind, effects
+//! that are done but not told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use chandlery::{
+    catalog::{self, Definitions, Root},
+    domain::{
+        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal, FileMode, Issue, Known,
+        Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp,
+        TreeEntry,
+    },
+    plan::{
+        facts::{Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository},
+        step::{Act, Acted, Call, Commit},
+    },
+};
+
+use super::{Ask, Deed, How, Repo, World, fixture};
+
+type Tree = Arc<BTreeMap<RepoPath, (ObjectId, Bytes)>>;
+
+#[derive(Debug)]
+struct GitCommit {
+    parents: Vec<ObjectId>,
+    tree: Tree,
+    people: Vec<Attribution>,
+    at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+struct SimPull {
+    pull: Pull,
+    /// Our comments are in `pull.comments`; what is kept here is what the fields above cannot say.
+    base_at_end: Option<ObjectId>,
+    checks: BTreeMap<ObjectId, Vec<CheckRun>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Store {
+    branches: BTreeMap<Branch, ObjectId>,
+    pulls: BTreeMap<u64, Arc<SimPull>>,
+    issues: BTreeMap<u64, Arc<Issue>>,
+    /// Which pull request brought a commit of the default branch.
+    brought: BTreeMap<ObjectId, u64>,
+    activity: BTreeMap<Branch, Vec<Activity>>,
+    next: u64,
+}
+
+/// What the log of effects remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Pushed { repository: RepoName, branch: Branch, existed: bool, changes: Arc<Changes> },
+    Called(Call),
+    Deed(Deed),
+}
+
+/// How the next act goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// It is not done and fails.
+    NotDone,
+    /// It is done, and the answer is lost.
+    DoneNotTold,
+}
+
+/// The simulated world.
+#[derive(Debug, Clone)]
+pub struct Simulated {
+    repos: BTreeMap<RepoName, Arc<Store>>,
+    /// The repositories one change ago.
+    before: BTreeMap<RepoName, Arc<Store>>,
+    commits: Arc<HashMap<ObjectId, Arc<GitCommit>>>,
+    now: i64,
+    next_id: u64,
+    seen_deeds: u64,
+    /// Lists and reviews are told as they were one change ago.
+    pub lags: bool,
+    pub mishap: Option<Mishap>,
+    /// Everything that happened, oldest first.
+    pub log: Arc<Vec<Effect>>,
+}
+
+fn me() -> Login {
+    fixture::ME.parse().unwrap()
+}
+
+fn main_branch() -> Branch {
+    "main".parse().unwrap()
+}
+
+fn login(text: &str) -> Login {
+    text.parse().unwrap()
+}
+
+impl Simulated {
+    /// The company of the fixture.
+    pub fn new() -> Self {
+        let mut world = Self {
+            repos: BTreeMap::new(),
+            before: BTreeMap::new(),
+            commits: Arc::default(),
+            now: 1_795_000_000,
+            next_id: 1000,
+            seen_deeds: 0,
+            lags: false,
+            mishap: None,
+            log: Arc::default(),
+        };
+        for (name, files) in [(fixture::CATALOG, fixture::CATALOG_FILES), (fixture::INFRA, fixture::INFRA_FILES)] {
+            let tree = files
+                .iter()
+                .map(|(path, text)| {
+                    let bytes: Bytes = text.as_bytes().into();
+                    (path.parse().unwrap(), (ObjectId::of_blob(&bytes), bytes))
+                })
+                .collect();
+            let commit = world.commit(Vec::new(), Arc::new(tree), vec![Attribution::Account(login("ada"))]);
+            let store = Store { branches: [(main_branch(), commit)].into(), next: 1, ..Store::default() };
+            world.repos.insert(name.parse().unwrap(), Arc::new(store));
+        }
+        world.before = world.repos.clone();
+        world
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.now += 1;
+        Timestamp::from_seconds(self.now)
+    }
+
+    fn commit(&mut self, parents: Vec<ObjectId>, tree: Tree, people: Vec<Attribution>) -> ObjectId {
+        let at = self.tick();
+        self.commit_at(parents, tree, people, at)
+    }
+
+    fn commit_at(&mut self, parents: Vec<ObjectId>, tree: Tree, people: Vec<Attribution>, at: Timestamp) -> ObjectId {
+        let mut text = format!("{parents:?}{people:?}{at}");
+        for (path, (id, _)) in tree.iter() {
+            text.push_str(&format!("{path}{id}"));
+        }
+        let id = ObjectId::of_blob(text.as_bytes());
+        Arc::make_mut(&mut self.commits).insert(id, Arc::new(GitCommit { parents, tree, people, at }));
+        id
+    }
+
+    fn store(&self, repository: &RepoName) -> &Arc<Store> {
+        &self.repos[repository]
+    }
+
+    fn edit(&mut self, repository: &RepoName) -> &mut Store {
+        let old = Arc::clone(&self.repos[repository]);
+        self.before.insert(repository.clone(), old);
+        Arc::make_mut(self.repos.get_mut(repository).expect("a known repository"))
+    }
+
+    fn tree(&self, commit: ObjectId) -> &Tree {
+        &self.commits[&commit].tree
+    }
+
+    fn ancestors(&self, commit: ObjectId) -> BTreeSet<ObjectId> {
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![commit];
+        while let Some(next) = todo.pop() {
+            if seen.insert(next) {
+                todo.extend(self.commits[&next].parents.iter().copied());
+            }
+        }
+        seen
+    }
+
+    fn merge_base(&self, a: ObjectId, b: ObjectId) -> ObjectId {
+        let known = self.ancestors(a);
+        let mut todo = std::collections::VecDeque::from([b]);
+        while let Some(next) = todo.pop_front() {
+            if known.contains(&next) {
+                return next;
+            }
+            todo.extend(self.commits[&next].parents.iter().copied());
+        }
+        panic!("unrelated histories")
+    }
+
+    /// Three-way by file; none when both sides changed one file differently.
+    fn merged_tree(&self, ours: ObjectId, theirs: ObjectId) -> Option<Tree> {
+        let base = self.tree(self.merge_base(ours, theirs));
+        let (ours, theirs) = (self.tree(ours), self.tree(theirs));
+        let mut tree = BTreeMap::clone(ours);
+        let paths: BTreeSet<&RepoPath> = base.keys().chain(theirs.keys()).collect();
+        for path in paths {
+            let id = |tree: &Tree| tree.get(path).map(|(id, _)| *id);
+            if id(base) == id(theirs) || id(ours) == id(theirs) {
+                continue;
+            }
+            if id(ours) != id(base) {
+                return None;
+            }
+            match theirs.get(path) {
+                Some(entry) => tree.insert(path.clone(), entry.clone()),
+                None => tree.remove(path),
+            };
+        }
+        Some(Arc::new(tree))
+    }
+
+    fn changed_tree(&self, commit: ObjectId, changes: &Changes) -> Tree {
+        let mut tree = BTreeMap::clone(self.tree(commit));
+        for (path, change) in changes {
+            match change {
+                Change::Put(bytes) => tree.insert(path.clone(), (ObjectId::of_blob(bytes), bytes.clone())),
+                Change::Delete => tree.remove(path),
+            };
+        }
+        Arc::new(tree)
+    }
+
+    /// Moves a branch as `who`, and what follows from it.
+    fn move_branch(&mut self, repository: &RepoName, branch: &Branch, to: ObjectId, who: &Login, kind: ActivityKind) {
+        let at = self.tick();
+        let before = self.store(repository).branches.get(branch).copied();
+        let store = self.edit(repository);
+        store.branches.insert(branch.clone(), to);
+        let activity = Activity { actor: Some(who.clone()), kind, before, after: Some(to), at };
+        store.activity.entry(branch.clone()).or_default().push(activity);
+        for pull in store.pulls.values_mut() {
+            if pull.pull.state == PullState::Open && pull.pull.head_branch.as_ref() == Some(branch) {
+                let pull = &mut Arc::make_mut(pull).pull;
+                pull.head = to;
+                // The forge re-points what was said to the new head.
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    for review in reviews {
+                        review.commit = Some(to);
+                    }
+                }
+            }
+        }
+    }
+
+    fn push_commit(&mut self, repository: &RepoName, branch: &Branch, changes: &Changes, who: &Login) {
+        let head = self.store(repository).branches[branch];
+        let tree = self.changed_tree(head, changes);
+        let commit = self.commit(vec![head], tree, vec![Attribution::Account(who.clone())]);
+        self.move_branch(repository, branch, commit, who, ActivityKind::Pushed);
+    }
+
+    fn pull_commits(&self, sim: &SimPull) -> Vec<PullCommit> {
+        let base = sim.base_at_end.unwrap_or_else(|| self.store(&sim.pull.repository).branches[&main_branch()]);
+        let known = self.ancestors(base);
+        let mut commits = Vec::new();
+        let mut todo = vec![sim.pull.head];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = todo.pop() {
+            if known.contains(&id) || !seen.insert(id) {
+                continue;
+            }
+            let commit = &self.commits[&id];
+            commits.push((
+                commit.at,
+                PullCommit {
+                    id,
+                    parents: commit.parents.clone(),
+                    people: commit.people.clone(),
+                    checks: sim.checks.get(&id).cloned().unwrap_or_default(),
+                },
+            ));
+            todo.extend(commit.parents.iter().copied());
+        }
+        // Oldest first: parents stand before their children.
+        let mut ordered: Vec<PullCommit> = Vec::new();
+        while !commits.is_empty() {
+            let next = commits
+                .iter()
+                .position(|(_, commit)| commits.iter().all(|(_, other)| !commit.parents.contains(&other.id)))
+                .expect("history has no loops");
+            ordered.push(commits.remove(next).1);
+        }
+        ordered
+    }
+
+    fn shown(&self, sim: &SimPull) -> Arc<Pull> {
+        let mut pull = sim.pull.clone();
+        pull.commits = Known::Yes(self.pull_commits(sim));
+        if self.lags
+            && let Some(old) = self.before.get(&pull.repository).and_then(|store| store.pulls.get(&pull.number))
+        {
+            pull.reviews = old.pull.reviews.clone();
+        }
+        Arc::new(pull)
+    }
+
+    fn listed(&self, repository: &RepoName) -> &Arc<Store> {
+        if self.lags { &self.before[repository] } else { &self.repos[repository] }
+    }
+
+    fn permission_of(who: &str) -> Permission {
+        match fixture::PEOPLE.iter().find(|(name, _)| *name == who).map(|(_, permission)| *permission) {
+            Some("admin") => Permission::Admin,
+            Some("write") => Permission::Write,
+            Some("read") => Permission::Read,
+            _ => Permission::None,
+        }
+    }
+
+    fn definitions(&self, commit: ObjectId) -> Answer {
+        type Memo = Mutex<HashMap<u64, Answer>>;
+        static MEMO: std::sync::LazyLock<Memo> = std::sync::LazyLock::new(Memo::default);
+        let mut files = catalog::Files::new();
+        let mut key = std::hash::DefaultHasher::new();
+        for (path, (id, bytes)) in self.tree(commit).iter() {
+            let text = path.as_str();
+            if text == "chandlery.yaml" || ["blueprints/", "actions/", "action-templates/"].iter().any(|folder| text.starts_with(folder)) {
+                std::hash::Hash::hash(&(path, id), &mut key);
+                files.insert(path.clone(), bytes.clone());
+            }
+        }
+        let key = std::hash::Hasher::finish(&key);
+        MEMO.lock()
+            .unwrap()
+            .entry(key)
+            .or_insert_with(|| {
+                let root = Root::default();
+                match catalog::load_settings(&root, files.get(&root.settings_path())) {
+                    Ok(settings) => {
+                        let (definitions, problems) = catalog::load_definitions(&root, settings, &files);
+                        assert!(problems.is_empty(), "the fixture is valid: {problems:#?}");
+                        Answer::Definitions(Ok(Arc::new(definitions)))
+                    }
+                    Err(problems) => Answer::Definitions(Err(Arc::new(problems))),
+                }
+            })
+            .clone()
+    }
+
+    /// The definitions at the head of the catalog.
+    pub fn present_definitions(&self) -> Arc<Definitions> {
+        let head = self.store(&Repo::Catalog.name()).branches[&main_branch()];
+        match self.definitions(head) {
+            Answer::Definitions(Ok(definitions)) => definitions,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn open(&self) -> Open {
+        let catalog = Repo::Catalog.name();
+        let store = self.listed(&catalog);
+        let head = self.store(&catalog).branches[&main_branch()];
+        let tree = self.tree(head);
+        let mut requests = BTreeSet::new();
+        for path in tree.keys() {
+            if let Some(id) = path.as_str().strip_prefix("requests/").and_then(|rest| rest.strip_suffix("/request.yaml"))
+                && !tree.contains_key(&format!("requests/{id}/run.yaml").parse().unwrap())
+            {
+                requests.extend(id.parse::<RequestId>().ok());
+            }
+        }
+        Open {
+            issues: store.issues.values().filter(|issue| issue.open).map(|issue| issue.number).collect(),
+            pulls: store.pulls.keys().copied().collect(),
+            requests,
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        let catalog = Repo::Catalog.name();
+        match question {
+            Question::Here => Answer::Here(Arc::new(Here { catalog, branch: main_branch(), me: me() })),
+            Question::Now => Answer::Now(Timestamp::from_seconds(self.now)),
+            Question::Open => Answer::Open(Arc::new(self.open())),
+            Question::Head(repository, branch) => {
+                Answer::Head(self.repos.get(repository).and_then(|store| store.branches.get(branch).copied()))
+            }
+            Question::Repository(repository) => Answer::Repository(self.repos.get(repository).map(|store| {
+                let head = store.branches[&main_branch()];
+                Arc::new(Repository { default_branch: Some((main_branch(), head)), archived: false })
+            })),
+            Question::Issue(number) => Answer::Issue(self.store(&catalog).issues.get(number).cloned()),
+            Question::Pull(number) => Answer::Pull(self.store(&catalog).pulls.get(number).map(|sim| self.shown(sim))),
+            Question::PullsFrom(repository, branch) => Answer::Pulls(
+                self.listed(repository)
+                    .pulls
+                    .values()
+                    .filter(|sim| sim.pull.head_branch.as_ref() == Some(branch))
+                    .map(|sim| self.shown(sim))
+                    .collect(),
+            ),
+            Question::PullsOf(commit) => {
+                let store = self.listed(&catalog);
+                let number = store.brought.get(commit);
+                Answer::Pulls(number.and_then(|number| store.pulls.get(number)).map(|sim| self.shown(sim)).into_iter().collect())
+            }
+            Question::Activity(repository, branch) => {
+                Answer::Activity(Arc::new(self.listed(repository).activity.get(branch).cloned().unwrap_or_default()))
+            }
+            Question::Permission(_, login) => Answer::Permission(Self::permission_of(login.as_str())),
+            Question::Members(team) => Answer::Unknown(format!("there is no team {team}").into()),
+            Question::Definitions(commit) => self.definitions(*commit),
+            Question::File(_, commit, path) => Answer::File(self.tree(*commit).get(path).map(|(id, bytes)| File {
+                mode: FileMode::File,
+                id: *id,
+                bytes: bytes.clone(),
+            })),
+            Question::Files(_, commit, folder) => Answer::Files(Arc::new(
+                self.tree(*commit)
+                    .iter()
+                    .filter(|(path, _)| path.under(folder).is_some())
+                    .map(|(path, (id, _))| (path.clone(), TreeEntry { mode: FileMode::File, id: *id }))
+                    .collect(),
+            )),
+            Question::Blob(_, id) => Answer::Blob(
+                self.commits.values().find_map(|commit| commit.tree.values().find(|(blob, _)| blob == id)).map(|(_, bytes)| bytes.clone()),
+            ),
+            Question::Entity(commit, id) => {
+                let path: RepoPath = format!("entities/{id}.yaml").parse().unwrap();
+                Answer::Entity(self.tree(*commit).get(&path).map(|(_, bytes)| (path, bytes.clone())))
+            }
+            Question::Entities(commit, blueprint) => {
+                let folder: RepoPath = format!("entities/{blueprint}").parse().unwrap();
+                Answer::Entities(Arc::new(
+                    self.tree(*commit)
+                        .keys()
+                        .filter_map(|path| path.under(&folder)?.strip_suffix(".yaml")?.parse().ok())
+                        .collect(),
+                ))
+            }
+            Question::Chain { head, base, .. } => Answer::Chain(Arc::new(self.chain(*head, *base))),
+            Question::Diff { base, head, .. } => {
+                let from = self.tree(self.merge_base(*base, *head));
+                let to = self.tree(*head);
+                Answer::Diff(Arc::new(diff(from, to)))
+            }
+            Question::Appearances(commit, path) => Answer::Appearances(Arc::new(self.appearances(*commit, path))),
+        }
+    }
+
+    fn chain(&self, head: ObjectId, base: ObjectId) -> Vec<ChainCommit> {
+        let known = self.ancestors(base);
+        let mut chain = Vec::new();
+        let mut id = head;
+        while !known.contains(&id) {
+            let commit = &self.commits[&id];
+            let kind = match commit.parents.as_slice() {
+                [ours, theirs] => {
+                    let clean = known.contains(theirs) && self.merged_tree(*ours, *theirs).is_some_and(|tree| same(&tree, &commit.tree));
+                    if clean { ChainKind::CleanMergeOfBase } else { ChainKind::OtherMerge }
+                }
+                _ => ChainKind::Ordinary,
+            };
+            let Some(first) = commit.parents.first() else { break };
+            let paths = diff(self.tree(*first), &commit.tree).into_keys().collect();
+            chain.push(ChainCommit { id, kind, paths });
+            id = *first;
+        }
+        chain
+    }
+
+    fn appearances(&self, head: ObjectId, path: &RepoPath) -> Vec<Appearance> {
+        let mut found = Vec::new();
+        let mut id = Some(head);
+        while let Some(commit) = id {
+            let data = &self.commits[&commit];
+            let parent = data.parents.first().copied();
+            let was = parent.is_some_and(|parent| self.tree(parent).contains_key(path));
+            if data.tree.contains_key(path) && !was {
+                found.push(Appearance { commit, parent, at: data.at });
+            }
+            id = parent;
+        }
+        found
+    }
+
+    fn do_act(&mut self, act: &Act) -> Acted {
+        match act {
+            Act::Push { repository, commits } => {
+                let mut refused = Vec::new();
+                for commit in commits {
+                    if let Err(why) = self.push(repository, commit) {
+                        refused.push(why);
+                    }
+                }
+                if refused.is_empty() { Acted::Done } else { Acted::Refused(refused.join("; ")) }
+            }
+            Act::Call(call) => {
+                let acted = self.call(call);
+                if acted == Acted::Done {
+                    Arc::make_mut(&mut self.log).push(Effect::Called(call.clone()));
+                }
+                acted
+            }
+        }
+    }
+
+    fn push(&mut self, repository: &RepoName, commit: &Commit) -> Result<(), String> {
+        let now = self.store(repository).branches.get(&commit.branch).copied();
+        let tree = self.changed_tree(commit.parent, &commit.changes);
+        // The same step makes the same commit.
+        let people = vec![Attribution::Account(me())];
+        let id = self.commit_at(vec![commit.parent], tree, people, commit.at);
+        if now == Some(id) {
+            return Ok(());
+        }
+        if now != commit.expect {
+            return Err(format!("`{}` moved", commit.branch));
+        }
+        let kind = if now.is_some() { ActivityKind::Pushed } else { ActivityKind::Created };
+        self.move_branch(repository, &commit.branch, id, &me(), kind);
+        Arc::make_mut(&mut self.log).push(Effect::Pushed {
+            repository: repository.clone(),
+            branch: commit.branch.clone(),
+            existed: now.is_some(),
+            changes: Arc::new(commit.changes.clone()),
+        });
+        Ok(())
+    }
+
+    fn open_pull(&mut self, repository: &RepoName, branch: &Branch, title: &str, body: &str, who: &Login) -> Result<u64, Acted> {
+        let store = self.store(repository);
+        if store.pulls.values().any(|sim| sim.pull.state == PullState::Open && sim.pull.head_branch.as_ref() == Some(branch)) {
+            return Err(Acted::Done);
+        }
+        let Some(head) = store.branches.get(branch).copied() else { return Err(Acted::Refused("no such branch".into())) };
+        let base = store.branches[&main_branch()];
+        if self.ancestors(base).contains(&head) {
+            return Err(Acted::Refused("no commits between".into()));
+        }
+        let at = self.tick();
+        let store = self.edit(repository);
+        let number = store.next;
+        store.next += 1;
+        let pull = Pull {
+            repository: repository.clone(),
+            number,
+            author: Some(who.clone()),
+            title: title.to_owned(),
+            body: body.to_owned(),
+            state: PullState::Open,
+            draft: false,
+            head_repository: Some(repository.clone()),
+            head_branch: Some(branch.clone()),
+            head,
+            base_branch: main_branch(),
+            created_at: at,
+            merged_at: None,
+            merged_by: None,
+            merge_commit: None,
+            closed_at: None,
+            closed_by: None,
+            reviews: Known::Yes(Vec::new()),
+            commits: Known::Yes(Vec::new()),
+            comments: Vec::new(),
+            requested: Vec::new(),
+        };
+        store.pulls.insert(number, Arc::new(SimPull { pull, base_at_end: None, checks: BTreeMap::new() }));
+        Ok(number)
+    }
+
+    fn pull_mut(&mut self, repository: &RepoName, number: u64) -> Option<&mut SimPull> {
+        self.edit(repository).pulls.get_mut(&number).map(Arc::make_mut)
+    }
+
+    fn call(&mut self, call: &Call) -> Acted {
+        match call {
+            Call::OpenPull { repository, branch, title, body, .. } => match self.open_pull(repository, branch, title, body, &me()) {
+                Ok(_) => Acted::Done,
+                Err(acted) => acted,
+            },
+            Call::ClosePull { repository, number } => self.close(repository, *number, &me()),
+            Call::Merge { repository, number, head } => {
+                let Some(sim) = self.store(repository).pulls.get(number) else { return Acted::Refused("gone".into()) };
+                if sim.pull.head != *head {
+                    return Acted::Refused("head moved".into());
+                }
+                if self.merge(repository, *number, How::Merge, &me()) { Acted::Done } else { Acted::Refused("not mergeable".into()) }
+            }
+            Call::AskReviewers { repository, number, users, .. } => {
+                let Some(sim) = self.pull_mut(repository, *number) else { return Acted::Refused("gone".into()) };
+                for user in users {
+                    sim.pull.requested.push(user.to_string());
+                }
+                Acted::Done
+            }
+            Call::Say { repository, number, body, comment } => {
+                self.next_id += 1;
+                let id = self.next_id;
+                let store = self.edit(repository);
+                let comments = match store.pulls.get_mut(number) {
+                    Some(sim) => &mut Arc::make_mut(sim).pull.comments,
+                    None => match store.issues.get_mut(number) {
+                        Some(issue) => &mut Arc::make_mut(issue).comments,
+                        None => return Acted::Refused("gone".into()),
+                    },
+                };
+                match comment {
+                    None => comments.push(Comment { id, body: body.clone() }),
+                    Some(old) => match comments.iter_mut().find(|comment| comment.id == *old) {
+                        Some(found) => found.body = body.clone(),
+                        None => return Acted::Refused("the comment is gone".into()),
+                    },
+                }
+                Acted::Done
+            }
+            Call::Unsay { repository, comment } => {
+                let store = self.edit(repository);
+                for sim in store.pulls.values_mut() {
+                    Arc::make_mut(sim).pull.comments.retain(|known| known.id != *comment);
+                }
+                for issue in store.issues.values_mut() {
+                    Arc::make_mut(issue).comments.retain(|known| known.id != *comment);
+                }
+                Acted::Done
+            }
+            Call::Check { repository, commit, external_id, conclusion, title, run, .. } => {
+                let at = self.tick();
+                self.next_id += 1;
+                let id = self.next_id;
+                let store = self.edit(repository);
+                for sim in store.pulls.values_mut() {
+                    let sim = Arc::make_mut(sim);
+                    let checks = sim.checks.entry(*commit).or_default();
+                    match run {
+                        Some(run) => {
+                            if let Some(check) = checks.iter_mut().find(|check| check.id == *run) {
+                                check.external_id.clone_from(external_id);
+                                check.conclusion = *conclusion;
+                                check.title.clone_from(title);
+                            }
+                        }
+                        None => checks.push(CheckRun {
+                            id,
+                            external_id: external_id.clone(),
+                            conclusion: *conclusion,
+                            started_at: at,
+                            title: title.clone(),
+                        }),
+                    }
+                }
+                Acted::Done
+            }
+            Call::CloseIssue { number, .. } => {
+                let store = self.edit(&Repo::Catalog.name());
+                match store.issues.get_mut(number) {
+                    Some(issue) => {
+                        let issue = Arc::make_mut(issue);
+                        issue.open = false;
+                        issue.closed_by = Some(me());
+                        Acted::Done
+                    }
+                    None => Acted::Refused("gone".into()),
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, repository: &RepoName, number: u64, who: &Login) -> Acted {
+        let at = self.tick();
+        let base = self.store(repository).branches[&main_branch()];
+        match self.pull_mut(repository, number) {
+            Some(sim) if sim.pull.state == PullState::Open => {
+                sim.pull.state = PullState::Closed;
+                sim.pull.closed_at = Some(at);
+                sim.pull.closed_by = Some(who.clone());
+                sim.base_at_end = Some(base);
+                Acted::Done
+            }
+            Some(sim) if sim.pull.state == PullState::Closed => Acted::Done,
+            _ => Acted::Refused("not open".into()),
+        }
+    }
+
+    fn merge(&mut self, repository: &RepoName, number: u64, how: How, who: &Login) -> bool {
+        let Some(sim) = self.store(repository).pulls.get(&number).cloned() else { return false };
+        if sim.pull.state != PullState::Open || sim.pull.draft {
+            return false;
+        }
+        let base = self.store(repository).branches[&main_branch()];
+        let Some(tree) = self.merged_tree(base, sim.pull.head) else { return false };
+        let merger = Attribution::Account(who.clone());
+        let mut brought = Vec::new();
+        let commit = match how {
+            How::Merge => self.commit(vec![base, sim.pull.head], tree, vec![merger, Attribution::Forge]),
+            How::Squash => self.commit(vec![base], tree, vec![merger, Attribution::Forge]),
+            How::Rebase => {
+                let mut tip = base;
+                for commit in self.pull_commits(&sim) {
+                    let Some(parent) = commit.parents.first() else { continue };
+                    if commit.parents.len() > 1 {
+                        return false;
+                    }
+                    let changes = diff(self.tree(*parent), self.tree(commit.id));
+                    let mut next = BTreeMap::clone(self.tree(tip));
+                    for (path, entry) in changes {
+                        if next.get(&path).map(|(id, _)| *id) != entry.before.map(|entry| entry.id) {
+                            return false;
+                        }
+                        match self.tree(commit.id).get(&path) {
+                            Some(found) => next.insert(path, found.clone()),
+                            None => next.remove(&path),
+                        };
+                    }
+                    let people = commit.people.clone();
+                    tip = self.commit(vec![tip], Arc::new(next), people);
+                    brought.push(tip);
+                }
+                tip
+            }
+        };
+        brought.push(commit);
+        self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
+        let at = self.tick();
+        let store = self.edit(repository);
+        for id in brought {
+            store.brought.insert(id, number);
+        }
+        let sim = Arc::make_mut(store.pulls.get_mut(&number).expect("it was there"));
+        sim.pull.state = PullState::Merged;
+        sim.pull.merged_at = Some(at);
+        sim.pull.merged_by = Some(who.clone());
+        sim.pull.merge_commit = Some(commit);
+        sim.pull.closed_at = Some(at);
+        sim.base_at_end = Some(base);
+        true
+    }
+
+    fn review(&mut self, who: &str, at: (Repo, u64), state: ReviewState) -> bool {
+        let now = self.tick();
+        self.next_id += 1;
+        let id = self.next_id;
+        let author = login(who);
+        match self.pull_mut(&at.0.name(), at.1) {
+            // Nobody approves or refuses their own; merged and closed ones can still be reviewed.
+            Some(sim) if state == ReviewState::Commented || sim.pull.author.as_ref() != Some(&author) => {
+                let head = sim.pull.head;
+                sim.pull.requested.retain(|name| name != author.as_str());
+                if let Known::Yes(reviews) = &mut sim.pull.reviews {
+                    reviews.push(Review { id, author: Some(author), state, submitted_at: now, commit: Some(head), dismissed: None });
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn file_issue(&mut self, who: &str, body: String) -> bool {
+        let at = self.tick();
+        let store = self.edit(&Repo::Catalog.name());
+        let number = store.next;
+        store.next += 1;
+        let issue = Issue {
+            number,
+            author: Some(login(who)),
+            editors: Known::Yes(Vec::new()),
+            title: "Please".into(),
+            body,
+            open: true,
+            locked: false,
+            created_at: at,
+            closed_by: None,
+            comments: Vec::new(),
+        };
+        store.issues.insert(number, Arc::new(issue));
+        true
+    }
+
+    fn edit_issue(&mut self, who: &str, number: u64, change: impl FnOnce(&mut Issue, &Login)) -> bool {
+        let can_write = Self::permission_of(who) >= Permission::Write;
+        let who = login(who);
+        let store = self.edit(&Repo::Catalog.name());
+        match store.issues.get_mut(&number) {
+            Some(issue) if can_write || issue.author.as_ref() == Some(&who) => {
+                change(Arc::make_mut(issue), &who);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn ask_branch(&mut self, who: &str, id: &str, ask: &Ask) -> bool {
+        let catalog = Repo::Catalog.name();
+        let branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
+        if Self::permission_of(who) < Permission::Write || self.store(&catalog).branches.contains_key(&branch) {
+            return false;
+        }
+        let base = self.store(&catalog).branches[&main_branch()];
+        let who = login(who);
+        let path: RepoPath = format!("requests/{id}/request.yaml").parse().unwrap();
+        let bytes: Bytes = ask.file().into_bytes().into();
+        if self.tree(base).get(&path).is_some_and(|(_, old)| *old == bytes) {
+            return false;
+        }
+        let changes = [(path, Change::Put(bytes))].into();
+        let tree = self.changed_tree(base, &changes);
+        let commit = self.commit(vec![base], tree, vec![Attribution::Account(who.clone())]);
+        self.move_branch(&catalog, &branch, commit, &who, ActivityKind::Created);
+        self.open_pull(&catalog, &branch, "Please", "", &who).is_ok()
+    }
+
+    /// The open pull request, its branch, and the request in it.
+    fn open_request(&self, number: u64) -> Option<(Branch, ObjectId, String)> {
+        let sim = self.store(&Repo::Catalog.name()).pulls.get(&number)?;
+        if sim.pull.state != PullState::Open {
+            return None;
+        }
+        let base = self.store(&Repo::Catalog.name()).branches[&main_branch()];
+        let from = self.tree(self.merge_base(base, sim.pull.head));
+        let id = diff(from, self.tree(sim.pull.head))
+            .into_keys()
+            .find_map(|path| Some(path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.to_owned()))?;
+        Some((sim.pull.head_branch.clone()?, sim.pull.head, id))
+    }
+
+    fn put(&mut self, repository: &RepoName, branch: &Branch, path: &str, text: &str, who: &str) -> bool {
+        let path: RepoPath = path.parse().unwrap();
+        let bytes: Bytes = text.as_bytes().into();
+        let head = self.store(repository).branches[branch];
+        if self.tree(head).get(&path).is_some_and(|(_, old)| *old == bytes) {
+            return false;
+        }
+        self.push_commit(repository, branch, &[(path, Change::Put(bytes))].into(), &login(who));
+        true
+    }
+
+    fn do_deed(&mut self, deed: &Deed) -> bool {
+        let catalog = Repo::Catalog.name();
+        let infra = Repo::Infra.name();
+        let writes = |who: &str| Self::permission_of(who) >= Permission::Write;
+        match deed {
+            Deed::File { who, ask } => {
+                let body = ask.issue(&self.present_definitions());
+                self.file_issue(who, body)
+            }
+            Deed::EditIssue { who, issue, ask } => {
+                let body = ask.issue(&self.present_definitions());
+                self.edit_issue(who, *issue, |issue, who| set_body(issue, who, body))
+            }
+            Deed::SpoilIssue { who, issue } => {
+                self.edit_issue(who, *issue, |issue, who| set_body(issue, who, format!("{}\n\n### Approved\n\nyes\n", issue.body)))
+            }
+            Deed::CloseIssue { who, issue } => self.edit_issue(who, *issue, |issue, who| {
+                issue.open = false;
+                issue.closed_by = Some(who.clone());
+            }),
+            Deed::LockIssue { who, issue } => writes(who) && self.edit_issue(who, *issue, |issue, _| issue.locked = true),
+            Deed::Ask { who, id, ask } => self.ask_branch(who, id, ask),
+            Deed::Push { who, pull, ask } => {
+                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                self.put(&catalog, &branch, &format!("requests/{id}/request.yaml"), &ask.file(), who)
+            }
+            Deed::Tamper { who, pull, file } => {
+                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                self.put(&catalog, &branch, &format!("requests/{id}/{file}"), "looks: fine\n", who)
+            }
+            Deed::Rewind { who, pull } => {
+                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let sim = Arc::clone(&self.store(&catalog).pulls[pull]);
+                let Some(first) = self.pull_commits(&sim).first().map(|commit| commit.id) else { return false };
+                if first == head {
+                    return false;
+                }
+                self.move_branch(&catalog, &branch, first, &login(who), ActivityKind::Forced);
+                true
+            }
+            Deed::UpdateBranch { who, pull } => {
+                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let base = self.store(&catalog).branches[&main_branch()];
+                if self.ancestors(head).contains(&base) {
+                    return false;
+                }
+                let Some(tree) = self.merged_tree(head, base) else { return false };
+                let people = vec![Attribution::Account(login(who)), Attribution::Forge];
+                let commit = self.commit(vec![head, base], tree, people);
+                self.move_branch(&catalog, &branch, commit, &login(who), ActivityKind::Pushed);
+                true
+            }
+            Deed::Approve { who, at } => self.review(who, *at, ReviewState::Approved),
+            Deed::RequestChanges { who, at } => self.review(who, *at, ReviewState::ChangesRequested),
+            Deed::Remark { who, at } => self.review(who, *at, ReviewState::Commented),
+            Deed::Dismiss { who, at, whose } => {
+                let now = self.tick();
+                let whose = login(whose);
+                if !writes(who) {
+                    return false;
+                }
+                let Some(sim) = self.pull_mut(&at.0.name(), at.1) else { return false };
+                let Known::Yes(reviews) = &mut sim.pull.reviews else { return false };
+                let last = reviews.iter_mut().rfind(|review| {
+                    review.author.as_ref() == Some(&whose)
+                        && matches!(review.state, ReviewState::Approved | ReviewState::ChangesRequested)
+                });
+                match last {
+                    Some(review) => {
+                        review.dismissed = Some(Dismissal { at: now, was: review.state });
+                        review.state = ReviewState::Dismissed;
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Deed::Merge { who, at, how } => writes(who) && self.merge(&at.0.name(), at.1, *how, &login(who)),
+            Deed::Close { who, at } => {
+                let repository = at.0.name();
+                let author = self.store(&repository).pulls.get(&at.1).and_then(|sim| sim.pull.author.clone());
+                let open = self.store(&repository).pulls.get(&at.1).is_some_and(|sim| sim.pull.state == PullState::Open);
+                (writes(who) || author == Some(login(who))) && open && self.close(&repository, at.1, &login(who)) == Acted::Done
+            }
+            Deed::Reopen { who, at } => {
+                let repository = at.0.name();
+                let store = Arc::clone(self.store(&repository));
+                let Some(sim) = store.pulls.get(&at.1) else { return false };
+                let branch = sim.pull.head_branch.clone().unwrap();
+                let taken = store.pulls.values().any(|other| {
+                    other.pull.state == PullState::Open && other.pull.head_branch.as_ref() == Some(&branch)
+                });
+                if !writes(who) || sim.pull.state != PullState::Closed || taken || store.branches.get(&branch) != Some(&sim.pull.head) {
+                    return false;
+                }
+                let sim = self.pull_mut(&repository, at.1).unwrap();
+                sim.pull.state = PullState::Open;
+                sim.pull.closed_at = None;
+                sim.pull.closed_by = None;
+                sim.base_at_end = None;
+                true
+            }
+            Deed::Smuggle { who, id, ask } => {
+                writes(who) && self.put(&catalog, &main_branch(), &format!("requests/{id}/request.yaml"), &ask.file(), who)
+            }
+            Deed::Remove { who, id } => {
+                let head = self.store(&catalog).branches[&main_branch()];
+                let folder: RepoPath = format!("requests/{id}").parse().unwrap();
+                let changes: Changes =
+                    self.tree(head).keys().filter(|path| path.under(&folder).is_some()).map(|path| (path.clone(), Change::Delete)).collect();
+                if changes.is_empty() || !writes(who) {
+                    return false;
+                }
+                self.push_commit(&catalog, &main_branch(), &changes, &login(who));
+                true
+            }
+            Deed::Join { who } | Deed::Leave { who } => {
+                let mut members: BTreeSet<&str> = ["bo", "cleo"].into();
+                match deed {
+                    Deed::Join { .. } => members.insert(who),
+                    _ => members.remove(who.as_str()),
+                };
+                let list: Vec<&str> = members.into_iter().collect();
+                let text = fixture::PLATFORM.replace("[bo, cleo]", &format!("[{}]", list.join(", ")));
+                self.put(&catalog, &main_branch(), "entities/_team/platform.yaml", &text, "ada")
+            }
+            Deed::ChangeAction => {
+                self.seen_deeds += 1;
+                let text = fixture::CREATE_BUCKET.replace("Bucket {{", &format!("Bucket{} {{{{", "!".repeat(self.seen_deeds as usize)));
+                self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
+            }
+            Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
+            Deed::Meddle { who, at } => {
+                let Some(sim) = self.store(&infra).pulls.get(at).cloned() else { return false };
+                if sim.pull.state != PullState::Open || !writes(who) {
+                    return false;
+                }
+                let Some((path, _)) = self.tree(sim.pull.head).iter().find(|(path, _)| path.as_str().starts_with("buckets/") && path.as_str() != "buckets/old.yaml") else {
+                    return false;
+                };
+                let path = path.to_string();
+                self.put(&infra, &sim.pull.head_branch.clone().unwrap(), &path, "size: 9\n", who)
+            }
+            Deed::Wait { seconds } => {
+                self.now += seconds;
+                true
+            }
+        }
+    }
+}
+
+fn set_body(issue: &mut Issue, who: &Login, body: String) {
+    if let (Known::Yes(editors), false) = (&mut issue.editors, issue.author.as_ref() == Some(who))
+        && !editors.contains(who)
+    {
+        editors.push(who.clone());
+    }
+    issue.body = body;
+}
+
+fn same(a: &Tree, b: &Tree) -> bool {
+    a.len() == b.len() && a.iter().zip(b.iter()).all(|((path, (id, _)), (other, (other_id, _)))| path == other && id == other_id)
+}
+
+fn diff(from: &Tree, to: &Tree) -> BTreeMap<RepoPath, DiffEntry> {
+    let entry = |tree: &Tree, path: &RepoPath| tree.get(path).map(|(id, _)| TreeEntry { mode: FileMode::File, id: *id });
+    let paths: BTreeSet<&RepoPath> = from.keys().chain(to.keys()).collect();
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), DiffEntry { before: entry(from, path), after: entry(to, path) }))
+        .filter(|(_, entry)| entry.before != entry.after)
+        .collect()
+}
+
+impl World for Simulated {
+    fn ask(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
+        questions.iter().map(|question| (question.clone(), self.answer(question))).collect()
+    }
+
+    fn act(&mut self, act: &Act) -> Acted {
+        match self.mishap.take() {
+            None => self.do_act(act),
+            Some(Mishap::NotDone) => Acted::Failed("no answer".into()),
+            Some(Mishap::DoneNotTold) => {
+                self.do_act(act);
+                Acted::Failed("no answer".into())
+            }
+        }
+    }
+
+    fn deed(&mut self, deed: &Deed) -> bool {
+        let done = self.do_deed(deed);
+        if done {
+            Arc::make_mut(&mut self.log).push(Effect::Deed(deed.clone()));
+        }
+        done
+    }
+}
