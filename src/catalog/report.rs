@@ -195,7 +195,8 @@ fn escape(text: &str) -> String {
             c => escaped.push(c),
         }
     }
-    escaped
+    // Bare hosts become links by themselves.
+    escaped.replace("www.", "www<!-- -->.")
 }
 
 fn capital(text: &str) -> String {
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn nothing_typed_by_a_stranger_poses_as_ours() {
-        insta::assert_snapshot!(github(&hostile()), @"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
-        insta::assert_snapshot!(markdown(&hostile()), @"");
+        insta::assert_snapshot!(github(&hostile()), @r"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
+        insta::assert_snapshot!(markdown(&hostile()), @r"- **`inputs.na�me` (`a,b:c%.yaml` line 3)**: `x` is &lt;/details&gt; @<!-- -->ada \*\*Approved\*\* \!\[x\](http&#58;//evil) &#58;&#58;error&#58;&#58;forged  \[31m. Write `#1` <sub>[not-a-choice]</sub>");
     }
 }
