@@ -1,17 +1,10 @@
+//! The program: parse, run, exit code.
+
 use std::process::ExitCode;
 
-use chandlery::cli::{output, validate};
+use chandlery::cli::{Cli, run};
 use clap::Parser;
 
-#[derive(Parser)]
-enum Command {
-    Validate(validate::ValidateArgs),
-}
-
 fn main() -> ExitCode {
-    let Command::Validate(args) = Command::parse();
-    validate::run(&args).unwrap_or_else(|error| {
-        let _printed = output::print(&format!("{error:#}\n"));
-        ExitCode::from(3)
-    })
+    run(Cli::parse())
 }

@@ -1,5 +1,80 @@
-//! (being written)
+//! What can be asked on the command line? One file a command.
 
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod config;
 pub mod output;
 pub mod validate;
 pub mod generate;
+pub mod plan;
+pub mod reconcile;
+pub mod forge;
+pub mod demo;
+
+/// Everything is well.
+pub const CLEAN: u8 = 0;
+/// There are problems, and they were named.
+pub const PROBLEMS: u8 = 1;
+/// The command was used wrongly (clap's own code).
+pub const USAGE: u8 = 2;
+/// The world failed: a file, a repository or the forge could not be reached.
+pub const WORLD_FAILED: u8 = 3;
+
+/// A self-service portal that lives in a Git repository.
+#[derive(Debug, Parser)]
+#[command(name = "chandlery", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 clean, 1 problems that were named, 2 wrong usage, 3 the world failed.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on stderr: -v what is done, -vv what is asked
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check everything that a catalog says
+    Validate(validate::ValidateArgs),
+    /// Write what is made from the catalog
+    Generate(generate::GenerateArgs),
+    /// Show what a request would do; changes nothing
+    Plan(plan::PlanArgs),
+    /// Look at everything open, act until nothing is left to do, and exit
+    Reconcile(reconcile::ReconcileArgs),
+    /// Serve a forge on loopback that behaves like GitHub
+    Forge(forge::ForgeArgs),
+    /// Play a story on a local forge: asked, approved, carried out, recorded
+    Demo(demo::DemoArgs),
+}
+
+/// Runs the command; the exit code says how it went.
+pub fn run(cli: Cli) -> ExitCode {
+    let level = match cli.verbose {
+        0 => "warn",
+        1 => "chandlery=info,warn",
+        _ => "chandlery=debug,info",
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time();
+    subscriber.init();
+    let done = match cli.command {
+        Command::Validate(args) => validate::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
+        Command::Forge(args) => forge::run(args),
+        Command::Demo(args) => demo::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        tracing::debug!(?error, "failed");
+        output::complain(&format!("error: {error:#}"));
+        ExitCode::from(WORLD_FAILED)
+    })
+}
+
+/// The runtime of the commands that reach the network.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

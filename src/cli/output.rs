@@ -15,3 +15,14 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         done => done.context("failed to print"),
     }
 }
+
+/// Prints one complaint to stderr.
+#[expect(clippy::print_stderr, reason = "this is the one place that writes to stderr")]
+pub fn complain(text: &str) {
+    eprintln!("{}", plain(text));
+}
+
+/// Text of others without what a terminal would obey.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

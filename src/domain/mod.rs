@@ -13,6 +13,7 @@
 //! | Diagnostic | one thing to tell a person |
 
 mod id;
+mod secret;
 mod time;
 mod files;
 mod property;
@@ -43,4 +44,5 @@ pub use pull::{
 };
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};
+pub use secret::Secret;
 pub use time::Timestamp;

@@ -1,1 +1,13 @@
-//! (being written)
+//! What do repositories hold, and how are commits put there?
+//!
+//! The git program brings commits here and sends them there (`wire`); everything else works on
+//! the objects of a bare copy in the cache (`mirror`), in memory: no work tree, no paths made
+//! from input. All of it is synchronous: one blocking thread for a repository.
+
+pub mod wire;
+pub mod mirror;
+pub mod objects;
+pub mod history;
+pub mod write;
+#[cfg(test)]
+mod fixture;

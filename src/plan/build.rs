@@ -612,7 +612,7 @@ impl Target<'_> {
             };
             let (value, target) = match (
                 render::value(&edit.value, &place, context),
-                self.edit_target(&edit.target, &place, context),
+                render::edit::target(&edit.target, &place, context),
             ) {
                 (Ok(value), Ok(target)) => (value, target),
                 (value, target) => {
@@ -655,21 +655,6 @@ impl Target<'_> {
             return Err(Pending);
         }
         Ok(if problems.is_empty() { Ok(files) } else { Err(problems) })
-    }
-
-    fn edit_target(
-        &self,
-        target: &crate::domain::EditTarget,
-        place: &Place,
-        context: &render::Context,
-    ) -> Result<crate::domain::EditTarget, Diagnostic> {
-        use crate::domain::EditTarget;
-        Ok(match target {
-            EditTarget::At { at, document } => {
-                EditTarget::At { at: render::text(at, place, context)?, document: *document }
-            }
-            EditTarget::Match(pattern) => EditTarget::Match(pattern.clone()),
-        })
     }
 
     /// The bytes of a path that may be written: an ordinary file or nothing, and no link on the way.

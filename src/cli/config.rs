@@ -1,0 +1,194 @@
+//! Which forge, which catalog, and who are we there? Read from options and the environment, here only.
+#![expect(clippy::disallowed_methods, reason = "the environment and the token's file are read here")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::{
+    catalog::Root,
+    domain::{RepoName, RepoPath, Secret},
+    reconcile::Settings,
+};
+
+/// What the git program may need of our environment.
+const FOR_GIT: [&str; 14] = [
+    "PATH",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+];
+
+/// Where the forge is and which catalog is meant.
+///
+/// The token is read from CHANDLERY_TOKEN or GITHUB_TOKEN, or from a file; there is no option for
+/// it, since every process of a machine can read the options of the others.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ForgeSettings {
+    /// The catalog's repository [env: CHANDLERY_REPOSITORY, GITHUB_REPOSITORY]
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub repository: Option<String>,
+    /// The forge's REST API [env: CHANDLERY_API_URL, GITHUB_API_URL] [default: https://api.github.com]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// The address in front of OWNER/NAME.git [env: CHANDLERY_GIT_URL, GITHUB_SERVER_URL] [default: the API's server]
+    #[arg(long, value_name = "URL")]
+    pub git_url: Option<String>,
+    /// Read the token from this file, not from CHANDLERY_TOKEN or GITHUB_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The catalog's folder in its repository [default: the repository's root]
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<String>,
+    /// Where copies of repositories are kept [env: CHANDLERY_CACHE] [default: ~/.cache/chandlery]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+impl ForgeSettings {
+    /// Everything that looking and acting need.
+    ///
+    /// # Errors
+    /// When something is missing or makes no sense.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let read = |path: &Path| std::fs::read_to_string(path);
+        self.resolve(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), &read)
+    }
+
+    fn resolve(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> anyhow::Result<Settings> {
+        let first = |option: &Option<String>, names: &[&str]| {
+            option.clone().or_else(|| names.iter().find_map(|name| environment(name)))
+        };
+        let Some(repository) = first(&self.repository, &["CHANDLERY_REPOSITORY", "GITHUB_REPOSITORY"]) else {
+            bail!("no catalog is named; give --repository OWNER/NAME or set CHANDLERY_REPOSITORY");
+        };
+        let catalog: RepoName = repository.parse()?;
+        let chosen_api = first(&self.api_url, &["CHANDLERY_API_URL"]);
+        let is_chosen = chosen_api.is_some();
+        let api_url = chosen_api
+            .or_else(|| environment("GITHUB_API_URL"))
+            .unwrap_or_else(|| "https://api.github.com".to_owned())
+            .trim_end_matches('/')
+            .to_owned();
+        // In a workflow GITHUB_SERVER_URL names the workflow's own forge, which is not ours if another API is named.
+        let server = (!is_chosen).then(|| environment("GITHUB_SERVER_URL")).flatten();
+        let git_url = match first(&self.git_url, &["CHANDLERY_GIT_URL"]).or(server) {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => git_url_beside(&api_url),
+        };
+        let token = match &self.token_file {
+            Some(path) => read(path).with_context(|| format!("cannot read the token from `{}`", path.display()))?,
+            None => match ["CHANDLERY_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| environment(name)) {
+                Some(token) => token,
+                None => bail!("no token is given; set CHANDLERY_TOKEN or name a file with --token-file"),
+            },
+        };
+        let token = Secret::new(&token);
+        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!("the token is empty or holds spaces; give the token alone, on one line");
+        }
+        let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose()?);
+        let cache = match (&self.cache, environment("CHANDLERY_CACHE"), environment("XDG_CACHE_HOME"), environment("HOME")) {
+            (Some(folder), ..) => folder.clone(),
+            (None, Some(folder), ..) => folder.into(),
+            (None, None, Some(folder), _) => Path::new(&folder).join("chandlery"),
+            (None, None, None, Some(home)) => Path::new(&home).join(".cache").join("chandlery"),
+            (None, None, None, None) => bail!("there is no place for copies of repositories; give --cache DIR"),
+        };
+        // Repositories of the same name on two forges are not the same.
+        let forge: String =
+            git_url.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+        let environment =
+            FOR_GIT.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
+        Ok(Settings {
+            api_url,
+            git_url,
+            token,
+            catalog,
+            root,
+            cache: std::path::absolute(cache.join("repositories").join(forge))?,
+            environment,
+        })
+    }
+}
+
+fn git_url_beside(api_url: &str) -> String {
+    match api_url.strip_suffix("/api/v3") {
+        Some(server) => server.to_owned(),
+        None => api_url.replacen("https://api.", "https://", 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(settings: &ForgeSettings, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
+        let find = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        settings.resolve(&find, &|_| Ok("from-a-file\n".to_owned()))
+    }
+
+    #[test]
+    fn a_workflow_needs_no_options() {
+        let settings = resolve(
+            &ForgeSettings::default(),
+            &[
+                ("GITHUB_REPOSITORY", "acme/catalog"),
+                ("GITHUB_API_URL", "https://ghe.acme.test/api/v3"),
+                ("GITHUB_SERVER_URL", "https://ghe.acme.test"),
+                ("GITHUB_TOKEN", "t"),
+                ("HOME", "/home/x"),
+                ("PATH", "/bin"),
+                ("LD_PRELOAD", "evil.so"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(settings.git_url, "https://ghe.acme.test");
+        assert_eq!(settings.environment, [("PATH".to_owned(), "/bin".to_owned())]);
+        assert!(settings.cache.ends_with(".cache/chandlery/repositories/https---ghe.acme.test"));
+    }
+
+    #[test]
+    fn git_is_beside_the_api() {
+        for (api, git) in [
+            ("https://api.github.com", "https://github.com"),
+            ("http://127.0.0.1:4000/api/v3", "http://127.0.0.1:4000"),
+            ("https://api.acme.ghe.test", "https://acme.ghe.test"),
+        ] {
+            assert_eq!(git_url_beside(api), git);
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_word_and_is_never_printed() {
+        let settings = ForgeSettings {
+            repository: Some("acme/catalog".to_owned()),
+            token_file: Some("token".into()),
+            cache: Some("cache".into()),
+            ..ForgeSettings::default()
+        };
+        let settings = resolve(&settings, &[]).unwrap();
+        assert_eq!(settings.token.expose(), "from-a-file");
+        assert!(!format!("{settings:?}").contains("from-a-file"));
+        let bad = resolve(&ForgeSettings { token_file: None, ..ForgeSettings::default() }, &[
+            ("CHANDLERY_REPOSITORY", "acme/catalog"),
+            ("CHANDLERY_TOKEN", "a b"),
+        ]);
+        assert!(bad.unwrap_err().to_string().contains("token"));
+    }
+}

@@ -1,0 +1,91 @@
+//! `chandlery reconcile`: one pass over everything that is open.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::{
+    catalog::report,
+    cli::{self, config::ForgeSettings, output},
+    reconcile::{Counts, Hands, Report, Stopped, drive},
+};
+
+/// What `reconcile` takes.
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    #[command(flatten)]
+    forge: ForgeSettings,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the settings make no sense or the forge cannot be reached.
+pub fn run(args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
+    let settings = args.forge.settings()?;
+    let (report, counts) = cli::runtime()?.block_on(async {
+        let mut hands = Hands::new(settings)?;
+        let report = drive(&mut hands).await;
+        anyhow::Ok((report, hands.counts()))
+    })?;
+    match args.format {
+        Format::Text => output::print(&text(&report, counts))?,
+        Format::Json => output::print(&format!("{}\n", as_json(&report, counts)))?,
+    }
+    Ok(match &report.stopped {
+        Some(Stopped::World(why)) => anyhow::bail!("{why}"),
+        Some(Stopped::Settings(problems)) => {
+            output::complain(&report::text(problems, &|_| None));
+            ExitCode::from(cli::PROBLEMS)
+        }
+        None if !report.left.is_empty() => ExitCode::from(cli::WORLD_FAILED),
+        None => ExitCode::from(cli::CLEAN),
+    })
+}
+
+/// What a pass did, for people.
+pub(super) fn text(report: &Report, counts: Counts) -> String {
+    let mut text = String::new();
+    for (id, stage) in &report.stages {
+        let _ = writeln!(text, "{id}: {stage}");
+    }
+    for why in &report.waits {
+        let _ = writeln!(text, "waits: {}", output::plain(why));
+    }
+    for (key, why) in &report.left {
+        let _ = writeln!(text, "left to the next pass: {key}: {}", output::plain(why));
+    }
+    let _ = writeln!(
+        text,
+        "{} acts; {} API calls ({} of them writes), {} pushes, {} fetches",
+        report.acts, counts.calls, counts.writes, counts.pushes, counts.fetches
+    );
+    text
+}
+
+fn as_json(report: &Report, counts: Counts) -> serde_json::Value {
+    let left: serde_json::Map<String, serde_json::Value> =
+        report.left.iter().map(|(key, why)| (key.to_string(), why.clone().into())).collect();
+    json!({
+        "requests": report.stages,
+        "acts": report.acts,
+        "waits": report.waits,
+        "left": left,
+        "calls": counts.calls,
+        "writes": counts.writes,
+        "points": counts.points,
+        "pushes": counts.pushes,
+        "fetches": counts.fetches,
+    })
+}

@@ -1,0 +1,443 @@
+//! How is the forge spoken to? Within its limits, with reading calls tried again and writing
+//! calls never: a write whose answer was lost may have been done, and the next turn will see it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Limited};
+use hyper::{HeaderMap, Method, Request, Uri};
+use octocrab::Octocrab;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::domain::{Secret, Timestamp};
+
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long all calls of one look or act together wait for the forge's limits.
+const WAIT: Duration = Duration::from_secs(60);
+/// What to wait when a limit does not say how long; GitHub's advice.
+const UNTOLD_WAIT: Duration = Duration::from_secs(60);
+/// How often a reading call is tried, and how long the first pause is; each is four times the last.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(250);
+/// No answer is larger than this.
+const LARGEST_ANSWER: usize = 32 << 20;
+/// A list with more pages than this is not read to its end.
+pub(super) const MOST_PAGES: usize = 20;
+
+/// Why the forge could not be asked, or would not.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// The address cannot be used.
+    #[error("`{url}` is not the address of a forge: {why}")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No answer came.
+    #[error("no answer from the forge to {what}: {why}")]
+    Silent {
+        /// What was asked.
+        what: String,
+        /// What happened.
+        why: String,
+    },
+    /// It answered with an error.
+    #[error("the forge answered {status} to {what}: {words}")]
+    Status {
+        /// What was asked.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        words: String,
+    },
+    /// We have asked too often.
+    #[error("the forge takes no more calls for {seconds} seconds (its rate limit); try again then")]
+    Limited {
+        /// How long.
+        seconds: u64,
+    },
+    /// Its answer makes no sense.
+    #[error("the forge's answer to {what} cannot be read: {why}")]
+    Strange {
+        /// What was asked.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What was asked of the forge so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    /// Calls, each try of them.
+    pub calls: u64,
+    /// Calls that change something.
+    pub writes: u64,
+    /// What GraphQL cost.
+    pub points: u64,
+    /// The forge's clock, when it last answered.
+    pub now: Option<Timestamp>,
+    waited: Duration,
+    closed_until: Option<Instant>,
+}
+
+struct Wire {
+    crab: Octocrab,
+    rest: String,
+    graphql: String,
+    origin: String,
+    tally: Mutex<Tally>,
+}
+
+/// Asks the forge. It cannot change anything.
+#[derive(Clone)]
+pub struct Reader(Arc<Wire>);
+
+/// Changes things on the forge.
+pub struct Writer(Arc<Wire>);
+
+/// An answer.
+pub(super) struct Reply {
+    pub(super) what: String,
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// An error in an answer of GraphQL, which may concern only a part of it.
+#[derive(Debug, Clone)]
+pub(super) struct GraphError {
+    pub(super) path: Vec<String>,
+    pub(super) not_found: bool,
+    pub(super) words: String,
+}
+
+/// Gets ready to speak to a forge; must be called within tokio's runtime.
+///
+/// # Errors
+/// When the address cannot be used.
+pub fn connect(api_url: &str, token: &Secret) -> Result<(Reader, Writer), ForgeError> {
+    let bad = |why: &str| ForgeError::Address { url: api_url.to_owned(), why: why.to_owned() };
+    let uri: Uri = api_url.parse().map_err(|_| bad("it cannot be read; write it as https://host/api/v3"))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(bad("write it as https://host/api/v3"));
+    };
+    let loopback = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]");
+    if scheme != "https" && !(scheme == "http" && loopback) {
+        return Err(bad("a token must not travel in the open; use https"));
+    }
+    if authority.as_str().contains('@') {
+        return Err(bad("it holds a user name or password; give the token apart from it"));
+    }
+    let origin = format!("{scheme}://{authority}");
+    let rest = uri.path().trim_end_matches('/').to_owned();
+    // https://docs.github.com/en/graphql/guides/forming-calls-with-graphql: `/graphql` on github.com, and on a
+    // server of one's own `/api/graphql` beside `/api/v3`.
+    let graphql = match rest.strip_suffix("/v3") {
+        Some(sibling) => format!("{sibling}/graphql"),
+        None => format!("{rest}/graphql"),
+    };
+    // The process may have chosen its cryptography already.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let crab = Octocrab::builder()
+        .base_uri(&origin)
+        .map_err(|error| bad(&error.to_string()))?
+        .upload_uri(&origin)
+        .map_err(|error| bad(&error.to_string()))?
+        // octocrab would send any request again, a POST too.
+        .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
+        .set_connect_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(PATIENCE))
+        .personal_token(token.expose().to_owned())
+        .build()
+        .map_err(|error| bad(&error.to_string()))?;
+    let wire = Arc::new(Wire { crab, rest, graphql, origin, tally: Mutex::default() });
+    Ok((Reader(Arc::clone(&wire)), Writer(wire)))
+}
+
+impl Reader {
+    /// What was asked so far, by the writer too.
+    pub fn tally(&self) -> Tally {
+        *self.0.tally()
+    }
+
+    /// Begins a new look or act, which may wait for limits once more.
+    pub fn begin(&self) {
+        self.0.tally().waited = Duration::ZERO;
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Reply, ForgeError> {
+        self.0.call(Method::GET, &format!("{}{path}", self.0.rest), None, true).await
+    }
+
+    /// All pages of a list.
+    pub(super) async fn pages(&self, path: &str) -> Result<Vec<Value>, ForgeError> {
+        let mut items = Vec::new();
+        let mut next = format!("{}{path}", self.0.rest);
+        for _ in 0..MOST_PAGES {
+            let reply = self.0.call(Method::GET, &next, None, true).await?.success()?;
+            let Value::Array(page) = reply.json()? else {
+                return Err(reply.strange("it is no list"));
+            };
+            items.extend(page);
+            match reply.next_page(&self.0.origin) {
+                Some(path) => next = path,
+                None => return Ok(items),
+            }
+        }
+        Err(ForgeError::Strange { what: format!("GET {path}"), why: format!("the list has more than {MOST_PAGES} pages") })
+    }
+
+    /// Asks a query; parts of its answer may be missing, with a reason each.
+    pub(super) async fn graphql(&self, query: &str) -> Result<(Value, Vec<GraphError>), ForgeError> {
+        let body = json!({ "query": query });
+        let reply = self.0.call(Method::POST, &self.0.graphql, Some(&body), true).await?.success()?;
+        let mut answer = reply.json()?;
+        let errors: Vec<GraphError> =
+            answer["errors"].as_array().into_iter().flatten().map(GraphError::read).collect();
+        let data = answer["data"].take();
+        if !data.is_object() {
+            let words: Vec<&str> = errors.iter().map(|error| error.words.as_str()).collect();
+            return Err(reply.strange(&words.join("; ")));
+        }
+        self.0.tally().points += data["rateLimit"]["cost"].as_u64().unwrap_or(0);
+        Ok((data, errors))
+    }
+}
+
+impl Writer {
+    /// Changes something, once.
+    pub(super) async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Reply, ForgeError> {
+        self.0.tally().writes += 1;
+        let body = (!body.is_null()).then_some(body);
+        self.0.call(method, &format!("{}{path}", self.0.rest), body, false).await
+    }
+}
+
+impl Wire {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>, reading: bool) -> Result<Reply, ForgeError> {
+        let what = format!("{method} {path}");
+        let mut pause = PAUSE;
+        let mut tries = if reading { TRIES } else { 1 };
+        loop {
+            self.wait().await?;
+            tries -= 1;
+            self.tally().calls += 1;
+            let answer = match timeout(PATIENCE, self.once(&method, path, body, &what)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ForgeError::Silent { what: what.clone(), why: "it took too long".to_owned() }),
+            };
+            match answer {
+                Err(error) if tries == 0 => return Err(error),
+                Err(error) => warn!(%error, "asking again"),
+                Ok(reply) => {
+                    debug!(call = %what, status = reply.status, "answered");
+                    let now = reply.header("date").and_then(read_date);
+                    if now.is_some() {
+                        self.tally().now = now;
+                    }
+                    if let Some(closed) = reply.limit(now) {
+                        // Nothing was done, so even a write may be sent again.
+                        warn!(call = %what, seconds = closed.as_secs(), "the forge's rate limit is reached");
+                        self.tally().closed_until = Some(Instant::now() + closed);
+                        tries += 1;
+                        continue;
+                    }
+                    if reply.status < 500 || tries == 0 {
+                        return Ok(reply);
+                    }
+                    warn!(call = %what, status = reply.status, "asking again");
+                }
+            }
+            sleep(pause).await;
+            pause *= 4;
+        }
+    }
+
+    /// Waits for the forge's limit to pass, if that is soon.
+    async fn wait(&self) -> Result<(), ForgeError> {
+        let left = {
+            let mut tally = self.tally();
+            let Some(until) = tally.closed_until else {
+                return Ok(());
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if tally.waited + left > WAIT {
+                return Err(ForgeError::Limited { seconds: left.as_secs() + 1 });
+            }
+            tally.waited += left;
+            tally.closed_until = None;
+            left
+        };
+        sleep(left).await;
+        Ok(())
+    }
+
+    async fn once(&self, method: &Method, path: &str, body: Option<&Value>, what: &str) -> Result<Reply, ForgeError> {
+        let silent = |error: &dyn std::error::Error| ForgeError::Silent { what: what.to_owned(), why: causes(error) };
+        let builder = Request::builder().method(method.clone()).uri(path);
+        let request = self.crab.build_request(builder, body).map_err(|error| silent(&error))?;
+        let response = self.crab.execute(request).await.map_err(|error| silent(&error))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();
+        Ok(Reply { what: what.to_owned(), status: parts.status.as_u16(), headers: parts.headers, body: body.to_vec() })
+    }
+}
+
+impl Reply {
+    /// This answer, if it is no error.
+    pub(super) fn success(self) -> Result<Self, ForgeError> {
+        if (200..300).contains(&self.status) {
+            return Ok(self);
+        }
+        Err(ForgeError::Status { words: self.words(), status: self.status, what: self.what })
+    }
+
+    pub(super) fn json(&self) -> Result<Value, ForgeError> {
+        serde_json::from_slice(&self.body).map_err(|error| self.strange(&error.to_string()))
+    }
+
+    pub(super) fn strange(&self, why: &str) -> ForgeError {
+        ForgeError::Strange { what: self.what.clone(), why: why.to_owned() }
+    }
+
+    /// The server's own words about an error.
+    pub(super) fn words(&self) -> String {
+        let Ok(body) = self.json() else {
+            return String::from_utf8_lossy(&self.body).chars().take(200).collect();
+        };
+        let mut words = vec![body["message"].as_str().unwrap_or("no reason given").to_owned()];
+        for error in body["errors"].as_array().into_iter().flatten() {
+            words.extend(error["message"].as_str().or(error.as_str()).map(str::to_owned));
+        }
+        words.join(": ").chars().take(1_000).collect()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// For how long the forge takes no more calls, if it says so.
+    /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+    fn limit(&self, now: Option<Timestamp>) -> Option<Duration> {
+        let used_up = self.header("x-ratelimit-remaining") == Some("0");
+        let told = self.header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let limited = match self.status {
+            429 => true,
+            403 => used_up || told.is_some() || self.words().to_lowercase().contains("rate limit"),
+            // GraphQL says it with status 200.
+            200 => self.what.ends_with("graphql") && self.body.windows(14).any(|part| part == b"\"RATE_LIMITED\""),
+            _ => false,
+        };
+        if !limited {
+            return None;
+        }
+        let reset = || {
+            let at: i64 = self.header("x-ratelimit-reset")?.parse().ok()?;
+            u64::try_from(at - now?.seconds()).ok()
+        };
+        let seconds = told.or_else(|| used_up.then(reset).flatten());
+        Some(seconds.map_or(UNTOLD_WAIT, |seconds: u64| Duration::from_secs(seconds.min(86_400) + 1)))
+    }
+
+    /// The path of the next page, if it is on the same server.
+    fn next_page(&self, origin: &str) -> Option<String> {
+        let links = self.header("link")?;
+        let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
+        let url = next.split_once('<')?.1.split_once('>')?.0;
+        url.strip_prefix(origin).filter(|path| path.starts_with('/')).map(str::to_owned)
+    }
+}
+
+impl GraphError {
+    fn read(error: &Value) -> Self {
+        let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+        Self {
+            path: error["path"].as_array().into_iter().flatten().map(step).collect(),
+            not_found: error["type"] == "NOT_FOUND",
+            words: error["message"].as_str().unwrap_or("no reason given").to_owned(),
+        }
+    }
+}
+
+fn read_date(text: &str) -> Option<Timestamp> {
+    let moment = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp::from_seconds(moment.timestamp().as_second()))
+}
+
+/// An error and its causes, without saying the same twice.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !words.contains(&next) {
+            words = format!("{words}: {next}");
+        }
+        cause = error.source();
+    }
+    words.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A text as one segment of a path, or one value of a query.
+pub(super) fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Reply {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Reply { what: "GET /x".to_owned(), status, headers, body: body.into() }
+    }
+
+    #[test]
+    fn a_limit_is_told_from_a_refusal() {
+        let now = read_date("Mon, 23 Nov 2026 08:30:00 GMT");
+        assert_eq!(now.unwrap().to_string(), "2026-11-23T08:30:00Z");
+        let refusal = reply(403, &[], r#"{"message":"Resource not accessible by integration"}"#);
+        assert_eq!(refusal.limit(now), None);
+        let primary = reply(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795422630")], "{}");
+        assert_eq!(primary.limit(now), Some(Duration::from_secs(31)));
+        let secondary = reply(403, &[], r#"{"message":"You have exceeded a secondary rate limit"}"#);
+        assert_eq!(secondary.limit(now), Some(UNTOLD_WAIT));
+        assert_eq!(reply(429, &[("retry-after", "2")], "{}").limit(now), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn the_next_page_is_on_the_same_server() {
+        let link = |link| reply(200, &[("link", link)], "[]").next_page("https://api.test");
+        assert_eq!(
+            link(r#"<https://api.test/a?page=3>; rel="last", <https://api.test/a?page=2>; rel="next""#).unwrap(),
+            "/a?page=2"
+        );
+        assert_eq!(link(r#"<https://api.test.evil.test/a?page=2>; rel="next""#), None);
+        assert_eq!(encode("chandlery[bot]"), "chandlery%5Bbot%5D");
+    }
+
+    #[test]
+    fn a_token_does_not_travel_in_the_open() {
+        for url in ["http://forge.test/api/v3", "ftp://x", "forge.test", "https://me:secret@forge.test/api/v3"] {
+            assert!(matches!(connect(url, &Secret::new("x")), Err(ForgeError::Address { .. })), "{url}");
+        }
+    }
+}

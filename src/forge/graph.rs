@@ -1,0 +1,539 @@
+//! What do we read of GitHub's GraphQL schema, and what do its answers mean?
+//! <https://docs.github.com/en/graphql/reference/objects>
+//!
+//! Nothing here trusts that a value is one we know: what is new or missing becomes `Other`,
+//! `None` or `Unknown`, never a guess.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::act::CHECK;
+use crate::domain::{
+    Attribution, CheckRun, Comment, Conclusion, Dismissal, Issue, Known, Login, ObjectId, Pull, PullCommit,
+    PullState, RepoName, Review, ReviewState, Timestamp,
+};
+
+/// The lists of an issue that may have more pages; `PAGE` stands for `first: n, after: …`.
+pub(super) const ISSUE_LISTS: [(&str, &str); 2] = [("userContentEdits", EDITS), ("comments", COMMENTS)];
+/// The lists of a pull request that may have more pages.
+pub(super) const PULL_LISTS: [(&str, &str); 4] =
+    [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
+
+const EDITS: &str = "userContentEdits(PAGE) { nodes { editor { login __typename } } pageInfo { hasNextPage endCursor } }";
+const COMMENTS: &str =
+    "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
+const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
+    pageInfo { hasNextPage endCursor } }";
+const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT]) { nodes { __typename \
+    ... on ClosedEvent { actor { login __typename } createdAt } \
+    ... on ReviewDismissedEvent { createdAt previousReviewState review { url } } } \
+    pageInfo { hasNextPage endCursor } }";
+const COMMITS: &str = "commits(PAGE) { nodes { commit { oid parents(first: 3) { nodes { oid } } \
+    committer { email user { login __typename } } \
+    authors(first: 20) { nodes { email user { login __typename } } pageInfo { hasNextPage endCursor } } \
+    checkSuites(first: 10) { nodes { app { slug } checkRuns(first: 10, filterBy: { checkType: ALL, checkName: \"chandlery\" }) { nodes { \
+    url status conclusion startedAt completedAt externalId title } } } } } } \
+    pageInfo { hasNextPage endCursor } }";
+
+/// What is read of an issue.
+pub(super) fn issue_fields() -> String {
+    format!(
+        "number title body state locked createdAt lastEditedAt author {{ login __typename }} {} {} \
+         timelineItems(last: 1, itemTypes: [CLOSED_EVENT]) {{ nodes {{ ... on ClosedEvent {{ actor {{ login __typename }} }} }} }}",
+        EDITS.replace("PAGE", "first: 100"),
+        COMMENTS.replace("PAGE", "first: 100")
+    )
+}
+
+/// What is read of a pull request. Most have few commits, and commits are dear: the cost of a
+/// query follows the lists that it *could* return.
+pub(super) fn pull_fields() -> String {
+    format!(
+        "number title body state isDraft author {{ login __typename }} headRefName headRefOid \
+         headRepository {{ nameWithOwner }} baseRefName createdAt closedAt mergedAt mergedBy {{ login __typename }} \
+         mergeCommit {{ oid }} {} {} {} {} \
+         reviewRequests(first: 50) {{ nodes {{ requestedReviewer {{ ... on User {{ login }} ... on Team {{ slug }} }} }} }}",
+        COMMENTS.replace("PAGE", "first: 100"),
+        REVIEWS.replace("PAGE", "first: 100"),
+        TIMELINE.replace("PAGE", "first: 100"),
+        COMMITS.replace("PAGE", "first: 20"),
+    )
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    login: String,
+    #[serde(rename = "__typename")]
+    kind: Option<String>,
+}
+
+/// GraphQL leaves `[bot]` away from an App's login, which everything else has.
+fn login(actor: Option<Actor>) -> Option<Login> {
+    let Actor { login, kind } = actor?;
+    if kind.as_deref() == Some("Bot") && !login.ends_with("[bot]") {
+        return format!("{login}[bot]").parse().ok();
+    }
+    login.parse().ok()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct List<T> {
+    #[serde(default = "Vec::new")]
+    nodes: Vec<Option<T>>,
+    page_info: Option<PageInfo>,
+    /// Why the rest could not be read; put there by `look`.
+    unknown: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    has_next_page: bool,
+}
+
+impl<T> List<T> {
+    fn known(self, what: &str) -> Known<Vec<T>> {
+        if let Some(why) = self.unknown {
+            return Known::Unknown(why);
+        }
+        if self.page_info.is_some_and(|page| page.has_next_page) {
+            return Known::Unknown(format!("the forge did not give all {what}"));
+        }
+        Known::Yes(self.nodes.into_iter().flatten().collect())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Oid {
+    oid: ObjectId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IssueNode {
+    number: u64,
+    title: String,
+    body: String,
+    state: String,
+    locked: bool,
+    created_at: Timestamp,
+    last_edited_at: Option<Timestamp>,
+    author: Option<Actor>,
+    user_content_edits: Option<List<EditNode>>,
+    comments: List<CommentNode>,
+    timeline_items: List<EventNode>,
+}
+
+#[derive(Deserialize)]
+struct EditNode {
+    editor: Option<Actor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommentNode {
+    url: String,
+    author: Option<Actor>,
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventNode {
+    #[serde(rename = "__typename")]
+    kind: Option<String>,
+    actor: Option<Actor>,
+    created_at: Option<Timestamp>,
+    previous_review_state: Option<String>,
+    review: Option<ReviewAddress>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewAddress {
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullNode {
+    number: u64,
+    title: String,
+    body: String,
+    state: String,
+    is_draft: bool,
+    author: Option<Actor>,
+    head_ref_name: String,
+    head_ref_oid: ObjectId,
+    head_repository: Option<RepositoryNode>,
+    base_ref_name: String,
+    created_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    merged_at: Option<Timestamp>,
+    merged_by: Option<Actor>,
+    merge_commit: Option<Oid>,
+    comments: List<CommentNode>,
+    reviews: Option<List<ReviewNode>>,
+    timeline_items: List<EventNode>,
+    commits: List<CommitNode>,
+    review_requests: Option<List<RequestNode>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RepositoryNode {
+    name_with_owner: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewNode {
+    url: String,
+    author: Option<Actor>,
+    state: String,
+    submitted_at: Option<Timestamp>,
+    commit: Option<Oid>,
+}
+
+#[derive(Deserialize)]
+struct CommitNode {
+    commit: CommitFields,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommitFields {
+    oid: ObjectId,
+    parents: List<Oid>,
+    committer: Option<GitActor>,
+    authors: List<GitActor>,
+    check_suites: Option<List<SuiteNode>>,
+}
+
+#[derive(Deserialize)]
+struct GitActor {
+    email: Option<String>,
+    user: Option<Actor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SuiteNode {
+    app: Option<AppNode>,
+    check_runs: Option<List<RunNode>>,
+}
+
+#[derive(Deserialize)]
+struct AppNode {
+    slug: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunNode {
+    url: String,
+    status: String,
+    conclusion: Option<String>,
+    started_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    external_id: Option<String>,
+    title: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestNode {
+    requested_reviewer: Option<ReviewerNode>,
+}
+
+#[derive(Deserialize)]
+struct ReviewerNode {
+    login: Option<String>,
+    slug: Option<String>,
+}
+
+fn read<T: DeserializeOwned>(node: Value) -> Result<T, String> {
+    T::deserialize(node).map_err(|error| format!("the forge's answer cannot be read: {error}"))
+}
+
+/// An issue.
+pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
+    let node: IssueNode = read(node)?;
+    let editors = match node.user_content_edits.map(|edits| edits.known("edits")) {
+        Some(Known::Yes(edits)) => {
+            let editors: Option<Vec<Login>> = edits.into_iter().map(|edit| login(edit.editor)).collect();
+            editors.map_or_else(
+                || Known::Unknown("somebody edited it whose account is gone; file it again".to_owned()),
+                |mut editors| {
+                    editors.sort();
+                    editors.dedup();
+                    Known::Yes(editors)
+                },
+            )
+        }
+        Some(Known::Unknown(why)) => Known::Unknown(why),
+        None if node.last_edited_at.is_none() => Known::Yes(Vec::new()),
+        None => Known::Unknown("the forge does not say who edited it; file it again".to_owned()),
+    };
+    Ok(Issue {
+        number: node.number,
+        author: login(node.author),
+        editors,
+        title: node.title,
+        body: node.body,
+        open: node.state == "OPEN",
+        locked: node.locked,
+        created_at: node.created_at,
+        closed_by: node.timeline_items.nodes.into_iter().flatten().next_back().and_then(|event| login(event.actor)),
+        comments: read_comments(node.comments, me)?,
+    })
+}
+
+/// A pull request.
+pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Result<Pull, String> {
+    let node: PullNode = read(node)?;
+    let state = match node.state.as_str() {
+        "OPEN" => PullState::Open,
+        "CLOSED" => PullState::Closed,
+        "MERGED" => PullState::Merged,
+        other => return Err(format!("the forge says that the pull request is `{other}`, which is not known here")),
+    };
+    let events = match node.timeline_items.known("events") {
+        Known::Yes(events) => events,
+        Known::Unknown(why) => return Err(why),
+    };
+    let mut dismissed = Vec::new();
+    let mut closed_by = None;
+    for event in events {
+        match (event.kind.as_deref(), event.created_at) {
+            (Some("ClosedEvent"), _) => closed_by = login(event.actor),
+            (Some("ReviewDismissedEvent"), Some(at)) => {
+                let was = review_state(event.previous_review_state.as_deref().unwrap_or_default());
+                dismissed.push((event.review.and_then(|review| read_id(&review.url)), Dismissal { at, was }));
+            }
+            _ => {}
+        }
+    }
+    let reviews = match node.reviews.map(|reviews| reviews.known("reviews")) {
+        Some(Known::Yes(reviews)) => Known::Yes(read_reviews(reviews, &dismissed)),
+        Some(Known::Unknown(why)) => Known::Unknown(why),
+        None => Known::Unknown("the forge does not give the reviews".to_owned()),
+    };
+    let commits = match node.commits.known("commits") {
+        Known::Yes(commits) => Known::Yes(commits.into_iter().map(|node| read_commit(node.commit, me)).collect()),
+        Known::Unknown(why) => Known::Unknown(why),
+    };
+    let requests = node.review_requests.map(|list| list.nodes).unwrap_or_default();
+    let requested = requests
+        .into_iter()
+        .filter_map(|request| request?.requested_reviewer)
+        .filter_map(|reviewer| reviewer.login.map(|login| login.to_ascii_lowercase()).or(reviewer.slug))
+        .collect();
+    Ok(Pull {
+        repository: repository.clone(),
+        number: node.number,
+        author: login(node.author),
+        title: node.title,
+        body: node.body,
+        state,
+        draft: node.is_draft,
+        head_repository: node.head_repository.and_then(|head| head.name_with_owner.parse().ok()),
+        head_branch: node.head_ref_name.parse().ok(),
+        head: node.head_ref_oid,
+        base_branch: node.base_ref_name.parse().map_err(|error| format!("its base cannot be handled: {error}"))?,
+        created_at: node.created_at,
+        merged_at: node.merged_at,
+        merged_by: login(node.merged_by),
+        merge_commit: node.merge_commit.map(|commit| commit.oid),
+        closed_at: node.closed_at,
+        closed_by,
+        reviews,
+        commits,
+        comments: read_comments(node.comments, me)?,
+        requested,
+    })
+}
+
+/// Only our own; what others write is none of our business.
+fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<Vec<Comment>, String> {
+    let comments = match comments.known("comments") {
+        Known::Yes(comments) => comments,
+        Known::Unknown(why) => return Err(why),
+    };
+    let ours = comments.into_iter().filter_map(|comment| {
+        let CommentNode { url, author, body } = comment;
+        (login(author).as_ref() == Some(me)).then(|| (read_id(&url), body))
+    });
+    let mut ours: Vec<Comment> = ours
+        .map(|(id, body)| Some(Comment { id: id?, body }))
+        .collect::<Option<_>>()
+        .ok_or("the forge does not give the ids of our comments")?;
+    ours.sort_by_key(|comment| comment.id);
+    Ok(ours)
+}
+
+fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]) -> Vec<Review> {
+    let mut reviews: Vec<Review> = reviews
+        .into_iter()
+        .filter_map(|review| {
+            let (id, submitted_at) = (read_id(&review.url)?, review.submitted_at?);
+            let dismissed = dismissed.iter().rev().find(|(of, _)| *of == Some(id)).map(|(_, dismissal)| *dismissal);
+            Some(Review {
+                id,
+                author: login(review.author),
+                state: review_state(&review.state),
+                submitted_at,
+                commit: review.commit.map(|commit| commit.oid),
+                dismissed,
+            })
+        })
+        .collect();
+    reviews.sort_by_key(|review| (review.submitted_at, review.id));
+    reviews
+}
+
+/// The id by which REST knows a comment, review or check run, from the end of its address.
+/// GraphQL's own `databaseId` has 32 bits, which today's ids do not fit into.
+fn read_id(url: &str) -> Option<u64> {
+    let marks = ["#issuecomment-", "#pullrequestreview-", "/runs/"];
+    let rest = marks.iter().find_map(|mark| url.rsplit_once(mark))?.1;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn review_state(word: &str) -> ReviewState {
+    match word {
+        "APPROVED" => ReviewState::Approved,
+        "CHANGES_REQUESTED" => ReviewState::ChangesRequested,
+        "DISMISSED" => ReviewState::Dismissed,
+        "COMMENTED" => ReviewState::Commented,
+        _ => ReviewState::Other,
+    }
+}
+
+fn read_commit(commit: CommitFields, me: &Login) -> PullCommit {
+    let mut people: Vec<Attribution> = match commit.authors.known("authors of a commit") {
+        Known::Yes(authors) => authors.into_iter().map(attribute).collect(),
+        Known::Unknown(why) => vec![Attribution::Unknown(why)],
+    };
+    people.push(match commit.committer {
+        // What is made in the forge's own pages. Anybody can write this address; that is why such
+        // a commit is believed only where Git shows the same.
+        Some(GitActor { email: Some(email), .. }) if email == "noreply@github.com" => Attribution::Forge,
+        Some(committer) => attribute(committer),
+        None => Attribution::Unknown("no committer".to_owned()),
+    });
+    people.sort();
+    people.dedup();
+    let suites = commit.check_suites.map(|suites| suites.nodes).unwrap_or_default();
+    let mut checks: Vec<CheckRun> = suites
+        .into_iter()
+        .flatten()
+        .filter(|suite| suite.app.as_ref().is_some_and(|app| format!("{}[bot]", app.slug) == me.as_str()))
+        .flat_map(|suite| suite.check_runs.map(|runs| runs.nodes).unwrap_or_default())
+        .filter_map(|run| read_check(run?))
+        .collect();
+    checks.sort_by_key(|check| check.id);
+    PullCommit {
+        id: commit.oid,
+        parents: commit.parents.nodes.into_iter().flatten().map(|parent| parent.oid).collect(),
+        people,
+        checks,
+    }
+}
+
+/// GitHub knows the account of a person's address, but not of an App's.
+fn attribute(actor: GitActor) -> Attribution {
+    let email = actor.email.unwrap_or_default();
+    if let Some(login) = login(actor.user) {
+        return Attribution::Account(login);
+    }
+    let app = || {
+        let (name, host) = email.split_once('@')?;
+        let name = name.split_once('+').map_or(name, |(_, name)| name);
+        let ours = host.starts_with("users.noreply.") && name.ends_with("[bot]");
+        ours.then(|| name.parse().ok()).flatten()
+    };
+    match app() {
+        Some(login) => Attribution::Account(login),
+        None => Attribution::Unknown(email),
+    }
+}
+
+fn read_check(run: RunNode) -> Option<CheckRun> {
+    let conclusion = match (run.status.as_str(), run.conclusion.as_deref()) {
+        ("COMPLETED", Some("SUCCESS")) => Some(Conclusion::Success),
+        ("COMPLETED", Some("ACTION_REQUIRED")) => Some(Conclusion::ActionRequired),
+        ("COMPLETED", Some("NEUTRAL")) => Some(Conclusion::Neutral),
+        // Cancelled, timed out, stale and what may come: never green.
+        ("COMPLETED", _) => Some(Conclusion::Failure),
+        _ => None,
+    };
+    Some(CheckRun {
+        id: read_id(&run.url)?,
+        external_id: run.external_id.unwrap_or_default(),
+        conclusion,
+        started_at: run.started_at.or(run.completed_at)?,
+        title: run.title.unwrap_or_default(),
+    })
+}
+
+/// The name that the query asks for is the one that we give.
+const _: () = assert!(matches!(CHECK.as_bytes(), b"chandlery"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actor(login: &str, kind: &str) -> Option<Actor> {
+        Some(Actor { login: login.to_owned(), kind: Some(kind.to_owned()) })
+    }
+
+    #[test]
+    fn an_app_is_called_the_same_everywhere() {
+        for (name, kind, expected) in [
+            ("chandlery", "Bot", "chandlery[bot]"),
+            ("chandlery[bot]", "Bot", "chandlery[bot]"),
+            // A person may have the name of an App.
+            ("chandlery", "User", "chandlery"),
+        ] {
+            assert_eq!(login(actor(name, kind)).unwrap().as_str(), expected);
+        }
+        assert_eq!(login(None), None);
+    }
+
+    #[test]
+    fn a_commit_that_nobody_can_be_named_for_says_so() {
+        let by = |email: &str, user| attribute(GitActor { email: Some(email.to_owned()), user });
+        assert_eq!(by("a@b.test", actor("Ada", "User")), Attribution::Account("ada".parse().unwrap()));
+        assert_eq!(by("a@b.test", None), Attribution::Unknown("a@b.test".to_owned()));
+        assert_eq!(
+            by("7+chandlery[bot]@users.noreply.github.com", None),
+            Attribution::Account("chandlery[bot]".parse().unwrap())
+        );
+        assert!(matches!(by("chandlery[bot]@evil.test", None), Attribution::Unknown(_)));
+        // As an author, the forge's own address names nobody.
+        assert!(matches!(by("noreply@github.com", None), Attribution::Unknown(_)));
+    }
+
+    #[test]
+    fn ids_are_read_from_addresses() {
+        for (url, id) in [
+            ("https://github.com/a/b/issues/3#issuecomment-3318790123", Some(3_318_790_123)),
+            ("https://github.com/a/b/pull/3#pullrequestreview-12", Some(12)),
+            ("https://github.com/a/b/runs/40000000001?check_suite_focus=true", Some(40_000_000_001)),
+            ("https://github.com/a/b/pull/3", None),
+        ] {
+            assert_eq!(read_id(url), id, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_cut_short_is_not_taken_for_the_whole() {
+        let list: List<EditNode> =
+            serde_json::from_str(r#"{"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": "x"}}"#).unwrap();
+        assert!(matches!(list.known("edits"), Known::Unknown(_)));
+    }
+}

@@ -1,0 +1,257 @@
+//! How did a branch come to its head, and in which commits did a path appear?
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use git2::{Commit, MergeOptions, Oid, Sort, Tree};
+
+use super::objects::{Objects, Read, ReadError, from_git, to_git};
+use crate::{
+    domain::{ObjectId, RepoPath, Timestamp},
+    plan::facts::{Appearance, ChainCommit, ChainKind},
+};
+
+/// A branch under review with more commits than this is not judged.
+const LONGEST_CHAIN: usize = 5_000;
+
+/// How many folders are kept at hand while walking the history.
+const FOLDERS_AT_HAND: usize = 4_096;
+
+/// What was found out about the history before, so that the next look goes only through what is
+/// new: for each path, up to which commit it is known, and its appearances from there on.
+pub type Remembered = HashMap<RepoPath, (ObjectId, Vec<Appearance>)>;
+
+impl Objects {
+    /// The first-parent chain from a head down to the first commit that the base contains (which
+    /// is left out), newest first.
+    ///
+    /// # Errors
+    /// When a commit is missing, the chain is too long, or a path cannot be named.
+    pub fn chain(&self, head: ObjectId, base: ObjectId) -> Read<Vec<ChainCommit>> {
+        for id in [head, base] {
+            self.root(id)?;
+        }
+        let beyond = self.beyond(head, base)?;
+        let mut chain = Vec::new();
+        let mut next = Some(to_git(head));
+        while let Some(id) = next.filter(|id| beyond.contains(id)) {
+            if chain.len() == LONGEST_CHAIN {
+                return Err(ReadError::Strange(format!("the branch has more than {LONGEST_CHAIN} commits; make it anew")));
+            }
+            let commit = self.commit(id)?;
+            let parent = commit.parent_id(0).ok();
+            let before = parent.map(|parent| self.root(from_git(parent))).transpose()?;
+            let changes = self.changes(before, from_git(commit.tree_id()))?;
+            chain.push(ChainCommit {
+                id: from_git(id),
+                kind: self.kind(&commit, &beyond)?,
+                paths: changes.into_keys().collect(),
+            });
+            next = parent;
+        }
+        Ok(chain)
+    }
+
+    /// The commits that the base does not contain.
+    fn beyond(&self, head: ObjectId, base: ObjectId) -> Read<HashSet<Oid>> {
+        let walk = || -> Result<HashSet<Oid>, git2::Error> {
+            let mut walk = self.repository.revwalk()?;
+            walk.set_sorting(Sort::NONE)?;
+            walk.push(to_git(head))?;
+            walk.hide(to_git(base))?;
+            walk.collect()
+        };
+        walk().map_err(|error| ReadError::broken(&error))
+    }
+
+    fn kind(&self, commit: &Commit<'_>, beyond: &HashSet<Oid>) -> Read<ChainKind> {
+        let parents: Vec<Oid> = commit.parent_ids().collect();
+        let [ours, theirs] = parents[..] else {
+            return Ok(if parents.len() < 2 { ChainKind::Ordinary } else { ChainKind::OtherMerge });
+        };
+        let of_base = !beyond.contains(&theirs);
+        if of_base && self.merges_cleanly(ours, theirs, commit.tree_id())? {
+            return Ok(ChainKind::CleanMergeOfBase);
+        }
+        Ok(ChainKind::OtherMerge)
+    }
+
+    /// Whether merging anew gives exactly this tree. libgit2 is asked first, being quick; forges
+    /// merge as the git program does, which follows renames further, so it has the last word.
+    fn merges_cleanly(&self, ours: Oid, theirs: Oid, tree: Oid) -> Read<bool> {
+        if self.merge(ours, theirs)? == Some(tree) {
+            return Ok(true);
+        }
+        let merged = self.git.merge_tree(from_git(ours), from_git(theirs));
+        merged.map(|merged| merged == Some(from_git(tree))).map_err(|error| ReadError::Broken(error.to_string()))
+    }
+
+    fn merge(&self, ours: Oid, theirs: Oid) -> Read<Option<Oid>> {
+        let (ours, theirs) = (self.commit(ours)?, self.commit(theirs)?);
+        let merge = || {
+            let mut index = self.repository.merge_commits(&ours, &theirs, Some(&MergeOptions::new()))?;
+            if index.has_conflicts() {
+                return Ok(None);
+            }
+            index.write_tree_to(&self.repository).map(Some)
+        };
+        merge().map_err(|error: git2::Error| ReadError::broken(&error))
+    }
+
+    /// The commits on the first-parent chain of `head` in which each path appeared, newest first.
+    /// A path that went away and came back has appeared twice, so the walk goes to the very
+    /// beginning, or to where it came the last time.
+    ///
+    /// # Errors
+    /// When a commit or folder is missing.
+    pub fn appearances(
+        &self,
+        head: ObjectId,
+        paths: &BTreeSet<RepoPath>,
+        remembered: &mut Remembered,
+    ) -> Read<BTreeMap<RepoPath, Vec<Appearance>>> {
+        let mut found: BTreeMap<&RepoPath, Vec<Appearance>> = paths.iter().map(|path| (path, Vec::new())).collect();
+        let mut open: BTreeMap<&RepoPath, bool> = paths.iter().map(|path| (path, false)).collect();
+        let mut folders = HashMap::new();
+        let mut child: Option<(ObjectId, Timestamp)> = None;
+        let mut next = Some(to_git(head));
+        while let Some(id) = next.filter(|_| !open.is_empty()) {
+            let commit = self.commit(id)?;
+            let here = from_git(id);
+            let mut settled = Vec::new();
+            for (path, present_in_child) in &mut open {
+                let present = self.is_present(commit.tree_id(), path, &mut folders)?;
+                let appearances = found.get_mut(path).expect("every path has a list");
+                if let Some((commit, at)) = child.filter(|_| *present_in_child && !present) {
+                    appearances.push(Appearance { commit, parent: Some(here), at });
+                }
+                *present_in_child = present;
+                if let Some((known, older)) = remembered.get(*path)
+                    && *known == here
+                {
+                    appearances.extend(older);
+                    settled.push(*path);
+                }
+            }
+            for path in settled {
+                open.remove(path);
+            }
+            child = Some((here, Timestamp::from_seconds(commit.time().seconds())));
+            next = commit.parent_id(0).ok();
+        }
+        for (path, present) in open {
+            if let Some((commit, at)) = child.filter(|_| present) {
+                found.entry(path).or_default().push(Appearance { commit, parent: None, at });
+            }
+        }
+        let found: BTreeMap<RepoPath, Vec<Appearance>> =
+            found.into_iter().map(|(path, appearances)| (path.clone(), appearances)).collect();
+        remembered.extend(found.iter().map(|(path, appearances)| (path.clone(), (head, appearances.clone()))));
+        Ok(found)
+    }
+
+    fn is_present<'a>(&'a self, root: Oid, path: &RepoPath, folders: &mut HashMap<Oid, Tree<'a>>) -> Read<bool> {
+        if folders.len() > FOLDERS_AT_HAND {
+            folders.clear();
+        }
+        let mut folder = Some(root);
+        for segment in path.as_str().split('/') {
+            let Some(id) = folder else {
+                return Ok(false);
+            };
+            let tree = match folders.entry(id) {
+                std::collections::hash_map::Entry::Occupied(slot) => slot.into_mut(),
+                std::collections::hash_map::Entry::Vacant(slot) => slot.insert(self.tree(from_git(id))?),
+            };
+            let Some(entry) = tree.get_name(segment) else {
+                return Ok(false);
+            };
+            folder = (entry.filemode() == 0o040_000).then(|| entry.id());
+        }
+        Ok(true)
+    }
+
+    fn commit(&self, id: Oid) -> Read<Commit<'_>> {
+        self.repository.find_commit(id).map_err(|error| match error.code() {
+            git2::ErrorCode::NotFound => ReadError::Missing(from_git(id)),
+            _ => ReadError::broken(&error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::fixture::Fixture;
+
+    #[test]
+    fn a_merge_of_the_base_is_clean_only_if_merging_anew_gives_the_same() {
+        let repo = Fixture::new();
+        let fork = repo.commit(&[], "shared a|b|c|d|e\nother x");
+        let base = repo.commit(&[fork], "shared a|b|c|d|E\nnew y");
+        let work = repo.commit(&[fork], "shared A|b|c|d|e\nrequests/r/request.yaml q");
+        let honest = repo.commit(&[work, base], "shared A|b|c|d|E\nnew y");
+        let doctored = repo.commit(&[work, base], "shared A|b|c|d|E\nnew y\nrequests/r/request.yaml evil");
+        let stranger = repo.commit(&[fork], "foreign z");
+        let foreign = repo.commit(&[work, stranger], "foreign z");
+        let kinds = |head| -> Vec<ChainKind> {
+            repo.objects.chain(head, base).unwrap().into_iter().map(|commit| commit.kind).collect()
+        };
+        assert_eq!(kinds(honest), [ChainKind::CleanMergeOfBase, ChainKind::Ordinary]);
+        assert_eq!(kinds(doctored), [ChainKind::OtherMerge, ChainKind::Ordinary]);
+        assert_eq!(kinds(foreign), [ChainKind::OtherMerge, ChainKind::Ordinary]);
+        assert_eq!(kinds(base), []);
+        let paths = &repo.objects.chain(honest, base).unwrap()[1].paths;
+        assert_eq!(paths.iter().map(RepoPath::as_str).collect::<Vec<_>>(), ["requests/r/request.yaml", "shared"]);
+    }
+
+    #[test]
+    fn libgit2_and_git_merge_alike() {
+        let repo = Fixture::new();
+        let fork = repo.commit(&[], "a 1|2|3|4|5|6\nb 1|2|3\nd/c x\nd/e y|z|y|z|y|z|y");
+        for (ours, theirs, clean) in [
+            ("a 0|2|3|4|5|6", "a 1|2|3|4|5|9", true),
+            ("a 0|2|3|4|5|6", "a 9|2|3|4|5|6", false),
+            ("-b", "a 7|2|3|4|5|6", true),
+            ("-b", "b 1|2|4", false),
+            ("new same", "new same", true),
+            ("new one", "new two", false),
+            ("-d/e\nd/f y|z|y|z|y|z|y", "d/e y|z|y|z|y|z|w", true),
+            ("d/c/x y\n-d/c", "a 7|2|3|4|5|6", true),
+        ] {
+            let (ours, theirs) = match ours.strip_prefix("d/c/x y\n") {
+                Some(delete) => (repo.commit(&[repo.commit(&[fork], delete)], "d/c/x y"), repo.commit(&[fork], theirs)),
+                None => (repo.commit(&[fork], ours), repo.commit(&[fork], theirs)),
+            };
+            let libgit2 = repo.objects.merge(to_git(ours), to_git(theirs)).unwrap().map(from_git);
+            let git = repo.objects.git.merge_tree(ours, theirs).unwrap();
+            assert_eq!(libgit2, git);
+            assert_eq!(git.is_some(), clean);
+        }
+    }
+
+    #[test]
+    fn a_path_that_came_back_has_appeared_twice() {
+        let repo = Fixture::new();
+        let first = repo.commit(&[], "requests/r/request.yaml a\nother x");
+        let deleted = repo.commit(&[first], "-requests/r/request.yaml");
+        let side = repo.commit(&[deleted], "requests/s/request.yaml s");
+        let quiet = repo.commit(&[deleted], "other y");
+        let merged = repo.commit(&[quiet, side], "requests/s/request.yaml s");
+        let again = repo.commit(&[merged], "requests/r/request.yaml b");
+        let head = repo.commit(&[again], "other z");
+        let paths: BTreeSet<RepoPath> = ["requests/r", "requests/s", "requests/none"].map(|path| path.parse().unwrap()).into();
+        let shown = |found: BTreeMap<RepoPath, Vec<Appearance>>| -> Vec<Vec<(ObjectId, Option<ObjectId>)>> {
+            found.into_values().map(|list| list.iter().map(|one| (one.commit, one.parent)).collect()).collect()
+        };
+        let expected = [vec![], vec![(again, Some(merged)), (first, None)], vec![(merged, Some(quiet))]];
+        let mut remembered = Remembered::new();
+        assert_eq!(shown(repo.objects.appearances(head, &paths, &mut remembered).unwrap()), expected);
+
+        // From where it came the last time, only what is new is walked; the answer is the same.
+        let gone = repo.commit(&[head], "-requests/s/request.yaml");
+        let last = repo.commit(&[gone], "requests/s/request.yaml t");
+        let known = shown(repo.objects.appearances(last, &paths, &mut remembered).unwrap());
+        assert_eq!(known, shown(repo.objects.appearances(last, &paths, &mut Remembered::new()).unwrap()));
+        assert_eq!(known[2], [(last, Some(gone)), (merged, Some(quiet))]);
+    }
+}

@@ -1,0 +1,304 @@
+//! What does a commit hold? Files, folders, and what differs between two trees.
+
+use std::collections::BTreeMap;
+
+use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
+
+use super::wire::Git;
+use crate::{
+    domain::{Bytes, FileMode, ObjectId, RepoPath, TreeEntry},
+    plan::facts::{DiffEntry, File},
+};
+
+/// Why an object could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// It is not here.
+    #[error("the object {0} is not in the repository")]
+    Missing(ObjectId),
+    /// The copy is broken.
+    #[error("the copy of the repository cannot be read: {0}")]
+    Broken(String),
+    /// It is here and cannot be used.
+    #[error("{0}")]
+    Strange(String),
+}
+
+impl ReadError {
+    pub(super) fn broken(error: &git2::Error) -> Self {
+        Self::Broken(error.message().to_owned())
+    }
+
+    fn of(id: ObjectId) -> impl Fn(git2::Error) -> Self {
+        move |error| match error.code() {
+            ErrorCode::NotFound => Self::Missing(id),
+            _ => Self::broken(&error),
+        }
+    }
+}
+
+/// What reading gives.
+pub type Read<T> = Result<T, ReadError>;
+
+/// What a tree holds under one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// A folder.
+    Folder(ObjectId),
+    /// Anything else.
+    File(TreeEntry),
+}
+
+/// The objects of one repository.
+pub struct Objects {
+    pub(super) repository: Repository,
+    pub(super) git: Git,
+}
+
+pub(super) fn to_git(id: ObjectId) -> Oid {
+    Oid::from_bytes(id.bytes()).expect("an object id has twenty bytes")
+}
+
+pub(super) fn from_git(id: Oid) -> ObjectId {
+    ObjectId::from_bytes(id.as_bytes().try_into().expect("these repositories use SHA-1"))
+}
+
+impl Objects {
+    pub(super) fn new(repository: Repository, git: Git) -> Self {
+        Self { repository, git }
+    }
+
+    /// Where a ref points.
+    ///
+    /// # Errors
+    /// When the copy is broken.
+    pub fn reference(&self, name: &str) -> Read<Option<ObjectId>> {
+        match self.repository.refname_to_id(name) {
+            Ok(id) => Ok(Some(from_git(id))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(ReadError::broken(&error)),
+        }
+    }
+
+    /// Whether the repository has this commit.
+    pub fn has(&self, commit: ObjectId) -> bool {
+        self.repository.find_commit(to_git(commit)).is_ok()
+    }
+
+    /// The root folder of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub fn root(&self, commit: ObjectId) -> Read<ObjectId> {
+        let found = self.repository.find_commit(to_git(commit)).map_err(ReadError::of(commit))?;
+        Ok(from_git(found.tree_id()))
+    }
+
+    /// What is at a path below a folder.
+    ///
+    /// # Errors
+    /// When a folder on the way is missing from the repository.
+    pub fn find(&self, folder: ObjectId, path: &str) -> Read<Option<Node>> {
+        let mut node = Node::Folder(folder);
+        for segment in path.split('/') {
+            let Node::Folder(id) = node else {
+                return Ok(None);
+            };
+            match self.tree(id)?.get_name(segment) {
+                Some(entry) => node = read_node(entry.filemode(), entry.id()),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(node))
+    }
+
+    /// What is at a path of a commit.
+    ///
+    /// # Errors
+    /// When the commit or a folder on the way is missing.
+    pub fn at(&self, commit: ObjectId, path: &RepoPath) -> Read<Option<Node>> {
+        self.find(self.root(commit)?, path.as_str())
+    }
+
+    /// One file of a commit.
+    ///
+    /// # Errors
+    /// When an object is missing.
+    pub fn file(&self, commit: ObjectId, path: &RepoPath) -> Read<Option<File>> {
+        match self.at(commit, path)? {
+            Some(Node::File(TreeEntry { mode: FileMode::Submodule, id })) => {
+                Ok(Some(File { mode: FileMode::Submodule, id, bytes: Bytes::from([]) }))
+            }
+            Some(Node::File(TreeEntry { mode, id })) => Ok(Some(File { mode, id, bytes: self.blob(id)? })),
+            Some(Node::Folder(_)) | None => Ok(None),
+        }
+    }
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn blob(&self, id: ObjectId) -> Read<Bytes> {
+        let blob = self.repository.find_blob(to_git(id)).map_err(ReadError::of(id))?;
+        Ok(blob.content().into())
+    }
+
+    /// All files below a folder of a commit, by full path.
+    ///
+    /// # Errors
+    /// When an object is missing, or a path is none that this program can name.
+    pub fn files(&self, commit: ObjectId, folder: &RepoPath) -> Read<BTreeMap<RepoPath, TreeEntry>> {
+        let mut files = BTreeMap::new();
+        if let Some(Node::Folder(id)) = self.at(commit, folder)? {
+            self.walk(id, folder.as_str(), &mut |path, entry| {
+                files.insert(named(path)?, entry);
+                Ok(())
+            })?;
+        }
+        Ok(files)
+    }
+
+    /// Visits every file below a folder.
+    ///
+    /// # Errors
+    /// When an object is missing, or the visitor's.
+    pub fn walk(&self, folder: ObjectId, path: &str, visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>) -> Read<()> {
+        for entry in &self.tree(folder)? {
+            let path = below(path, entry.name_bytes());
+            match read_node(entry.filemode(), entry.id()) {
+                Node::Folder(id) => self.walk(id, &path, visit)?,
+                Node::File(file) => visit(&path, file)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What a branch changes against where it left the base.
+    ///
+    /// # Errors
+    /// When an object is missing, the two have no history in common, or a path cannot be named.
+    pub fn diff(&self, base: ObjectId, head: ObjectId) -> Read<BTreeMap<RepoPath, DiffEntry>> {
+        let (before, after) = (self.root(base)?, self.root(head)?);
+        let fork = match self.repository.merge_base(to_git(base), to_git(head)) {
+            Ok(fork) => from_git(fork),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                return Err(ReadError::Strange(format!(
+                    "{} and {} have no commit in common; make the branch anew from the base branch",
+                    base.short(),
+                    head.short()
+                )));
+            }
+            Err(error) => return Err(ReadError::broken(&error)),
+        };
+        let before = if fork == base { before } else { self.root(fork)? };
+        self.changes(Some(before), after)
+    }
+
+    /// What differs between two folders.
+    ///
+    /// # Errors
+    /// When an object is missing or a path cannot be named.
+    pub fn changes(&self, before: Option<ObjectId>, after: ObjectId) -> Read<BTreeMap<RepoPath, DiffEntry>> {
+        let mut changes: BTreeMap<RepoPath, DiffEntry> = BTreeMap::new();
+        self.compare(before, Some(after), "", &mut |path, before, after| {
+            changes.insert(named(path)?, DiffEntry { before, after });
+            Ok(())
+        })?;
+        Ok(changes)
+    }
+
+    fn compare(
+        &self,
+        before: Option<ObjectId>,
+        after: Option<ObjectId>,
+        path: &str,
+        visit: &mut dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()>,
+    ) -> Read<()> {
+        if before == after {
+            return Ok(());
+        }
+        let mut names: BTreeMap<Vec<u8>, (Option<Node>, Option<Node>)> = BTreeMap::new();
+        for (side, folder) in [before, after].into_iter().enumerate() {
+            let Some(folder) = folder else { continue };
+            for entry in &self.tree(folder)? {
+                let slot = names.entry(entry.name_bytes().to_vec()).or_default();
+                let node = Some(read_node(entry.filemode(), entry.id()));
+                if side == 0 {
+                    slot.0 = node;
+                } else {
+                    slot.1 = node;
+                }
+            }
+        }
+        for (name, (before, after)) in names {
+            if before == after {
+                continue;
+            }
+            let path = below(path, &name);
+            let (old_folder, old_file) = split(before);
+            let (new_folder, new_file) = split(after);
+            self.compare(old_folder, new_folder, &path, visit)?;
+            if old_file != new_file {
+                visit(&path, old_file, new_file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `commit` is `ancestor` or follows from it.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub fn contains(&self, commit: ObjectId, ancestor: ObjectId) -> Read<bool> {
+        if commit == ancestor {
+            return Ok(true);
+        }
+        for id in [commit, ancestor] {
+            self.root(id)?;
+        }
+        self.repository
+            .graph_descendant_of(to_git(commit), to_git(ancestor))
+            .map_err(|error| ReadError::broken(&error))
+    }
+
+    pub(super) fn tree(&self, id: ObjectId) -> Read<Tree<'_>> {
+        self.repository.find_tree(to_git(id)).map_err(ReadError::of(id))
+    }
+
+    pub(super) fn store(&self, kind: ObjectType, bytes: &[u8]) -> Read<ObjectId> {
+        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
+        odb.write(kind, bytes).map(from_git).map_err(|error| ReadError::broken(&error))
+    }
+}
+
+fn read_node(mode: i32, id: Oid) -> Node {
+    let id = from_git(id);
+    let mode = match mode {
+        0o040_000 => return Node::Folder(id),
+        0o120_000 => FileMode::Link,
+        0o160_000 => FileMode::Submodule,
+        mode if mode & 0o100 != 0 => FileMode::Executable,
+        _ => FileMode::File,
+    };
+    Node::File(TreeEntry { mode, id })
+}
+
+fn split(node: Option<Node>) -> (Option<ObjectId>, Option<TreeEntry>) {
+    match node {
+        None => (None, None),
+        Some(Node::Folder(id)) => (Some(id), None),
+        Some(Node::File(file)) => (None, Some(file)),
+    }
+}
+
+fn below(folder: &str, name: &[u8]) -> String {
+    // No path has a NUL: a name that is not UTF-8 is never taken for another one.
+    let name = std::str::from_utf8(name).unwrap_or("(not UTF-8)\0");
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn named(path: &str) -> Read<RepoPath> {
+    path.parse().map_err(|error: crate::domain::InvalidId| {
+        ReadError::Strange(format!("the commit holds a file that cannot be handled: {error}; rename it"))
+    })
+}

@@ -1,0 +1,259 @@
+//! What does a repository say? Answers about Git's objects, where the catalog's own layout must be known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    catalog::{self, Definitions, Files, Folders, Root, Settings},
+    domain::{BlueprintId, Branch, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry},
+    git::{
+        history::Remembered,
+        mirror::{Mirror, chain},
+        objects::{Node, Objects, Read},
+    },
+    plan::facts::{Answer, Question},
+};
+
+/// How many old definitions and lists of entities are kept at hand.
+const AT_HAND: usize = 16;
+
+type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
+type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
+
+/// One repository: our copy, and what was worked out about it. All of it goes by object ids, so
+/// nothing in it can grow old.
+pub(super) struct Contents {
+    pub(super) mirror: Mirror,
+    root: Root,
+    definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
+    entities: VecDeque<(ObjectId, Entities)>,
+    remembered: Remembered,
+}
+
+impl Contents {
+    pub(super) fn new(mirror: Mirror, root: Root) -> Self {
+        Self { mirror, root, definitions: VecDeque::new(), entities: VecDeque::new(), remembered: HashMap::new() }
+    }
+
+    /// Answers all of these questions; `pulls` are the heads of pull requests that may be needed.
+    pub(super) fn answer(&mut self, questions: Vec<Question>, pulls: &BTreeMap<u64, ObjectId>) -> Vec<(Question, Answer)> {
+        let is_present = |question: &Question| matches!(question, Question::Head(..));
+        let mut unreached = None;
+        if questions.iter().any(is_present)
+            && let Err(error) = self.mirror.fetch(&BTreeSet::new())
+        {
+            unreached = Some(Answer::Unknown(chain(&error).into()));
+        }
+        let (mut answers, mut open) = (Vec::new(), Vec::new());
+        for question in questions {
+            match &unreached {
+                Some(why) if is_present(&question) => answers.push((question, why.clone())),
+                _ => open.push(question),
+            }
+        }
+        for last in [false, true] {
+            let (mut again, mut broken) = (Vec::new(), false);
+            for (question, answer) in self.try_all(open) {
+                match answer {
+                    Ok(answer) => answers.push((question, answer)),
+                    Err(error) if last || matches!(error, crate::git::objects::ReadError::Strange(_)) => {
+                        answers.push((question, Answer::Unknown(error.to_string().into())));
+                    }
+                    Err(error) => {
+                        broken |= matches!(error, crate::git::objects::ReadError::Broken(_));
+                        again.push(question);
+                    }
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            open = again;
+            let renewed = if broken { self.mirror.renew() } else { self.mirror.fetch(&self.needed(pulls)) };
+            if let Err(error) = renewed {
+                let why: Arc<str> = chain(&error).into();
+                answers.extend(open.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                break;
+            }
+        }
+        answers
+    }
+
+    /// The pull requests whose head is not here.
+    fn needed(&self, pulls: &BTreeMap<u64, ObjectId>) -> BTreeSet<u64> {
+        let Ok(objects) = self.mirror.objects() else {
+            return BTreeSet::new();
+        };
+        pulls.iter().filter(|(_, head)| !objects.has(**head)).map(|(number, _)| *number).collect()
+    }
+
+    fn try_all(&mut self, questions: Vec<Question>) -> Vec<(Question, Read<Answer>)> {
+        let objects = match self.mirror.objects() {
+            Ok(objects) => objects,
+            Err(error) => return questions.into_iter().map(|question| (question, Err(error.clone()))).collect(),
+        };
+        // All paths looked for from the same commit are found in one walk.
+        let mut paths: BTreeMap<ObjectId, BTreeSet<RepoPath>> = BTreeMap::new();
+        for question in &questions {
+            if let Question::Appearances(commit, path) = question {
+                paths.entry(*commit).or_default().insert(path.clone());
+            }
+        }
+        let appeared: BTreeMap<ObjectId, _> = paths
+            .into_iter()
+            .map(|(commit, paths)| (commit, objects.appearances(commit, &paths, &mut self.remembered)))
+            .collect();
+        let mut answers = Vec::new();
+        for question in questions {
+            let answer = match &question {
+                Question::Appearances(commit, path) => appeared[commit]
+                    .clone()
+                    .map(|found| Answer::Appearances(Arc::new(found.get(path).cloned().unwrap_or_default()))),
+                _ => self.one(&objects, &question),
+            };
+            answers.push((question, answer));
+        }
+        answers
+    }
+
+    fn one(&mut self, objects: &Objects, question: &Question) -> Read<Answer> {
+        Ok(match question {
+            Question::Head(_, branch) => Answer::Head(self.mirror.head(branch)?),
+            Question::Definitions(commit) => Answer::Definitions(self.definitions(objects, *commit)?),
+            Question::File(_, commit, path) => Answer::File(objects.file(*commit, path)?),
+            Question::Files(_, commit, folder) => Answer::Files(Arc::new(objects.files(*commit, folder)?)),
+            Question::Blob(_, id) => Answer::Blob(Some(objects.blob(*id)?)),
+            Question::Entity(commit, id) => Answer::Entity(self.entity(objects, *commit, id)?),
+            Question::Entities(commit, blueprint) => {
+                let found = match self.folder(objects, *commit, blueprint)? {
+                    Some((tree, path)) => self.entities(objects, tree, &path)?,
+                    None => Entities::default(),
+                };
+                Answer::Entities(Arc::new(found.keys().cloned().collect()))
+            }
+            Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
+            Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            other => Answer::Unknown(format!("{other:?} is nothing that a repository can answer").into()),
+        })
+    }
+
+    fn settings(&self, objects: &Objects, commit: ObjectId) -> Read<Result<Settings, Vec<Diagnostic>>> {
+        let file = objects.file(commit, &self.root.settings_path())?;
+        Ok(catalog::load_settings(&self.root, file.as_ref().map(|file| &file.bytes)))
+    }
+
+    fn definitions(&mut self, objects: &Objects, commit: ObjectId) -> Read<Loaded> {
+        let settings = match self.settings(objects, commit)? {
+            Ok(settings) => settings,
+            Err(diagnostics) => return Ok(Err(Arc::new(diagnostics))),
+        };
+        let folders = Definitions::paths_to_read(&settings);
+        let id = |path: &RepoPath| -> Read<Option<ObjectId>> {
+            Ok(objects.at(commit, path)?.map(|node| match node {
+                Node::Folder(id) | Node::File(TreeEntry { id, .. }) => id,
+            }))
+        };
+        let mut key = vec![id(&self.root.settings_path())?];
+        for folder in folders {
+            key.push(id(folder)?);
+        }
+        if let Some((_, loaded)) = self.definitions.iter().find(|(known, _)| *known == key) {
+            return Ok(loaded.clone());
+        }
+        let mut files = Files::new();
+        for folder in folders {
+            for (path, entry) in objects.files(commit, folder)? {
+                if matches!(entry.mode, crate::domain::FileMode::File | crate::domain::FileMode::Executable) {
+                    files.insert(path, objects.blob(entry.id)?);
+                }
+            }
+        }
+        // What is wrong with single definitions is in `broken`; `validate` is who says it all.
+        let (definitions, _) = catalog::load_definitions(&self.root, settings, &files);
+        let loaded: Loaded = Ok(Arc::new(definitions));
+        self.definitions.push_front((key, loaded.clone()));
+        self.definitions.truncate(AT_HAND);
+        Ok(loaded)
+    }
+
+    /// The folder of a blueprint's entities. Where the settings cannot be read, nothing can be found.
+    fn folder(&self, objects: &Objects, commit: ObjectId, blueprint: &BlueprintId) -> Read<Option<(ObjectId, RepoPath)>> {
+        let Ok(settings) = self.settings(objects, commit)? else {
+            return Ok(None);
+        };
+        let Ok(path) = settings.folders.entities.join(blueprint.as_str()) else {
+            return Ok(None);
+        };
+        Ok(match objects.at(commit, &path)? {
+            Some(Node::Folder(id)) => Some((id, path)),
+            Some(Node::File(_)) | None => None,
+        })
+    }
+
+    fn entity(&mut self, objects: &Objects, commit: ObjectId, id: &EntityId) -> Read<Option<(RepoPath, Bytes)>> {
+        let Some((tree, folder)) = self.folder(objects, commit, &id.blueprint)? else {
+            return Ok(None);
+        };
+        // Most entities lie directly in their blueprint's folder; looking there is cheap in any catalog.
+        let direct = folder.join(&format!("{}.yaml", id.identifier)).ok();
+        let file = match &direct {
+            Some(path) => objects.file(commit, path)?,
+            None => None,
+        };
+        if let (Some(path), Some(file)) = (direct, file) {
+            return Ok(Some((path, file.bytes)));
+        }
+        let Some(path) = self.entities(objects, tree, &folder)?.get(&id.identifier).cloned() else {
+            return Ok(None);
+        };
+        Ok(objects.file(commit, &path)?.map(|file| (path, file.bytes)))
+    }
+
+    /// Where each entity below a folder lies.
+    fn entities(&mut self, objects: &Objects, tree: ObjectId, folder: &RepoPath) -> Read<Entities> {
+        if let Some((_, known)) = self.entities.iter().find(|(id, _)| *id == tree) {
+            return Ok(Arc::clone(known));
+        }
+        let mut found = BTreeMap::new();
+        objects.walk(tree, folder.as_str(), &mut |path, _| {
+            let name = path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml"));
+            if let (Some(Ok(identifier)), Ok(path)) = (name.map(str::parse::<Identifier>), path.parse()) {
+                found.entry(identifier).or_insert(path);
+            }
+            Ok(())
+        })?;
+        let found = Arc::new(found);
+        self.entities.push_front((tree, Arc::clone(&found)));
+        self.entities.truncate(AT_HAND);
+        Ok(found)
+    }
+
+    /// The requests on a branch, as it was fetched last, that have no record of an end.
+    pub(super) fn unfinished(&self, branch: &Branch) -> Read<BTreeSet<RequestId>> {
+        let objects = self.mirror.objects()?;
+        let Some(head) = self.mirror.head(branch)? else {
+            return Ok(BTreeSet::new());
+        };
+        let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(&objects, head)? else {
+            return Ok(BTreeSet::new());
+        };
+        let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
+        if let Some(Node::Folder(tree)) = objects.at(head, &requests)? {
+            objects.walk(tree, "", &mut |path, _| {
+                if let Some((id, name)) = path.rsplit_once('/')
+                    && let Ok(id) = id.parse::<RequestId>()
+                {
+                    match name {
+                        "run.yaml" => drop(ended.insert(id)),
+                        "request.yaml" | "plan.yaml" | "plan.diff" => drop(begun.insert(id)),
+                        _ => {}
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(begun.difference(&ended).cloned().collect())
+    }
+}

@@ -1,0 +1,272 @@
+//! How is a question answered, and a step carried out? By Git or by the forge: this only says which.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::contents::Contents;
+use crate::{
+    catalog::Root,
+    domain::{Branch, Login, ObjectId, RepoName, Secret},
+    forge::client::{ForgeError, Reader, Writer, connect},
+    git::{
+        mirror::{Mirror, chain},
+        wire::{Remote, WireError},
+    },
+    plan::{
+        facts::{Answer, Open, Question},
+        step::{Act, Acted, Commit},
+    },
+};
+
+/// Where the forge is and who we are there.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address of the REST API, such as `https://api.github.com` or `http://127.0.0.1:4000/api/v3`.
+    pub api_url: String,
+    /// The address in front of `owner/name.git`, such as `https://github.com`.
+    pub git_url: String,
+    /// Who we are, to the forge.
+    pub token: Secret,
+    /// The catalog's repository.
+    pub catalog: RepoName,
+    /// The catalog's folder in it.
+    pub root: Root,
+    /// Where copies of repositories are kept.
+    pub cache: PathBuf,
+    /// What the git program needs of our environment: PATH, proxies, certificates.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What was asked of the world so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls of the forge's API, GraphQL included.
+    pub calls: u64,
+    /// Those of them that changed something.
+    pub writes: u64,
+    /// What the GraphQL queries cost.
+    pub points: u64,
+    /// Pushes.
+    pub pushes: u64,
+    /// Fetches.
+    pub fetches: u64,
+}
+
+/// Looks and acts, in the real world.
+pub struct Hands {
+    settings: Settings,
+    reader: Reader,
+    writer: Writer,
+    repositories: BTreeMap<RepoName, Arc<Mutex<Contents>>>,
+    /// The heads of the pull requests seen, by the repository that they are in: forks and deleted
+    /// branches are fetched by them.
+    heads: BTreeMap<RepoName, BTreeMap<u64, ObjectId>>,
+    here: Option<(Branch, Login)>,
+}
+
+impl Hands {
+    /// Gets ready; nothing is asked yet. Must be called within tokio's runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, ForgeError> {
+        let (reader, writer) = connect(&settings.api_url, &settings.token)?;
+        let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { settings, reader, writer, repositories, heads, here: None })
+    }
+
+    /// Answers every question; what could not be learnt is `Unknown` and says why.
+    pub async fn look(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
+        self.reader.begin();
+        let mut of_git: BTreeMap<RepoName, Vec<Question>> = BTreeMap::new();
+        let mut of_forge = BTreeSet::new();
+        for question in questions {
+            match self.repository_of(question) {
+                Some(repository) => of_git.entry(repository).or_default().push(question.clone()),
+                None => drop(of_forge.insert(question.clone())),
+            }
+        }
+        if questions.contains(&Question::Open) {
+            // What is unfinished is read from the branch's head as it is now.
+            let catalog = self.settings.catalog.clone();
+            let branch = self.here().await.map(|(branch, _)| branch);
+            if let Ok(branch) = branch {
+                let head = Question::Head(catalog.clone(), branch);
+                let asked = of_git.entry(catalog).or_default();
+                if !asked.contains(&head) {
+                    asked.push(head);
+                }
+            }
+        }
+        let reader = self.reader.clone();
+        let catalog = self.settings.catalog.clone();
+        let (forge, git) = tokio::join!(reader.look(&catalog, &of_forge), self.look_at_git(of_git));
+        let mut answers = git;
+        let catalog_unreached = answers.iter().find_map(|(question, answer)| match (question, answer) {
+            (Question::Head(repository, _), Answer::Unknown(why)) if *repository == catalog => Some(Arc::clone(why)),
+            _ => None,
+        });
+        answers.retain(|(question, _)| questions.contains(question));
+        for (question, answer) in forge {
+            self.note(&answer);
+            let answer = match answer {
+                Answer::Open(_) if catalog_unreached.is_some() => Answer::Unknown(catalog_unreached.clone().unwrap_or_default()),
+                Answer::Open(open) => self.with_requests(&open).await,
+                answer => answer,
+            };
+            answers.push((question, answer));
+        }
+        let answered: BTreeSet<&Question> = answers.iter().map(|(question, _)| question).collect();
+        let forgotten: Vec<Question> = questions.iter().filter(|question| !answered.contains(question)).cloned().collect();
+        answers.extend(forgotten.into_iter().map(|question| (question, Answer::Unknown("it was not answered".into()))));
+        answers
+    }
+
+    /// Carries out one act.
+    pub async fn act(&mut self, act: &Act) -> Acted {
+        self.reader.begin();
+        match act {
+            Act::Call(call) => self.writer.act(&self.settings.catalog, call).await,
+            Act::Push { repository, commits } => self.push(repository, commits.clone()).await,
+        }
+    }
+
+    /// What was asked of the world so far.
+    pub fn counts(&self) -> Counts {
+        let tally = self.reader.tally();
+        let mut counts = Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
+        for contents in self.repositories.values() {
+            let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.pushes += contents.mirror.pushes;
+            counts.fetches += contents.mirror.fetches;
+        }
+        counts
+    }
+
+    /// The repository whose objects answer a question; none when the forge is asked.
+    fn repository_of(&self, question: &Question) -> Option<RepoName> {
+        match question {
+            Question::Here
+            | Question::Now
+            | Question::Open
+            | Question::Repository(_)
+            | Question::Issue(_)
+            | Question::Pull(_)
+            | Question::PullsFrom(..)
+            | Question::PullsOf(_)
+            | Question::Activity(..)
+            | Question::Permission(..)
+            | Question::Members(_) => None,
+            Question::Head(repository, _)
+            | Question::File(repository, ..)
+            | Question::Files(repository, ..)
+            | Question::Blob(repository, _)
+            | Question::Chain { repository, .. }
+            | Question::Diff { repository, .. } => Some(repository.clone()),
+            Question::Definitions(_) | Question::Entity(..) | Question::Entities(..) | Question::Appearances(..) => {
+                Some(self.settings.catalog.clone())
+            }
+        }
+    }
+
+    /// One blocking thread a repository.
+    async fn look_at_git(&mut self, of_git: BTreeMap<RepoName, Vec<Question>>) -> Vec<(Question, Answer)> {
+        let mut answers = Vec::new();
+        let mut threads = JoinSet::new();
+        for (name, questions) in of_git {
+            let heads = self.heads.get(&name).cloned().unwrap_or_default();
+            match self.contents(&name) {
+                Ok(contents) => drop(threads.spawn_blocking(move || {
+                    contents.lock().unwrap_or_else(PoisonError::into_inner).answer(questions, &heads)
+                })),
+                Err(error) => {
+                    let why: Arc<str> = chain(&error).into();
+                    answers.extend(questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                }
+            }
+        }
+        for answered in threads.join_all().await {
+            answers.extend(answered);
+        }
+        answers
+    }
+
+    async fn push(&mut self, repository: &RepoName, commits: Vec<Commit>) -> Acted {
+        let me = match self.here().await {
+            Ok((_, me)) => me,
+            Err(error) => return Acted::Failed(error.to_string()),
+        };
+        let contents = match self.contents(repository) {
+            Ok(contents) => contents,
+            Err(error) => return Acted::Failed(chain(&error)),
+        };
+        let push = move || contents.lock().unwrap_or_else(PoisonError::into_inner).mirror.push(&commits, &me);
+        match spawn_blocking(push).await {
+            Ok(acted) => acted,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// The default branch and our login, as last heard.
+    async fn here(&mut self) -> Result<(Branch, Login), ForgeError> {
+        if let Some(here) = &self.here {
+            return Ok(here.clone());
+        }
+        let here = self.reader.here(&self.settings.catalog).await?;
+        Ok(self.here.insert((here.branch, here.me)).clone())
+    }
+
+    fn contents(&mut self, name: &RepoName) -> Result<Arc<Mutex<Contents>>, WireError> {
+        if let Some(contents) = self.repositories.get(name) {
+            return Ok(Arc::clone(contents));
+        }
+        let Settings { git_url, token, environment, cache, root, .. } = &self.settings;
+        let remote = Remote {
+            url: format!("{}/{name}.git", git_url.trim_end_matches('/')),
+            token: Some(token.clone()),
+            environment: environment.clone(),
+        };
+        let contents = Arc::new(Mutex::new(Contents::new(Mirror::open(cache, name, remote)?, root.clone())));
+        self.repositories.insert(name.clone(), Arc::clone(&contents));
+        Ok(contents)
+    }
+
+    /// Remembers what later looks need.
+    fn note(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Here(here) => self.here = Some((here.branch.clone(), here.me.clone())),
+            Answer::Pull(Some(pull)) => {
+                self.heads.entry(pull.repository.clone()).or_default().insert(pull.number, pull.head);
+            }
+            Answer::Pulls(pulls) => {
+                for pull in pulls {
+                    self.heads.entry(pull.repository.clone()).or_default().insert(pull.number, pull.head);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn with_requests(&mut self, open: &Open) -> Answer {
+        let mut open = open.clone();
+        let requests = match (self.here().await, self.contents(&self.settings.catalog.clone())) {
+            (Ok((branch, _)), Ok(contents)) => {
+                contents.lock().unwrap_or_else(PoisonError::into_inner).unfinished(&branch).map_err(|error| error.to_string())
+            }
+            (Err(error), _) => Err(error.to_string()),
+            (_, Err(error)) => Err(chain(&error)),
+        };
+        match requests {
+            Ok(requests) => {
+                open.requests = requests;
+                Answer::Open(Arc::new(open))
+            }
+            Err(why) => Answer::Unknown(why.into()),
+        }
+    }
+}
