@@ -43,11 +43,6 @@ impl Limits {
         }
         entry.1 += calls;
         let (reset, used) = *entry;
-        Limit {
-            limit: CALLS_PER_HOUR,
-            remaining: CALLS_PER_HOUR.saturating_sub(used),
-            used,
-            reset: reset.as_second(),
-        }
+        Limit { limit: CALLS_PER_HOUR, remaining: CALLS_PER_HOUR.saturating_sub(used), used, reset: reset.as_second() }
     }
 }

@@ -66,9 +66,7 @@ fn noticed(
     };
     let git = call.git(key)?;
     let forced = match (&before, after) {
-        (Some(before), Some(after)) => {
-            !objects::is_ancestor(&git, objects::oid(before)?, objects::oid(after)?)
-        }
+        (Some(before), Some(after)) => !objects::is_ancestor(&git, objects::oid(before)?, objects::oid(after)?),
         _ => false,
     };
     let kind = cause.unwrap_or(match (&before, after) {
@@ -81,12 +79,10 @@ fn noticed(
     let (id, at) = (call.state.next_id(), call.state.stamp());
     let before = before.unwrap_or_else(|| EMPTY.to_owned());
     let shown_after = after.unwrap_or(EMPTY).to_owned();
-    tell(call, key, "push", |_| {
-        json!({
-            "ref": reference, "before": before, "after": shown_after, "forced": forced,
-            "created": before == EMPTY, "deleted": shown_after == EMPTY,
-        })
-    });
+    tell(call, key, "push", |_| json!({
+        "ref": reference, "before": before, "after": shown_after, "forced": forced,
+        "created": before == EMPTY, "deleted": shown_after == EMPTY,
+    }));
     let repository = call.repository_mut(key);
     repository.pushed_at = at;
     repository.activity.push(Activity {
@@ -98,9 +94,7 @@ fn noticed(
         kind,
         actor: actor.clone(),
     });
-    for (base_key, number) in
-        open_pulls(call.state, |pull| pull.head_repository == key && pull.head_branch == branch)
-    {
+    for (base_key, number) in open_pulls(call.state, |pull| pull.head_repository == key && pull.head_branch == branch) {
         head_moved(call, &base_key, number, after, forced)?;
     }
     let based = open_pulls(call.state, |pull| pull.base_branch == branch);
@@ -111,23 +105,16 @@ fn noticed(
 }
 
 fn open_pulls(state: &State, wanted: impl Fn(&super::store::Pull) -> bool) -> Vec<(String, u64)> {
-    let issues = state
-        .repositories
-        .iter()
-        .flat_map(|(key, repository)| repository.issues.values().map(move |issue| (key, issue)));
+    let issues = state.repositories.iter().flat_map(|(key, repository)| {
+        repository.issues.values().map(move |issue| (key, issue))
+    });
     issues
         .filter(|(_, issue)| issue.open && issue.pull.as_ref().is_some_and(&wanted))
         .map(|(key, issue)| (key.clone(), issue.number))
         .collect()
 }
 
-fn head_moved(
-    call: &mut Call<'_>,
-    key: &str,
-    number: u64,
-    after: Option<&str>,
-    forced: bool,
-) -> Result<(), Refusal> {
+fn head_moved(call: &mut Call<'_>, key: &str, number: u64, after: Option<&str>, forced: bool) -> Result<(), Refusal> {
     let actor = call.actor.clone();
     let Some(after) = after else {
         let (id, at) = (call.state.next_id(), call.state.stamp());
@@ -150,8 +137,7 @@ fn head_moved(
     for review in &mut pull.reviews {
         after.clone_into(&mut review.commit);
     }
-    let base =
-        refs.get(&format!("refs/heads/{}", pull.base_branch)).cloned().unwrap_or_else(|| pull.base.clone());
+    let base = refs.get(&format!("refs/heads/{}", pull.base_branch)).cloned().unwrap_or_else(|| pull.base.clone());
     pull.base.clone_from(&base);
     keep_head(call, key, number, after)?;
     let git = call.git(key)?;
@@ -203,12 +189,7 @@ pub(crate) fn merged(call: &mut Call<'_>, key: &str, number: u64, by: &str, comm
 }
 
 /// Closes an issue or a pull request.
-pub(crate) fn close(
-    call: &mut Call<'_>,
-    key: &str,
-    number: u64,
-    reason: Option<String>,
-) -> Result<(), Refusal> {
+pub(crate) fn close(call: &mut Call<'_>, key: &str, number: u64, reason: Option<String>) -> Result<(), Refusal> {
     let actor = call.actor.clone();
     let (id, at) = (call.state.next_id(), call.state.stamp());
     let issue = call.repository_mut(key).issues.get_mut(&number).expect("it was just looked up");
@@ -253,9 +234,7 @@ pub(crate) fn tell(
     payload: impl FnOnce(&Call<'_>) -> serde_json::Value,
 ) {
     let repository = call.repository(key);
-    let listens = |hook: &super::store::Hook| {
-        hook.active && hook.events.iter().any(|event| event == name || event == "*")
-    };
+    let listens = |hook: &super::store::Hook| hook.active && hook.events.iter().any(|event| event == name || event == "*");
     if !repository.hooks.values().any(listens) {
         return;
     }

@@ -45,11 +45,7 @@ pub(crate) fn init(path: &Path) -> Result<(), git2::Error> {
 
 pub(crate) fn oid(text: &str) -> Result<Oid, git2::Error> {
     if text.len() != 40 {
-        return Err(git2::Error::new(
-            git2::ErrorCode::NotFound,
-            git2::ErrorClass::Reference,
-            "not a full object id",
-        ));
+        return Err(git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Reference, "not a full object id"));
     }
     Oid::from_str(text)
 }
@@ -141,8 +137,7 @@ fn write_folder(git: &Repository, folder: &Path) -> anyhow::Result<Oid> {
                 builder.insert(&name, tree, 0o040_000)?;
             }
         } else if kind.is_file() {
-            let mode =
-                if entry.metadata()?.permissions().mode() & 0o111 == 0 { 0o100_644 } else { 0o100_755 };
+            let mode = if entry.metadata()?.permissions().mode() & 0o111 == 0 { 0o100_644 } else { 0o100_755 };
             builder.insert(&name, git.blob_path(&entry.path())?, mode)?;
         }
     }
@@ -192,11 +187,7 @@ pub(crate) fn is_ancestor(git: &Repository, old: Oid, new: Oid) -> bool {
 }
 
 /// The change from the merge base to the head: what a pull request shows.
-pub(crate) fn three_dots<'repo>(
-    git: &'repo Repository,
-    base: Oid,
-    head: Oid,
-) -> Result<Diff<'repo>, git2::Error> {
+pub(crate) fn three_dots<'repo>(git: &'repo Repository, base: Oid, head: Oid) -> Result<Diff<'repo>, git2::Error> {
     let old = git.merge_base(base, head).ok().map(|base| git.find_commit(base)?.tree()).transpose()?;
     diff(git, old.as_ref(), &git.find_commit(head)?.tree()?)
 }
@@ -227,9 +218,7 @@ pub(crate) fn files(diff: &Diff<'_>, api: &str, html: &str, commit: &str) -> Res
     let mut files = Vec::new();
     for index in 0..diff.deltas().len().min(MOST_FILES) {
         let Some(delta) = diff.get_delta(index) else { continue };
-        let path = |file: git2::DiffFile<'_>| {
-            String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned()
-        };
+        let path = |file: git2::DiffFile<'_>| String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned();
         let (old, new) = (path(delta.old_file()), path(delta.new_file()));
         let status = match delta.status() {
             Delta::Added => "added",
@@ -239,8 +228,7 @@ pub(crate) fn files(diff: &Diff<'_>, api: &str, html: &str, commit: &str) -> Res
             Delta::Typechange => "changed",
             _ => "modified",
         };
-        let blob =
-            if delta.status() == Delta::Deleted { delta.old_file().id() } else { delta.new_file().id() };
+        let blob = if delta.status() == Delta::Deleted { delta.old_file().id() } else { delta.new_file().id() };
         let mut file = json!({
             "sha": blob.to_string(), "filename": new, "status": status, "additions": 0, "deletions": 0, "changes": 0,
             "blob_url": format!("{html}/blob/{commit}/{new}"), "raw_url": format!("{html}/raw/{commit}/{new}"),
@@ -288,24 +276,15 @@ pub(crate) fn merge(git: &Repository, ours: Oid, theirs: Oid) -> Result<Option<O
 }
 
 /// Replays the commits of `head` on `base`; merges among them are left out, as GitHub does.
-pub(crate) fn rebase(
-    git: &Repository,
-    base: Oid,
-    head: Oid,
-    committer: &Signature<'_>,
-) -> Result<Option<Oid>, git2::Error> {
+pub(crate) fn rebase(git: &Repository, base: Oid, head: Oid, committer: &Signature<'_>) -> Result<Option<Oid>, git2::Error> {
     let mut tip = base;
     for id in commits_between(git, base, head)? {
         let commit = git.find_commit(id)?;
         if commit.parent_count() != 1 {
             continue;
         }
-        let mut index = git.merge_trees(
-            &commit.parent(0)?.tree()?,
-            &git.find_commit(tip)?.tree()?,
-            &commit.tree()?,
-            None,
-        )?;
+        let mut index =
+            git.merge_trees(&commit.parent(0)?.tree()?, &git.find_commit(tip)?.tree()?, &commit.tree()?, None)?;
         if index.has_conflicts() {
             return Ok(None);
         }

@@ -141,12 +141,7 @@ impl Call<'_> {
 
     /// The key of a repository on which the caller has at least this permission. What may not
     /// be read is not found.
-    pub(crate) fn repository_key(
-        &self,
-        owner: &str,
-        name: &str,
-        needed: Permission,
-    ) -> Result<String, Refusal> {
+    pub(crate) fn repository_key(&self, owner: &str, name: &str, needed: Permission) -> Result<String, Refusal> {
         let key = self.state.repository_key(owner, name).ok_or_else(not_found)?;
         self.require(&key, needed)?;
         Ok(key)
@@ -217,8 +212,7 @@ impl Call<'_> {
         let link = |number: usize, relation: &str| {
             let mut query = self.query.clone();
             query.insert("page".to_owned(), number.to_string());
-            let query: Vec<String> =
-                query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+            let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
             format!("<{}/api/v3{}?{}>; rel=\"{relation}\"", self.shared.url, self.path, query.join("&"))
         };
         let mut links = Vec::new();
@@ -269,8 +263,7 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let pair =
-            digit(at + 1).zip(digit(at + 2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        let pair = digit(at + 1).zip(digit(at + 2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
         match (bytes[at], pair) {
             (b'%', Some(value)) => {
                 decoded.push(value);

@@ -180,11 +180,7 @@ impl Forge {
         if !readable && serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body).is_err() {
             return Err(refuse(400, "Problems parsing JSON"));
         }
-        if incoming.method == "GET" {
-            self.with_call(incoming, rest::route)
-        } else {
-            self.with_change(incoming, rest::route)
-        }
+        if incoming.method == "GET" { self.with_call(incoming, rest::route) } else { self.with_change(incoming, rest::route) }
     }
 
     /// Adds what every answer of the API carries.
@@ -350,10 +346,7 @@ fn record(forge: &Forge, incoming: &Incoming, reply: &Reply, body: &[u8], kind: 
     });
 }
 
-async fn respond(
-    forge: Arc<Forge>,
-    request: Request<hyper::body::Incoming>,
-) -> Result<Response<Full<Bytes>>, Dropped> {
+async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Dropped)?.to_bytes();
     let mut incoming = Incoming {
@@ -389,11 +382,7 @@ async fn respond(
 }
 
 /// Serves until told to stop, then writes the state a last time.
-pub(crate) async fn serve(
-    forge: Arc<Forge>,
-    listener: TcpListener,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<()> {
+pub(crate) async fn serve(forge: Arc<Forge>, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<()> {
     let undelivered = lock(&forge.undelivered).take();
     let mut background = tokio::task::JoinSet::new();
     if let Some(undelivered) = undelivered {
@@ -412,9 +401,7 @@ pub(crate) async fn serve(
         let forge = Arc::clone(&forge);
         connections.spawn(async move {
             let service = service_fn(move |request| respond(Arc::clone(&forge), request));
-            let served = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended early");
             }

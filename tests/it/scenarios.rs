@@ -1,6 +1,6 @@
 //! Stories, told in text and held in the simulated world.
 
-use crate::world::{Ask, Deed, How, Repo, World, reconcile, simulated::Simulated, view};
+use crate::world::{Ask, Deed, How, Repo, reconcile, simulated::Simulated, view, World};
 
 #[test]
 fn core_smoke() {
@@ -10,10 +10,7 @@ fn core_smoke() {
         entity: None,
         inputs: pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect(),
     };
-    assert!(world.deed(&Deed::File {
-        who: "dan".into(),
-        ask: ask("create-bucket", &[("name", "logs"), ("size", "3")])
-    }));
+    assert!(world.deed(&Deed::File { who: "dan".into(), ask: ask("create-bucket", &[("name", "logs"), ("size", "3")]) }));
     let report = reconcile(&mut world);
     println!("{report:#?}\n{}", view(&mut world));
     assert!(world.deed(&Deed::Approve { who: "bo".into(), at: (Repo::Catalog, 2) }));

@@ -11,8 +11,7 @@ use crate::local_forge::objects;
 use crate::local_forge::render::node;
 use crate::local_forge::rest::commits::associated;
 use crate::local_forge::store::{
-    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Organization, Permission, Pull, Repository,
-    Review, Team,
+    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Organization, Permission, Pull, Repository, Review, Team,
 };
 
 /// Anything that has fields.
@@ -37,25 +36,12 @@ pub(super) enum Thing<'a> {
     Label(&'a Label),
     Team(&'a Team),
     ReviewRequest(Box<Thing<'a>>),
-    GitActor {
-        name: String,
-        email: String,
-        date: Timestamp,
-    },
+    GitActor { name: String, email: String, date: Timestamp },
     CheckSuite(&'a Repository, u64, &'a CheckRun),
     CheckRun(&'a Repository, &'a CheckRun),
     App(&'a str),
-    Connection {
-        type_name: &'static str,
-        total: usize,
-        nodes: Vec<(usize, Thing<'a>)>,
-    },
-    PageInfo {
-        start: Option<String>,
-        end: Option<String>,
-        before: bool,
-        after: bool,
-    },
+    Connection { type_name: &'static str, total: usize, nodes: Vec<(usize, Thing<'a>)> },
+    PageInfo { start: Option<String>, end: Option<String>, before: bool, after: bool },
 }
 
 pub(super) enum Found<'a> {
@@ -121,14 +107,8 @@ impl Thing<'_> {
 /// Cuts a page out of a list, as `first`, `last`, `after` and `before` say.
 fn connection<'a>(type_name: &'static str, things: Vec<Thing<'a>>, arguments: &Arguments) -> Answer<'a> {
     let total = things.len();
-    let at = |name: &str| {
-        arguments
-            .get(name)
-            .and_then(Value::as_str)
-            .and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok())
-    };
-    let size =
-        |name: &str| arguments.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+    let at = |name: &str| arguments.get(name).and_then(Value::as_str).and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok());
+    let size = |name: &str| arguments.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
     let mut start = at("after").map_or(0, |at| at + 1).min(total);
     let mut end = at("before").unwrap_or(total).clamp(start, total);
     if let Some(first) = size("first") {
@@ -152,10 +132,7 @@ fn words<'b>(arguments: &'b Arguments, name: &str) -> Option<Vec<&'b str>> {
 
 fn read_words(value: &Value) -> Vec<&str> {
     // A single value stands for a list of one.
-    value.as_array().map_or_else(
-        || value.as_str().into_iter().collect(),
-        |list| list.iter().filter_map(Value::as_str).collect(),
-    )
+    value.as_array().map_or_else(|| value.as_str().into_iter().collect(), |list| list.iter().filter_map(Value::as_str).collect())
 }
 
 pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, arguments: &Arguments) -> Answer<'a> {
@@ -305,15 +282,11 @@ fn repository<'a>(walk: &Walk<'a>, found: &'a Repository, name: &str, arguments:
         "object" => find_object(walk, found, arguments),
         "issue" => match issue.filter(|issue| issue.pull.is_none()) {
             Some(issue) => Ok(Found::One(Thing::Issue(found, issue))),
-            None => {
-                Err(Mistake::not_found(format!("Could not resolve to an Issue with the number of {number}.")))
-            }
+            None => Err(Mistake::not_found(format!("Could not resolve to an Issue with the number of {number}."))),
         },
         "pullRequest" => match issue.and_then(|issue| Some((issue, issue.pull.as_ref()?))) {
             Some((issue, pull)) => Ok(Found::One(Thing::Pull(found, issue, pull))),
-            None => Err(Mistake::not_found(format!(
-                "Could not resolve to a PullRequest with the number of {number}."
-            ))),
+            None => Err(Mistake::not_found(format!("Could not resolve to a PullRequest with the number of {number}."))),
         },
         "issues" => issues(found, arguments),
         _ => pulls(found, arguments),
@@ -375,18 +348,12 @@ fn issues<'a>(found: &'a Repository, arguments: &Arguments) -> Answer<'a> {
         .values()
         .filter(|issue| issue.pull.is_none() && issue.gone.is_none())
         .filter(|issue| states.as_ref().is_none_or(|states| states.contains(&issue_state(issue))))
-        .filter(|issue| {
-            labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name)))
-        })
+        .filter(|issue| labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name))))
         .filter(|issue| since.is_none_or(|since| issue.updated_at >= since))
         .filter(|issue| creator.is_none_or(|login| issue.author == login))
         .collect();
     order(&mut list, arguments);
-    connection(
-        "IssueConnection",
-        list.into_iter().map(|issue| Thing::Issue(found, issue)).collect(),
-        arguments,
-    )
+    connection("IssueConnection", list.into_iter().map(|issue| Thing::Issue(found, issue)).collect(), arguments)
 }
 
 fn pulls<'a>(found: &'a Repository, arguments: &Arguments) -> Answer<'a> {
@@ -395,16 +362,12 @@ fn pulls<'a>(found: &'a Repository, arguments: &Arguments) -> Answer<'a> {
     let mut list: Vec<&Issue> = found
         .issues
         .values()
-        .filter(|issue| {
-            issue.pull.as_ref().is_some_and(|pull| {
-                text("headRefName").is_none_or(|name| pull.head_branch == name)
-                    && text("baseRefName").is_none_or(|name| pull.base_branch == name)
-            })
-        })
+        .filter(|issue| issue.pull.as_ref().is_some_and(|pull| {
+            text("headRefName").is_none_or(|name| pull.head_branch == name)
+                && text("baseRefName").is_none_or(|name| pull.base_branch == name)
+        }))
         .filter(|issue| states.as_ref().is_none_or(|states| states.contains(&issue_state(issue))))
-        .filter(|issue| {
-            labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name)))
-        })
+        .filter(|issue| labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name))))
         .collect();
     order(&mut list, arguments);
     pull_connection(found, list, arguments)
@@ -415,13 +378,7 @@ fn pull_connection<'a>(found: &'a Repository, list: Vec<&'a Issue>, arguments: &
     connection("PullRequestConnection", things.collect(), arguments)
 }
 
-fn ref_field<'a>(
-    walk: &Walk<'a>,
-    found: &'a Repository,
-    reference: &str,
-    target: &str,
-    name: &str,
-) -> Answer<'a> {
+fn ref_field<'a>(walk: &Walk<'a>, found: &'a Repository, reference: &str, target: &str, name: &str) -> Answer<'a> {
     let (prefix, short) = match reference.match_indices('/').nth(1) {
         Some((at, _)) => reference.split_at(at + 1),
         None => ("", reference),
@@ -475,17 +432,14 @@ fn object<'a>(
         "authors" => {
             let date = objects::when(&commit.author());
             let people = objects::authors(&commit).into_iter();
-            let people =
-                people.map(|person| Thing::GitActor { name: person.name, email: person.email, date });
+            let people = people.map(|person| Thing::GitActor { name: person.name, email: person.email, date });
             connection("GitActorConnection", people.collect(), arguments)
         }
         "parents" => {
             let parents = commit.parent_ids().map(|parent| Thing::Object(found, "Commit", parent));
             connection("CommitConnection", parents.collect(), arguments)
         }
-        "associatedPullRequests" => {
-            pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments)
-        }
+        "associatedPullRequests" => pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments),
         _ => {
             let sha = id.to_string();
             let mut suites: Vec<(u64, &CheckRun)> = Vec::new();
@@ -520,22 +474,15 @@ fn suite<'a>(
                 .values()
                 .filter(|run| run.suite == id)
                 .filter(|run| filter["checkName"].as_str().is_none_or(|name| run.name == name))
-                .filter(|run| {
-                    filter["status"].as_str().is_none_or(|status| run.status.eq_ignore_ascii_case(status))
-                })
+                .filter(|run| filter["status"].as_str().is_none_or(|status| run.status.eq_ignore_ascii_case(status)))
                 .filter(|_| filter["appId"].as_u64().is_none_or(|id| app == Some(id)))
                 .collect();
             if filter["checkType"].as_str() == Some("LATEST") {
-                let later =
-                    |run: &CheckRun| runs.iter().any(|other| other.name == run.name && other.id > run.id);
+                let later = |run: &CheckRun| runs.iter().any(|other| other.name == run.name && other.id > run.id);
                 let latest: Vec<&CheckRun> = runs.iter().copied().filter(|run| !later(run)).collect();
                 runs = latest;
             }
-            connection(
-                "CheckRunConnection",
-                runs.into_iter().map(|run| Thing::CheckRun(found, run)).collect(),
-                arguments,
-            )
+            connection("CheckRunConnection", runs.into_iter().map(|run| Thing::CheckRun(found, run)).collect(), arguments)
         }
     }
 }
@@ -651,15 +598,12 @@ fn pull_field<'a>(
         "commits" => {
             let git = call.git(&found.key()).ok();
             let range = objects::oid(&pull.base).and_then(|base| Ok((base, objects::oid(&pull.head)?)));
-            let ids = git
-                .zip(range.ok())
-                .and_then(|(git, (base, head))| objects::commits_between(&git, base, head).ok());
+            let ids = git.zip(range.ok()).and_then(|(git, (base, head))| objects::commits_between(&git, base, head).ok());
             let commits = ids.unwrap_or_default().into_iter().map(|id| Thing::PullCommit(found, id));
             connection("PullRequestCommitConnection", commits.collect(), arguments)
         }
         "reviews" => {
-            let (states, author) =
-                (words(arguments, "states"), arguments.get("author").and_then(Value::as_str));
+            let (states, author) = (words(arguments, "states"), arguments.get("author").and_then(Value::as_str));
             let reviews = pull.reviews.iter();
             let reviews = reviews
                 .filter(|review| states.as_ref().is_none_or(|states| states.contains(&review.state.name())))
@@ -670,8 +614,7 @@ fn pull_field<'a>(
         "reviewRequests" => {
             let owner: Option<&Organization> = call.state.organizations.get(&found.owner);
             let users = pull.requested_users.iter().map(|login| Thing::Actor(login));
-            let teams =
-                pull.requested_teams.iter().filter_map(|slug| owner?.teams.get(slug)).map(Thing::Team);
+            let teams = pull.requested_teams.iter().filter_map(|slug| owner?.teams.get(slug)).map(Thing::Team);
             let requests = users.chain(teams).map(|who| Thing::ReviewRequest(Box::new(who)));
             connection("ReviewRequestConnection", requests.collect(), arguments)
         }
@@ -686,11 +629,7 @@ fn mergeable(walk: &Walk<'_>, found: &Repository, issue: &Issue, pull: &Pull) ->
     let base = found.refs.get(&format!("refs/heads/{}", pull.base_branch));
     match &pull.mergeable {
         Some((head, known, answer)) if *head == pull.head && Some(known) == base => {
-            if *answer {
-                "MERGEABLE"
-            } else {
-                "CONFLICTING"
-            }
+            if *answer { "MERGEABLE" } else { "CONFLICTING" }
         }
         _ => {
             walk.asked.borrow_mut().push((found.key(), issue.number));
