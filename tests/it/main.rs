@@ -17,3 +17,5 @@ mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
 mod histories;
+mod planted;
+mod layers;
