@@ -157,7 +157,12 @@ impl Objects {
     ///
     /// # Errors
     /// When an object is missing, or the visitor's.
-    pub fn walk(&self, folder: ObjectId, path: &str, visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>) -> Read<()> {
+    pub fn walk(
+        &self,
+        folder: ObjectId,
+        path: &str,
+        visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>,
+    ) -> Read<()> {
         for entry in &self.tree(folder)? {
             let path = below(path, entry.name_bytes());
             match read_node(entry.filemode(), entry.id()) {

@@ -57,7 +57,12 @@ struct Entry {
 type Raw<'a> = (&'a [u8], &'a [u8], ObjectId);
 
 /// Writes one folder anew; none when nothing is left in it.
-fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &Change)]) -> Read<Option<ObjectId>> {
+fn edit(
+    objects: &Objects,
+    folder: Option<ObjectId>,
+    at: &str,
+    edits: &[(&str, &Change)],
+) -> Read<Option<ObjectId>> {
     let mut files: BTreeMap<&str, &Change> = BTreeMap::new();
     let mut folders: BTreeMap<&str, Vec<(&str, &Change)>> = BTreeMap::new();
     for &(path, change) in edits {
@@ -92,7 +97,10 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
         match change {
             Change::Put(bytes) => {
                 if before == Some(FOLDER) {
-                    return Err(ReadError::Strange(format!("`{}` is a folder; a file cannot replace it", place(name))));
+                    return Err(ReadError::Strange(format!(
+                        "`{}` is a folder; a file cannot replace it",
+                        place(name)
+                    )));
                 }
                 let id = objects.store(ObjectType::Blob, bytes)?;
                 changed.insert(name.as_bytes().to_vec(), Entry { mode: mode.to_vec(), id });
@@ -107,7 +115,10 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
         let puts = edits.iter().any(|(_, change)| matches!(change, Change::Put(_)));
         if before.is_some() && inside.is_none() {
             if puts {
-                return Err(ReadError::Strange(format!("`{}` is a file; nothing can be put below it", place(name))));
+                return Err(ReadError::Strange(format!(
+                    "`{}` is a file; nothing can be put below it",
+                    place(name)
+                )));
             }
             continue;
         }
@@ -173,7 +184,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::RepoPath,
-        git::{fixture::{Fixture, changes}, objects::Node},
+        git::{
+            fixture::{Fixture, changes},
+            objects::Node,
+        },
     };
 
     #[test]
@@ -203,16 +217,23 @@ mod tests {
         let repo = Fixture::new();
         let first = repo.commit(&[], "run x\nd/deep/file y");
         let git = |arguments: &[&str]| {
-            let output = Command::new("git").arg("--git-dir").arg(repo.folder.path()).args(arguments).output().unwrap();
+            let output = Command::new("git")
+                .arg("--git-dir")
+                .arg(repo.folder.path())
+                .args(arguments)
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{output:?}");
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
         let index = repo.folder.path().join("index");
         git(&["read-tree", &first.to_string()]);
         let blob = ObjectId::of_blob(b"x\n").to_string();
-        for (mode, id, path) in
-            [("100755", blob.as_str(), "run"), ("120000", &blob, "link"), ("160000", &first.to_string(), "module")]
-        {
+        for (mode, id, path) in [
+            ("100755", blob.as_str(), "run"),
+            ("120000", &blob, "link"),
+            ("160000", &first.to_string(), "module"),
+        ] {
             git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
         }
         assert!(index.exists());

@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     catalog::{self, Definitions, Files, Folders, Root, Settings},
-    domain::{BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry},
+    domain::{
+        BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry,
+    },
     git::{
         history::Remembered,
         mirror::{Mirror, chain},
@@ -36,11 +38,22 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(mirror: Mirror, root: Root) -> Self {
-        Self { mirror, root, settings: None, definitions: VecDeque::new(), entities: VecDeque::new(), remembered: HashMap::new() }
+        Self {
+            mirror,
+            root,
+            settings: None,
+            definitions: VecDeque::new(),
+            entities: VecDeque::new(),
+            remembered: HashMap::new(),
+        }
     }
 
     /// Answers all of these questions; `pulls` are the heads of pull requests that may be needed.
-    pub(super) fn answer(&mut self, questions: Vec<Question>, pulls: &BTreeMap<u64, ObjectId>) -> Vec<(Question, Answer)> {
+    pub(super) fn answer(
+        &mut self,
+        questions: Vec<Question>,
+        pulls: &BTreeMap<u64, ObjectId>,
+    ) -> Vec<(Question, Answer)> {
         let (mut answers, mut open) = (Vec::new(), questions);
         for last in [false, true] {
             let (mut again, mut broken) = (Vec::new(), false);
@@ -63,7 +76,8 @@ impl Contents {
             let renewed = if broken { self.mirror.renew() } else { self.mirror.fetch(&self.needed(pulls)) };
             if let Err(error) = renewed {
                 let why: Arc<str> = chain(&error).into();
-                answers.extend(open.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                answers
+                    .extend(open.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
                 break;
             }
         }
@@ -81,7 +95,9 @@ impl Contents {
     fn try_all(&mut self, questions: Vec<Question>) -> Vec<(Question, Read<Answer>)> {
         let objects = match self.mirror.objects() {
             Ok(objects) => objects,
-            Err(error) => return questions.into_iter().map(|question| (question, Err(error.clone()))).collect(),
+            Err(error) => {
+                return questions.into_iter().map(|question| (question, Err(error.clone()))).collect();
+            }
         };
         // All paths looked for from the same commit are found in one walk.
         let mut paths: BTreeMap<ObjectId, BTreeSet<RepoPath>> = BTreeMap::new();
@@ -175,7 +191,12 @@ impl Contents {
     }
 
     /// The folder of a blueprint's entities. Where the settings cannot be read, nothing can be found.
-    fn folder(&mut self, objects: &Objects, commit: ObjectId, blueprint: &BlueprintId) -> Read<Option<(ObjectId, RepoPath)>> {
+    fn folder(
+        &mut self,
+        objects: &Objects,
+        commit: ObjectId,
+        blueprint: &BlueprintId,
+    ) -> Read<Option<(ObjectId, RepoPath)>> {
         let Ok(settings) = self.settings(objects, commit)? else {
             return Ok(None);
         };
@@ -188,7 +209,12 @@ impl Contents {
         })
     }
 
-    fn entity(&mut self, objects: &Objects, commit: ObjectId, id: &EntityId) -> Read<Option<(RepoPath, Bytes)>> {
+    fn entity(
+        &mut self,
+        objects: &Objects,
+        commit: ObjectId,
+        id: &EntityId,
+    ) -> Read<Option<(RepoPath, Bytes)>> {
         let Some((tree, folder)) = self.folder(objects, commit, &id.blueprint)? else {
             return Ok(None);
         };

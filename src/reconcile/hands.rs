@@ -104,7 +104,9 @@ impl Hands {
         let catalog = self.settings.catalog.clone();
         let (forge, git) = tokio::join!(reader.look(&catalog, &of_forge), self.look_at_git(of_git));
         let mut answers = git;
-        let head = forge.iter().find_map(|(question, answer)| (Some(question) == branch.as_ref()).then(|| answer.clone()));
+        let head = forge
+            .iter()
+            .find_map(|(question, answer)| (Some(question) == branch.as_ref()).then(|| answer.clone()));
         for (question, answer) in forge {
             self.note(&answer);
             let answer = match answer {
@@ -115,8 +117,11 @@ impl Hands {
         }
         answers.retain(|(question, _)| questions.contains(question));
         let answered: BTreeSet<&Question> = answers.iter().map(|(question, _)| question).collect();
-        let forgotten: Vec<Question> = questions.iter().filter(|question| !answered.contains(question)).cloned().collect();
-        answers.extend(forgotten.into_iter().map(|question| (question, Answer::Unknown("it was not answered".into()))));
+        let forgotten: Vec<Question> =
+            questions.iter().filter(|question| !answered.contains(question)).cloned().collect();
+        answers.extend(
+            forgotten.into_iter().map(|question| (question, Answer::Unknown("it was not answered".into()))),
+        );
         answers
     }
 
@@ -132,7 +137,8 @@ impl Hands {
     /// What was asked of the world so far.
     pub fn counts(&self) -> Counts {
         let tally = self.reader.tally();
-        let mut counts = Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
+        let mut counts =
+            Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
         for contents in self.repositories.values() {
             let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
             counts.pushes += contents.mirror.pushes;
@@ -161,9 +167,10 @@ impl Hands {
             | Question::Blob(repository, _)
             | Question::Chain { repository, .. }
             | Question::Diff { repository, .. } => Some(repository.clone()),
-            Question::Definitions(_) | Question::Entity(..) | Question::Entities(..) | Question::Appearances(..) => {
-                Some(self.settings.catalog.clone())
-            }
+            Question::Definitions(_)
+            | Question::Entity(..)
+            | Question::Entities(..)
+            | Question::Appearances(..) => Some(self.settings.catalog.clone()),
         }
     }
 
@@ -179,7 +186,9 @@ impl Hands {
                 })),
                 Err(error) => {
                     let why: Arc<str> = chain(&error).into();
-                    answers.extend(questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                    answers.extend(
+                        questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))),
+                    );
                 }
             }
         }
