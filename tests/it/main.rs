@@ -17,3 +17,4 @@ mod forge_quirks;
 mod forge_rest;
 mod demo;
 mod plan;
+mod histories;
