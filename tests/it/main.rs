@@ -18,3 +18,5 @@ mod forge_rest;
 mod demo;
 mod plan;
 mod histories;
+mod planted;
+mod layers;
