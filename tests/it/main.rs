@@ -7,6 +7,7 @@
     reason = "tests touch the world and may panic"
 )]
 
+mod adapter;
 mod world;
 mod scenarios;
 mod validate;

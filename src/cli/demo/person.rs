@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    domain::{Branch, Change, Login, RepoName, RepoPath, Secret, Timestamp},
+    domain::{Branch, Change, Login, ObjectId, RepoName, RepoPath, Secret, Timestamp},
     git::{mirror::Mirror, wire::Remote},
     plan::step::{Acted, Commit},
 };
@@ -93,7 +93,9 @@ impl Person {
     ) -> anyhow::Result<()> {
         let known = self.get(repository).await?;
         let at: Timestamp = known["pushed_at"].as_str().unwrap_or_default().parse()?;
-        let main: Branch = known["default_branch"].as_str().unwrap_or_default().parse()?;
+        let main = known["default_branch"].as_str().unwrap_or_default();
+        let head = self.get(&format!("{repository}/git/ref/heads/{main}")).await?;
+        let parent: ObjectId = head["object"]["sha"].as_str().unwrap_or_default().parse()?;
         let repository: RepoName = repository.parse()?;
         let (branch, path): (Branch, RepoPath) = (branch.parse()?, path.parse()?);
         let remote = Remote {
@@ -106,7 +108,6 @@ impl Person {
         let push = move || -> anyhow::Result<()> {
             let mut copy = Mirror::open(&copies, &repository, remote)?;
             copy.fetch(&[].into())?;
-            let parent = copy.head(&main)?.with_context(|| format!("`{repository}` has no branch `{main}`"))?;
             let changes = [(path, Change::Put(text))].into();
             let commit = Commit { repository, branch, expect: None, parent, changes, message, at };
             match copy.push(&[commit], &me) {
