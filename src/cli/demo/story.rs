@@ -148,7 +148,7 @@ impl<'a> Story<'a> {
         self.reconcile().await?;
         let id = self.request_of(issue)?;
         self.expect_stage(&id, Stage::Invalid)?;
-        self.quotes(issue, &["Name", "did you mean", "Monthly budget"]).await?;
+        self.quotes(issue, &["**`Name`**", "Did you mean", "**`Monthly budget`**"]).await?;
 
         answers.extend(MENDED);
         let body = self.fill("create-cloud-account", &answers)?;
