@@ -89,7 +89,8 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
             }
             Preview::Planned(built) => {
                 let action = &built.plan.asked.action;
-                let title = definitions.actions.get(action).map_or(action.as_str(), |action| &action.value.title);
+                let title =
+                    definitions.actions.get(action).map_or(action.as_str(), |action| &action.value.title);
                 output::print(&output::plain(&message::preview(title, &built)))?;
                 world.assumed.iter().try_for_each(|note| output::print(&format!("\n{note}\n")))?;
                 return Ok(ExitCode::from(cli::CLEAN));
@@ -144,7 +145,8 @@ impl Asked {
         let found = files_of_work_tree(start, root.as_ref())?;
         let (root, mut files) = (found.root, found.files);
         let path = disk.strip_prefix(&top).ok().map(repo_path).transpose()?.flatten();
-        let path = path.with_context(|| format!("`{}` lies outside the catalog's repository", args.path.display()))?;
+        let path =
+            path.with_context(|| format!("`{}` lies outside the catalog's repository", args.path.display()))?;
         files.insert(path.clone(), Arc::clone(&bytes));
         let settings = match load_settings(&root, files.get(&root.settings_path())) {
             Ok(settings) => settings,
@@ -184,8 +186,8 @@ impl<'a> World<'a> {
     fn new(args: &PlanArgs, asked: &'a Asked) -> anyhow::Result<Self> {
         let mut targets = BTreeMap::new();
         for Target { name, folder } in &args.targets {
-            let objects =
-                Objects::open(folder).with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
+            let objects = Objects::open(folder)
+                .with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
             targets.insert(name.clone(), (folder.clone(), objects));
         }
         let forge = args.forge.settings();
@@ -218,7 +220,11 @@ impl<'a> World<'a> {
 
     fn at_hand(&mut self, question: &Question) -> anyhow::Result<Option<Answer>> {
         let Asked { files, definitions, .. } = self.asked;
-        let entities = || files.iter().filter_map(|(path, bytes)| Some((entity_at(&definitions.settings, path)?, path, bytes)));
+        let entities = || {
+            files
+                .iter()
+                .filter_map(|(path, bytes)| Some((entity_at(&definitions.settings, path)?, path, bytes)))
+        };
         Ok(Some(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
             Question::Entity(_, wanted) => {
@@ -230,14 +236,17 @@ impl<'a> World<'a> {
                 Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
             }
             Question::Permission(_, login) if self.forge.is_err() => {
-                self.assumed.insert(format!("Assumed: `{login}` has write access to the catalog; no forge was asked."));
+                self.assumed.insert(format!(
+                    "Assumed: `{login}` has write access to the catalog; no forge was asked."
+                ));
                 Answer::Permission(Permission::Write)
             }
             Question::Repository(name) => match self.targets.get(name) {
                 None => return Ok(None),
                 Some((folder, objects)) => {
-                    let default_branch =
-                        objects.checked_out().with_context(|| format!("cannot read `{}`", folder.display()))?;
+                    let default_branch = objects
+                        .checked_out()
+                        .with_context(|| format!("cannot read `{}`", folder.display()))?;
                     Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false })))
                 }
             },
@@ -294,7 +303,10 @@ mod tests {
     #[test]
     fn a_target_is_a_name_and_a_folder() {
         let target: Target = "acme/infrastructure=../infrastructure".parse().unwrap();
-        assert_eq!((target.name.as_str(), target.folder.as_path()), ("acme/infrastructure", Path::new("../infrastructure")));
+        assert_eq!(
+            (target.name.as_str(), target.folder.as_path()),
+            ("acme/infrastructure", Path::new("../infrastructure"))
+        );
         for text in ["acme/infrastructure", "infrastructure=x"] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }

@@ -237,6 +237,9 @@ pub fn preview(title: &str, built: &Built) -> String {
         }
     }
     let _ = write!(text, "\n**What would change**\n\n{}", summary(plan));
+    if built.is_noop() {
+        text.push_str("\nNothing would change: it is as asked already.\n");
+    }
     if !built.diff.is_empty() {
         let _ = write!(text, "\n{}", built.diff);
     }

@@ -61,7 +61,9 @@ fn plan(
     };
     let here = match look.here()? {
         Ok(here) => here,
-        Err(why) => return Ok(Err(vec![Diagnostic::error("catalog-unreachable", whole, why.to_string())])),
+        Err(why) => {
+            return Ok(Err(vec![Diagnostic::error("repository-unreachable", whole, why.to_string())]));
+        }
     };
     let site = Site { look, here, definitions, catalog };
     let action_place = document.place(&[Segment::Key("action".into())]);

@@ -13,7 +13,7 @@ use chandlery::{
         facts::{Answer, ChainKind, Question},
         step::{Act, Acted, Call, Commit},
     },
-    reconcile::hands::{Hands, Settings},
+    reconcile::{Hands, Settings},
 };
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};

@@ -16,7 +16,9 @@ pub(crate) struct Told {
 pub(crate) fn chandlery(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
     // What the machine that runs the tests is configured for is none of the story's business.
-    for name in ["CHANDLERY_REPOSITORY", "CHANDLERY_API_URL", "CHANDLERY_TOKEN", "GITHUB_REPOSITORY", "GITHUB_TOKEN"] {
+    for name in
+        ["CHANDLERY_REPOSITORY", "CHANDLERY_API_URL", "CHANDLERY_TOKEN", "GITHUB_REPOSITORY", "GITHUB_TOKEN"]
+    {
         command.env_remove(name);
     }
     command.args(arguments).output().unwrap()
@@ -32,7 +34,8 @@ pub(crate) fn printed(output: &Output) -> String {
 impl Told {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let output = chandlery(&["demo", "--dir", folder.path().join("demo").to_str().unwrap(), "--format", "json"]);
+        let output =
+            chandlery(&["demo", "--dir", folder.path().join("demo").to_str().unwrap(), "--format", "json"]);
         let text = printed(&output);
         let outcome = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         Self { folder, outcome }
@@ -59,7 +62,8 @@ impl Told {
 fn the_demo_tells_four_requests_from_their_asking_to_their_end() {
     let told = Told::new();
     let requests = told.outcome["requests"].as_array().unwrap();
-    let seen: Vec<Value> = requests.iter().map(|request| json!([request["action"], request["status"]])).collect();
+    let seen: Vec<Value> =
+        requests.iter().map(|request| json!([request["action"], request["status"]])).collect();
     assert_eq!(
         seen,
         [
@@ -89,9 +93,14 @@ fn the_demo_tells_four_requests_from_their_asking_to_their_end() {
 
     // The follow-ups were merged; what was denied was not executed.
     let account = told.file("acme/infrastructure", "main", "accounts/invoice-archive.tf").unwrap();
-    assert!(account.contains("purpose         = \"Ten years of invoices, apart from everything else.\\n"), "{account}");
+    assert!(
+        account.contains("purpose         = \"Ten years of invoices, apart from everything else.\\n"),
+        "{account}"
+    );
     assert!(told.file("acme/catalog", "main", "entities/cloud-account/invoice-archive.yaml").is_some());
-    let before = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog-example/.demo/deployments/apps/checkout.yaml"));
+    let before = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog-example/.demo/deployments/apps/checkout.yaml"),
+    );
     let after = told.file("acme/deployments", "main", "apps/checkout.yaml").unwrap();
     let changed: Vec<(String, &str)> = before
         .unwrap()

@@ -20,7 +20,11 @@ fn plan(request: &Path, more: &[&str]) -> std::process::Output {
 #[test]
 fn the_plan_of_a_work_tree_is_the_plan_on_the_branch() {
     let told = Told::new();
-    let waiting = told.outcome["requests"].as_array().unwrap().iter().find(|request| request["status"] == "waiting_for_approval");
+    let waiting = told.outcome["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|request| request["status"] == "waiting_for_approval");
     let id = waiting.unwrap()["id"].as_str().unwrap();
     let branch = format!("chandlery/request/{}", id.replace('/', "-"));
     let catalog = clone(&told, "acme/catalog", &branch, "catalog");
@@ -34,7 +38,9 @@ fn the_plan_of_a_work_tree_is_the_plan_on_the_branch() {
     assert!(shown.contains(&format!("Plan `{key}`")), "{shown}\n{planned}");
     let diff = told.file("acme/catalog", &branch, &format!("requests/{id}/plan.diff")).unwrap();
     assert!(shown.contains(&diff), "{shown}");
-    for words in ["**budget**: 1 of `hal` or `cleo`", "the team `platform`", "`cloud-account/basket-tryout` is added"] {
+    for words in
+        ["**budget**: 1 of `hal` or `cleo`", "the team `platform`", "`cloud-account/basket-tryout` is added"]
+    {
         assert!(shown.contains(words), "no {words} in {shown}");
     }
 

@@ -83,7 +83,9 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 fn folder(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     let Some(named) = named else {
         let made = tempfile::Builder::new().prefix("chandlery-demo-").tempdir();
-        return Ok(Some(made.context("cannot make a folder among the temporary files; name one with --dir")?.keep()));
+        return Ok(Some(
+            made.context("cannot make a folder among the temporary files; name one with --dir")?.keep(),
+        ));
     };
     let make = || -> std::io::Result<_> {
         fs::create_dir_all(named)?;
@@ -96,12 +98,17 @@ fn folder(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
 async fn play(args: &DemoArgs, folder: &Path) -> anyhow::Result<()> {
     let (seed, definitions) = seed::unpack(&folder.join("seed"))?;
     let root = folder.join("forge");
-    let options =
-        Options { root: root.clone(), listen: "127.0.0.1:0".parse()?, seed: Some(seed.clone()), record: None };
+    let options = Options {
+        root: root.clone(),
+        listen: "127.0.0.1:0".parse()?,
+        seed: Some(seed.clone()),
+        record: None,
+    };
     let forge = local_forge::start(options).await?;
     tale::line(&format!("Acme's forge is served at {}, and kept in {}.", forge.url, root.display()))?;
+    let catalog = root.join("repositories").join(format!("{CATALOG}.git"));
     let told = match begin(&forge.url, folder, &seed) {
-        Ok((people, hands)) => Story::new(&forge.url, &definitions, people, hands).tell().await,
+        Ok((people, hands)) => Story::new(&forge.url, &catalog, &definitions, people, hands).tell().await,
         Err(error) => Err(error),
     };
     let outcomes = match told {
@@ -115,10 +122,10 @@ async fn play(args: &DemoArgs, folder: &Path) -> anyhow::Result<()> {
     if !args.serve {
         tale::how_to_go_on(&root)?;
         forge.shutdown().await?;
-        return finish(args, &root, &outcomes);
+        return finish(args, &root, &catalog, &outcomes);
     }
     tale::players(&forge.url, &seed)?;
-    finish(args, &root, &outcomes)?;
+    finish(args, &root, &catalog, &outcomes)?;
     tokio::signal::ctrl_c().await?;
     forge.shutdown().await
 }
@@ -126,7 +133,8 @@ async fn play(args: &DemoArgs, folder: &Path) -> anyhow::Result<()> {
 /// The people with their tokens, and Chandlery's own hands.
 fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<String, Person>, Hands)> {
     let environment = config::path_of_programs();
-    let token = |login: &str| seed.users.iter().find(|user| user.login == login).map(|user| Secret::new(&user.token));
+    let token =
+        |login: &str| seed.users.iter().find(|user| user.login == login).map(|user| Secret::new(&user.token));
     let settings = Settings {
         api_url: format!("{url}/api/v3"),
         git_url: url.to_owned(),
@@ -139,14 +147,15 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
     let mut people = BTreeMap::new();
     for user in seed.users.iter().filter(|user| user.login != ME) {
         let copies = folder.join("people").join(&user.login);
-        let person = Person::new(url, user.login.parse()?, Secret::new(&user.token), copies, environment.clone());
+        let person =
+            Person::new(url, user.login.parse()?, Secret::new(&user.token), copies, environment.clone());
         people.insert(user.login.clone(), person);
     }
     Ok((people, Hands::new(settings)?))
 }
 
 /// The last line.
-fn finish(args: &DemoArgs, root: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
+fn finish(args: &DemoArgs, root: &Path, catalog: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
     if args.format == Format::Text {
         return Ok(());
     }
@@ -161,6 +170,5 @@ fn finish(args: &DemoArgs, root: &Path, outcomes: &[Outcome]) -> anyhow::Result<
             })
         })
         .collect();
-    let catalog = root.join("repositories").join(format!("{CATALOG}.git"));
     output::print(&format!("{}\n", json!({ "forge": root, "catalog": catalog, "requests": requests })))
 }

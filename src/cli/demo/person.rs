@@ -64,7 +64,11 @@ impl Person {
         let bytes = response.into_body().collect().await.with_context(what)?.to_bytes();
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if !status.is_success() {
-            bail!("{}: the forge answers {status}: {}", what(), answer["message"].as_str().unwrap_or_default());
+            bail!(
+                "{}: the forge answers {status}: {}",
+                what(),
+                answer["message"].as_str().unwrap_or_default()
+            );
         }
         Ok(answer)
     }

@@ -57,7 +57,8 @@ fn catalog() -> anyhow::Result<(Files, Definitions)> {
     let settings_path = root.settings_path();
     let old = files.get(&settings_path).cloned().unwrap_or_default();
     let place = EditTarget::At { at: "folders.templates".to_owned(), document: 0 };
-    let settings = edit::set(&settings_path, &old, &place, &TEMPLATES_FOLDER.into()).map_err(|problem| told(&[problem]))?;
+    let settings = edit::set(&settings_path, &old, &place, &TEMPLATES_FOLDER.into())
+        .map_err(|problem| told(&[problem]))?;
     files.insert(settings_path.clone(), settings.into());
     let settings = load_settings(&root, files.get(&settings_path)).map_err(|problems| told(&problems))?;
     let (definitions, problems) = load_definitions(&root, settings, &files);
@@ -82,7 +83,10 @@ fn all(folder: &'static Dir<'_>) -> anyhow::Result<Vec<(&'static str, &'static [
         match entry {
             DirEntry::Dir(inner) => files.extend(all(inner)?),
             DirEntry::File(file) => {
-                files.push((file.path().to_str().context("a name in the example is not UTF-8")?, file.contents()));
+                files.push((
+                    file.path().to_str().context("a name in the example is not UTF-8")?,
+                    file.contents(),
+                ));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What happens in the story? Four requests, from their asking to their end. Whoever tells it
 //! expects something at every turn; what goes otherwise ends it, and says where.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -32,7 +32,10 @@ const ARCHIVE: [(&str, &str); 12] = [
     ("monthlyBudget", "400"),
     ("regions", "frankfurt, stockholm"),
     ("internetAccess", "No"),
-    ("purpose", "Ten years of invoices, apart from everything else.\nThe auditors want \"read only\" access here."),
+    (
+        "purpose",
+        "Ten years of invoices, apart from everything else.\nThe auditors want \"read only\" access here.",
+    ),
     ("reason", "The auditors come in February."),
 ];
 
@@ -50,7 +53,8 @@ const TRYOUT: [(&str, &str); 11] = [
     ("purpose", "To try the new basket where nobody buys anything."),
     ("reason", "The redesign needs a place."),
 ];
-const MENDED: [(&str, &str); 3] = [("name", "basket-tryout"), ("system", "checkout"), ("monthlyBudget", "120")];
+const MENDED: [(&str, &str); 3] =
+    [("name", "basket-tryout"), ("system", "checkout"), ("monthlyBudget", "120")];
 
 /// What became of one request.
 pub(super) struct Outcome {
@@ -64,6 +68,8 @@ pub(super) struct Outcome {
 /// Everybody who takes part.
 pub(super) struct Story<'a> {
     forge: &'a str,
+    /// The catalog's repository on disk.
+    catalog: &'a Path,
     definitions: &'a Definitions,
     people: BTreeMap<String, Person>,
     hands: Hands,
@@ -75,11 +81,12 @@ pub(super) struct Story<'a> {
 impl<'a> Story<'a> {
     pub(super) fn new(
         forge: &'a str,
+        catalog: &'a Path,
         definitions: &'a Definitions,
         people: BTreeMap<String, Person>,
         hands: Hands,
     ) -> Self {
-        Self { forge, definitions, people, hands, stages: BTreeMap::new(), passes: 0 }
+        Self { forge, catalog, definitions, people, hands, stages: BTreeMap::new(), passes: 0 }
     }
 
     /// Tells all of it.
@@ -97,7 +104,9 @@ impl<'a> Story<'a> {
     async fn cloud_account(&mut self) -> anyhow::Result<Outcome> {
         tale::chapter(1, "A cloud account, asked for with an issue form")?;
         let answers = ARCHIVE.into();
-        let issue = self.files_form("dan", "An account for the invoice archive", "create-cloud-account", &answers).await?;
+        let issue = self
+            .files_form("dan", "An account for the invoice archive", "create-cloud-account", &answers)
+            .await?;
         self.reconcile().await?;
         let id = self.request_of(issue)?;
         self.expect_stage(&id, Stage::WaitingForApproval)?;
@@ -114,7 +123,8 @@ impl<'a> Story<'a> {
         let follow_up = self.is_carried_out(&id, "terraform", INFRASTRUCTURE, "bo").await?;
 
         self.expect_text(INFRASTRUCTURE, "accounts/invoice-archive.tf", "monthly_budget  = 400").await?;
-        self.expect_text(CATALOG, "entities/cloud-account/invoice-archive.yaml", "monthlyBudget: 400").await?;
+        self.expect_text(CATALOG, "entities/cloud-account/invoice-archive.yaml", "monthlyBudget: 400")
+            .await?;
         self.quotes(issue, &["### Done"]).await?;
         let state = self.get(&format!("{CATALOG}/issues/{issue}")).await?["state"].clone();
         expect(state == "closed", || format!("{} is {state} and not closed", reference_of(CATALOG, issue)))?;
@@ -125,10 +135,15 @@ impl<'a> Story<'a> {
     async fn replica_count(&mut self) -> anyhow::Result<Outcome> {
         tale::chapter(2, "More replicas, asked for by a pull request")?;
         let text = "action: change-replicas\nentity: checkout\ninputs:\n  replicas: 8\nreason: The spring sale begins on Monday.\n";
-        let (id, pull) = self.opens("cleo", "spring-sale", "Run 8 of checkout for the spring sale", text).await?;
+        let (id, pull) =
+            self.opens("cleo", "spring-sale", "Run 8 of checkout for the spring sale", text).await?;
         self.reconcile().await?;
         self.expect_stage(&id, Stage::WaitingForApproval)?;
-        self.quotes(pull, &["waits for somebody with write access", "pull request in", "changes in the catalog"]).await?;
+        self.quotes(
+            pull,
+            &["waits for somebody with write access", "pull request in", "changes in the catalog"],
+        )
+        .await?;
 
         self.approves("dan", pull, "The database can take it.").await?;
         self.reconcile().await?;
@@ -144,7 +159,9 @@ impl<'a> Story<'a> {
     async fn mistakes(&mut self) -> anyhow::Result<Outcome> {
         tale::chapter(3, "A form with mistakes, and the same form mended")?;
         let mut answers: BTreeMap<&str, &str> = TRYOUT.into();
-        let issue = self.files_form("finn", "A place to try the new basket", "create-cloud-account", &answers).await?;
+        let issue = self
+            .files_form("finn", "A place to try the new basket", "create-cloud-account", &answers)
+            .await?;
         self.reconcile().await?;
         let id = self.request_of(issue)?;
         self.expect_stage(&id, Stage::Invalid)?;
@@ -154,7 +171,13 @@ impl<'a> Story<'a> {
         let body = self.fill("create-cloud-account", &answers)?;
         let path = format!("{CATALOG}/issues/{issue}");
         self.person("finn")?.call("PATCH", &path, &json!({ "body": body })).await?;
-        tale::does("finn", &format!("edits {}: another name, a system that is there, 120 euro", reference_of(CATALOG, issue)))?;
+        tale::does(
+            "finn",
+            &format!(
+                "edits {}: another name, a system that is there, 120 euro",
+                reference_of(CATALOG, issue)
+            ),
+        )?;
         self.reconcile().await?;
         self.expect_stage(&id, Stage::WaitingForApproval)?;
         let pull = self.pull_from(CATALOG, &format!("chandlery/request/{}", id.slug())).await?;
@@ -193,10 +216,12 @@ impl<'a> Story<'a> {
         expect(acts == 0, || format!("there were {acts} acts left to do"))?;
         tale::line("      Nothing is left to do.\n")?;
         for outcome in outcomes {
-            let stands = format!("{:<22} {:<22} {:<22}", outcome.id, outcome.action, outcome.stage.name());
-            tale::line(&format!("  {stands} {}", outcome.pulls.join(", ")))?;
+            let Outcome { id, action, stage, pulls } = outcome;
+            let (id, action, stage, pulls) = (id.as_str(), action.as_str(), stage.name(), pulls.join(", "));
+            tale::line(&format!("  {id:<16} {action:<21} {stage:<21} {pulls}"))?;
         }
-        tale::command("git log --oneline    # in the catalog")?;
+        let git = format!("git -C {}", self.catalog.display());
+        tale::command(&format!("{git} log --oneline"))?;
         let commits = self.get(&format!("{CATALOG}/commits?per_page=12")).await?;
         for commit in commits.as_array().into_iter().flatten() {
             let subject = commit["commit"]["message"].as_str().and_then(|text| text.lines().next());
@@ -204,8 +229,10 @@ impl<'a> Story<'a> {
             tale::line(&format!("  {} {}", id.unwrap_or_default(), subject.unwrap_or_default()))?;
         }
         let Some(first) = outcomes.first() else { return Ok(()) };
-        for path in ["entities/cloud-account/invoice-archive.yaml", &format!("requests/{}/run.yaml", first.id)] {
-            tale::command(&format!("cat {path}"))?;
+        for path in
+            ["entities/cloud-account/invoice-archive.yaml", &format!("requests/{}/run.yaml", first.id)]
+        {
+            tale::command(&format!("{git} show main:{path}"))?;
             for line in self.text(CATALOG, path).await?.lines() {
                 tale::line(&format!("  {line}"))?;
             }
@@ -226,7 +253,8 @@ impl<'a> Story<'a> {
         let issue = json!({ "title": title, "body": self.fill(action, answers)? });
         let filed = self.person(who)?.call("POST", &format!("{CATALOG}/issues"), &issue).await?;
         let number = filed["number"].as_u64().context("an issue has no number")?;
-        let title = self.definitions.actions.get(&action.parse()?).map_or(action, |action| &action.value.title);
+        let title =
+            self.definitions.actions.get(&action.parse()?).map_or(action, |action| &action.value.title);
         tale::does(who, &format!("fills in the form \"{title}\": {}", reference_of(CATALOG, number)))?;
         self.link(CATALOG, "issues", number)?;
         Ok(number)
@@ -241,7 +269,13 @@ impl<'a> Story<'a> {
     }
 
     /// Pushes a branch with a request and opens a pull request from it.
-    async fn opens(&self, who: &str, name: &str, title: &str, text: &str) -> anyhow::Result<(RequestId, u64)> {
+    async fn opens(
+        &self,
+        who: &str,
+        name: &str,
+        title: &str,
+        text: &str,
+    ) -> anyhow::Result<(RequestId, u64)> {
         let person = self.person(who)?;
         let path = format!("requests/{name}/request.yaml");
         person.pushes(CATALOG, name, &path, text, &format!("Ask: {title}")).await?;
@@ -270,7 +304,13 @@ impl<'a> Story<'a> {
     }
 
     /// From the merge of a request to its end: Chandlery opens the follow-up, and somebody merges it.
-    async fn is_carried_out(&mut self, id: &RequestId, step: &str, target: &str, by: &str) -> anyhow::Result<u64> {
+    async fn is_carried_out(
+        &mut self,
+        id: &RequestId,
+        step: &str,
+        target: &str,
+        by: &str,
+    ) -> anyhow::Result<u64> {
         self.reconcile().await?;
         self.expect_stage(id, Stage::InProgress)?;
         let follow_up = self.pull_from(target, &format!("chandlery/{}-{step}", id.slug())).await?;
@@ -315,7 +355,10 @@ impl<'a> Story<'a> {
     fn expect_stage(&self, id: &RequestId, stage: Stage) -> anyhow::Result<()> {
         let found = self.stages.get(id);
         expect(found == Some(&stage), || {
-            format!("the request {id} should be {stage} and is {}", found.map_or("unknown", |stage| stage.name()))
+            format!(
+                "the request {id} should be {stage} and is {}",
+                found.map_or("unknown", |stage| stage.name())
+            )
         })
     }
 
@@ -325,7 +368,13 @@ impl<'a> Story<'a> {
     }
 
     /// Checks the record of a request that has ended.
-    async fn ended(&self, id: RequestId, action: &str, stage: Stage, pulls: Vec<String>) -> anyhow::Result<Outcome> {
+    async fn ended(
+        &self,
+        id: RequestId,
+        action: &str,
+        stage: Stage,
+        pulls: Vec<String>,
+    ) -> anyhow::Result<Outcome> {
         self.expect_stage(&id, stage)?;
         let run: Run = serde_yaml::from_str(&self.text(CATALOG, &format!("requests/{id}/run.yaml")).await?)?;
         expect(run.status == stage, || format!("the record of {id} says {}", run.status))?;
@@ -343,13 +392,19 @@ impl<'a> Story<'a> {
         let ours = |comment: &&Value| comment["user"]["login"] == super::ME;
         let ours: Vec<&Value> = comments.as_array().into_iter().flatten().filter(ours).collect();
         let place = reference_of(CATALOG, number);
-        let [comment] = ours[..] else { bail!("Chandlery wrote {} comments on {place} and not one", ours.len()) };
+        let [comment] = ours[..] else {
+            bail!("Chandlery wrote {} comments on {place} and not one", ours.len())
+        };
         let body = comment["body"].as_str().unwrap_or_default();
         tale::does("Chandlery", &format!("says on {place}:"))?;
         let mut lines = Vec::new();
         for word in words {
             let found = body.lines().find(|line| line.contains(word));
-            lines.push(found.with_context(|| format!("Chandlery's comment on {place} does not say `{word}`: {body}"))?);
+            lines.push(
+                found.with_context(|| {
+                    format!("Chandlery's comment on {place} does not say `{word}`: {body}")
+                })?,
+            );
         }
         tale::quotes(lines)
     }
@@ -379,7 +434,9 @@ impl<'a> Story<'a> {
     async fn pull_from(&self, repository: &str, branch: &str) -> anyhow::Result<u64> {
         match self.pulls_from(repository, branch).await?[..] {
             [number] => Ok(number),
-            ref several => bail!("{repository} has {} pull requests from {branch} and not one", several.len()),
+            ref several => {
+                bail!("{repository} has {} pull requests from {branch} and not one", several.len())
+            }
         }
     }
 

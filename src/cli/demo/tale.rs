@@ -34,7 +34,9 @@ pub(super) fn command(text: &str) -> anyhow::Result<()> {
 
 /// Some lines of a text.
 pub(super) fn quotes<'a>(lines: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
-    lines.into_iter().try_for_each(|text| line(&format!("      | {text}")))
+    // Small print, such as the code of a mistake, is for the page.
+    let large = |text: &'a str| text.split(" <sub>").next().unwrap_or(text);
+    lines.into_iter().try_for_each(|text| line(&format!("      | {}", large(text))))
 }
 
 /// What the story leaves behind, and how to look further.
