@@ -79,7 +79,7 @@ impl Reader {
                 Question::Issue(number) => drop(wanted.insert(Large::Issue(catalog.clone(), *number))),
                 Question::Pull(number) => drop(wanted.insert(Large::Pull(catalog.clone(), *number))),
                 Question::Activity(..) | Question::Permission(..) | Question::Members(_) => {
-                    waiting.push(question.clone())
+                    waiting.push(question.clone());
                 }
                 _ => {}
             }

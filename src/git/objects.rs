@@ -52,6 +52,9 @@ pub enum Node {
 /// What is under one name before and after.
 type Sides = (Option<Node>, Option<Node>);
 
+/// What is done with each file that differs: its path, before and after.
+type VisitChange<'a> = dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()> + 'a;
+
 /// The objects of one repository.
 pub struct Objects {
     pub(super) repository: Repository,
@@ -240,7 +243,7 @@ impl Objects {
         before: Option<ObjectId>,
         after: Option<ObjectId>,
         path: &str,
-        visit: &mut dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()>,
+        visit: &mut VisitChange<'_>,
     ) -> Read<()> {
         if before == after {
             return Ok(());
