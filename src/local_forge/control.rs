@@ -38,7 +38,8 @@ struct NewUser {
 }
 
 fn read<T: serde::de::DeserializeOwned>(incoming: &Incoming) -> Result<T, Refusal> {
-    serde_json::from_slice(&incoming.body).map_err(|error| refuse(400, format!("cannot read the body: {error}")))
+    serde_json::from_slice(&incoming.body)
+        .map_err(|error| refuse(400, format!("cannot read the body: {error}")))
 }
 
 pub(crate) fn answer(forge: &Forge, incoming: &Incoming) -> Answer {
@@ -52,7 +53,10 @@ pub(crate) fn answer(forge: &Forge, incoming: &Incoming) -> Answer {
                 _ => vec![read(incoming)?],
             };
             for fault in faults {
-                forge.faults.add(fault).map_err(|error| refuse(400, format!("cannot read the path: {error}")))?;
+                forge
+                    .faults
+                    .add(fault)
+                    .map_err(|error| refuse(400, format!("cannot read the path: {error}")))?;
             }
             Ok(Reply::json(201, forge.faults.show()))
         }

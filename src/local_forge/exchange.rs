@@ -67,7 +67,8 @@ impl Exchanges {
         drop(counts);
         let Some(recording) = &self.recording else { return };
         let json = exchange.content_type.contains("json");
-        let response = if json { serde_json::from_slice(exchange.response).unwrap_or_default() } else { Value::Null };
+        let response =
+            if json { serde_json::from_slice(exchange.response).unwrap_or_default() } else { Value::Null };
         let line = json!({
             "method": exchange.method, "path": exchange.path, "query": exchange.query, "request": exchange.request,
             "status": exchange.status, "contentType": exchange.content_type, "response": response,

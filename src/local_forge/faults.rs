@@ -33,14 +33,20 @@ fn first() -> u64 {
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Action {
     /// Answers this status and does nothing.
-    FailBefore { status: u16 },
+    FailBefore {
+        status: u16,
+    },
     /// Does what is asked and answers this status.
-    FailAfter { status: u16 },
+    FailAfter {
+        status: u16,
+    },
     /// Closes the connection and does nothing.
     DropBefore,
     /// Does what is asked and closes the connection.
     DropAfter,
-    Delay { milliseconds: u64 },
+    Delay {
+        milliseconds: u64,
+    },
     /// The hourly limit is spent.
     RateLimit {
         #[serde(default = "minute")]
@@ -93,7 +99,10 @@ impl Faults {
 
     /// The faults with how often each has met a request.
     pub(crate) fn show(&self) -> serde_json::Value {
-        self.active().iter().map(|active| serde_json::json!({"fault": active.fault, "seen": active.seen, "met": active.met})).collect()
+        self.active()
+            .iter()
+            .map(|active| serde_json::json!({"fault": active.fault, "seen": active.seen, "met": active.met}))
+            .collect()
     }
 
     pub(crate) fn clear(&self) {
@@ -109,8 +118,9 @@ impl Faults {
     pub(crate) fn meet(&self, method: &str, path: &str) -> Vec<Action> {
         let mut met = Vec::new();
         for active in self.active().iter_mut() {
-            let fits = active.fault.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && active.path.as_ref().is_none_or(|wanted| wanted.is_match(path));
+            let fits =
+                active.fault.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                    && active.path.as_ref().is_none_or(|wanted| wanted.is_match(path));
             if !fits {
                 continue;
             }
@@ -132,10 +142,17 @@ mod tests {
     #[test]
     fn a_fault_meets_only_the_requests_it_names() {
         let faults = Faults::default();
-        let text = r#"{"method": "PUT", "path": "/merge$", "nth": 2, "times": 1, "action": {"kind": "dropAfter"}}"#;
+        let text =
+            r#"{"method": "PUT", "path": "/merge$", "nth": 2, "times": 1, "action": {"kind": "dropAfter"}}"#;
         faults.add(serde_json::from_str(text).unwrap()).unwrap();
         let mut met = Vec::new();
-        for (method, path) in [("PUT", "/pulls/1/merge"), ("GET", "/pulls/1/merge"), ("PUT", "/pulls/1"), ("PUT", "/pulls/2/merge"), ("PUT", "/pulls/3/merge")] {
+        for (method, path) in [
+            ("PUT", "/pulls/1/merge"),
+            ("GET", "/pulls/1/merge"),
+            ("PUT", "/pulls/1"),
+            ("PUT", "/pulls/2/merge"),
+            ("PUT", "/pulls/3/merge"),
+        ] {
             met.push(faults.meet(method, path).len());
         }
         assert_eq!(met, [0, 0, 0, 1, 0]);

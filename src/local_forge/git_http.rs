@@ -11,11 +11,11 @@ use base64::Engine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use super::motion;
 use super::reply::{Body, Refusal, Reply, decode, refuse};
 use super::rest::repos::may_push;
 use super::server::{Forge, Incoming};
 use super::store::Permission;
-use super::motion;
 
 /// Prints what GitHub prints and declines one ref; the others of the push go through.
 const REFUSING_HOOK: &str = r#"#!/bin/sh
@@ -105,10 +105,13 @@ fn pushed_refs(body: &[u8]) -> Vec<String> {
     let mut refs = Vec::new();
     let mut rest = body;
     while let Some((length, after)) = rest.split_at_checked(4) {
-        let Some(length) = std::str::from_utf8(length).ok().and_then(|text| usize::from_str_radix(text, 16).ok()) else {
+        let Some(length) =
+            std::str::from_utf8(length).ok().and_then(|text| usize::from_str_radix(text, 16).ok())
+        else {
             break;
         };
-        let Some((line, after)) = length.checked_sub(4).and_then(|length| after.split_at_checked(length)) else {
+        let Some((line, after)) = length.checked_sub(4).and_then(|length| after.split_at_checked(length))
+        else {
             break;
         };
         let command = String::from_utf8_lossy(line);
@@ -127,7 +130,9 @@ async fn backend(
     refused: &[String],
 ) -> Result<Reply, Refusal> {
     let shared = &forge.shared;
-    let mut settings = vec![("safe.directory".to_owned(), "*".to_owned())];
+    // What is lost with the machine can be seeded again: nothing waits for the disk.
+    let mut settings =
+        vec![("safe.directory".to_owned(), "*".to_owned()), ("core.fsync".to_owned(), "none".to_owned())];
     if !refused.is_empty() {
         settings.push(("core.hooksPath".to_owned(), shared.root.join("hooks").display().to_string()));
     }
@@ -185,7 +190,9 @@ fn read_cgi(output: &[u8]) -> Reply {
         let Some((name, value)) = line.split_once(':') else { continue };
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
-            "status" => reply.status = value.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(500),
+            "status" => {
+                reply.status = value.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(500);
+            }
             "content-type" => reply.headers.push(("content-type", value.to_owned())),
             "cache-control" => reply.headers.push(("cache-control", value.to_owned())),
             _ => {}

@@ -8,7 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 /// The limit of a person's token; an hour starts with the first call.
-pub(crate) const CALLS_PER_HOUR: u64 = 5000;
+const CALLS_PER_HOUR: u64 = 5000;
+
+/// The limit of an App that is installed in a large organisation.
+const CALLS_PER_HOUR_OF_APPS: u64 = 15_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
@@ -43,6 +46,29 @@ impl Limits {
         }
         entry.1 += calls;
         let (reset, used) = *entry;
-        Limit { limit: CALLS_PER_HOUR, remaining: CALLS_PER_HOUR.saturating_sub(used), used, reset: reset.as_second() }
+        let app = login.is_some_and(|login| login.ends_with("[bot]"));
+        let limit = if app { CALLS_PER_HOUR_OF_APPS } else { CALLS_PER_HOUR };
+        Limit { limit, remaining: limit.saturating_sub(used), used, reset: reset.as_second() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_run_out_and_come_back_after_an_hour() {
+        let limits = Limits::default();
+        let start = Timestamp::UNIX_EPOCH;
+        for _ in 0..CALLS_PER_HOUR {
+            limits.count(Some("ada"), start);
+        }
+        let later = start + SignedDuration::from_hours(1);
+        let left = [
+            limits.peek(Some("ada"), start),
+            limits.peek(Some("bo"), start),
+            limits.peek(Some("ada"), later),
+        ];
+        assert_eq!(left.map(|limit| limit.remaining), [0, CALLS_PER_HOUR, CALLS_PER_HOUR]);
     }
 }

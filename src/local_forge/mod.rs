@@ -83,21 +83,28 @@ impl Shared {
 /// Starts a forge; it serves when this returns.
 pub async fn start(options: Options) -> Result<Running> {
     if !options.listen.ip().is_loopback() {
-        bail!("the local forge has no TLS, so it listens on loopback only: use 127.0.0.1 instead of `{}`", options.listen.ip());
+        bail!(
+            "the local forge has no TLS, so it listens on loopback only: use 127.0.0.1 instead of `{}`",
+            options.listen.ip()
+        );
     }
     std::fs::create_dir_all(options.root.join("repositories"))
         .with_context(|| format!("cannot make the folder `{}`", options.root.display()))?;
     let root = std::path::absolute(&options.root)?;
     git_http::install_hook(&root)?;
-    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let shared = Shared { root, url: url.clone(), limits: limits::Limits::default() };
     let mut state = load(&shared.root.join("state.json"))?;
     if let Some(seed) = &options.seed {
         seed::plant(&mut state, &shared, seed)?;
     }
-    let exchanges = exchange::Exchanges::recording_to(options.record.as_deref()).context("cannot open the recording")?;
+    let exchanges =
+        exchange::Exchanges::recording_to(options.record.as_deref()).context("cannot open the recording")?;
     let forge = server::Forge::new(shared, state, exchanges);
+    forge.catch_up()?;
     forge.save()?;
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(server::serve(forge, listener, stopped));
@@ -112,6 +119,9 @@ fn load(path: &Path) -> Result<store::State> {
         Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
     };
     serde_json::from_slice(&text).with_context(|| {
-        format!("cannot read `{}`: if another version wrote it, remove the folder and seed again", path.display())
+        format!(
+            "cannot read `{}`: if another version wrote it, remove the folder and seed again",
+            path.display()
+        )
     })
 }

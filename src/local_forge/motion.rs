@@ -36,7 +36,7 @@ pub(crate) fn set(
 
 /// Compares the repository with what was known and lets every difference follow.
 pub(crate) fn notice_all(call: &mut Call<'_>, key: &str) -> Result<(), Refusal> {
-    let now = objects::all_refs(&call.git(key)?)?;
+    let now = objects::all_refs(&*call.git(key)?)?;
     let known = call.repository(key).refs.clone();
     for name in known.keys().filter(|name| !now.contains_key(*name)) {
         noticed(call, key, name, None, None)?;
@@ -66,7 +66,9 @@ fn noticed(
     };
     let git = call.git(key)?;
     let forced = match (&before, after) {
-        (Some(before), Some(after)) => !objects::is_ancestor(&git, objects::oid(before)?, objects::oid(after)?),
+        (Some(before), Some(after)) => {
+            !objects::is_ancestor(&git, objects::oid(before)?, objects::oid(after)?)
+        }
         _ => false,
     };
     let kind = cause.unwrap_or(match (&before, after) {
@@ -79,42 +81,65 @@ fn noticed(
     let (id, at) = (call.state.next_id(), call.state.stamp());
     let before = before.unwrap_or_else(|| EMPTY.to_owned());
     let shown_after = after.unwrap_or(EMPTY).to_owned();
-    tell(call, key, "push", |_| json!({
-        "ref": reference, "before": before, "after": shown_after, "forced": forced,
-        "created": before == EMPTY, "deleted": shown_after == EMPTY,
-    }));
+    tell(call, key, "push", |_| {
+        json!({
+            "ref": reference, "before": before, "after": shown_after, "forced": forced,
+            "created": before == EMPTY, "deleted": shown_after == EMPTY,
+        })
+    });
     let repository = call.repository_mut(key);
     repository.pushed_at = at;
     repository.activity.push(Activity {
         id,
         reference: reference.to_owned(),
-        before,
+        before: before.clone(),
         after: shown_after,
         at,
         kind,
         actor: actor.clone(),
     });
-    for (base_key, number) in open_pulls(call.state, |pull| pull.head_repository == key && pull.head_branch == branch) {
+    for (base_key, number) in
+        open_pulls(call.state, |pull| pull.head_repository == key && pull.head_branch == branch)
+    {
         head_moved(call, &base_key, number, after, forced)?;
     }
     let based = open_pulls(call.state, |pull| pull.base_branch == branch);
-    for (_, number) in based.into_iter().filter(|(base_key, _)| base_key == key) {
-        base_moved(call, key, number, after)?;
+    let based: Vec<u64> =
+        based.into_iter().filter(|(base_key, _)| base_key == key).map(|(_, number)| number).collect();
+    let Some(after) = after else {
+        return based.into_iter().try_for_each(|number| close(call, key, number, None));
+    };
+    let gained = objects::gained(&git, &before, after)?;
+    for number in based {
+        let pull = call.repository_mut(key).issues.get_mut(&number).and_then(|issue| issue.pull.as_mut());
+        let pull = pull.expect("it was listed as a pull");
+        pull.mergeable = None;
+        // A head that arrives in its base by any road counts as merged by whoever pushed it.
+        if gained.contains(&pull.head) {
+            merged(call, key, number, &actor, after);
+        }
     }
     Ok(())
 }
 
 fn open_pulls(state: &State, wanted: impl Fn(&super::store::Pull) -> bool) -> Vec<(String, u64)> {
-    let issues = state.repositories.iter().flat_map(|(key, repository)| {
-        repository.issues.values().map(move |issue| (key, issue))
-    });
+    let issues = state
+        .repositories
+        .iter()
+        .flat_map(|(key, repository)| repository.issues.values().map(move |issue| (key, issue)));
     issues
         .filter(|(_, issue)| issue.open && issue.pull.as_ref().is_some_and(&wanted))
         .map(|(key, issue)| (key.clone(), issue.number))
         .collect()
 }
 
-fn head_moved(call: &mut Call<'_>, key: &str, number: u64, after: Option<&str>, forced: bool) -> Result<(), Refusal> {
+fn head_moved(
+    call: &mut Call<'_>,
+    key: &str,
+    number: u64,
+    after: Option<&str>,
+    forced: bool,
+) -> Result<(), Refusal> {
     let actor = call.actor.clone();
     let Some(after) = after else {
         let (id, at) = (call.state.next_id(), call.state.stamp());
@@ -137,7 +162,8 @@ fn head_moved(call: &mut Call<'_>, key: &str, number: u64, after: Option<&str>, 
     for review in &mut pull.reviews {
         after.clone_into(&mut review.commit);
     }
-    let base = refs.get(&format!("refs/heads/{}", pull.base_branch)).cloned().unwrap_or_else(|| pull.base.clone());
+    let base =
+        refs.get(&format!("refs/heads/{}", pull.base_branch)).cloned().unwrap_or_else(|| pull.base.clone());
     pull.base.clone_from(&base);
     keep_head(call, key, number, after)?;
     let git = call.git(key)?;
@@ -153,22 +179,6 @@ pub(crate) fn keep_head(call: &mut Call<'_>, key: &str, number: u64, head: &str)
     let reference = format!("refs/pull/{number}/head");
     drop(call.git(key)?.reference(&reference, objects::oid(head)?, true, "forge")?);
     remember(call.state, key, &reference, Some(head));
-    Ok(())
-}
-
-fn base_moved(call: &mut Call<'_>, key: &str, number: u64, after: Option<&str>) -> Result<(), Refusal> {
-    let Some(after) = after else {
-        return close(call, key, number, None);
-    };
-    let git = call.git(key)?;
-    let issue = call.repository_mut(key).issues.get_mut(&number).expect("it was just listed");
-    let pull = issue.pull.as_mut().expect("it was listed as a pull");
-    pull.mergeable = None;
-    // A head that arrives in its base by any road counts as merged by whoever pushed it.
-    if objects::is_ancestor(&git, objects::oid(&pull.head)?, objects::oid(after)?) {
-        let by = call.actor.clone().unwrap_or_else(|| "ghost".to_owned());
-        merged(call, key, number, &by, after);
-    }
     Ok(())
 }
 
@@ -189,7 +199,12 @@ pub(crate) fn merged(call: &mut Call<'_>, key: &str, number: u64, by: &str, comm
 }
 
 /// Closes an issue or a pull request.
-pub(crate) fn close(call: &mut Call<'_>, key: &str, number: u64, reason: Option<String>) -> Result<(), Refusal> {
+pub(crate) fn close(
+    call: &mut Call<'_>,
+    key: &str,
+    number: u64,
+    reason: Option<String>,
+) -> Result<(), Refusal> {
     let actor = call.actor.clone();
     let (id, at) = (call.state.next_id(), call.state.stamp());
     let issue = call.repository_mut(key).issues.get_mut(&number).expect("it was just looked up");
@@ -234,7 +249,9 @@ pub(crate) fn tell(
     payload: impl FnOnce(&Call<'_>) -> serde_json::Value,
 ) {
     let repository = call.repository(key);
-    let listens = |hook: &super::store::Hook| hook.active && hook.events.iter().any(|event| event == name || event == "*");
+    let listens = |hook: &super::store::Hook| {
+        hook.active && hook.events.iter().any(|event| event == name || event == "*")
+    };
     if !repository.hooks.values().any(listens) {
         return;
     }

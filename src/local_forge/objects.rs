@@ -2,7 +2,10 @@
 //!
 //! Everything here works on one bare repository and knows nothing of issues or users.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{Commit, Delta, Diff, DiffFindOptions, DiffOptions, Oid, Repository, Signature, Sort, Time, Tree};
 use jiff::Timestamp;
@@ -39,13 +42,44 @@ pub(crate) fn init(path: &Path) -> Result<(), git2::Error> {
     config.set_bool("uploadpack.allowAnySHA1InWant", true)?;
     config.set_bool("uploadpack.allowFilter", true)?;
     config.set_str("gc.auto", "0")?;
+    config.set_bool("receive.autogc", false)?;
     // Pull refs are the forge's own: a push to them is refused.
     config.set_str("receive.hideRefs", "refs/pull")
 }
 
+/// Opened repositories that a thread keeps at most.
+const MOST_OPENED: usize = 64;
+
+thread_local! {
+    static OPENED: RefCell<HashMap<(PathBuf, u64, u64), Rc<Repository>>> = RefCell::default();
+}
+
+/// Opens a repository, or gives the one that this thread opened before: opening costs more than
+/// most requests. `id` tells a repository from an older one of the same name.
+pub(crate) fn open(id: u64, path: &Path) -> Result<Rc<Repository>, git2::Error> {
+    // libgit2 reads the list of alternates once, so another list is another repository.
+    let alternates = path.join("objects/info/alternates").metadata().map_or(0, |file| file.len());
+    let key = (path.to_owned(), id, alternates);
+    OPENED.with_borrow_mut(|opened| {
+        if let Some(known) = opened.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        if opened.len() >= MOST_OPENED {
+            opened.clear();
+        }
+        let repository = Rc::new(Repository::open_bare(path)?);
+        opened.insert(key, Rc::clone(&repository));
+        Ok(repository)
+    })
+}
+
 pub(crate) fn oid(text: &str) -> Result<Oid, git2::Error> {
     if text.len() != 40 {
-        return Err(git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Reference, "not a full object id"));
+        return Err(git2::Error::new(
+            git2::ErrorCode::NotFound,
+            git2::ErrorClass::Reference,
+            "not a full object id",
+        ));
     }
     Oid::from_str(text)
 }
@@ -137,7 +171,8 @@ fn write_folder(git: &Repository, folder: &Path) -> anyhow::Result<Oid> {
                 builder.insert(&name, tree, 0o040_000)?;
             }
         } else if kind.is_file() {
-            let mode = if entry.metadata()?.permissions().mode() & 0o111 == 0 { 0o100_644 } else { 0o100_755 };
+            let mode =
+                if entry.metadata()?.permissions().mode() & 0o111 == 0 { 0o100_644 } else { 0o100_755 };
             builder.insert(&name, git.blob_path(&entry.path())?, mode)?;
         }
     }
@@ -182,12 +217,26 @@ pub(crate) fn commits_between(git: &Repository, base: Oid, head: Oid) -> Result<
     walk.collect()
 }
 
+/// The commits that a branch gained by moving.
+pub(crate) fn gained(git: &Repository, before: &str, after: &str) -> Result<HashSet<String>, git2::Error> {
+    let mut walk = git.revwalk()?;
+    walk.push(oid(after)?)?;
+    if before != EMPTY {
+        walk.hide(oid(before)?)?;
+    }
+    walk.map(|id| Ok(id?.to_string())).collect()
+}
+
 pub(crate) fn is_ancestor(git: &Repository, old: Oid, new: Oid) -> bool {
     old == new || git.graph_descendant_of(new, old).unwrap_or(false)
 }
 
 /// The change from the merge base to the head: what a pull request shows.
-pub(crate) fn three_dots<'repo>(git: &'repo Repository, base: Oid, head: Oid) -> Result<Diff<'repo>, git2::Error> {
+pub(crate) fn three_dots<'repo>(
+    git: &'repo Repository,
+    base: Oid,
+    head: Oid,
+) -> Result<Diff<'repo>, git2::Error> {
     let old = git.merge_base(base, head).ok().map(|base| git.find_commit(base)?.tree()).transpose()?;
     diff(git, old.as_ref(), &git.find_commit(head)?.tree()?)
 }
@@ -218,7 +267,9 @@ pub(crate) fn files(diff: &Diff<'_>, api: &str, html: &str, commit: &str) -> Res
     let mut files = Vec::new();
     for index in 0..diff.deltas().len().min(MOST_FILES) {
         let Some(delta) = diff.get_delta(index) else { continue };
-        let path = |file: git2::DiffFile<'_>| String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned();
+        let path = |file: git2::DiffFile<'_>| {
+            String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned()
+        };
         let (old, new) = (path(delta.old_file()), path(delta.new_file()));
         let status = match delta.status() {
             Delta::Added => "added",
@@ -228,7 +279,8 @@ pub(crate) fn files(diff: &Diff<'_>, api: &str, html: &str, commit: &str) -> Res
             Delta::Typechange => "changed",
             _ => "modified",
         };
-        let blob = if delta.status() == Delta::Deleted { delta.old_file().id() } else { delta.new_file().id() };
+        let blob =
+            if delta.status() == Delta::Deleted { delta.old_file().id() } else { delta.new_file().id() };
         let mut file = json!({
             "sha": blob.to_string(), "filename": new, "status": status, "additions": 0, "deletions": 0, "changes": 0,
             "blob_url": format!("{html}/blob/{commit}/{new}"), "raw_url": format!("{html}/raw/{commit}/{new}"),
@@ -276,15 +328,24 @@ pub(crate) fn merge(git: &Repository, ours: Oid, theirs: Oid) -> Result<Option<O
 }
 
 /// Replays the commits of `head` on `base`; merges among them are left out, as GitHub does.
-pub(crate) fn rebase(git: &Repository, base: Oid, head: Oid, committer: &Signature<'_>) -> Result<Option<Oid>, git2::Error> {
+pub(crate) fn rebase(
+    git: &Repository,
+    base: Oid,
+    head: Oid,
+    committer: &Signature<'_>,
+) -> Result<Option<Oid>, git2::Error> {
     let mut tip = base;
     for id in commits_between(git, base, head)? {
         let commit = git.find_commit(id)?;
         if commit.parent_count() != 1 {
             continue;
         }
-        let mut index =
-            git.merge_trees(&commit.parent(0)?.tree()?, &git.find_commit(tip)?.tree()?, &commit.tree()?, None)?;
+        let mut index = git.merge_trees(
+            &commit.parent(0)?.tree()?,
+            &git.find_commit(tip)?.tree()?,
+            &commit.tree()?,
+            None,
+        )?;
         if index.has_conflicts() {
             return Ok(None);
         }
@@ -295,8 +356,8 @@ pub(crate) fn rebase(git: &Repository, base: Oid, head: Oid, committer: &Signatu
 }
 
 /// Every ref that people see, with what it points at.
-pub(crate) fn all_refs(git: &Repository) -> Result<std::collections::BTreeMap<String, String>, git2::Error> {
-    let mut refs = std::collections::BTreeMap::new();
+pub(crate) fn all_refs(git: &Repository) -> Result<BTreeMap<String, String>, git2::Error> {
+    let mut refs = BTreeMap::new();
     for reference in git.references()? {
         let reference = reference?;
         if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {

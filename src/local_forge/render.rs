@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::objects;
 use super::store::{
-    CheckRun, Comment, Hook, Issue, Label, Organization, Permission, Pull, Remark, Repository, Review, State, Status,
-    Team,
+    CheckRun, Comment, Hook, Issue, Label, Organization, Permission, Pull, Remark, Repository, Review, State,
+    Status, Team,
 };
 
 #[derive(Clone, Copy)]
@@ -40,10 +40,12 @@ impl View<'_> {
             (None, Some(organization)) => (organization.id, "Organization"),
             (None, None) => return Value::Null,
         };
-        let api = self.api(&format!("users/{login}"));
+        // The brackets of an App's login are no part of a URL.
+        let safe = super::reply::encode(login);
+        let api = self.api(&format!("users/{safe}"));
         json!({
             "login": login, "id": id, "node_id": node("U", id), "avatar_url": self.html(&format!("avatars/{id}")),
-            "gravatar_id": "", "url": api, "html_url": self.html(login), "followers_url": format!("{api}/followers"),
+            "gravatar_id": "", "url": api, "html_url": self.html(&safe), "followers_url": format!("{api}/followers"),
             "following_url": format!("{api}/following{{/other_user}}"),
             "gists_url": format!("{api}/gists{{/gist_id}}"),
             "starred_url": format!("{api}/starred{{/owner}}{{/repo}}"),
@@ -101,15 +103,21 @@ impl View<'_> {
         let mut shown = self.team(organization, team);
         let mut owner = self.organization(organization);
         let at = Timestamp::UNIX_EPOCH;
-        extend(&mut owner, json!({
-            "has_organization_projects": false, "has_repository_projects": false, "public_repos": 0,
-            "public_gists": 0, "followers": 0, "following": 0, "html_url": self.html(&organization.login),
-            "created_at": at, "updated_at": at, "archived_at": null, "type": "Organization",
-        }));
-        extend(&mut shown, json!({
-            "members_count": team.members.len(), "repos_count": team.repositories.len(), "organization": owner,
-            "created_at": at, "updated_at": at,
-        }));
+        extend(
+            &mut owner,
+            json!({
+                "has_organization_projects": false, "has_repository_projects": false, "public_repos": 0,
+                "public_gists": 0, "followers": 0, "following": 0, "html_url": self.html(&organization.login),
+                "created_at": at, "updated_at": at, "archived_at": null, "type": "Organization",
+            }),
+        );
+        extend(
+            &mut shown,
+            json!({
+                "members_count": team.members.len(), "repos_count": team.repositories.len(), "organization": owner,
+                "created_at": at, "updated_at": at,
+            }),
+        );
         shown
     }
 
@@ -123,23 +131,46 @@ impl View<'_> {
             "description": repository.description, "fork": repository.fork_of.is_some(), "url": api,
         });
         let plain = [
-            "forks", "teams", "hooks", "events", "tags", "languages", "stargazers", "contributors", "subscribers",
-            "subscription", "merges", "downloads", "deployments",
+            "forks",
+            "teams",
+            "hooks",
+            "events",
+            "tags",
+            "languages",
+            "stargazers",
+            "contributors",
+            "subscribers",
+            "subscription",
+            "merges",
+            "downloads",
+            "deployments",
         ];
         for name in plain {
             shown[format!("{name}_url")] = format!("{api}/{name}").into();
         }
         let templates = [
-            ("keys_url", "keys{/key_id}"), ("collaborators_url", "collaborators{/collaborator}"),
-            ("issue_events_url", "issues/events{/number}"), ("assignees_url", "assignees{/user}"),
-            ("branches_url", "branches{/branch}"), ("blobs_url", "git/blobs{/sha}"), ("git_tags_url", "git/tags{/sha}"),
-            ("git_refs_url", "git/refs{/sha}"), ("trees_url", "git/trees{/sha}"), ("statuses_url", "statuses/{sha}"),
-            ("commits_url", "commits{/sha}"), ("git_commits_url", "git/commits{/sha}"),
-            ("comments_url", "comments{/number}"), ("issue_comment_url", "issues/comments{/number}"),
-            ("contents_url", "contents/{+path}"), ("compare_url", "compare/{base}...{head}"),
-            ("archive_url", "{archive_format}{/ref}"), ("issues_url", "issues{/number}"),
-            ("pulls_url", "pulls{/number}"), ("milestones_url", "milestones{/number}"),
-            ("notifications_url", "notifications{?since,all,participating}"), ("labels_url", "labels{/name}"),
+            ("keys_url", "keys{/key_id}"),
+            ("collaborators_url", "collaborators{/collaborator}"),
+            ("issue_events_url", "issues/events{/number}"),
+            ("assignees_url", "assignees{/user}"),
+            ("branches_url", "branches{/branch}"),
+            ("blobs_url", "git/blobs{/sha}"),
+            ("git_tags_url", "git/tags{/sha}"),
+            ("git_refs_url", "git/refs{/sha}"),
+            ("trees_url", "git/trees{/sha}"),
+            ("statuses_url", "statuses/{sha}"),
+            ("commits_url", "commits{/sha}"),
+            ("git_commits_url", "git/commits{/sha}"),
+            ("comments_url", "comments{/number}"),
+            ("issue_comment_url", "issues/comments{/number}"),
+            ("contents_url", "contents/{+path}"),
+            ("compare_url", "compare/{base}...{head}"),
+            ("archive_url", "{archive_format}{/ref}"),
+            ("issues_url", "issues{/number}"),
+            ("pulls_url", "pulls{/number}"),
+            ("milestones_url", "milestones{/number}"),
+            ("notifications_url", "notifications{?since,all,participating}"),
+            ("labels_url", "labels{/name}"),
             ("releases_url", "releases{/id}"),
         ];
         for (name, template) in templates {
@@ -155,27 +186,33 @@ impl View<'_> {
         let mut shown = self.repository_minimal(repository);
         let permission = self.state.permission(repository, reader);
         let open = repository.issues.values().filter(|issue| issue.open && issue.gone.is_none()).count();
-        extend(&mut shown, json!({
-            "git_url": format!("{html}.git"), "ssh_url": format!("{html}.git"), "clone_url": format!("{html}.git"),
-            "svn_url": html, "mirror_url": null, "homepage": null, "language": null, "forks_count": 0,
-            "stargazers_count": 0, "watchers_count": 0, "size": 0, "default_branch": repository.default_branch,
-            "open_issues_count": open, "is_template": false, "topics": [],
-        }));
-        extend(&mut shown, json!({
-            "has_issues": true, "has_projects": false,
-            "has_wiki": false, "has_pages": false, "has_downloads": true, "has_discussions": false,
-            "archived": repository.archived, "disabled": false,
-            "visibility": if repository.private { "private" } else { "public" }, "pushed_at": repository.pushed_at,
-            "created_at": repository.created_at, "updated_at": repository.updated_at, "license": null, "forks": 0,
-            "open_issues": open, "watchers": 0, "network_count": 0, "subscribers_count": 0, "allow_forking": true,
-            "web_commit_signoff_required": false, "allow_squash_merge": true, "allow_merge_commit": true,
-            "allow_rebase_merge": true, "allow_auto_merge": false, "delete_branch_on_merge": false,
-            "permissions": {
-                "admin": permission >= Permission::Admin, "maintain": permission >= Permission::Maintain,
-                "push": permission >= Permission::Write, "triage": permission >= Permission::Triage,
-                "pull": permission >= Permission::Read,
-            },
-        }));
+        extend(
+            &mut shown,
+            json!({
+                "git_url": format!("{html}.git"), "ssh_url": format!("{html}.git"), "clone_url": format!("{html}.git"),
+                "svn_url": html, "mirror_url": null, "homepage": null, "language": null, "forks_count": 0,
+                "stargazers_count": 0, "watchers_count": 0, "size": 0, "default_branch": repository.default_branch,
+                "open_issues_count": open, "is_template": false, "topics": [],
+            }),
+        );
+        extend(
+            &mut shown,
+            json!({
+                "has_issues": true, "has_projects": false,
+                "has_wiki": false, "has_pages": false, "has_downloads": true, "has_discussions": false,
+                "archived": repository.archived, "disabled": false,
+                "visibility": if repository.private { "private" } else { "public" }, "pushed_at": repository.pushed_at,
+                "created_at": repository.created_at, "updated_at": repository.updated_at, "license": null, "forks": 0,
+                "open_issues": open, "watchers": 0, "network_count": 0, "subscribers_count": 0, "allow_forking": true,
+                "web_commit_signoff_required": false, "allow_squash_merge": true, "allow_merge_commit": true,
+                "allow_rebase_merge": true, "allow_auto_merge": false, "delete_branch_on_merge": false,
+                "permissions": {
+                    "admin": permission >= Permission::Admin, "maintain": permission >= Permission::Maintain,
+                    "push": permission >= Permission::Write, "triage": permission >= Permission::Triage,
+                    "pull": permission >= Permission::Read,
+                },
+            }),
+        );
         if let Some(parent) = repository.fork_of.as_ref().and_then(|key| self.state.repositories.get(key)) {
             let parent = self.repository(parent, reader);
             shown["source"] = parent.clone();
@@ -202,8 +239,11 @@ impl View<'_> {
     }
 
     pub(crate) fn association(&self, repository: &Repository, login: &str) -> &'static str {
-        let member =
-            self.state.organizations.get(&repository.owner).is_some_and(|known| known.members.contains(login));
+        let member = self
+            .state
+            .organizations
+            .get(&repository.owner)
+            .is_some_and(|known| known.members.contains(login));
         if repository.owner == login {
             "OWNER"
         } else if member {
@@ -269,7 +309,8 @@ impl View<'_> {
 
     fn pull_side(&self, key: &str, branch: &str, sha: &str) -> Value {
         let owner = key.split_once('/').map_or(key, |(owner, _)| owner);
-        let repository = self.state.repositories.get(key).map_or(Value::Null, |found| self.repository(found, None));
+        let repository =
+            self.state.repositories.get(key).map_or(Value::Null, |found| self.repository(found, None));
         json!({
             "label": format!("{owner}:{branch}"), "ref": branch, "sha": sha, "user": self.user(owner),
             "repo": repository,
@@ -308,21 +349,24 @@ impl View<'_> {
             "milestone": null, "active_lock_reason": issue.lock_reason, "created_at": issue.created_at,
             "updated_at": issue.updated_at, "closed_at": issue.closed_at,
         });
-        extend(&mut shown, json!({
-            "merged_at": pull.merged.as_ref().map(|merged| merged.at),
-            "merge_commit_sha": pull.merged.as_ref().map(|merged| &merged.commit),
-            "assignee": assignees.get(0).cloned().unwrap_or_default(), "assignees": assignees,
-            "requested_reviewers": self.users(&pull.requested_users), "requested_teams": teams,
-            "head": self.pull_side(&pull.head_repository, &pull.head_branch, &pull.head),
-            "base": self.pull_side(&key, &pull.base_branch, &pull.base),
-            "_links": {
-                "self": {"href": api}, "html": {"href": html}, "issue": {"href": issue_url},
-                "comments": {"href": comments}, "review_comments": {"href": remarks},
-                "review_comment": {"href": remark}, "commits": {"href": commits}, "statuses": {"href": statuses},
-            },
-            "author_association": self.association(repository, &issue.author), "auto_merge": null,
-            "draft": pull.draft,
-        }));
+        extend(
+            &mut shown,
+            json!({
+                "merged_at": pull.merged.as_ref().map(|merged| merged.at),
+                "merge_commit_sha": pull.merged.as_ref().map(|merged| &merged.commit),
+                "assignee": assignees.get(0).cloned().unwrap_or_default(), "assignees": assignees,
+                "requested_reviewers": self.users(&pull.requested_users), "requested_teams": teams,
+                "head": self.pull_side(&pull.head_repository, &pull.head_branch, &pull.head),
+                "base": self.pull_side(&key, &pull.base_branch, &pull.base),
+                "_links": {
+                    "self": {"href": api}, "html": {"href": html}, "issue": {"href": issue_url},
+                    "comments": {"href": comments}, "review_comments": {"href": remarks},
+                    "review_comment": {"href": remark}, "commits": {"href": commits}, "statuses": {"href": statuses},
+                },
+                "author_association": self.association(repository, &issue.author), "auto_merge": null,
+                "draft": pull.draft,
+            }),
+        );
         shown
     }
 
@@ -368,10 +412,12 @@ impl View<'_> {
         let sha = commit.id();
         let parents: Vec<Value> = commit
             .parent_ids()
-            .map(|parent| json!({
-                "sha": parent.to_string(), "url": format!("{api}/commits/{parent}"),
-                "html_url": self.html(&format!("{key}/commit/{parent}")),
-            }))
+            .map(|parent| {
+                json!({
+                    "sha": parent.to_string(), "url": format!("{api}/commits/{parent}"),
+                    "html_url": self.html(&format!("{key}/commit/{parent}")),
+                })
+            })
             .collect();
         json!({
             "sha": sha.to_string(), "node_id": format!("C_{sha}"), "url": format!("{api}/commits/{sha}"),
@@ -392,10 +438,12 @@ impl View<'_> {
         };
         let parents: Vec<Value> = commit
             .parent_ids()
-            .map(|parent| json!({
-                "sha": parent.to_string(), "url": format!("{api}/commits/{parent}"),
-                "html_url": self.html(&format!("{key}/commit/{parent}")),
-            }))
+            .map(|parent| {
+                json!({
+                    "sha": parent.to_string(), "url": format!("{api}/commits/{parent}"),
+                    "html_url": self.html(&format!("{key}/commit/{parent}")),
+                })
+            })
             .collect();
         json!({
             "sha": sha.to_string(), "node_id": format!("C_{sha}"),
@@ -418,7 +466,7 @@ impl View<'_> {
         };
         json!({
             "id": app.id, "slug": slug, "node_id": node("A", app.id), "owner": self.user(login), "name": slug,
-            "description": null, "external_url": self.html(&format!("apps/{slug}")),
+            "description": "", "external_url": self.html(&format!("apps/{slug}")),
             "html_url": self.html(&format!("apps/{slug}")), "created_at": app.created_at,
             "updated_at": app.created_at, "permissions": {"checks": "write"}, "events": [],
         })
@@ -465,17 +513,20 @@ impl View<'_> {
 
     pub(crate) fn hook(&self, repository: &Repository, hook: &Hook) -> Value {
         let api = self.api(&format!("repos/{}/hooks/{}", repository.key(), hook.id));
-        json!({
+        let mut shown = json!({
             "type": "Repository", "id": hook.id, "name": "web", "active": hook.active, "events": hook.events,
             "config": {
                 "content_type": hook.content_type, "insecure_ssl": "0", "url": hook.url,
-                "secret": hook.secret.as_ref().map(|_| "********"),
             },
             "updated_at": hook.created_at, "created_at": hook.created_at, "url": api,
             "test_url": format!("{api}/test"), "ping_url": format!("{api}/pings"),
             "deliveries_url": format!("{api}/deliveries"),
             "last_response": {"code": null, "status": "unused", "message": null},
-        })
+        });
+        if hook.secret.is_some() {
+            shown["config"]["secret"] = "********".into();
+        }
+        shown
     }
 }
 

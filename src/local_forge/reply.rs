@@ -4,11 +4,12 @@
 //! GitHub gives them: a message, a link to its documentation, and for 422 a list of fields.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
 use super::store::{Permission, Repository, State, User};
-use super::{Shared, render::View};
+use super::{Shared, objects, render::View};
 
 pub(crate) const DOCUMENTATION: &str = "https://docs.github.com/rest";
 
@@ -141,7 +142,12 @@ impl Call<'_> {
 
     /// The key of a repository on which the caller has at least this permission. What may not
     /// be read is not found.
-    pub(crate) fn repository_key(&self, owner: &str, name: &str, needed: Permission) -> Result<String, Refusal> {
+    pub(crate) fn repository_key(
+        &self,
+        owner: &str,
+        name: &str,
+        needed: Permission,
+    ) -> Result<String, Refusal> {
         let key = self.state.repository_key(owner, name).ok_or_else(not_found)?;
         self.require(&key, needed)?;
         Ok(key)
@@ -171,8 +177,8 @@ impl Call<'_> {
         self.state.repositories.get_mut(key).expect("the key was just looked up")
     }
 
-    pub(crate) fn git(&self, key: &str) -> Result<git2::Repository, Refusal> {
-        Ok(git2::Repository::open_bare(self.shared.git_dir(key))?)
+    pub(crate) fn git(&self, key: &str) -> Result<Rc<git2::Repository>, Refusal> {
+        Ok(objects::open(self.repository(key).id, &self.shared.git_dir(key))?)
     }
 
     pub(crate) fn text(&self, field: &str) -> Option<&str> {
@@ -212,7 +218,8 @@ impl Call<'_> {
         let link = |number: usize, relation: &str| {
             let mut query = self.query.clone();
             query.insert("page".to_owned(), number.to_string());
-            let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+            let query: Vec<String> =
+                query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
             format!("<{}/api/v3{}?{}>; rel=\"{relation}\"", self.shared.url, self.path, query.join("&"))
         };
         let mut links = Vec::new();
@@ -263,7 +270,8 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let pair = digit(at + 1).zip(digit(at + 2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        let pair =
+            digit(at + 1).zip(digit(at + 2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
         match (bytes[at], pair) {
             (b'%', Some(value)) => {
                 decoded.push(value);

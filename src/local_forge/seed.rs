@@ -90,9 +90,10 @@ fn yes() -> bool {
 impl Seed {
     pub fn read(path: &Path) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the seed is a file that the user names")]
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the seed `{}`", path.display()))?;
-        let mut seed: Self =
-            serde_yaml::from_str(&text).with_context(|| format!("cannot read the seed `{}`", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the seed `{}`", path.display()))?;
+        let mut seed: Self = serde_yaml::from_str(&text)
+            .with_context(|| format!("cannot read the seed `{}`", path.display()))?;
         let beside = path.parent().unwrap_or(Path::new(""));
         for repository in &mut seed.repositories {
             repository.from = repository.from.take().map(|folder| beside.join(folder));
@@ -138,7 +139,10 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
             continue;
         }
         if !state.users.contains_key(&planted.owner) && !state.organizations.contains_key(&planted.owner) {
-            bail!("the seed's repository `{key}` belongs to nobody: add `{}` under `users` or `orgs`", planted.owner);
+            bail!(
+                "the seed's repository `{key}` belongs to nobody: add `{}` under `users` or `orgs`",
+                planted.owner
+            );
         }
         add_repository(state, shared, &planted.owner, &planted.name, planted.private)?;
         let mut collaborators = BTreeMap::new();
@@ -154,16 +158,19 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
         if let Some(folder) = &planted.from {
             let git = git2::Repository::open_bare(shared.git_dir(&key))?;
             let at = state.stamp();
-            let commit = objects::commit_folder(&git, folder, at)
-                .with_context(|| format!("cannot make the first commit of `{key}` from `{}`", folder.display()))?;
+            let commit = objects::commit_folder(&git, folder, at).with_context(|| {
+                format!("cannot make the first commit of `{key}` from `{}`", folder.display())
+            })?;
             git.reference("refs/heads/main", commit, true, "seed")?;
             motion::remember(state, &key, "refs/heads/main", Some(&commit.to_string()));
         }
         let repository = state.repositories.get_mut(&key).expect("it was just added");
         repository.collaborators = collaborators;
         for protection in &planted.protected {
-            let required =
-                protection.required_checks.iter().map(|context| RequiredCheck { context: context.clone(), app_id: None });
+            let required = protection
+                .required_checks
+                .iter()
+                .map(|context| RequiredCheck { context: context.clone(), app_id: None });
             let rules = Protection {
                 required_checks: required.collect(),
                 push: protection.push.iter().cloned().collect(),
@@ -182,7 +189,13 @@ pub(super) fn add_user(state: &mut State, login: &str, token: &str, email: Optio
     state.users.insert(login.to_owned(), user);
 }
 
-pub(super) fn add_repository(state: &mut State, shared: &Shared, owner: &str, name: &str, private: bool) -> Result<()> {
+pub(super) fn add_repository(
+    state: &mut State,
+    shared: &Shared,
+    owner: &str,
+    name: &str,
+    private: bool,
+) -> Result<()> {
     let (id, at) = (state.next_id(), state.stamp());
     let repository = Repository {
         id,

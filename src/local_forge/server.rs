@@ -4,6 +4,7 @@
 //! record the exchange. Hyper is used directly, since a fault may have to close a connection
 //! instead of answering.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
@@ -25,10 +26,14 @@ use super::faults::{Action, Faults};
 use super::reply::{Answer, Body, Call, Refusal, Reply, read_query, refuse};
 use super::store::State;
 use super::webhooks::{self, Delivery};
-use super::{Shared, control, git_http, graphql, rest};
+use super::{Shared, control, git_http, graphql, motion, rest};
 
 /// The largest body; pushes come whole.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+const RATE_LIMITED: &str = "API rate limit exceeded for user.";
 
 /// Changes are written together when they come together.
 const WRITE_DELAY: Duration = Duration::from_millis(20);
@@ -96,6 +101,25 @@ impl Forge {
     /// One push or ref change at a time for each repository.
     pub(crate) fn push_lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
         Arc::clone(lock(&self.pushing).entry(key.to_owned()).or_default())
+    }
+
+    /// Lets follow what moved in the repositories and was not written before the forge was killed.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        let keys: Vec<String> = lock(&self.memory).state.repositories.keys().cloned().collect();
+        let nobody = Incoming {
+            method: "POST".to_owned(),
+            path: String::new(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            met: Vec::new(),
+        };
+        for key in keys {
+            self.with_change(&nobody, |call| motion::notice_all(call, &key)).map_err(|_| {
+                anyhow::anyhow!("cannot read the repository `{key}`: if it was removed, remove the state too")
+            })?;
+        }
+        Ok(())
     }
 
     /// Writes the state beside its file and moves it there.
@@ -180,19 +204,36 @@ impl Forge {
         if !readable && serde_json::from_slice::<serde::de::IgnoredAny>(&incoming.body).is_err() {
             return Err(refuse(400, "Problems parsing JSON"));
         }
-        if incoming.method == "GET" { self.with_call(incoming, rest::route) } else { self.with_change(incoming, rest::route) }
+        if incoming.method == "GET" {
+            self.with_call(incoming, rest::route)
+        } else {
+            self.with_change(incoming, rest::route)
+        }
+    }
+
+    fn who(&self, incoming: &Incoming) -> (Option<String>, Timestamp) {
+        let state = &lock(&self.memory).state;
+        let token = git_http::token(incoming.header("authorization"));
+        let user = token.and_then(|token| state.user_of_token(&token)).map(|user| user.login.clone());
+        (user, state.now())
+    }
+
+    /// Whether the caller has spent the calls of this hour; Git and looking at the limit are free.
+    fn is_spent(&self, incoming: &Incoming) -> bool {
+        let (actor, now) = self.who(incoming);
+        let counted = incoming.path.starts_with("/api/") && !incoming.path.ends_with("/rate_limit");
+        counted && self.shared.limits.peek(actor.as_deref(), now).remaining == 0
     }
 
     /// Adds what every answer of the API carries.
     fn finish(&self, incoming: &Incoming, mut reply: Reply) -> Reply {
-        let (actor, now) = {
-            let state = &lock(&self.memory).state;
-            let token = git_http::token(incoming.header("authorization"));
-            let user = token.and_then(|token| state.user_of_token(&token)).map(|user| user.login.clone());
-            (user, state.now())
-        };
+        let (actor, now) = self.who(incoming);
+        // Rendered once: the bytes are hashed here and sent later.
+        if let Body::Json(body) = &reply.body {
+            reply.body = Body::Text(JSON, body.to_string().into_bytes());
+        }
         if incoming.method == "GET" && reply.status == 200 {
-            let etag = format!("W/\"{}\"", hex::encode(Sha1::digest(bytes(&reply.body))));
+            let etag = format!("W/\"{}\"", hex::encode(Sha1::digest(bytes(&reply.body).as_ref())));
             if incoming.header("if-none-match") == etag {
                 reply.status = 304;
                 reply.body = Body::Empty;
@@ -207,10 +248,6 @@ impl Forge {
         } else {
             self.shared.limits.count(actor.as_deref(), now)
         };
-        if limit.remaining == 0 && !free && limit.used > limit.limit {
-            let message = "API rate limit exceeded for user.";
-            reply = *refuse(403, message).0;
-        }
         let spent = reply.headers.iter().any(|(name, _)| *name == "x-ratelimit-remaining");
         if !spent {
             reply.headers.push(("x-ratelimit-remaining", limit.remaining.to_string()));
@@ -230,7 +267,7 @@ impl Forge {
         match action {
             Action::FailBefore { status } => Some(failure(*status)),
             Action::RateLimit { reset_after_seconds } => {
-                let mut reply = *refuse(403, "API rate limit exceeded for user.").0;
+                let mut reply = *refuse(403, RATE_LIMITED).0;
                 let reset = now + SignedDuration::from_secs(*reset_after_seconds);
                 reply.headers.push(("x-ratelimit-remaining", "0".to_owned()));
                 reply.headers.push(("x-ratelimit-reset", reset.as_second().to_string()));
@@ -257,12 +294,34 @@ fn failure(status: u16) -> Reply {
     *refuse(status, if status == 502 { "Server Error" } else { "Service unavailable" }).0
 }
 
-fn bytes(body: &Body) -> Vec<u8> {
+fn bytes(body: &Body) -> Cow<'_, [u8]> {
     match body {
-        Body::Empty => Vec::new(),
-        Body::Json(value) => value.to_string().into_bytes(),
-        Body::Text(_, bytes) => bytes.clone(),
+        Body::Empty => Cow::default(),
+        Body::Json(value) => value.to_string().into_bytes().into(),
+        Body::Text(_, bytes) => bytes.into(),
     }
+}
+
+/// The REST path that shows what GitHub would show on this page, so that links lead somewhere.
+fn page(path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let (owner, name, rest) = match segments.as_slice() {
+        [owner, name, rest @ ..] if !name.ends_with(".git") => (owner, name, rest),
+        _ => return None,
+    };
+    let below = match rest {
+        [] => String::new(),
+        ["pull", number] => format!("/pulls/{number}"),
+        ["issues", number] => format!("/issues/{number}"),
+        ["commit", sha] => format!("/commits/{sha}"),
+        ["runs", id] => format!("/check-runs/{id}"),
+        ["compare", range] => format!("/compare/{range}"),
+        ["blob" | "tree" | "raw", revision, path @ ..] => {
+            format!("/contents/{}?ref={revision}", path.join("/"))
+        }
+        _ => return None,
+    };
+    Some(format!("/repos/{owner}/{name}{below}"))
 }
 
 /// Whether this call moves refs, and so must not overlap with a push.
@@ -273,6 +332,10 @@ fn moves_refs(method: &str, path: &str) -> bool {
 
 async fn act(forge: &Arc<Forge>, incoming: &Incoming) -> Reply {
     let api = incoming.path.starts_with("/api/") || incoming.path.starts_with("/_control/");
+    if let Some(page) = page(&incoming.path).filter(|_| !api && incoming.method == "GET") {
+        let location = vec![("location", format!("{}/api/v3{page}", forge.shared.url))];
+        return Reply { status: 302, body: Body::Empty, headers: location };
+    }
     if !api {
         forge.exchanges.git(git_http::split(&incoming.path).map_or("other", |(_, _, service)| service));
         return git_http::serve(forge, incoming).await;
@@ -310,6 +373,7 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Droppe
     let acted = refused.is_none();
     let mut reply = match refused {
         Some(reply) => reply,
+        None if forge.is_spent(incoming) => *refuse(403, RATE_LIMITED).0,
         None => act(forge, incoming).await,
     };
     if acted {
@@ -346,7 +410,10 @@ fn record(forge: &Forge, incoming: &Incoming, reply: &Reply, body: &[u8], kind: 
     });
 }
 
-async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+async fn respond(
+    forge: Arc<Forge>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Dropped)?.to_bytes();
     let mut incoming = Incoming {
@@ -363,10 +430,10 @@ async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> 
     let reply = answer(&forge, &incoming).await?;
     let kind = match &reply.body {
         Body::Empty => "",
-        Body::Json(_) => "application/json; charset=utf-8",
+        Body::Json(_) => JSON,
         Body::Text(kind, _) => kind,
     };
-    let bytes = bytes(&reply.body);
+    let bytes = bytes(&reply.body).into_owned();
     record(&forge, &incoming, &reply, &bytes, kind);
     let now = lock(&forge.memory).state.now();
     let mut response = Response::builder()
@@ -382,7 +449,11 @@ async fn respond(forge: Arc<Forge>, request: Request<hyper::body::Incoming>) -> 
 }
 
 /// Serves until told to stop, then writes the state a last time.
-pub(crate) async fn serve(forge: Arc<Forge>, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<()> {
+pub(crate) async fn serve(
+    forge: Arc<Forge>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<()> {
     let undelivered = lock(&forge.undelivered).take();
     let mut background = tokio::task::JoinSet::new();
     if let Some(undelivered) = undelivered {
@@ -401,7 +472,9 @@ pub(crate) async fn serve(forge: Arc<Forge>, listener: TcpListener, mut stopped:
         let forge = Arc::clone(&forge);
         connections.spawn(async move {
             let service = service_fn(move |request| respond(Arc::clone(&forge), request));
-            let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let served = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended early");
             }

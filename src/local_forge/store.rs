@@ -113,7 +113,10 @@ impl Repository {
     }
 
     pub(crate) fn issue_of_comment(&self, id: u64) -> Option<u64> {
-        self.issues.values().find(|issue| issue.comments.iter().any(|comment| comment.id == id)).map(|issue| issue.number)
+        self.issues
+            .values()
+            .find(|issue| issue.comments.iter().any(|comment| comment.id == id))
+            .map(|issue| issue.number)
     }
 }
 
@@ -379,7 +382,9 @@ impl State {
 
     /// Names are compared without case, as on GitHub.
     pub(crate) fn user(&self, login: &str) -> Option<&User> {
-        self.users.get(login).or_else(|| self.users.values().find(|user| user.login.eq_ignore_ascii_case(login)))
+        self.users
+            .get(login)
+            .or_else(|| self.users.values().find(|user| user.login.eq_ignore_ascii_case(login)))
     }
 
     pub(crate) fn organization(&self, login: &str) -> Option<&Organization> {

@@ -74,7 +74,8 @@ impl TestForge {
         std::fs::create_dir_all(&exchanges).unwrap();
         let record = exchanges.join(format!("{name}.jsonl"));
         drop(std::fs::remove_file(&record));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut forge = Self { url: String::new(), folder, runtime, running: None, record };
         forge.serve();
         forge
@@ -98,11 +99,21 @@ impl TestForge {
     }
 
     /// One request; an empty login asks as nobody. Fails when the connection ends early.
-    pub(crate) fn try_request(&self, login: &str, method: &str, path: &str, more: &[(&str, &str)], body: Option<&Value>) -> std::io::Result<Answered> {
+    pub(crate) fn try_request(
+        &self,
+        login: &str,
+        method: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> std::io::Result<Answered> {
         let host = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(host)?;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
         if !login.is_empty() {
             head += &format!("authorization: Bearer t-{login}\r\n");
         }
@@ -117,8 +128,11 @@ impl TestForge {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         };
         let mut lines = head.lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().parse().unwrap();
-        let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let status =
+            lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().parse().unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
         Ok(Answered { status, headers: headers.collect(), body })
     }
@@ -154,7 +168,8 @@ impl TestForge {
 
     #[track_caller]
     pub(crate) fn graphql(&self, login: &str, query: &str) -> Value {
-        let answer = self.try_request(login, "POST", "/api/graphql", &[], Some(&json!({"query": query}))).unwrap();
+        let answer =
+            self.try_request(login, "POST", "/api/graphql", &[], Some(&json!({"query": query}))).unwrap();
         answer.expect(200).body
     }
 
@@ -165,7 +180,8 @@ impl TestForge {
         let new = json!({"ref": format!("refs/heads/{branch}"), "sha": main.text("/object/sha")});
         self.post(login, &format!("{repository}/git/refs"), new);
         let old = self.get(login, &format!("{repository}/contents/{path}?ref={branch}"));
-        let mut file = json!({"message": format!("Write {path}"), "branch": branch, "content": base64(content)});
+        let mut file =
+            json!({"message": format!("Write {path}"), "branch": branch, "content": base64(content)});
         if old.status == 200 {
             file["sha"] = old.text("/sha").into();
         }
@@ -177,13 +193,15 @@ impl TestForge {
     /// Opens a pull request from a fresh branch with one new file.
     pub(crate) fn open(&self, login: &str, branch: &str) -> u64 {
         self.write(login, branch, &format!("{}.txt", branch.replace('/', "-")), "new\n");
-        let pull = json!({"title": format!("Add {branch}"), "head": branch, "base": "main", "body": "please"});
+        let pull =
+            json!({"title": format!("Add {branch}"), "head": branch, "base": "main", "body": "please"});
         self.post(login, "/repos/acme/catalog/pulls", pull).expect(201).number("/number")
     }
 
     /// Lets the App say that the check has passed.
     pub(crate) fn pass(&self, sha: &str) {
-        let run = json!({"name": "chandlery", "head_sha": sha, "status": "completed", "conclusion": "success"});
+        let run =
+            json!({"name": "chandlery", "head_sha": sha, "status": "completed", "conclusion": "success"});
         self.post("chandlery", "/repos/acme/catalog/check-runs", run).expect(201);
     }
 
@@ -196,7 +214,14 @@ impl TestForge {
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("git")
         .current_dir(folder)
-        .args(["-c", "user.name=Bo", "-c", "user.email=bo@users.noreply.github.com", "-c", "credential.helper="])
+        .args([
+            "-c",
+            "user.name=Bo",
+            "-c",
+            "user.email=bo@users.noreply.github.com",
+            "-c",
+            "credential.helper=",
+        ])
         .args(arguments)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0")

@@ -48,11 +48,14 @@ fn deleted_issues_are_gone_and_transferred_ones_lead_on() {
         forge.post("bo", &format!("{R}/issues"), json!({"title": title})).expect(201);
     }
     forge.control("POST", "issues", json!({"repository": "acme/catalog", "number": 1})).expect(204);
-    forge.control("POST", "issues", json!({"repository": "acme/catalog", "number": 2, "to": "acme/secret"})).expect(204);
+    forge
+        .control("POST", "issues", json!({"repository": "acme/catalog", "number": 2, "to": "acme/secret"}))
+        .expect(204);
     forge.get("bo", &format!("{R}/issues/1")).expect(410);
     let moved = forge.get("bo", &format!("{R}/issues/2")).expect(301);
     assert!(moved.header("location").ends_with("/api/v3/repos/acme/secret/issues/1"));
-    let answer = forge.graphql("bo", r#"{ repository(owner: "acme", name: "catalog") { issue(number: 1) { number } } }"#);
+    let answer = forge
+        .graphql("bo", r#"{ repository(owner: "acme", name: "catalog") { issue(number: 1) { number } } }"#);
     assert_eq!(answer["data"]["repository"]["issue"], Value::Null);
     assert_eq!(answer["errors"][0]["type"], "NOT_FOUND");
 }
@@ -62,8 +65,14 @@ fn graphql_refuses_what_githubs_schema_refuses() {
     let forge = TestForge::start("graphql");
     for (inside, message) in [
         ("nonsense", "Field 'nonsense' doesn't exist on type 'Repository'"),
-        ("issues { nodes { number } }", "You must provide a `first` or `last` value to properly paginate the `issues` connection."),
-        ("issues(first: 101) { nodes { number } }", "Requesting 101 records on the `issues` connection exceeds the `first` limit of 100 records."),
+        (
+            "issues { nodes { number } }",
+            "You must provide a `first` or `last` value to properly paginate the `issues` connection.",
+        ),
+        (
+            "issues(first: 101) { nodes { number } }",
+            "Requesting 101 records on the `issues` connection exceeds the `first` limit of 100 records.",
+        ),
         ("issues(first: 1, order: 2) { nodes { number } }", "Field 'issues' doesn't accept argument 'order'"),
         ("issue { number }", "Field 'issue' is missing required arguments: number"),
         (
@@ -103,11 +112,17 @@ fn git_pushes_are_seen_and_rules_hold() {
     git(&work, &["commit", "-qm", "New\n\nCo-authored-by: Di <di@users.noreply.github.com>"]);
     let (done, said) = git(&work, &["push", "origin", "HEAD:main", "HEAD:topic"]);
     assert!(!done && said.contains("GH006: Protected branch update failed for refs/heads/main."), "{said}");
-    assert_eq!(forge.get("bo", &format!("{R}/git/ref/heads/topic")).expect(200).status, 200, "the other ref went through");
+    assert_eq!(
+        forge.get("bo", &format!("{R}/git/ref/heads/topic")).expect(200).status,
+        200,
+        "the other ref went through"
+    );
     assert!(!git(&work, &["push", &forge.remote("cy"), "HEAD:stranger"]).0);
     assert!(!git(&folder, &["clone", "-q", &format!("{}/acme/secret.git", forge.url), "nothing"]).0);
 
-    let pull = forge.post("bo", &format!("{R}/pulls"), json!({"title": "T", "head": "topic", "base": "main"})).expect(201);
+    let pull = forge
+        .post("bo", &format!("{R}/pulls"), json!({"title": "T", "head": "topic", "base": "main"}))
+        .expect(201);
     let first = pull.text("/head/sha").to_owned();
     git(&work, &["commit", "-q", "--amend", "-m", "Other"]);
     assert!(git(&work, &["push", "-qf", "origin", "HEAD:topic"]).0);
@@ -121,7 +136,10 @@ fn git_pushes_are_seen_and_rules_hold() {
     assert!(!git(&work, &["push", &forge.remote("bo"), "HEAD:refs/pull/1/head"]).0);
     assert!(git(&work, &["push", "-q", &forge.remote("chandlery"), "HEAD:main"]).0);
     let merged = forge.get("bo", &format!("{R}/pulls/1")).expect(200);
-    assert_eq!((merged.body["merged"].clone(), merged.text("/merged_by/login")), (true.into(), "chandlery[bot]"));
+    assert_eq!(
+        (merged.body["merged"].clone(), merged.text("/merged_by/login")),
+        (true.into(), "chandlery[bot]")
+    );
 }
 
 #[test]
@@ -142,12 +160,15 @@ fn a_deleted_or_emptied_branch_closes_its_pull_request() {
 fn every_event_has_a_second_of_its_own() {
     let forge = TestForge::start("clock");
     let times: Vec<String> = (0..5)
-        .map(|_| forge.post("bo", &format!("{R}/issues"), json!({"title": "x"})).text("/created_at").to_owned())
+        .map(|_| {
+            forge.post("bo", &format!("{R}/issues"), json!({"title": "x"})).text("/created_at").to_owned()
+        })
         .collect();
     assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
     let before = forge.get("bo", &format!("{R}/issues/1")).text("/created_at").to_owned();
     forge.control("POST", "clock", json!({"advance_seconds": 86_400 * 365})).expect(200);
-    let later = forge.post("bo", &format!("{R}/issues"), json!({"title": "x"})).text("/created_at").to_owned();
+    let later =
+        forge.post("bo", &format!("{R}/issues"), json!({"title": "x"})).text("/created_at").to_owned();
     assert_eq!(later[..4].parse::<u32>().unwrap(), before[..4].parse::<u32>().unwrap() + 1);
 }
 
@@ -157,9 +178,16 @@ fn faults_meet_what_they_name() {
     let issues = format!("{R}/issues");
     let set = |action: Value| {
         forge.control("DELETE", "faults", Value::Null);
-        forge.control("POST", "faults", json!({"method": "POST", "path": "/issues$", "times": 1, "action": action})).expect(201);
+        forge
+            .control(
+                "POST",
+                "faults",
+                json!({"method": "POST", "path": "/issues$", "times": 1, "action": action}),
+            )
+            .expect(201);
     };
-    let file = || forge.try_request("bo", "POST", &format!("/api/v3{issues}"), &[], Some(&json!({"title": "x"})));
+    let file =
+        || forge.try_request("bo", "POST", &format!("/api/v3{issues}"), &[], Some(&json!({"title": "x"})));
     let count = || forge.get("bo", &issues).body.as_array().unwrap().len();
 
     set(json!({"kind": "failBefore", "status": 503}));
@@ -238,6 +266,9 @@ fn exchanges_are_counted_by_operation() {
     forge.get("bo", &format!("{R}/issues/1")).expect(200);
     forge.graphql("bo", "{ viewer { login } }");
     let counts = forge.control("GET", "exchanges", Value::Null).body;
-    assert_eq!((&counts["rest"], &counts["contentCreating"], &counts["graphql"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(
+        (&counts["rest"], &counts["contentCreating"], &counts["graphql"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
     assert_eq!(counts["operations"]["GET /repos/{owner}/{repo}/issues/{number}"], 1);
 }

@@ -19,16 +19,18 @@ const MOST_NODES: u64 = 500_000;
 /// The most entries of one connection.
 const LARGEST_PAGE: u64 = 100;
 
-static SCHEMA: LazyLock<Document<'static, String>> =
-    LazyLock::new(|| graphql_parser::parse_schema(include_str!("schema.graphql")).expect("the schema is well-formed"));
-
-static TYPES: LazyLock<BTreeMap<&'static str, &'static TypeDefinition<'static, String>>> = LazyLock::new(|| {
-    let definitions = SCHEMA.definitions.iter().filter_map(|definition| match definition {
-        Definition::TypeDefinition(definition) => Some((name(definition), definition)),
-        _ => None,
-    });
-    definitions.collect()
+static SCHEMA: LazyLock<Document<'static, String>> = LazyLock::new(|| {
+    graphql_parser::parse_schema(include_str!("schema.graphql")).expect("the schema is well-formed")
 });
+
+static TYPES: LazyLock<BTreeMap<&'static str, &'static TypeDefinition<'static, String>>> =
+    LazyLock::new(|| {
+        let definitions = SCHEMA.definitions.iter().filter_map(|definition| match definition {
+            Definition::TypeDefinition(definition) => Some((name(definition), definition)),
+            _ => None,
+        });
+        definitions.collect()
+    });
 
 fn name<'a>(definition: &'a TypeDefinition<'static, String>) -> &'a str {
     match definition {
@@ -63,7 +65,9 @@ pub(super) fn is_a(type_name: &str, condition: &str) -> bool {
         || match TYPES.get(condition) {
             Some(TypeDefinition::Union(found)) => found.types.iter().any(|member| member == type_name),
             Some(TypeDefinition::Interface(_)) => match TYPES.get(type_name) {
-                Some(TypeDefinition::Object(found)) => found.implements_interfaces.iter().any(|name| name == condition),
+                Some(TypeDefinition::Object(found)) => {
+                    found.implements_interfaces.iter().any(|name| name == condition)
+                }
                 _ => false,
             },
             _ => false,
@@ -126,7 +130,8 @@ impl<'a> Checker<'a> {
                         None => type_name,
                     };
                     if !TYPES.contains_key(condition) {
-                        let message = format!("No such type {condition}, so it can't be a fragment condition");
+                        let message =
+                            format!("No such type {condition}, so it can't be a fragment condition");
                         self.errors.push(json!({"path": path, "message": message}));
                         continue;
                     }
@@ -146,14 +151,21 @@ impl<'a> Checker<'a> {
         self.depth -= 1;
     }
 
-    fn check_field(&mut self, type_name: &str, field: &Field<'_, String>, path: &mut Vec<String>, times: u64) {
+    fn check_field(
+        &mut self,
+        type_name: &str,
+        field: &Field<'_, String>,
+        path: &mut Vec<String>,
+        times: u64,
+    ) {
         if field.name == "__typename" {
             return;
         }
         path.push(field.alias.as_ref().unwrap_or(&field.name).clone());
         let locations = json!([{"line": field.position.line, "column": field.position.column}]);
         let mut fail = |message: String, extensions: Value| {
-            let error = json!({"path": path, "extensions": extensions, "locations": locations, "message": message});
+            let error =
+                json!({"path": path, "extensions": extensions, "locations": locations, "message": message});
             self.errors.push(error);
         };
         let Some(known) = field_of(type_name, &field.name) else {
@@ -182,15 +194,23 @@ impl<'a> Checker<'a> {
             }
         }
         let next = inner(&known.field_type);
-        let leaf = matches!(TYPES.get(next), None | Some(TypeDefinition::Scalar(_) | TypeDefinition::Enum(_)));
+        let leaf =
+            matches!(TYPES.get(next), None | Some(TypeDefinition::Scalar(_) | TypeDefinition::Enum(_)));
         if leaf == field.selection_set.items.is_empty() {
             let mut below = times;
             if next.ends_with("Connection") {
                 let size = given.get("first").or_else(|| given.get("last")).and_then(Value::as_u64);
-                let lists = field.selection_set.items.iter().any(|item| !matches!(item, Selection::Field(field) if field.name == "totalCount"));
+                let lists = field
+                    .selection_set
+                    .items
+                    .iter()
+                    .any(|item| !matches!(item, Selection::Field(field) if field.name == "totalCount"));
                 match size {
                     None if lists => fail(
-                        format!("You must provide a `first` or `last` value to properly paginate the `{}` connection.", field.name),
+                        format!(
+                            "You must provide a `first` or `last` value to properly paginate the `{}` connection.",
+                            field.name
+                        ),
                         json!({"type": "MISSING_PAGINATION_BOUNDARIES"}),
                     ),
                     Some(size) if size > LARGEST_PAGE => fail(
@@ -213,7 +233,10 @@ impl<'a> Checker<'a> {
             let message = if leaf {
                 format!("Selections can't be made on scalars (field '{}' returns {next})", field.name)
             } else {
-                format!("Field must have selections (field '{}' returns {next} but has no selections)", field.name)
+                format!(
+                    "Field must have selections (field '{}' returns {next} but has no selections)",
+                    field.name
+                )
             };
             fail(message, json!({"code": "selectionMismatch", "typeName": next}));
         }

@@ -6,6 +6,7 @@
 
 mod check;
 mod resolve;
+mod issues;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -74,13 +75,17 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
             }
             Definition::Operation(OperationDefinition::SelectionSet(fields)) => operation = Some(fields),
             Definition::Operation(_) => {
-                return ok(json!({"errors": [{"message": "the local forge answers queries only: use REST to change things"}]}));
+                return ok(
+                    json!({"errors": [{"message": "the local forge answers queries only: use REST to change things"}]}),
+                );
             }
             Definition::Fragment(fragment) => drop(fragments.insert(fragment.name, fragment.selection_set)),
         }
     }
     let Some(operation) = operation else {
-        return ok(json!({"errors": [{"message": "A query attribute must be specified and must be a string."}]}));
+        return ok(
+            json!({"errors": [{"message": "A query attribute must be specified and must be a string."}]}),
+        );
     };
     if let Value::Object(given) = variables {
         defaults.extend(given);
@@ -93,8 +98,14 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
         return ok(json!({"errors": errors}));
     }
     let (data, errors, asked) = {
-        let walk =
-            Walk { call, fragments: &fragments, variables: &variables, cost, errors: RefCell::default(), asked: RefCell::default() };
+        let walk = Walk {
+            call,
+            fragments: &fragments,
+            variables: &variables,
+            cost,
+            errors: RefCell::default(),
+            asked: RefCell::default(),
+        };
         let data = walk.object(&Thing::Query, &operation, &mut Vec::new());
         (data, walk.errors.into_inner(), walk.asked.into_inner())
     };
@@ -112,7 +123,13 @@ impl<'a> Walk<'a> {
         Value::Object(object)
     }
 
-    fn collect(&self, thing: &Thing<'a>, fields: &Fields<'_>, path: &mut Vec<Value>, object: &mut Map<String, Value>) {
+    fn collect(
+        &self,
+        thing: &Thing<'a>,
+        fields: &Fields<'_>,
+        path: &mut Vec<Value>,
+        object: &mut Map<String, Value>,
+    ) {
         for selection in &fields.items {
             match selection {
                 Selection::Field(field) => {
@@ -223,8 +240,10 @@ fn plain(value: &graphql_parser::query::Value<'_, String>, variables: &Value) ->
         Given::Boolean(flag) => (*flag).into(),
         Given::Null => Value::Null,
         Given::List(items) => items.iter().map(|item| plain(item, variables)).collect(),
-        Given::Object(fields) => {
-            fields.iter().map(|(name, value)| (name.clone(), plain(value, variables))).collect::<Map<_, _>>().into()
-        }
+        Given::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value, variables)))
+            .collect::<Map<_, _>>()
+            .into(),
     }
 }

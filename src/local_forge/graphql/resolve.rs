@@ -6,12 +6,13 @@ use git2::Oid;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::issues::{comment_field, issue_field, issues, pull_connection, pull_field, pulls, review_field};
 use super::{Arguments, Mistake, Walk};
 use crate::local_forge::objects;
 use crate::local_forge::render::node;
 use crate::local_forge::rest::commits::associated;
 use crate::local_forge::store::{
-    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Organization, Permission, Pull, Repository, Review, Team,
+    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Permission, Pull, Repository, Review, Team,
 };
 
 /// Anything that has fields.
@@ -35,13 +36,26 @@ pub(super) enum Thing<'a> {
     Event(&'a Event),
     Label(&'a Label),
     Team(&'a Team),
-    ReviewRequest(Box<Thing<'a>>),
-    GitActor { name: String, email: String, date: Timestamp },
+    ReviewRequest(Box<Self>),
+    GitActor {
+        name: String,
+        email: String,
+        date: Timestamp,
+    },
     CheckSuite(&'a Repository, u64, &'a CheckRun),
     CheckRun(&'a Repository, &'a CheckRun),
     App(&'a str),
-    Connection { type_name: &'static str, total: usize, nodes: Vec<(usize, Thing<'a>)> },
-    PageInfo { start: Option<String>, end: Option<String>, before: bool, after: bool },
+    Connection {
+        type_name: &'static str,
+        total: usize,
+        nodes: Vec<(usize, Self)>,
+    },
+    PageInfo {
+        start: Option<String>,
+        end: Option<String>,
+        before: bool,
+        after: bool,
+    },
 }
 
 pub(super) enum Found<'a> {
@@ -50,21 +64,21 @@ pub(super) enum Found<'a> {
     Many(Vec<Thing<'a>>),
 }
 
-type Answer<'a> = Result<Found<'a>, Mistake>;
+pub(super) type Answer<'a> = Result<Found<'a>, Mistake>;
 
-fn leaf<'a>(value: impl Into<Value>) -> Answer<'a> {
+pub(super) fn leaf<'a>(value: impl Into<Value>) -> Answer<'a> {
     Ok(Found::Leaf(value.into()))
 }
 
-fn time<'a>(at: Timestamp) -> Answer<'a> {
+pub(super) fn time<'a>(at: Timestamp) -> Answer<'a> {
     leaf(at.to_string())
 }
 
-fn maybe_time<'a>(at: Option<Timestamp>) -> Answer<'a> {
+pub(super) fn maybe_time<'a>(at: Option<Timestamp>) -> Answer<'a> {
     leaf(at.map(|at| at.to_string()))
 }
 
-fn one<'a>(thing: Option<Thing<'a>>) -> Answer<'a> {
+pub(super) fn one<'a>(thing: Option<Thing<'a>>) -> Answer<'a> {
     Ok(thing.map_or(Found::Leaf(Value::Null), Found::One))
 }
 
@@ -105,10 +119,20 @@ impl Thing<'_> {
 }
 
 /// Cuts a page out of a list, as `first`, `last`, `after` and `before` say.
-fn connection<'a>(type_name: &'static str, things: Vec<Thing<'a>>, arguments: &Arguments) -> Answer<'a> {
+pub(super) fn connection<'a>(
+    type_name: &'static str,
+    things: Vec<Thing<'a>>,
+    arguments: &Arguments,
+) -> Answer<'a> {
     let total = things.len();
-    let at = |name: &str| arguments.get(name).and_then(Value::as_str).and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok());
-    let size = |name: &str| arguments.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+    let at = |name: &str| {
+        arguments
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok())
+    };
+    let size =
+        |name: &str| arguments.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
     let mut start = at("after").map_or(0, |at| at + 1).min(total);
     let mut end = at("before").unwrap_or(total).clamp(start, total);
     if let Some(first) = size("first") {
@@ -121,18 +145,21 @@ fn connection<'a>(type_name: &'static str, things: Vec<Thing<'a>>, arguments: &A
     Ok(Found::One(Thing::Connection { type_name, total, nodes }))
 }
 
-fn actor<'a>(walk: &Walk<'a>, login: Option<&'a str>) -> Answer<'a> {
+pub(super) fn actor<'a>(walk: &Walk<'a>, login: Option<&'a str>) -> Answer<'a> {
     one(login.filter(|login| walk.call.state.users.contains_key(*login)).map(Thing::Actor))
 }
 
 /// The words of an argument that is a list.
-fn words<'b>(arguments: &'b Arguments, name: &str) -> Option<Vec<&'b str>> {
+pub(super) fn words<'b>(arguments: &'b Arguments, name: &str) -> Option<Vec<&'b str>> {
     arguments.get(name).map(read_words)
 }
 
-fn read_words(value: &Value) -> Vec<&str> {
+pub(super) fn read_words(value: &Value) -> Vec<&str> {
     // A single value stands for a list of one.
-    value.as_array().map_or_else(|| value.as_str().into_iter().collect(), |list| list.iter().filter_map(Value::as_str).collect())
+    value.as_array().map_or_else(
+        || value.as_str().into_iter().collect(),
+        |list| list.iter().filter_map(Value::as_str).collect(),
+    )
 }
 
 pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, arguments: &Arguments) -> Answer<'a> {
@@ -282,11 +309,15 @@ fn repository<'a>(walk: &Walk<'a>, found: &'a Repository, name: &str, arguments:
         "object" => find_object(walk, found, arguments),
         "issue" => match issue.filter(|issue| issue.pull.is_none()) {
             Some(issue) => Ok(Found::One(Thing::Issue(found, issue))),
-            None => Err(Mistake::not_found(format!("Could not resolve to an Issue with the number of {number}."))),
+            None => {
+                Err(Mistake::not_found(format!("Could not resolve to an Issue with the number of {number}.")))
+            }
         },
         "pullRequest" => match issue.and_then(|issue| Some((issue, issue.pull.as_ref()?))) {
             Some((issue, pull)) => Ok(Found::One(Thing::Pull(found, issue, pull))),
-            None => Err(Mistake::not_found(format!("Could not resolve to a PullRequest with the number of {number}."))),
+            None => Err(Mistake::not_found(format!(
+                "Could not resolve to a PullRequest with the number of {number}."
+            ))),
         },
         "issues" => issues(found, arguments),
         _ => pulls(found, arguments),
@@ -315,70 +346,13 @@ fn find_object<'a>(walk: &Walk<'a>, found: &'a Repository, arguments: &Arguments
     }))
 }
 
-/// Sorts by `orderBy`; by creation, oldest first, where nothing is said.
-fn order(list: &mut [&Issue], arguments: &Arguments) {
-    let by = arguments.get("orderBy").cloned().unwrap_or_default();
-    match by["field"].as_str() {
-        Some("UPDATED_AT") => list.sort_by_key(|issue| issue.updated_at),
-        Some("COMMENTS") => list.sort_by_key(|issue| issue.comments.len()),
-        _ => list.sort_by_key(|issue| issue.created_at),
-    }
-    if by["direction"].as_str() == Some("DESC") {
-        list.reverse();
-    }
-}
-
-fn issue_state(issue: &Issue) -> &'static str {
-    match &issue.pull {
-        Some(Pull { merged: Some(_), .. }) => "MERGED",
-        _ if issue.open => "OPEN",
-        _ => "CLOSED",
-    }
-}
-
-fn issues<'a>(found: &'a Repository, arguments: &Arguments) -> Answer<'a> {
-    let filter = arguments.get("filterBy").cloned().unwrap_or_default();
-    let within = |name: &str| filter.get(name).filter(|value| !value.is_null());
-    let states = words(arguments, "states").or_else(|| within("states").map(read_words));
-    let labels = words(arguments, "labels").or_else(|| within("labels").map(read_words));
-    let since = within("since").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
-    let creator = within("createdBy").and_then(Value::as_str);
-    let mut list: Vec<&Issue> = found
-        .issues
-        .values()
-        .filter(|issue| issue.pull.is_none() && issue.gone.is_none())
-        .filter(|issue| states.as_ref().is_none_or(|states| states.contains(&issue_state(issue))))
-        .filter(|issue| labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name))))
-        .filter(|issue| since.is_none_or(|since| issue.updated_at >= since))
-        .filter(|issue| creator.is_none_or(|login| issue.author == login))
-        .collect();
-    order(&mut list, arguments);
-    connection("IssueConnection", list.into_iter().map(|issue| Thing::Issue(found, issue)).collect(), arguments)
-}
-
-fn pulls<'a>(found: &'a Repository, arguments: &Arguments) -> Answer<'a> {
-    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
-    let (states, labels) = (words(arguments, "states"), words(arguments, "labels"));
-    let mut list: Vec<&Issue> = found
-        .issues
-        .values()
-        .filter(|issue| issue.pull.as_ref().is_some_and(|pull| {
-            text("headRefName").is_none_or(|name| pull.head_branch == name)
-                && text("baseRefName").is_none_or(|name| pull.base_branch == name)
-        }))
-        .filter(|issue| states.as_ref().is_none_or(|states| states.contains(&issue_state(issue))))
-        .filter(|issue| labels.as_ref().is_none_or(|wanted| wanted.iter().any(|name| issue.labels.contains(*name))))
-        .collect();
-    order(&mut list, arguments);
-    pull_connection(found, list, arguments)
-}
-
-fn pull_connection<'a>(found: &'a Repository, list: Vec<&'a Issue>, arguments: &Arguments) -> Answer<'a> {
-    let things = list.into_iter().filter_map(|issue| Some(Thing::Pull(found, issue, issue.pull.as_ref()?)));
-    connection("PullRequestConnection", things.collect(), arguments)
-}
-
-fn ref_field<'a>(walk: &Walk<'a>, found: &'a Repository, reference: &str, target: &str, name: &str) -> Answer<'a> {
+fn ref_field<'a>(
+    walk: &Walk<'a>,
+    found: &'a Repository,
+    reference: &str,
+    target: &str,
+    name: &str,
+) -> Answer<'a> {
     let (prefix, short) = match reference.match_indices('/').nth(1) {
         Some((at, _)) => reference.split_at(at + 1),
         None => ("", reference),
@@ -432,14 +406,17 @@ fn object<'a>(
         "authors" => {
             let date = objects::when(&commit.author());
             let people = objects::authors(&commit).into_iter();
-            let people = people.map(|person| Thing::GitActor { name: person.name, email: person.email, date });
+            let people =
+                people.map(|person| Thing::GitActor { name: person.name, email: person.email, date });
             connection("GitActorConnection", people.collect(), arguments)
         }
         "parents" => {
             let parents = commit.parent_ids().map(|parent| Thing::Object(found, "Commit", parent));
             connection("CommitConnection", parents.collect(), arguments)
         }
-        "associatedPullRequests" => pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments),
+        "associatedPullRequests" => {
+            pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments)
+        }
         _ => {
             let sha = id.to_string();
             let mut suites: Vec<(u64, &CheckRun)> = Vec::new();
@@ -474,15 +451,22 @@ fn suite<'a>(
                 .values()
                 .filter(|run| run.suite == id)
                 .filter(|run| filter["checkName"].as_str().is_none_or(|name| run.name == name))
-                .filter(|run| filter["status"].as_str().is_none_or(|status| run.status.eq_ignore_ascii_case(status)))
+                .filter(|run| {
+                    filter["status"].as_str().is_none_or(|status| run.status.eq_ignore_ascii_case(status))
+                })
                 .filter(|_| filter["appId"].as_u64().is_none_or(|id| app == Some(id)))
                 .collect();
             if filter["checkType"].as_str() == Some("LATEST") {
-                let later = |run: &CheckRun| runs.iter().any(|other| other.name == run.name && other.id > run.id);
+                let later =
+                    |run: &CheckRun| runs.iter().any(|other| other.name == run.name && other.id > run.id);
                 let latest: Vec<&CheckRun> = runs.iter().copied().filter(|run| !later(run)).collect();
                 runs = latest;
             }
-            connection("CheckRunConnection", runs.into_iter().map(|run| Thing::CheckRun(found, run)).collect(), arguments)
+            connection(
+                "CheckRunConnection",
+                runs.into_iter().map(|run| Thing::CheckRun(found, run)).collect(),
+                arguments,
+            )
         }
     }
 }
@@ -503,174 +487,5 @@ fn check_run<'a>(walk: &Walk<'a>, found: &Repository, run: &CheckRun, name: &str
         "text" => leaf(run.text.clone()),
         "title" => leaf(run.title.clone()),
         _ => leaf(url),
-    }
-}
-
-/// The fields that issues and pull requests share.
-fn issue_field<'a>(
-    walk: &Walk<'a>,
-    found: &'a Repository,
-    issue: &'a Issue,
-    name: &str,
-    arguments: &Arguments,
-) -> Answer<'a> {
-    // The first entry is the original text; what follows are edits.
-    let last_edit = issue.edits.get(1..).and_then(<[Edit]>::last);
-    match name {
-        "author" => actor(walk, Some(&issue.author)),
-        "body" => leaf(issue.body.clone().unwrap_or_default()),
-        "closed" => leaf(!issue.open),
-        "closedAt" => maybe_time(issue.closed_at),
-        "createdAt" => time(issue.created_at),
-        "updatedAt" => time(issue.updated_at),
-        "lastEditedAt" => maybe_time(last_edit.map(|edit| edit.at)),
-        "editor" => actor(walk, last_edit.map(|edit| edit.editor.as_str())),
-        "databaseId" => leaf(issue.id),
-        "id" => leaf(node(if issue.pull.is_some() { "PR" } else { "I" }, issue.id)),
-        "locked" => leaf(issue.locked),
-        "number" => leaf(issue.number),
-        "state" => leaf(issue_state(issue)),
-        "stateReason" => leaf(issue.state_reason.as_ref().map(|text| text.to_uppercase())),
-        "title" => leaf(issue.title.as_str()),
-        "url" => {
-            let page = if issue.pull.is_some() { "pull" } else { "issues" };
-            leaf(format!("{}/{}/{page}/{}", walk.call.shared.url, found.key(), issue.number))
-        }
-        "comments" => {
-            let comments = issue.comments.iter().map(|comment| Thing::Comment(found, issue, comment));
-            connection("IssueCommentConnection", comments.collect(), arguments)
-        }
-        "labels" => {
-            let labels = issue.labels.iter().filter_map(|name| found.labels.get(name)).map(Thing::Label);
-            connection("LabelConnection", labels.collect(), arguments)
-        }
-        "userContentEdits" => {
-            let edits = issue.edits.iter().rev().map(Thing::Edit);
-            connection("UserContentEditConnection", edits.collect(), arguments)
-        }
-        _ => {
-            let wanted = words(arguments, "itemTypes");
-            let shown = |event: &&Event| {
-                let name = match event.kind {
-                    EventKind::Closed => "CLOSED_EVENT",
-                    EventKind::Reopened => "REOPENED_EVENT",
-                    EventKind::Merged => "MERGED_EVENT",
-                    EventKind::HeadRefForcePushed => "HEAD_REF_FORCE_PUSHED_EVENT",
-                    EventKind::HeadRefDeleted => "HEAD_REF_DELETED_EVENT",
-                };
-                wanted.as_ref().is_none_or(|wanted| wanted.contains(&name))
-            };
-            let events = issue.events.iter().filter(shown).map(Thing::Event).collect();
-            let type_name = match issue.pull {
-                Some(_) => "PullRequestTimelineItemsConnection",
-                None => "IssueTimelineItemsConnection",
-            };
-            connection(type_name, events, arguments)
-        }
-    }
-}
-
-fn pull_field<'a>(
-    walk: &Walk<'a>,
-    found: &'a Repository,
-    issue: &'a Issue,
-    pull: &'a Pull,
-    name: &str,
-    arguments: &Arguments,
-) -> Answer<'a> {
-    let call = walk.call;
-    match name {
-        "baseRefName" => leaf(pull.base_branch.as_str()),
-        "baseRefOid" => leaf(pull.base.as_str()),
-        "headRefName" => leaf(pull.head_branch.as_str()),
-        "headRefOid" => leaf(pull.head.as_str()),
-        "headRepository" => one(call.state.repositories.get(&pull.head_repository).map(Thing::Repository)),
-        "isCrossRepository" => leaf(pull.head_repository != found.key()),
-        "isDraft" => leaf(pull.draft),
-        "merged" => leaf(pull.merged.is_some()),
-        "mergedAt" => maybe_time(pull.merged.as_ref().map(|merged| merged.at)),
-        "mergedBy" => actor(walk, pull.merged.as_ref().map(|merged| merged.by.as_str())),
-        "mergeCommit" => {
-            let id = pull.merged.as_ref().and_then(|merged| objects::oid(&merged.commit).ok());
-            one(id.map(|id| Thing::Object(found, "Commit", id)))
-        }
-        "mergeable" => leaf(mergeable(walk, found, issue, pull)),
-        "commits" => {
-            let git = call.git(&found.key()).ok();
-            let range = objects::oid(&pull.base).and_then(|base| Ok((base, objects::oid(&pull.head)?)));
-            let ids = git.zip(range.ok()).and_then(|(git, (base, head))| objects::commits_between(&git, base, head).ok());
-            let commits = ids.unwrap_or_default().into_iter().map(|id| Thing::PullCommit(found, id));
-            connection("PullRequestCommitConnection", commits.collect(), arguments)
-        }
-        "reviews" => {
-            let (states, author) = (words(arguments, "states"), arguments.get("author").and_then(Value::as_str));
-            let reviews = pull.reviews.iter();
-            let reviews = reviews
-                .filter(|review| states.as_ref().is_none_or(|states| states.contains(&review.state.name())))
-                .filter(|review| author.is_none_or(|login| review.author == login))
-                .map(|review| Thing::Review(found, review));
-            connection("PullRequestReviewConnection", reviews.collect(), arguments)
-        }
-        "reviewRequests" => {
-            let owner: Option<&Organization> = call.state.organizations.get(&found.owner);
-            let users = pull.requested_users.iter().map(|login| Thing::Actor(login));
-            let teams = pull.requested_teams.iter().filter_map(|slug| owner?.teams.get(slug)).map(Thing::Team);
-            let requests = users.chain(teams).map(|who| Thing::ReviewRequest(Box::new(who)));
-            connection("ReviewRequestConnection", requests.collect(), arguments)
-        }
-        _ => issue_field(walk, found, issue, name, arguments),
-    }
-}
-
-fn mergeable(walk: &Walk<'_>, found: &Repository, issue: &Issue, pull: &Pull) -> &'static str {
-    if !issue.open {
-        return "UNKNOWN";
-    }
-    let base = found.refs.get(&format!("refs/heads/{}", pull.base_branch));
-    match &pull.mergeable {
-        Some((head, known, answer)) if *head == pull.head && Some(known) == base => {
-            if *answer { "MERGEABLE" } else { "CONFLICTING" }
-        }
-        _ => {
-            walk.asked.borrow_mut().push((found.key(), issue.number));
-            "UNKNOWN"
-        }
-    }
-}
-
-fn review_field<'a>(walk: &Walk<'a>, found: &'a Repository, review: &'a Review, name: &str) -> Answer<'a> {
-    match name {
-        "author" => actor(walk, Some(&review.author)),
-        "body" => leaf(review.body.as_str()),
-        "commit" => one(objects::oid(&review.commit).ok().map(|id| Thing::Object(found, "Commit", id))),
-        "createdAt" | "submittedAt" => time(review.submitted_at),
-        "databaseId" => leaf(review.id),
-        "id" => leaf(node("PRR", review.id)),
-        "state" => leaf(review.state.name()),
-        _ => leaf(format!("{}/{}#pullrequestreview-{}", walk.call.shared.url, found.key(), review.id)),
-    }
-}
-
-fn comment_field<'a>(
-    walk: &Walk<'a>,
-    found: &Repository,
-    issue: &Issue,
-    comment: &'a Comment,
-    name: &str,
-) -> Answer<'a> {
-    match name {
-        "author" => actor(walk, Some(&comment.author)),
-        "body" => leaf(comment.body.as_str()),
-        "createdAt" => time(comment.created_at),
-        "updatedAt" => time(comment.updated_at),
-        "databaseId" => leaf(comment.id),
-        "id" => leaf(node("IC", comment.id)),
-        _ => leaf(format!(
-            "{}/{}/issues/{}#issuecomment-{}",
-            walk.call.shared.url,
-            found.key(),
-            issue.number,
-            comment.id
-        )),
     }
 }

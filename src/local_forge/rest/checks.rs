@@ -10,7 +10,8 @@ use crate::local_forge::store::{CheckRun, Permission, Status};
 
 fn commit(call: &Call<'_>, key: &str, name: &str) -> Result<String, Refusal> {
     let git = call.git(key)?;
-    let commit = objects::resolve(&git, name).map_err(|_| refuse(422, format!("No commit found for SHA: {name}")))?;
+    let commit =
+        objects::resolve(&git, name).map_err(|_| refuse(422, format!("No commit found for SHA: {name}")))?;
     Ok(commit.id().to_string())
 }
 
@@ -148,7 +149,12 @@ fn show(call: &Call<'_>, key: &str, id: u64) -> Result<Value, Refusal> {
 }
 
 fn tell_run(call: &mut Call<'_>, key: &str, id: u64, action: &str) {
-    tell(call, key, "check_run", |call| json!({"action": action, "check_run": show(call, key, id).unwrap_or_default()}));
+    tell(
+        call,
+        key,
+        "check_run",
+        |call| json!({"action": action, "check_run": show(call, key, id).unwrap_or_default()}),
+    );
 }
 
 pub(crate) fn get(call: &Call<'_>, key: &str, id: u64) -> Answer {
@@ -159,7 +165,10 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str, id: u64) -> Answer {
     let app = require_app(call, key)?;
     let mut run = call.repository(key).check_runs.get(&id).cloned().ok_or_else(not_found)?;
     if run.app != app {
-        return Err(refuse(403, "Invalid app_id. The check run can only be modified by the GitHub App that created it."));
+        return Err(refuse(
+            403,
+            "Invalid app_id. The check run can only be modified by the GitHub App that created it.",
+        ));
     }
     let at = call.state.stamp();
     fill(call, &mut run, at)?;
@@ -187,10 +196,12 @@ pub(crate) fn of_commit(call: &Call<'_>, key: &str, name: &str) -> Answer {
         }
     }
     let view = call.view();
-    call.page_as(&found, |page| json!({
-        "total_count": found.len(),
-        "check_runs": page.iter().map(|run| view.check_run(repository, run)).collect::<Vec<_>>(),
-    }))
+    call.page_as(&found, |page| {
+        json!({
+            "total_count": found.len(),
+            "check_runs": page.iter().map(|run| view.check_run(repository, run)).collect::<Vec<_>>(),
+        })
+    })
 }
 
 pub(crate) fn suites(call: &Call<'_>, key: &str, name: &str) -> Answer {

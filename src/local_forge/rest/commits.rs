@@ -38,7 +38,9 @@ fn touches(git: &git2::Repository, id: Oid, path: Option<&str>) -> Result<bool, 
     };
     let commit = git.find_commit(id)?;
     let path = std::path::Path::new(path);
-    let entry = |commit: &git2::Commit<'_>| commit.tree().and_then(|tree| tree.get_path(path)).ok().map(|entry| entry.id());
+    let entry = |commit: &git2::Commit<'_>| {
+        commit.tree().and_then(|tree| tree.get_path(path)).ok().map(|entry| entry.id())
+    };
     let here = entry(&commit);
     match commit.parent_count() {
         0 => Ok(here.is_some()),
@@ -48,7 +50,8 @@ fn touches(git: &git2::Repository, id: Oid, path: Option<&str>) -> Result<bool, 
 
 pub(crate) fn get(call: &Call<'_>, key: &str, name: &str) -> Answer {
     let git = call.git(key)?;
-    let commit = objects::resolve(&git, name).map_err(|_| refuse(422, format!("No commit found for SHA: {name}")))?;
+    let commit =
+        objects::resolve(&git, name).map_err(|_| refuse(422, format!("No commit found for SHA: {name}")))?;
     let parent = commit.parents().next().map(|parent| parent.tree()).transpose()?;
     let diff = objects::diff(&git, parent.as_ref(), &commit.tree()?)?;
     if call.accept.contains("diff") {
@@ -59,17 +62,25 @@ pub(crate) fn get(call: &Call<'_>, key: &str, name: &str) -> Answer {
     let html = format!("{}/{key}", call.shared.url);
     let files = objects::files(&diff, &view.api(&format!("repos/{key}")), &html, &commit.id().to_string())?;
     let mut shown = view.commit(key, &commit);
-    extend(&mut shown, json!({
-        "stats": {
-            "additions": totals.additions, "deletions": totals.deletions, "total": totals.additions + totals.deletions,
-        },
-        "files": files,
-    }));
+    extend(
+        &mut shown,
+        json!({
+            "stats": {
+                "additions": totals.additions, "deletions": totals.deletions, "total": totals.additions + totals.deletions,
+            },
+            "files": files,
+        }),
+    );
     ok(shown)
 }
 
 /// Pull requests that brought this commit: merged as it, or containing it.
-pub(crate) fn associated<'a>(call: &'a Call<'_>, key: &str, git: &git2::Repository, id: Oid) -> Vec<&'a Issue> {
+pub(crate) fn associated<'a>(
+    call: &'a Call<'_>,
+    key: &str,
+    git: &git2::Repository,
+    id: Oid,
+) -> Vec<&'a Issue> {
     let repository = call.repository(key);
     let sha = id.to_string();
     let mut found = Vec::new();
@@ -91,7 +102,8 @@ pub(crate) fn associated<'a>(call: &'a Call<'_>, key: &str, git: &git2::Reposito
 
 pub(crate) fn pulls(call: &Call<'_>, key: &str, sha: &str) -> Answer {
     let git = call.git(key)?;
-    let commit = objects::resolve(&git, sha).map_err(|_| refuse(422, format!("No commit found for SHA: {sha}")))?;
+    let commit =
+        objects::resolve(&git, sha).map_err(|_| refuse(422, format!("No commit found for SHA: {sha}")))?;
     let found = associated(call, key, &git, commit.id());
     let view = call.view();
     call.page(&found, |issue| view.pull_simple(call.repository(key), issue))
@@ -106,9 +118,9 @@ pub(crate) fn compare(call: &Call<'_>, key: &str, basehead: &str) -> Answer {
     if call.accept.contains("diff") {
         return Ok(Reply::raw("application/vnd.github.diff; charset=utf-8", objects::unified(&diff)?));
     }
-    let merge_base = git.merge_base(base.id(), head.id()).map_err(|_| {
-        refuse(404, format!("No common ancestor between {} and {}.", base.id(), head.id()))
-    })?;
+    let merge_base = git
+        .merge_base(base.id(), head.id())
+        .map_err(|_| refuse(404, format!("No common ancestor between {} and {}.", base.id(), head.id())))?;
     let (ahead, behind) = git.graph_ahead_behind(head.id(), base.id())?;
     let status = match (ahead, behind) {
         (0, 0) => "identical",

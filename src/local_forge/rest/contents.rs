@@ -10,7 +10,13 @@ use crate::local_forge::objects::{self, EMPTY};
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, not_found, ok, refuse};
 use crate::local_forge::store::Permission;
 
-fn show(call: &Call<'_>, key: &str, path: &str, revision: &str, entry: (&str, ObjectType, git2::Oid, usize)) -> Value {
+fn show(
+    call: &Call<'_>,
+    key: &str,
+    path: &str,
+    revision: &str,
+    entry: (&str, ObjectType, git2::Oid, usize),
+) -> Value {
     let (name, kind, id, size) = entry;
     let (word, git_kind) = if kind == ObjectType::Tree { ("dir", "trees") } else { ("file", "blobs") };
     let view = call.view();
@@ -28,7 +34,8 @@ fn show(call: &Call<'_>, key: &str, path: &str, revision: &str, entry: (&str, Ob
 pub(crate) fn get(call: &Call<'_>, key: &str, path: &str) -> Answer {
     let git = call.git(key)?;
     let revision = call.parameter("ref").unwrap_or(&call.repository(key).default_branch);
-    let commit = objects::resolve(&git, revision).map_err(|_| refuse(404, format!("No commit found for the ref {revision}")))?;
+    let commit = objects::resolve(&git, revision)
+        .map_err(|_| refuse(404, format!("No commit found for the ref {revision}")))?;
     let tree = commit.tree()?;
     let object = match path {
         "" => tree.into_object(),
@@ -83,7 +90,8 @@ fn change(call: &mut Call<'_>, key: &str, path: &str, content: Option<&[u8]>) ->
     }
     let parent = (before != EMPTY).then(|| objects::oid(&before)).transpose()?;
     let tree = parent.map(|parent| git.find_commit(parent)?.tree()).transpose()?;
-    let old = tree.as_ref().and_then(|tree| tree.get_path(std::path::Path::new(path)).ok()).map(|entry| entry.id());
+    let old =
+        tree.as_ref().and_then(|tree| tree.get_path(std::path::Path::new(path)).ok()).map(|entry| entry.id());
     check_old(path, old, call.text("sha"), content.is_none())?;
     let blob = content.map(|content| git.blob(content)).transpose()?;
     let new_tree = objects::with_file(&git, tree.as_ref(), path, blob)?;
@@ -114,7 +122,9 @@ fn check_old(path: &str, old: Option<git2::Oid>, given: Option<&str>, deletes: b
         (None, _) if deletes => Err(not_found()),
         (None, _) => Ok(()),
         (Some(_), None) => Err(refuse(422, "Invalid request.\n\n\"sha\" wasn't supplied.")),
-        (Some(old), Some(given)) if old != given => Err(refuse(409, format!("{path} does not match {given}"))),
+        (Some(old), Some(given)) if old != given => {
+            Err(refuse(409, format!("{path} does not match {given}")))
+        }
         (Some(_), Some(_)) => Ok(()),
     }
 }

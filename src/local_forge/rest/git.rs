@@ -38,14 +38,20 @@ pub(crate) fn matching(call: &Call<'_>, key: &str, prefix: &str) -> Answer {
 }
 
 fn known_commit(call: &Call<'_>, key: &str, sha: &str) -> Result<(), Refusal> {
-    let found = objects::oid(sha).and_then(|id| call.git(key).map_err(|_| git2::Error::from_str("")).map(|git| git.odb().is_ok_and(|odb| odb.exists(id))));
+    let found = objects::oid(sha).and_then(|id| {
+        call.git(key)
+            .map_err(|_| git2::Error::from_str(""))
+            .map(|git| git.odb().is_ok_and(|odb| odb.exists(id)))
+    });
     if found.unwrap_or(false) { Ok(()) } else { Err(refuse(422, "Object does not exist")) }
 }
 
 fn check_protection(call: &Call<'_>, key: &str, reference: &str) -> Result<(), Refusal> {
     call.require(key, Permission::Write)?;
     match reference.strip_prefix("refs/heads/") {
-        Some(branch) if !may_push(call, key, branch) => Err(refuse(422, "Cannot update this protected branch")),
+        Some(branch) if !may_push(call, key, branch) => {
+            Err(refuse(422, "Cannot update this protected branch"))
+        }
         _ => Ok(()),
     }
 }
@@ -54,7 +60,10 @@ pub(crate) fn create_reference(call: &mut Call<'_>, key: &str) -> Answer {
     call.require(key, Permission::Write)?;
     let reference = call.needed("Reference", "ref")?;
     let sha = call.needed("Reference", "sha")?;
-    if !reference.starts_with("refs/") || reference.matches('/').count() < 2 || !git2::Reference::is_valid_name(&reference) {
+    if !reference.starts_with("refs/")
+        || reference.matches('/').count() < 2
+        || !git2::Reference::is_valid_name(&reference)
+    {
         return Err(refuse(422, "Reference name must start with 'refs/' and be valid."));
     }
     if call.repository(key).refs.contains_key(&reference) {
@@ -75,7 +84,7 @@ pub(crate) fn update_reference(call: &mut Call<'_>, key: &str, name: &str) -> An
     check_protection(call, key, &reference)?;
     known_commit(call, key, &sha)?;
     let forced = call.flag("force").unwrap_or(false);
-    if !forced && !objects::is_ancestor(&call.git(key)?, objects::oid(&before)?, objects::oid(&sha)?) {
+    if !forced && !objects::is_ancestor(&*call.git(key)?, objects::oid(&before)?, objects::oid(&sha)?) {
         return Err(refuse(422, "Update is not a fast forward"));
     }
     motion::set(call, key, &reference, Some(&sha), None)?;
@@ -178,7 +187,13 @@ pub(crate) fn create_tree(call: &Call<'_>, key: &str) -> Answer {
     created(show_tree(call, key, &git, id, false)?)
 }
 
-fn show_tree(call: &Call<'_>, key: &str, git: &git2::Repository, id: git2::Oid, deep: bool) -> Result<Value, Refusal> {
+fn show_tree(
+    call: &Call<'_>,
+    key: &str,
+    git: &git2::Repository,
+    id: git2::Oid,
+    deep: bool,
+) -> Result<Value, Refusal> {
     let view = call.view();
     let mut entries = Vec::new();
     git.find_tree(id)?.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
@@ -224,7 +239,9 @@ pub(crate) fn person(call: &mut Call<'_>, field: &str) -> Result<git2::Signature
         person = Person { name: name.to_owned(), email: email.to_owned() };
     }
     let at = match given["date"].as_str() {
-        Some(date) => date.parse::<Timestamp>().map_err(|_| refuse(422, format!("{field}.date is not a date")))?,
+        Some(date) => {
+            date.parse::<Timestamp>().map_err(|_| refuse(422, format!("{field}.date is not a date")))?
+        }
         None => call.state.now(),
     };
     Ok(person.sign(at)?)
@@ -235,7 +252,9 @@ pub(crate) fn create_commit(call: &mut Call<'_>, key: &str) -> Answer {
     let message = call.needed("Commit", "message")?;
     let tree = call.needed("Commit", "tree")?;
     let git = call.git(key)?;
-    let tree = objects::oid(&tree).and_then(|id| git.find_tree(id)).map_err(|_| refuse(422, "Tree SHA does not exist"))?;
+    let tree = objects::oid(&tree)
+        .and_then(|id| git.find_tree(id))
+        .map_err(|_| refuse(422, "Tree SHA does not exist"))?;
     let parents = call.names("parents").unwrap_or_default();
     let parents = parents.iter().map(|parent| objects::oid(parent)).collect::<Result<Vec<_>, _>>();
     let parents = parents.map_err(|_| refuse(422, "Parent SHA does not exist or is not a commit object"))?;
@@ -243,7 +262,8 @@ pub(crate) fn create_commit(call: &mut Call<'_>, key: &str) -> Answer {
         return Err(refuse(422, "Parent SHA does not exist or is not a commit object"));
     }
     let author = person(call, "author")?;
-    let committer = if call.body.get("committer").is_some() { person(call, "committer")? } else { author.clone() };
+    let committer =
+        if call.body.get("committer").is_some() { person(call, "committer")? } else { author.clone() };
     let id = objects::write_commit(&git, tree.id(), &parents, &message, &author, &committer)?;
     created(call.view().git_commit(key, &git.find_commit(id)?))
 }

@@ -14,7 +14,8 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str) -> Answer {
     call.require(key, Permission::Admin)?;
     let config = call.body.get("config").cloned().unwrap_or_default();
     let text = |field: &str| config[field].as_str().map(str::to_owned);
-    let url = text("url").ok_or_else(|| invalid("Hook", "url", "missing_field", Some("config.url is missing")))?;
+    let url =
+        text("url").ok_or_else(|| invalid("Hook", "url", "missing_field", Some("config.url is missing")))?;
     let events = call.names("events").unwrap_or_else(|| vec!["push".to_owned()]);
     let active = call.flag("active").unwrap_or(true);
     let (id, created_at) = (call.state.next_id(), call.state.stamp());

@@ -42,8 +42,12 @@ pub(crate) fn check_length(resource: &str, text: &str) -> Result<(), Refusal> {
 pub(crate) fn list(call: &Call<'_>, key: &str) -> Answer {
     let repository = call.repository(key);
     let state = call.parameter("state").unwrap_or("open");
-    let wanted: Vec<&str> =
-        call.parameter("labels").into_iter().flat_map(|text| text.split(',')).filter(|name| !name.is_empty()).collect();
+    let wanted: Vec<&str> = call
+        .parameter("labels")
+        .into_iter()
+        .flat_map(|text| text.split(','))
+        .filter(|name| !name.is_empty())
+        .collect();
     let since = call.parameter("since").and_then(|text| text.parse::<Timestamp>().ok());
     let mut found: Vec<&Issue> = repository
         .issues
@@ -66,7 +70,12 @@ pub(crate) fn list(call: &Call<'_>, key: &str) -> Answer {
     call.page(&found, |issue| view.issue(repository, issue))
 }
 
-pub(crate) fn new_issue(call: &mut Call<'_>, key: &str, title: String, body: Option<String>) -> Result<Issue, Refusal> {
+pub(crate) fn new_issue(
+    call: &mut Call<'_>,
+    key: &str,
+    title: String,
+    body: Option<String>,
+) -> Result<Issue, Refusal> {
     let author = call.actor()?;
     let (id, at) = (call.state.next_id(), call.state.stamp());
     let repository = call.repository_mut(key);
@@ -242,8 +251,11 @@ pub(crate) fn events(call: &Call<'_>, key: &str, number: u64) -> Answer {
 pub(crate) fn comments(call: &Call<'_>, key: &str, number: u64) -> Answer {
     let since = call.parameter("since").and_then(|text| text.parse::<Timestamp>().ok());
     let issue = find(call, key, number)?;
-    let found: Vec<&Comment> =
-        issue.comments.iter().filter(|comment| since.is_none_or(|since| comment.updated_at >= since)).collect();
+    let found: Vec<&Comment> = issue
+        .comments
+        .iter()
+        .filter(|comment| since.is_none_or(|since| comment.updated_at >= since))
+        .collect();
     let view = call.view();
     call.page(&found, |comment| view.comment(call.repository(key), number, comment))
 }
@@ -289,7 +301,8 @@ fn tell_comment(call: &mut Call<'_>, key: &str, number: u64, action: &str, comme
 
 fn find_comment<'a>(call: &'a Call<'_>, key: &str, id: u64) -> Result<(u64, &'a Comment), Refusal> {
     let number = call.repository(key).issue_of_comment(id).ok_or_else(not_found)?;
-    let comment = find(call, key, number)?.comments.iter().find(|comment| comment.id == id).ok_or_else(not_found)?;
+    let comment =
+        find(call, key, number)?.comments.iter().find(|comment| comment.id == id).ok_or_else(not_found)?;
     Ok((number, comment))
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn get(call: &Call<'_>, key: &str, name: &str) -> Answer {
 
 pub(crate) fn update(call: &mut Call<'_>, key: &str, name: &str) -> Answer {
     call.require(key, Permission::Triage)?;
-    let (color, description) = (call.text("color").map(str::to_owned), call.text("description").map(str::to_owned));
+    let (color, description) =
+        (call.text("color").map(str::to_owned), call.text("description").map(str::to_owned));
     let new_name = call.text("new_name").unwrap_or(name).to_owned();
     let repository = call.repository_mut(key);
     let mut label = repository.labels.remove(name).ok_or_else(not_found)?;

@@ -30,10 +30,9 @@ pub(crate) fn missing_check(call: &Call<'_>, key: &str, pull: &Pull) -> Option<S
             .filter(|run| run.head == pull.head && run.name == check.context)
             .rfind(|run| check.app_id.is_none() || check.app_id == app(&run.app));
         // A status counts only where no App was named: every writer can set one.
-        let status = repository
-            .statuses
-            .iter()
-            .rfind(|status| status.sha == pull.head && status.context == check.context && check.app_id.is_none());
+        let status = repository.statuses.iter().rfind(|status| {
+            status.sha == pull.head && status.context == check.context && check.app_id.is_none()
+        });
         let passed = match (run, status) {
             (Some(run), _) => run.conclusion.is_some().then(|| run.passed()),
             (None, Some(status)) => (status.state != "pending").then_some(status.state == "success"),
@@ -64,7 +63,8 @@ pub(crate) fn merge(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         return Err(refuse(405, message));
     }
     let (title, head, branch) = (issue.title.clone(), pull.head.clone(), pull.base_branch.clone());
-    let source = format!("{}/{}", pull.head_repository.split('/').next().unwrap_or_default(), pull.head_branch);
+    let source =
+        format!("{}/{}", pull.head_repository.split('/').next().unwrap_or_default(), pull.head_branch);
     let git = call.git(key)?;
     let (base_id, head_id) = (objects::oid(&tip(call, key, &branch))?, objects::oid(&head)?);
     let at = call.state.stamp();
@@ -112,7 +112,8 @@ pub(crate) fn update_branch(call: &mut Call<'_>, key: &str, number: u64) -> Answ
     if !issue.open {
         return Err(refuse(422, "pull request is closed"));
     }
-    let (head_key, branch, base_branch) = (pull.head_repository.clone(), pull.head_branch.clone(), pull.base_branch.clone());
+    let (head_key, branch, base_branch) =
+        (pull.head_repository.clone(), pull.head_branch.clone(), pull.base_branch.clone());
     let head = pull.head.clone();
     call.require(&head_key, Permission::Write)?;
     if call.text("expected_head_sha").is_some_and(|sha| sha != head) {
@@ -130,12 +131,20 @@ pub(crate) fn update_branch(call: &mut Call<'_>, key: &str, number: u64) -> Answ
     if objects::is_ancestor(&git, base_id, head_id) {
         return Err(refuse(422, "There are no new commits on the base branch."));
     }
-    let tree = objects::merge(&git, head_id, base_id)?.ok_or_else(|| refuse(422, "merge conflict between base and head"))?;
+    let tree = objects::merge(&git, head_id, base_id)?
+        .ok_or_else(|| refuse(422, "merge conflict between base and head"))?;
     let at = call.state.stamp();
     let user = call.actor_user()?;
     let author = Person { name: user.login.clone(), email: user.noreply() }.sign(at)?;
     let message = format!("Merge branch '{base_branch}' into {branch}");
-    let commit = objects::write_commit(&git, tree, &[head_id, base_id], &message, &author, &Person::github().sign(at)?)?;
+    let commit = objects::write_commit(
+        &git,
+        tree,
+        &[head_id, base_id],
+        &message,
+        &author,
+        &Person::github().sign(at)?,
+    )?;
     motion::set(call, &head_key, &format!("refs/heads/{branch}"), Some(&commit.to_string()), None)?;
     let url = call.view().api(&format!("repos/{key}/pulls/{number}"));
     Ok(Reply::json(202, json!({"message": "Updating pull request branch.", "url": url})))

@@ -68,7 +68,9 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         ("GET", ["git", "matching-refs", prefix @ ..]) => git::matching(call, &key, &prefix.join("/")),
         ("POST", ["git", "refs"]) => git::create_reference(call, &key),
         ("PATCH", ["git", "refs", reference @ ..]) => git::update_reference(call, &key, &reference.join("/")),
-        ("DELETE", ["git", "refs", reference @ ..]) => git::delete_reference(call, &key, &reference.join("/")),
+        ("DELETE", ["git", "refs", reference @ ..]) => {
+            git::delete_reference(call, &key, &reference.join("/"))
+        }
         ("POST", ["git", "blobs"]) => git::create_blob(call, &key),
         ("GET", ["git", "blobs", sha]) => git::blob(call, &key, sha),
         ("POST", ["git", "trees"]) => git::create_tree(call, &key),
@@ -132,7 +134,9 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         }
         ("GET", ["pulls", pull, "requested_reviewers"]) => reviews::requested(call, &key, number(pull)?),
         ("POST", ["pulls", pull, "requested_reviewers"]) => reviews::request(call, &key, number(pull)?, true),
-        ("DELETE", ["pulls", pull, "requested_reviewers"]) => reviews::request(call, &key, number(pull)?, false),
+        ("DELETE", ["pulls", pull, "requested_reviewers"]) => {
+            reviews::request(call, &key, number(pull)?, false)
+        }
 
         ("POST", ["statuses", sha]) => checks::create_status(call, &key, sha),
         ("POST", ["check-runs"]) => checks::create(call, &key),

@@ -10,7 +10,11 @@ use crate::local_forge::render::extend;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
 use crate::local_forge::store::{Issue, Permission, Pull};
 
-pub(crate) fn find_pull<'a>(call: &'a Call<'_>, key: &str, number: u64) -> Result<(&'a Issue, &'a Pull), Refusal> {
+pub(crate) fn find_pull<'a>(
+    call: &'a Call<'_>,
+    key: &str,
+    number: u64,
+) -> Result<(&'a Issue, &'a Pull), Refusal> {
     let issue = find(call, key, number)?;
     Ok((issue, issue.pull.as_ref().ok_or_else(not_found)?))
 }
@@ -31,9 +35,11 @@ pub(crate) fn list(call: &Call<'_>, key: &str) -> Answer {
         .filter_map(|issue| Some((issue, issue.pull.as_ref()?)))
         .filter(|(issue, _)| state == "all" || issue.open == (state == "open"))
         .filter(|(_, pull)| base.is_none_or(|base| pull.base_branch == base))
-        .filter(|(_, pull)| head.is_none_or(|(owner, branch)| {
-            pull.head_branch == branch && pull.head_repository.starts_with(&format!("{owner}/"))
-        }))
+        .filter(|(_, pull)| {
+            head.is_none_or(|(owner, branch)| {
+                pull.head_branch == branch && pull.head_repository.starts_with(&format!("{owner}/"))
+            })
+        })
         .collect();
     let sort = call.parameter("sort").unwrap_or("created");
     if sort == "updated" {
@@ -85,7 +91,9 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str) -> Answer {
     }
     let exists = call.repository(key).issues.values().filter(|issue| issue.open).any(|issue| {
         issue.pull.as_ref().is_some_and(|pull| {
-            pull.head_repository == head_repository && pull.head_branch == head_branch && pull.base_branch == base_branch
+            pull.head_repository == head_repository
+                && pull.head_branch == head_branch
+                && pull.base_branch == base_branch
         })
     });
     let owner = head_repository.split('/').next().unwrap_or_default();
@@ -95,7 +103,7 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str) -> Answer {
     if head_repository != key {
         objects::share_objects(&call.shared.git_dir(&head_repository), &call.shared.git_dir(key))?;
     }
-    if objects::is_ancestor(&call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
+    if objects::is_ancestor(&*call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
         return Err(custom(&format!("No commits between {base_branch} and {head_branch}")));
     }
     let draft = call.flag("draft").unwrap_or(false);
@@ -135,7 +143,7 @@ pub(crate) fn mergeable(call: &mut Call<'_>, key: &str, number: u64) -> Result<O
     {
         return Ok(Some(*answer));
     }
-    let answer = objects::merge(&call.git(key)?, objects::oid(&base)?, objects::oid(&head)?)?.is_some();
+    let answer = objects::merge(&*call.git(key)?, objects::oid(&base)?, objects::oid(&head)?)?.is_some();
     pull_mut(call, key, number)?.mergeable = Some((head, base, answer));
     Ok(None)
 }
@@ -156,13 +164,16 @@ pub(crate) fn show(call: &mut Call<'_>, key: &str, number: u64) -> Result<Value,
     };
     let view = call.view();
     let mut shown = view.pull_simple(call.repository(key), issue);
-    extend(&mut shown, json!({
-        "merged": pull.merged.is_some(), "mergeable": mergeable, "rebaseable": mergeable, "mergeable_state": state,
-        "merged_by": pull.merged.as_ref().map_or(Value::Null, |merged| view.user(&merged.by)),
-        "comments": issue.comments.len(), "review_comments": pull.remarks.len(), "maintainer_can_modify": false,
-        "commits": objects::commits_between(&git, base, head)?.len(), "additions": totals.additions,
-        "deletions": totals.deletions, "changed_files": totals.files,
-    }));
+    extend(
+        &mut shown,
+        json!({
+            "merged": pull.merged.is_some(), "mergeable": mergeable, "rebaseable": mergeable, "mergeable_state": state,
+            "merged_by": pull.merged.as_ref().map_or(Value::Null, |merged| view.user(&merged.by)),
+            "comments": issue.comments.len(), "review_comments": pull.remarks.len(), "maintainer_can_modify": false,
+            "commits": objects::commits_between(&git, base, head)?.len(), "additions": totals.additions,
+            "deletions": totals.deletions, "changed_files": totals.files,
+        }),
+    );
     Ok(shown)
 }
 
@@ -190,8 +201,10 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         if base == EMPTY {
             return Err(invalid("PullRequest", "base", "invalid", None));
         }
-        if objects::is_ancestor(&call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
-            return Err(custom(&format!("There are no new commits between base branch '{branch}' and head branch '{head_branch}'")));
+        if objects::is_ancestor(&*call.git(key)?, objects::oid(&head)?, objects::oid(&base)?) {
+            return Err(custom(&format!(
+                "There are no new commits between base branch '{branch}' and head branch '{head_branch}'"
+            )));
         }
         let pull = pull_mut(call, key, number)?;
         pull.base_branch = branch;
@@ -206,7 +219,12 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
             // What was pushed while it was closed is seen only now; a deleted branch cannot come back.
             let now = tip(call, &head_repository, &head_branch);
             if now == EMPTY {
-                return Err(invalid("PullRequest", "state", "invalid", Some("state cannot be changed. The head branch was deleted.")));
+                return Err(invalid(
+                    "PullRequest",
+                    "state",
+                    "invalid",
+                    Some("state cannot be changed. The head branch was deleted."),
+                ));
             }
             reopen(call, key, number)?;
             let pull = pull_mut(call, key, number)?;

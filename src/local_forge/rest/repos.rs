@@ -15,7 +15,8 @@ pub(crate) fn meta(_: &Call<'_>) -> Answer {
 
 pub(crate) fn rate_limit(call: &Call<'_>) -> Answer {
     let limit = call.shared.limits.peek(call.actor.as_deref(), call.state.now());
-    let rate = json!({"limit": limit.limit, "remaining": limit.remaining, "reset": limit.reset, "used": limit.used});
+    let rate =
+        json!({"limit": limit.limit, "remaining": limit.remaining, "reset": limit.reset, "used": limit.used});
     ok(json!({"resources": {"core": rate, "search": rate, "graphql": rate}, "rate": rate}))
 }
 
@@ -47,7 +48,10 @@ pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer 
         Some(login) => {
             let organization = call.state.organization(login).ok_or_else(not_found)?;
             if !organization.members.contains(&actor) && !organization.owners.contains(&actor) {
-                return Err(refuse(403, "You need to be a member of this organization to create a repository."));
+                return Err(refuse(
+                    403,
+                    "You need to be a member of this organization to create a repository.",
+                ));
             }
             organization.login.clone()
         }
@@ -92,7 +96,12 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
     if let Some(branch) = &branch {
         let reference = format!("refs/heads/{branch}");
         if !call.repository(key).refs.contains_key(&reference) {
-            return Err(invalid("Repository", "default_branch", "invalid", Some("The branch does not exist.")));
+            return Err(invalid(
+                "Repository",
+                "default_branch",
+                "invalid",
+                Some("The branch does not exist."),
+            ));
         }
         call.git(key)?.set_head(&reference)?;
     }
@@ -169,11 +178,13 @@ pub(crate) fn activity(call: &Call<'_>, key: &str) -> Answer {
         found.reverse();
     }
     let view = call.view();
-    call.page(&found, |entry| json!({
-        "id": entry.id, "node_id": node("PSH", entry.id), "before": entry.before, "after": entry.after,
-        "ref": entry.reference, "timestamp": entry.at, "activity_type": entry.kind.name(),
-        "actor": view.user(&entry.actor),
-    }))
+    call.page(&found, |entry| {
+        json!({
+            "id": entry.id, "node_id": node("PSH", entry.id), "before": entry.before, "after": entry.after,
+            "ref": entry.reference, "timestamp": entry.at, "activity_type": entry.kind.name(),
+            "actor": view.user(&entry.actor),
+        })
+    })
 }
 
 pub(crate) fn collaborators(call: &Call<'_>, key: &str) -> Answer {
@@ -209,7 +220,8 @@ pub(crate) fn add_collaborator(call: &mut Call<'_>, key: &str, login: &str) -> A
     call.require(key, Permission::Admin)?;
     let login = call.state.user(login).ok_or_else(not_found)?.login.clone();
     let permission = call.text("permission").unwrap_or("push");
-    let permission = Permission::parse(permission).ok_or_else(|| invalid("Repository", "permission", "invalid", None))?;
+    let permission =
+        Permission::parse(permission).ok_or_else(|| invalid("Repository", "permission", "invalid", None))?;
     call.repository_mut(key).collaborators.insert(login, permission);
     Ok(Reply::empty())
 }
@@ -241,13 +253,16 @@ pub(crate) fn permission(call: &Call<'_>, key: &str, login: &str) -> Answer {
 
 pub(crate) fn branches(call: &Call<'_>, key: &str) -> Answer {
     let repository = call.repository(key);
-    let names = repository.refs.iter().filter_map(|(name, sha)| Some((name.strip_prefix("refs/heads/")?, sha)));
+    let names =
+        repository.refs.iter().filter_map(|(name, sha)| Some((name.strip_prefix("refs/heads/")?, sha)));
     let names: Vec<_> = names.collect();
     let view = call.view();
-    call.page(&names, |(name, sha)| json!({
-        "name": name, "commit": {"sha": sha, "url": view.api(&format!("repos/{key}/commits/{sha}"))},
-        "protected": repository.protections.contains_key(*name),
-    }))
+    call.page(&names, |(name, sha)| {
+        json!({
+            "name": name, "commit": {"sha": sha, "url": view.api(&format!("repos/{key}/commits/{sha}"))},
+            "protected": repository.protections.contains_key(*name),
+        })
+    })
 }
 
 pub(crate) fn branch(call: &Call<'_>, key: &str, name: &str) -> Answer {
@@ -260,7 +275,8 @@ pub(crate) fn branch(call: &Call<'_>, key: &str, name: &str) -> Answer {
     let commit = view.commit(key, &git.find_commit(objects::oid(sha)?)?);
     let protected = repository.protections.get(name);
     let api = view.api(&format!("repos/{key}/branches/{name}"));
-    let contexts: Vec<&String> = protected.iter().flat_map(|rules| &rules.required_checks).map(|check| &check.context).collect();
+    let contexts: Vec<&String> =
+        protected.iter().flat_map(|rules| &rules.required_checks).map(|check| &check.context).collect();
     ok(json!({
         "name": name, "commit": commit, "_links": {"self": api, "html": format!("{}/{key}/tree/{name}", call.shared.url)},
         "protected": protected.is_some(),
@@ -287,17 +303,22 @@ pub(crate) fn protection(call: &mut Call<'_>, key: &str, branch: &str) -> Answer
             call.repository_mut(key).protections.insert(branch.to_owned(), rules);
         }
         "DELETE" => {
-            call.repository_mut(key).protections.remove(branch).ok_or_else(|| refuse(404, "Branch not protected"))?;
+            call.repository_mut(key)
+                .protections
+                .remove(branch)
+                .ok_or_else(|| refuse(404, "Branch not protected"))?;
             return Ok(Reply::empty());
         }
         _ => return Err(not_found()),
     }
-    let rules = call.repository(key).protections.get(branch).ok_or_else(|| refuse(404, "Branch not protected"))?;
+    let rules =
+        call.repository(key).protections.get(branch).ok_or_else(|| refuse(404, "Branch not protected"))?;
     ok(show_protection(call, key, branch, rules))
 }
 
 fn read_protection(call: &Call<'_>) -> Result<Protection, Refusal> {
-    for field in ["required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions"] {
+    for field in ["required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions"]
+    {
         if call.body.get(field).is_none() {
             return Err(refuse(422, format!("Invalid request.\n\n\"{field}\" wasn't supplied.")));
         }
@@ -308,7 +329,9 @@ fn read_protection(call: &Call<'_>) -> Result<Protection, Refusal> {
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|check| Some(RequiredCheck { context: check["context"].as_str()?.to_owned(), app_id: app(check) }))
+        .filter_map(|check| {
+            Some(RequiredCheck { context: check["context"].as_str()?.to_owned(), app_id: app(check) })
+        })
         .collect();
     for context in checks["contexts"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !required.iter().any(|check| check.context == context) {
@@ -316,7 +339,8 @@ fn read_protection(call: &Call<'_>) -> Result<Protection, Refusal> {
         }
     }
     let restrictions = &call.body["restrictions"];
-    let people = restrictions["users"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    let people =
+        restrictions["users"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
     let apps = restrictions["apps"].as_array().into_iter().flatten().filter_map(Value::as_str);
     Ok(Protection {
         required_checks: required,
@@ -351,7 +375,8 @@ fn show_protection(call: &Call<'_>, key: &str, branch: &str, rules: &Protection)
         });
     }
     if !rules.push.is_empty() {
-        let (apps, users): (Vec<&String>, Vec<&String>) = rules.push.iter().partition(|login| login.ends_with("[bot]"));
+        let (apps, users): (Vec<&String>, Vec<&String>) =
+            rules.push.iter().partition(|login| login.ends_with("[bot]"));
         let url = format!("{api}/restrictions");
         shown["restrictions"] = json!({
             "url": url, "users_url": format!("{url}/users"), "teams_url": format!("{url}/teams"),
@@ -378,5 +403,9 @@ pub(crate) fn may_push(call: &Call<'_>, key: &str, branch: &str) -> bool {
 
 /// The object id of a branch in the store, `EMPTY` when there is none.
 pub(crate) fn tip(call: &Call<'_>, key: &str, branch: &str) -> String {
-    call.repository(key).refs.get(&format!("refs/heads/{branch}")).cloned().unwrap_or_else(|| EMPTY.to_owned())
+    call.repository(key)
+        .refs
+        .get(&format!("refs/heads/{branch}"))
+        .cloned()
+        .unwrap_or_else(|| EMPTY.to_owned())
 }

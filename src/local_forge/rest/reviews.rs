@@ -10,7 +10,9 @@ use crate::local_forge::store::{Permission, Remark, Review, ReviewState};
 pub(crate) fn list(call: &Call<'_>, key: &str, number: u64) -> Answer {
     let (_, pull) = find_pull(call, key, number)?;
     let view = call.view();
-    call.page(&pull.reviews.iter().collect::<Vec<_>>(), |review| view.review(call.repository(key), number, review))
+    call.page(&pull.reviews.iter().collect::<Vec<_>>(), |review| {
+        view.review(call.repository(key), number, review)
+    })
 }
 
 fn find_review<'a>(call: &'a Call<'_>, key: &str, number: u64, id: u64) -> Result<&'a Review, Refusal> {
@@ -34,11 +36,21 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         Some("APPROVE") => ReviewState::Approved,
         Some("REQUEST_CHANGES") => ReviewState::ChangesRequested,
         Some("COMMENT") => ReviewState::Commented,
-        _ => return Err(invalid("PullRequestReview", "event", "invalid", Some("the local forge keeps no pending reviews"))),
+        _ => {
+            return Err(invalid(
+                "PullRequestReview",
+                "event",
+                "invalid",
+                Some("the local forge keeps no pending reviews"),
+            ));
+        }
     };
     if own && state != ReviewState::Commented {
         let what = if state == ReviewState::Approved { "approve" } else { "request changes on" };
-        return Err(refuse(422, format!("Unprocessable Entity: Review Can not {what} your own pull request")));
+        return Err(refuse(
+            422,
+            format!("Unprocessable Entity: Review Can not {what} your own pull request"),
+        ));
     }
     if body.is_empty() && state != ReviewState::Approved && call.body.get("comments").is_none() {
         return Err(refuse(422, "Unprocessable Entity: Review Body can't be blank"));
@@ -47,7 +59,8 @@ pub(crate) fn create(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         return Err(refuse(403, "Unable to review because the pull request is locked."));
     }
     let review = add(call, key, number, state, body, &commit)?;
-    created(call.view().review(call.repository(key), number, &review)).map(|reply| Reply { status: 200, ..reply })
+    created(call.view().review(call.repository(key), number, &review))
+        .map(|reply| Reply { status: 200, ..reply })
 }
 
 fn add(
@@ -60,7 +73,8 @@ fn add(
 ) -> Result<Review, Refusal> {
     let author = call.actor()?;
     let (id, at) = (call.state.next_id(), call.state.stamp());
-    let review = Review { id, author: author.clone(), state, body, submitted_at: at, commit: commit.to_owned() };
+    let review =
+        Review { id, author: author.clone(), state, body, submitted_at: at, commit: commit.to_owned() };
     let pull = pull_mut(call, key, number)?;
     pull.reviews.push(review.clone());
     pull.requested_users.remove(&author);
@@ -101,7 +115,9 @@ pub(crate) fn dismiss(call: &mut Call<'_>, key: &str, number: u64, id: u64) -> A
 pub(crate) fn remarks(call: &Call<'_>, key: &str, number: u64) -> Answer {
     let (_, pull) = find_pull(call, key, number)?;
     let view = call.view();
-    call.page(&pull.remarks.iter().collect::<Vec<_>>(), |remark| view.remark(call.repository(key), number, pull, remark))
+    call.page(&pull.remarks.iter().collect::<Vec<_>>(), |remark| {
+        view.remark(call.repository(key), number, pull, remark)
+    })
 }
 
 /// A comment on a line, or a reply to one: GitHub makes a COMMENTED review of each.
@@ -156,13 +172,23 @@ pub(crate) fn request(call: &mut Call<'_>, key: &str, number: u64, adds: bool) -
             return Err(refuse(422, "Review cannot be requested from pull request author."));
         }
         let reads = |login: &String| {
-            call.state.users.contains_key(login) && call.state.permission(repository, Some(login)) >= Permission::Read
+            call.state.users.contains_key(login)
+                && call.state.permission(repository, Some(login)) >= Permission::Read
         };
-        let direct = |login: &String| call.state.permission(repository, Some(login)) > Permission::Read
-            || repository.collaborators.contains_key(login)
-            || call.state.organizations.get(&repository.owner).is_some_and(|owner| owner.members.contains(login));
+        let direct = |login: &String| {
+            call.state.permission(repository, Some(login)) > Permission::Read
+                || repository.collaborators.contains_key(login)
+                || call
+                    .state
+                    .organizations
+                    .get(&repository.owner)
+                    .is_some_and(|owner| owner.members.contains(login))
+        };
         if !users.iter().all(|login| reads(login) && direct(login)) {
-            return Err(refuse(422, "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator."));
+            return Err(refuse(
+                422,
+                "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator.",
+            ));
         }
         let known = call.state.organizations.get(&repository.owner);
         if !teams.iter().all(|slug| known.is_some_and(|owner| owner.teams.contains_key(slug))) {
@@ -179,7 +205,12 @@ pub(crate) fn request(call: &mut Call<'_>, key: &str, number: u64, adds: bool) -
         pull.requested_teams.retain(|slug| !teams.contains(slug));
     }
     call.repository_mut(key).issues.get_mut(&number).ok_or_else(not_found)?.updated_at = at;
-    crate::local_forge::motion::tell_pull(call, key, number, if adds { "review_requested" } else { "review_request_removed" });
+    crate::local_forge::motion::tell_pull(
+        call,
+        key,
+        number,
+        if adds { "review_requested" } else { "review_request_removed" },
+    );
     let (issue, _) = find_pull(call, key, number)?;
     let shown: Value = call.view().pull_simple(call.repository(key), issue);
     Ok(Reply::json(if adds { 201 } else { 200 }, shown))

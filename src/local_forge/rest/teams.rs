@@ -9,11 +9,14 @@ pub(crate) fn organization(call: &Call<'_>, login: &str) -> Answer {
     let organization = call.state.organization(login).ok_or_else(not_found)?;
     let mut shown = call.view().organization(organization);
     let at = jiff::Timestamp::UNIX_EPOCH;
-    crate::local_forge::render::extend(&mut shown, json!({
-        "html_url": format!("{}/{}", call.shared.url, organization.login), "has_organization_projects": false,
-        "has_repository_projects": false, "public_repos": 0, "public_gists": 0, "followers": 0, "following": 0,
-        "created_at": at, "updated_at": at, "archived_at": null, "type": "Organization",
-    }));
+    crate::local_forge::render::extend(
+        &mut shown,
+        json!({
+            "html_url": format!("{}/{}", call.shared.url, organization.login), "has_organization_projects": false,
+            "has_repository_projects": false, "public_repos": 0, "public_gists": 0, "followers": 0, "following": 0,
+            "created_at": at, "updated_at": at, "archived_at": null, "type": "Organization",
+        }),
+    );
     ok(shown)
 }
 
@@ -29,7 +32,11 @@ pub(crate) fn route(call: &mut Call<'_>, login: &str, rest: &[&str]) -> Answer {
     match (call.method, rest) {
         ("GET", ["members"]) => members(call, organization),
         ("GET", ["members", member]) => {
-            if organization.members.contains(*member) { Ok(Reply::empty()) } else { Err(not_found()) }
+            if organization.members.contains(*member) {
+                Ok(Reply::empty())
+            } else {
+                Err(not_found())
+            }
         }
         ("GET", ["teams"]) => {
             let teams: Vec<&Team> = organization.teams.values().collect();
@@ -60,7 +67,8 @@ fn create(call: &mut Call<'_>, login: &str) -> Answer {
     let actor = call.actor()?;
     let name = call.needed("Team", "name")?;
     let letters = name.to_lowercase();
-    let slug: String = letters.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+    let slug: String =
+        letters.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
     let description = call.text("description").map(str::to_owned);
     let id = call.state.next_id();
     let organization = call.state.organizations.get_mut(login).ok_or_else(not_found)?;
@@ -68,7 +76,14 @@ fn create(call: &mut Call<'_>, login: &str) -> Answer {
         return Err(invalid("Team", "name", "already_exists", None));
     }
     let members = [actor].into_iter().collect();
-    let team = Team { id, name, slug: slug.clone(), description, members, repositories: std::collections::BTreeMap::new() };
+    let team = Team {
+        id,
+        name,
+        slug: slug.clone(),
+        description,
+        members,
+        repositories: std::collections::BTreeMap::new(),
+    };
     organization.teams.insert(slug.clone(), team);
     let organization = &call.state.organizations[login];
     created(call.view().team_full(organization, &organization.teams[&slug]))
