@@ -15,3 +15,4 @@ mod forms;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
+mod agree;

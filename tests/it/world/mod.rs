@@ -6,6 +6,7 @@
 pub mod fixture;
 
 pub mod simulated;
+pub mod local;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
