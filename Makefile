@@ -78,10 +78,10 @@ gen: ## Write the files that are made from the code
 	@UPDATE_SCHEMAS=1 UPDATE_STORIES=1 $(NEXTEST) -E 'test(/^validate::/)'
 
 story: tools ## Play one scenario (NAME=…) or one generated history (SEED=…) and print it
-	@CHANDLERY_STORY='$(NAME)' CHANDLERY_SEED='$(SEED)' $(NEXTEST) --no-capture -E 'test(/^(scenarios|histories)::/)'
+	@NAME='$(NAME)' SEED='$(SEED)' $(NEXTEST) --no-capture -E 'test(/^(scenarios|histories|agree)::/)'
 
 soak: tools ## Play 200,000 generated histories (HISTORIES=… for another number)
-	@CHANDLERY_HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
+	@HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
 
 build:
 	@cargo test --locked --release --no-run

@@ -1,178 +1,170 @@
-//! Do the simulated world and the local forge agree? The same deeds are done in both, in any
-//! order, and people must see the same.
+//! Do the simulated world and the local forge agree? The stories and 200 generated histories are
+//! held in both, and people must see the same: so the simulator is a model of what is tested, and
+//! what was found out in it holds over real HTTP and real Git.
 //!
-//! CHANDLERY_HISTORIES says how many histories, CHANDLERY_SEED plays one of them.
+//! LOCAL_HISTORIES says how many histories; `make story SEED=…` holds one of them.
 
-use crate::world::{Ask, Deed, How, Repo, World, local::Local, reconcile, simulated::Simulated, view};
+use similar::TextDiff;
+
+use crate::{
+    histories::{Event, events_of},
+    scenarios,
+    world::{World, local::Local, simulated::Mishap, simulated::Simulated, view},
+};
+use chandlery::{
+    plan::step::Acted,
+    reconcile::{Input, Output, Report, Turn},
+};
 
 /// How many histories are held in both worlds within the suite.
 const HISTORIES: u64 = 200;
 
-/// A small generator of chance: the same seed, the same history.
-struct Chance(u64);
+/// Histories are shared out, so that they are held at the same time.
+const SHARES: u64 = 4;
 
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
+/// Lets one event happen; what came of it, in words.
+fn happen(world: &mut dyn World, event: &Event) -> String {
+    match event {
+        Event::Deed(deed) => format!("done: {}", world.deed(deed)),
+        // The forge's lists may lag too, but not for the length of a whole pass.
+        Event::Pass | Event::Lagging => stages(&pass(world, usize::MAX, None)),
+        Event::Mishap { at, what } => stages(&pass(world, usize::MAX, Some((*at, *what)))),
+        Event::Crash { at } => stages(&pass(world, *at, None)),
+        Event::Twins => twins(world),
     }
 }
 
-/// What is there to act upon, as the last view showed it.
-#[derive(Default)]
-struct Shown {
-    issues: Vec<u64>,
-    catalog: Vec<u64>,
-    infra: Vec<u64>,
+fn stages(report: &Report) -> String {
+    assert!(report.stopped.is_none(), "{report:#?}");
+    format!("{:#?} {:#?} {:#?}", report.stages, report.left, report.waits)
 }
 
-impl Shown {
-    fn read(view: &str) -> Self {
-        let mut shown = Self::default();
-        for line in view.lines() {
-            let Some((word, _)) = line.split_once(' ') else { continue };
-            let number = |text: &str| text.split(' ').next().and_then(|text| text.parse().ok());
-            if let Some(found) = line.strip_prefix("issue #").and_then(number) {
-                shown.issues.push(found);
-            } else if let Some(found) = word.strip_prefix("catalog#").and_then(number) {
-                shown.catalog.push(found);
-            } else if let Some(found) = word.strip_prefix("infra#").and_then(number) {
-                shown.infra.push(found);
+/// A pass; dropped before act number `crash`, with a mishap at one act.
+fn pass(world: &mut dyn World, crash: usize, mishap: Option<(usize, Mishap)>) -> Report {
+    let mut turn = Turn::new();
+    let mut input = Input::Start;
+    let mut acts = 0;
+    loop {
+        match turn.next(input) {
+            Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
+            Output::Act(_) if acts == crash => return Report::default(),
+            Output::Act(act) => {
+                let what = mishap.filter(|(at, _)| *at == acts).map(|(_, what)| what);
+                let acted = if what == Some(Mishap::NotDone) { Acted::Done } else { world.act(&act) };
+                acts += 1;
+                input = Input::Acted(match what {
+                    None => acted,
+                    Some(_) => Acted::Failed("no answer".to_owned()),
+                });
+            }
+            Output::Done(report) => return report,
+        }
+    }
+}
+
+/// Two passes that take turns at every look and act.
+fn twins(world: &mut dyn World) -> String {
+    let mut turns = [(Turn::new(), Some(Input::Start)), (Turn::new(), Some(Input::Start))];
+    let mut told = String::new();
+    while turns.iter().any(|(_, input)| input.is_some()) {
+        for (turn, slot) in &mut turns {
+            let Some(input) = slot.take() else { continue };
+            match turn.next(input) {
+                Output::Look(questions) => *slot = Some(Input::Answers(world.ask(&questions))),
+                Output::Act(act) => *slot = Some(Input::Acted(world.act(&act))),
+                Output::Done(report) => told.push_str(&format!("{:#?}", report.stages)),
             }
         }
-        shown
     }
+    told
 }
 
-/// The last ones are acted upon most; now and then one that is not there.
-fn pick(chance: &mut Chance, numbers: &[u64]) -> u64 {
-    match numbers.last() {
-        Some(last) if chance.below(3) > 0 => *last,
-        Some(_) if chance.below(8) > 0 => numbers[chance.below(numbers.len())],
-        _ => chance.below(9) as u64 + 1,
-    }
-}
-
-fn ask(chance: &mut Chance) -> Ask {
-    let action = chance.one(&["create-bucket", "create-bucket", "create-vault", "resize-bucket", "label-bucket", "retire-bucket", "no-such"]);
-    let entity = chance.one(&["old", "old", "logs", "none"]).to_owned();
-    let size = chance.one(&["2", "5", "9", "30"]).to_owned();
-    let name = chance.one(&["logs", "logs", "traces", "old", "Wrong"]).to_owned();
-    let (entity, inputs) = match action {
-        "create-bucket" if chance.below(2) == 0 => (None, vec![("name", name)]),
-        "create-bucket" => (None, vec![("name", name), ("size", size)]),
-        "create-vault" => (None, vec![("name", name)]),
-        "resize-bucket" => (Some(entity), vec![("size", size)]),
-        "label-bucket" => (Some(entity), vec![("label", "blue".to_owned())]),
-        _ => (Some(entity), Vec::new()),
+/// Plays events in both worlds; the first difference, if there is one. Looking at everything takes
+/// longer than most events, so it is looked at `often` only to find out when the worlds parted.
+fn differ(events: &[Event], often: bool) -> Result<(), String> {
+    let (mut simulated, mut local) = (Simulated::new(), Local::new());
+    let mut told = String::new();
+    let mut compare = |told: &str, simulated: &mut Simulated, local: &mut Local, words: (String, String)| {
+        let (mut first, mut second) = words;
+        if often {
+            first.push_str(&format!("\n{}", view(simulated)));
+            second.push_str(&format!("\n{}", view(local)));
+        }
+        if first == second {
+            return Ok(());
+        }
+        let diff = TextDiff::from_lines(&first, &second).unified_diff().header("simulated", "local").to_string();
+        Err(format!("{told}{diff}"))
     };
-    let inputs = inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ask { action: action.to_owned(), entity, inputs }
-}
-
-fn deed(chance: &mut Chance, shown: &Shown) -> Deed {
-    let who = chance.one(&["ada", "bo", "cleo", "dan", "eve", "zoe"]).to_owned();
-    let judge = chance.one(&["bo", "cleo", "eve", "ada", "dan"]).to_owned();
-    let issue = pick(chance, &shown.issues);
-    let pull = pick(chance, &shown.catalog);
-    let follow = pick(chance, &shown.infra);
-    let at = if chance.below(4) == 0 { (Repo::Infra, follow) } else { (Repo::Catalog, pull) };
-    let id = match chance.below(3) {
-        0 => chance.one(&["one", "two/deep"]).to_owned(),
-        _ => format!("2026/11/issue-{issue}"),
+    for event in events {
+        let words = (happen(&mut simulated, event), happen(&mut local, event));
+        told.push_str(&format!("{event}{}\n", if words.0 == "done: false" { " (refused)" } else { "" }));
+        compare(&told, &mut simulated, &mut local, words)?;
+    }
+    let mut last = |world: &mut dyn World| {
+        let acts: Vec<usize> = (0..3).map(|_| pass(world, usize::MAX, None).acts).collect();
+        assert_eq!(acts[2], 0, "{told}it does not settle: {acts:?}");
+        view(world)
     };
-    let plain = chance.one(&["one", "two/deep", "three"]).to_owned();
-    match chance.below(44) {
-        0..=4 => Deed::File { who, ask: ask(chance) },
-        5 => Deed::EditIssue { who, issue, ask: ask(chance) },
-        6 => Deed::SpoilIssue { who, issue },
-        7 => Deed::CloseIssue { who, issue },
-        8 => Deed::LockIssue { who, issue },
-        9..=11 => Deed::Ask { who, id: plain, ask: ask(chance) },
-        12 | 13 => Deed::Push { who, pull, ask: ask(chance) },
-        14 => Deed::Tamper { who, pull, file: chance.one(&["plan.yaml", "plan.diff", "run.yaml"]).to_owned() },
-        15 => Deed::Rewind { who, pull },
-        16 | 17 => Deed::UpdateBranch { who, pull },
-        18..=24 => Deed::Approve { who: judge, at },
-        25 => Deed::RequestChanges { who: judge, at },
-        26 => Deed::Remark { who, at },
-        27 => Deed::Dismiss { who, at, whose: judge },
-        28..=35 => {
-            let how = [How::Merge, How::Squash, How::Rebase][chance.below(3)];
-            let at = if chance.below(2) == 0 { (Repo::Infra, follow) } else { at };
-            Deed::Merge { who: judge, at, how }
-        }
-        36 => Deed::Close { who, at },
-        37 => Deed::Reopen { who, at },
-        38 => Deed::Smuggle { who, id, ask: ask(chance) },
-        39 => Deed::Remove { who, id },
-        40 => match chance.below(2) {
-            0 => Deed::Join { who },
-            _ => Deed::Leave { who },
-        },
-        41 => Deed::ChangeAction,
-        42 => {
-            let path = format!("buckets/{}.yaml", chance.one(&["old", "logs"]));
-            Deed::ChangeTarget { path, text: chance.one(&["name: x\nsize: 7\n", "# Moved.\nname: old\nsize: 1 # small\n"]).to_owned() }
-        }
-        _ => Deed::Meddle { who, at: follow },
-    }
-}
-
-/// Holds one history in both worlds; the first difference, if there is one.
-fn differ(seed: u64) -> Result<(), String> {
-    let mut chance = Chance(seed);
-    let mut simulated = Simulated::new();
-    let mut local = Local::new();
-    let mut told = format!("CHANDLERY_SEED={seed}\n");
-    let mut shown = Shown::default();
-    for turn in 0..14 {
-        if turn == 13 || chance.below(3) == 0 {
-            told.push_str("reconcile\n");
-            let (first, second) = (reconcile(&mut simulated), reconcile(&mut local));
-            let (first, second) = (format!("{:#?}", first.stages), format!("{:#?}", second.stages));
-            if first != second {
-                return Err(format!("{told}{}", difference(&first, &second)));
-            }
-            let (first, second) = (view(&mut simulated), view(&mut local));
-            if first != second {
-                return Err(format!("{told}{}", difference(&first, &second)));
-            }
-            shown = Shown::read(&first);
-            continue;
-        }
-        let deed = deed(&mut chance, &shown);
-        let (first, second) = (simulated.deed(&deed), local.deed(&deed));
-        told.push_str(&format!("{deed:?}{}\n", if first { "" } else { " (refused)" }));
-        if first != second {
-            return Err(format!("{told}the forge says otherwise: {second}\n"));
-        }
-    }
-    Ok(())
-}
-
-fn difference(simulated: &str, local: &str) -> String {
-    similar::TextDiff::from_lines(simulated, local).unified_diff().header("simulated", "local").to_string()
+    let words = (last(&mut simulated), last(&mut local));
+    compare(&told, &mut simulated, &mut local, words)
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn both_worlds_agree_about_generated_histories() {
-    let seeds: Vec<u64> = match number("CHANDLERY_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("CHANDLERY_LOCAL_HISTORIES").unwrap_or(HISTORIES)).collect(),
+/// Holds every `SHARES`th history.
+fn hold(share: u64) {
+    let seeds: Vec<u64> = match number("SEED") {
+        Some(seed) => (seed % SHARES == share).then_some(seed).into_iter().collect(),
+        None => (0..number("LOCAL_HISTORIES").unwrap_or(HISTORIES)).filter(|seed| seed % SHARES == share).collect(),
     };
-    let wrong: Vec<String> = seeds.into_iter().filter_map(|seed| differ(seed).err()).take(5).collect();
+    let mut wrong = Vec::new();
+    for seed in seeds {
+        let events = events_of(seed);
+        if let Err(difference) = differ(&events, false) {
+            let difference = differ(&events, true).err().unwrap_or(difference);
+            wrong.push(format!("SEED={seed}\n{difference}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} histories differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn histories_are_the_same_in_both_worlds_1() {
+    hold(0);
+}
+
+#[test]
+fn histories_are_the_same_in_both_worlds_2() {
+    hold(1);
+}
+
+#[test]
+fn histories_are_the_same_in_both_worlds_3() {
+    hold(2);
+}
+
+#[test]
+fn histories_are_the_same_in_both_worlds_4() {
+    hold(3);
+}
+
+#[test]
+fn stories_go_as_told_on_the_local_forge() {
+    let only = std::env::var("NAME").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for path in scenarios::files() {
+        if !path.display().to_string().contains(&only) {
+            continue;
+        }
+        let story = std::fs::read_to_string(&path).unwrap();
+        let seen = scenarios::play(&mut Local::recorded(), &story);
+        if seen != story {
+            let diff = TextDiff::from_lines(&story, &seen).unified_diff().to_string();
+            wrong.push(format!("{}:\n{diff}", path.display()));
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

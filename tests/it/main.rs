@@ -15,4 +15,5 @@ mod forms;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
+mod histories;
 mod agree;

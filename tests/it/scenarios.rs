@@ -1,27 +1,71 @@
-//! Stories, told in text and held in the simulated world.
+//! Stories, one file each in `scenarios/`, held in the simulated world and on the local forge alike.
+//!
+//! A line is a comment (`#`), a deed, `refused: DEED`, `reconcile`, or `view`, followed by what
+//! people must then see (lines that begin with `|`). UPDATE=1 writes what is seen into the files.
 
-use crate::world::{Ask, Deed, How, Repo, reconcile, simulated::Simulated, view, World};
+use std::path::{Path, PathBuf};
+
+use crate::world::{World, reconcile, simulated::Simulated, view};
+
+/// Plays a story; gives it back with what was seen.
+pub fn play(world: &mut dyn World, story: &str) -> String {
+    let mut seen = String::new();
+    for (number, line) in story.lines().enumerate() {
+        if line.starts_with('|') {
+            continue;
+        }
+        seen.push_str(line);
+        seen.push('\n');
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line {
+            "reconcile" => {
+                let report = reconcile(world);
+                assert!(report.stopped.is_none() && report.left.is_empty(), "line {}: {report:#?}", number + 1);
+                let again = reconcile(world);
+                assert_eq!(again.acts, 0, "line {}: the second pass still acts: {again:#?}", number + 1);
+            }
+            "view" => {
+                for line in view(world).lines() {
+                    seen.push_str(&format!("| {line}\n"));
+                }
+            }
+            _ => {
+                let (expected, text) = match line.strip_prefix("refused: ") {
+                    Some(text) => (false, text),
+                    None => (true, line),
+                };
+                let deed = text.parse().unwrap_or_else(|why| panic!("line {}: {why}", number + 1));
+                assert_eq!(world.deed(&deed), expected, "line {}: {line}", number + 1);
+            }
+        }
+    }
+    seen
+}
+
+/// The story files.
+pub fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scenarios");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
 
 #[test]
-fn core_smoke() {
-    let mut world = Simulated::new();
-    let ask = |action: &str, pairs: &[(&str, &str)]| Ask {
-        action: action.into(),
-        entity: None,
-        inputs: pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect(),
-    };
-    assert!(world.deed(&Deed::File { who: "dan".into(), ask: ask("create-bucket", &[("name", "logs"), ("size", "3")]) }));
-    let report = reconcile(&mut world);
-    println!("{report:#?}\n{}", view(&mut world));
-    assert!(world.deed(&Deed::Approve { who: "bo".into(), at: (Repo::Catalog, 2) }));
-    let report = reconcile(&mut world);
-    println!("{report:#?}\n{}", view(&mut world));
-    assert!(world.deed(&Deed::Merge { who: "dan".into(), at: (Repo::Catalog, 2), how: How::Merge }));
-    let report = reconcile(&mut world);
-    println!("{report:#?}\n{}", view(&mut world));
-    assert!(world.deed(&Deed::Merge { who: "bo".into(), at: (Repo::Infra, 1), how: How::Squash }));
-    let report = reconcile(&mut world);
-    println!("{report:#?}\n{}", view(&mut world));
-    let report = reconcile(&mut world);
-    assert_eq!(report.acts, 0);
+fn core_stories_go_as_told_in_the_simulated_world() {
+    let mut wrong = Vec::new();
+    for path in files() {
+        let story = std::fs::read_to_string(&path).unwrap();
+        let seen = play(&mut Simulated::new(), &story);
+        if std::env::var("UPDATE").is_ok() {
+            std::fs::write(&path, &seen).unwrap();
+        } else if seen != story {
+            let diff = similar::TextDiff::from_lines(&story, &seen).unified_diff().to_string();
+            wrong.push(format!("{}:\n{diff}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

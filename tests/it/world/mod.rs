@@ -3,6 +3,7 @@
 //! Two implementations: `simulated` (persistent data, for thousands of histories) and `local` (the
 //! local forge over HTTP and real Git). Both must print the same view for the same story.
 
+pub mod deeds;
 pub mod fixture;
 
 pub mod simulated;

@@ -59,7 +59,14 @@ pub enum Effect {
     Pushed { repository: RepoName, branch: Branch, existed: bool, changes: Arc<Changes> },
     Called(Call),
     Deed(Deed),
+    /// Somebody approved or asked for changes, having these request folders before them.
+    Reviewed { who: String, at: (Repo, u64), approves: bool, folders: Folders },
+    /// A pull request was merged, with these request folders.
+    Merged { repository: Repo, number: u64, folders: Folders },
 }
+
+/// The files of each request in a tree, by its identifier.
+pub type Folders = Vec<(String, Arc<BTreeMap<RepoPath, ObjectId>>)>;
 
 /// How the next act goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +224,59 @@ impl Simulated {
             };
         }
         Arc::new(tree)
+    }
+
+    /// The request folders of a tree.
+    fn folders(&self, commit: ObjectId) -> Folders {
+        let mut folders: BTreeMap<String, BTreeMap<RepoPath, ObjectId>> = BTreeMap::new();
+        for (path, (id, _)) in self.tree(commit).iter() {
+            if let Some((folder, _)) = path.as_str().strip_prefix("requests/").and_then(|rest| rest.rsplit_once('/')) {
+                folders.entry(folder.to_owned()).or_default().insert(path.clone(), *id);
+            }
+        }
+        folders.into_iter().map(|(id, files)| (id, Arc::new(files))).collect()
+    }
+
+    /// The numbers of the pull requests of a repository.
+    pub fn numbers(&self, repository: Repo) -> Vec<u64> {
+        self.store(&repository.name()).pulls.keys().copied().collect()
+    }
+
+    /// The numbers of the issues.
+    pub fn issues(&self) -> Vec<u64> {
+        self.store(&Repo::Catalog.name()).issues.keys().copied().collect()
+    }
+
+    /// The pull requests of a repository.
+    pub fn pulls(&self, repository: Repo) -> Vec<Pull> {
+        self.store(&repository.name()).pulls.values().map(|sim| sim.pull.clone()).collect()
+    }
+
+    /// Who asked: the author of the issue behind a pull request, or its own.
+    pub fn author(&self, pull: u64, issue: Option<u64>) -> Option<String> {
+        let store = self.store(&Repo::Catalog.name());
+        let author = match issue {
+            Some(number) => store.issues.get(&number)?.author.clone(),
+            None => store.pulls.get(&pull)?.pull.author.clone(),
+        };
+        author.map(|login| login.to_string())
+    }
+
+    /// The action that a request file names.
+    pub fn action_of(&self, id: &str, folder: &BTreeMap<RepoPath, ObjectId>) -> String {
+        let path: RepoPath = format!("requests/{id}/request.yaml").parse().unwrap();
+        let blob = folder.get(&path);
+        let bytes = self.commits.values().find_map(|commit| {
+            commit.tree.get(&path).filter(|(id, _)| Some(id) == blob).map(|(_, bytes)| bytes.clone())
+        });
+        let text = String::from_utf8_lossy(&bytes.unwrap_or_else(|| Arc::from(&b""[..]))).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("action: ")).unwrap_or_default().to_owned()
+    }
+
+    /// The files of the catalog's default branch.
+    pub fn catalog_files(&self) -> catalog::Files {
+        let head = self.store(&Repo::Catalog.name()).branches[&main_branch()];
+        self.tree(head).iter().map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect()
     }
 
     /// Moves a branch as `who`, and what follows from it.
@@ -710,6 +770,9 @@ impl Simulated {
         };
         brought.push(commit);
         self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
+        let kind = if *repository == Repo::Catalog.name() { Repo::Catalog } else { Repo::Infra };
+        let folders = self.folders(commit);
+        Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders });
         let at = self.tick();
         let store = self.edit(repository);
         for id in brought {
@@ -737,6 +800,11 @@ impl Simulated {
                 sim.pull.requested.retain(|name| name != author.as_str());
                 if let Known::Yes(reviews) = &mut sim.pull.reviews {
                     reviews.push(Review { id, author: Some(author), state, submitted_at: now, commit: Some(head), dismissed: None });
+                }
+                if state != ReviewState::Commented {
+                    let folders = self.folders(head);
+                    let approves = state == ReviewState::Approved;
+                    Arc::make_mut(&mut self.log).push(Effect::Reviewed { who: who.to_owned(), at, approves, folders });
                 }
                 true
             }
