@@ -177,9 +177,10 @@ pub fn view(world: &mut dyn World) -> String {
                     let state = if issue.open { "open" } else { "closed" };
                     let _ = writeln!(out, "issue #{number} {state}{}", says(&issue.comments));
                 }
-                _ => break,
+                Answer::Issue(None) => break,
+                other => panic!("issue #{number}: {other:?}"),
             },
-            _ => break,
+            other => panic!("pull request #{number}: {other:?}"),
         }
     }
     let infra: RepoName = Repo::Infra.name();
