@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Definitions, Files, Root,
-    document::{join, located},
+    document::join,
     entity::{entity_at, examine, references},
-    load::{documents_below, duplicate, load_definitions, load_settings},
-    request::read_request,
-    template,
+    load::{documents_below, duplicate, examine_action, load_definitions, load_settings},
+    request, template,
     values::{Segment, Wrong, did_you_mean, trail},
-    yaml,
 };
 use crate::domain::{
     Action, Approval, BlueprintId, Diagnostic, EntityId, Execute, Identifier, Operation, Place, RepoPath,
@@ -64,7 +62,7 @@ pub fn check_all(root: &Root, files: &Files) -> Report {
     diagnostics.extend(entities(&definitions, files, &index));
     diagnostics.extend(teams(&definitions, files, &index));
     for (path, id, bytes) in requests(&definitions, files) {
-        diagnostics.extend(request(&definitions, &index, path, id, bytes));
+        diagnostics.extend(open_request(&definitions, &index, path, id, bytes));
     }
     Report { diagnostics: in_order(diagnostics), counts }
 }
@@ -179,25 +177,16 @@ fn dangle(id: &EntityId, place: Place, target: &EntityId, index: &Index) -> Diag
 fn teams(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (path, bytes) in documents_below(files, &definitions.settings.folders.actions) {
-        let Ok(action) = super::read_action(path, bytes) else { continue };
-        let unknown: Vec<_> = teams_of(&action)
-            .into_iter()
-            .filter_map(|(at, team)| {
-                let id =
-                    EntityId { blueprint: "_team".parse().ok()?, identifier: team.as_str().parse().ok()? };
-                (!index.has(&id)).then_some((at, id))
-            })
-            .collect();
-        if unknown.is_empty() {
-            continue;
-        }
-        let Ok(document) = yaml::parse(path.as_str(), bytes) else { continue };
-        for (at, id) in unknown {
-            let message = format!(
-                "`{}` names the team `{}`, which is not in the catalog",
-                action.identifier, id.identifier
-            );
-            let mut diagnostic = Diagnostic::error("unknown-team", document.place(&at), message);
+        let Ok((action, reader)) = examine_action(path, bytes) else { continue };
+        for (at, team) in teams_of(&action) {
+            let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else { continue };
+            let id = EntityId { blueprint, identifier };
+            if index.has(&id) {
+                continue;
+            }
+            let message =
+                format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
+            let mut diagnostic = Diagnostic::error("unknown-team", reader.document.place(&at), message);
             diagnostic.help = index.help(&id);
             found.push(diagnostic);
         }
@@ -206,19 +195,16 @@ fn teams(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diagnos
 }
 
 fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
+    fn listed<'a>(path: &[Segment], teams: &'a [TeamSlug]) -> Vec<(Vec<Segment>, &'a TeamSlug)> {
+        teams.iter().enumerate().map(|(index, team)| (join(path, index), team)).collect()
+    }
     let mut found = Vec::new();
-    let add = |path: &[Segment], teams: &'_ [TeamSlug]| -> Vec<(Vec<Segment>, usize)> {
-        teams.iter().enumerate().map(|(index, _)| (join(path, index), index)).collect()
-    };
     if let Execute::Named { teams, .. } = &action.execute {
-        found.extend(
-            add(&trail!["execute", "teams"], teams).into_iter().map(|(path, index)| (path, &teams[index])),
-        );
+        found.extend(listed(&trail!["execute", "teams"], teams));
     }
     if let Approval::Rules(rules) = &action.approval {
         for (rule, one) in rules.iter().enumerate() {
-            let path = trail!["approval", "rules", rule, "teams"];
-            found.extend(add(&path, &one.teams).into_iter().map(|(path, index)| (path, &one.teams[index])));
+            found.extend(listed(&trail!["approval", "rules", rule, "teams"], &one.teams));
         }
     }
     found
@@ -237,7 +223,7 @@ fn requests<'a>(
     })
 }
 
-fn request(
+fn open_request(
     definitions: &Definitions,
     index: &Index,
     path: &RepoPath,
@@ -249,10 +235,12 @@ fn request(
         let message = format!("`{id}` is not {}", error.what);
         found.push(Diagnostic::error("invalid-name", Place::file(path.as_str()), message).help(error.rule));
     }
-    match read_request(path, bytes) {
-        Ok((request, document)) => {
-            let wrong = against_action(definitions, index, &request);
-            found.extend(wrong.into_iter().map(|wrong| located(&document, wrong)));
+    match request::examine(path, bytes) {
+        Ok((request, mut reader)) => {
+            for wrong in against_action(definitions, index, &request) {
+                reader.wrong(wrong);
+            }
+            found.extend(reader.found);
         }
         Err(wrong) => found.extend(wrong),
     }

@@ -90,7 +90,8 @@ fn template(definitions: &Definitions, name: &TemplateName, path: &[Segment], re
 
 fn repository(definitions: &Definitions, name: &str, path: &[Segment], reader: &mut Reader) {
     let known = &definitions.settings.repositories;
-    if is_template(name) || known.iter().any(|known| known.as_str() == name) {
+    let is_name = name.parse::<RepoName>().is_ok();
+    if !is_name || known.iter().any(|known| known.as_str() == name) {
         return;
     }
     let message = format!("is `{name}`, which is not among the `repositories` of the settings");
@@ -110,7 +111,8 @@ fn operation(action: &Action, reader: &mut Reader) {
         | (Operation::Delete, EntityChange::Delete { blueprint, .. }) => *blueprint == action.blueprint,
         _ => false,
     };
-    if action.entities.iter().any(fits) {
+    let unread = reader.found.iter().any(|found| found.code.0 == "one-change");
+    if unread || action.entities.iter().any(fits) {
         return;
     }
     let word = match action.operation {
@@ -254,7 +256,7 @@ fn expressions(action: &Action, reader: &mut Reader) {
                 }
             }
             EntityChange::Delete { identifier, .. } => {
-                names.check(identifier, &join(&path, "identifier"), reader)
+                names.check(identifier, &join(&path, "identifier"), reader);
             }
         }
     }

@@ -101,7 +101,7 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
             // Nothing there is the same as not there; `required` sees to the rest.
             Some(_) if value.is_null() => {}
             Some(property) => {
-                found.extend(check_value(property, value).into_iter().map(|wrong| wrong.below(&path)))
+                found.extend(check_value(property, value).into_iter().map(|wrong| wrong.below(&path)));
             }
         }
     }
@@ -153,7 +153,7 @@ fn relations(blueprint: &Blueprint, entity: &Entity, found: &mut Vec<Wrong>) {
                 found.push(wrong.help(format!("`{name}` points at one `{}`: keep one", relation.target)));
             }
             (Value::Bool(_) | Value::Number(_) | Value::Object(_), _) => {
-                found.push(not_an_identifier(value, &path))
+                found.push(not_an_identifier(value, &path));
             }
         }
     }

@@ -52,19 +52,16 @@ pub fn load_definitions(root: &Root, settings: Settings, files: &Files) -> (Defi
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read_action(path: &RepoPath, bytes: &[u8]) -> Result<Action, Vec<Diagnostic>> {
-    read_action_document(path, bytes).map(|(action, _)| action)
+    let (action, reader) = examine_action(path, bytes)?;
+    reader.finish(Some(action))
 }
 
-fn read_action_document(path: &RepoPath, bytes: &[u8]) -> Result<(Action, Reader), Vec<Diagnostic>> {
+/// Reads an action as far as it can be read, noting everything that is wrong with it.
+pub(super) fn examine_action(path: &RepoPath, bytes: &[u8]) -> Result<(Action, Reader), Vec<Diagnostic>> {
     let (document, mut reader) = read::<ActionDocument>(path.as_str(), bytes)?;
-    let action = document.into_domain(&mut reader);
-    if let Some(action) = &action {
-        check_file_name(action.identifier.as_str(), path, &mut reader);
-    }
-    match action {
-        Some(action) if reader.found.is_empty() => Ok((action, reader)),
-        _ => Err(reader.found),
-    }
+    let Some(action) = document.into_domain(&mut reader) else { return Err(reader.found) };
+    check_file_name(action.identifier.as_str(), path, &mut reader);
+    Ok((action, reader))
 }
 
 /// The files of a folder that hold documents.
@@ -99,42 +96,48 @@ pub(super) fn duplicate(what: &str, name: &str, first: &RepoPath, place: Place) 
 
 fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut documents: BTreeMap<BlueprintId, (RepoPath, Reader)> = BTreeMap::new();
-    let folder = definitions.settings.folders.blueprints.clone();
+    let mut read: BTreeMap<BlueprintId, (RepoPath, Blueprint, Reader)> = BTreeMap::new();
+    let unusable = &mut definitions.unusable.blueprints;
     let built_in = built_in();
-    for (path, bytes) in documents_below(files, &folder) {
-        match read_blueprint(path, bytes, &built_in) {
+    for (path, bytes) in documents_below(files, &definitions.settings.folders.blueprints) {
+        match examine_blueprint(path, bytes, &built_in) {
             Ok((blueprint, reader, warnings)) => {
                 found.extend(warnings);
                 let name = blueprint.identifier.clone();
-                if let Some((first, _)) = documents.get(&name) {
+                if let Some((first, ..)) = read.get(&name) {
                     let place = reader.document.place(&trail!["identifier"]);
                     found.push(duplicate("blueprint", name.as_str(), first, place));
                     continue;
                 }
-                documents.insert(name.clone(), (path.clone(), reader));
-                definitions.blueprints.insert(name, blueprint);
+                if !reader.found.is_empty() {
+                    unusable.insert(name.clone());
+                    unusable.extend(stem(path).parse());
+                }
+                read.insert(name, (path.clone(), blueprint, reader));
             }
             Err(wrong) => {
                 found.extend(wrong);
-                definitions.unusable.blueprints.extend(stem(path).parse());
+                unusable.extend(stem(path).parse());
             }
         }
     }
-    // A broken extension of a built-in blueprint must not leave half of it in place.
-    definitions.blueprints.retain(|name, _| !definitions.unusable.blueprints.contains(name));
-    let known: BTreeSet<&BlueprintId> =
-        definitions.blueprints.keys().chain(&definitions.unusable.blueprints).collect();
-    for (name, (_, reader)) in &mut documents {
-        let relations = definitions.blueprints.get(name).map(|blueprint| &blueprint.relations);
-        for (relation, Relation { target, .. }) in relations.into_iter().flatten() {
+    let known: BTreeSet<&BlueprintId> = built_in.keys().chain(read.keys()).chain(&*unusable).collect();
+    let mut dangling: Vec<(BlueprintId, Wrong)> = Vec::new();
+    for (name, (_, blueprint, _)) in &read {
+        for (relation, Relation { target, .. }) in &blueprint.relations {
             if !known.contains(target) {
                 let path = trail!["relations", relation.as_str(), "target"];
-                reader.wrong(unknown_blueprint(&path, target, &known));
+                dangling.push((name.clone(), unknown_blueprint(&path, target, &known)));
             }
         }
-        found.append(&mut reader.found);
     }
+    for (name, (_, blueprint, mut reader)) in read {
+        dangling.extract_if(.., |(of, _)| *of == name).for_each(|(_, wrong)| reader.wrong(wrong));
+        found.append(&mut reader.found);
+        definitions.blueprints.insert(name, blueprint);
+    }
+    // A broken extension of a built-in blueprint must not leave half of it in place either.
+    definitions.blueprints.retain(|name, _| !definitions.unusable.blueprints.contains(name));
     found
 }
 
@@ -148,13 +151,14 @@ pub(super) fn unknown_blueprint(
         .did_you_mean(name.as_str(), known.iter().map(|known| known.as_str()))
 }
 
-type ReadBlueprint = (Blueprint, Reader, Vec<Diagnostic>);
+type Examined = (Blueprint, Reader, Vec<Diagnostic>);
 
-fn read_blueprint(
+/// Reads a blueprint as far as it can be read, noting everything that is wrong with it.
+fn examine_blueprint(
     path: &RepoPath,
     bytes: &[u8],
     built_in: &BTreeMap<BlueprintId, Blueprint>,
-) -> Result<ReadBlueprint, Vec<Diagnostic>> {
+) -> Result<Examined, Vec<Diagnostic>> {
     let (document, mut reader) = read::<BlueprintDocument>(path.as_str(), bytes)?;
     let warnings = document.warnings(&reader);
     let Some(mut blueprint) = document.into_domain(&mut reader) else { return Err(reader.found) };
@@ -169,7 +173,7 @@ fn read_blueprint(
         );
         reader.wrong(wrong.help("choose another identifier"));
     }
-    if reader.found.is_empty() { Ok((blueprint, reader, warnings)) } else { Err(reader.found) }
+    Ok((blueprint, reader, warnings))
 }
 
 /// Adds what the built-in blueprint has.
@@ -207,7 +211,7 @@ fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
     let folder = definitions.settings.folders.actions.clone();
     for (path, bytes) in documents_below(files, &folder) {
         let name: Option<ActionId> = stem(path).parse().ok();
-        match read_action_document(path, bytes) {
+        match examine_action(path, bytes) {
             Ok((action, mut reader)) => {
                 let name = action.identifier.clone();
                 if let Some(first) = first.get(&name) {

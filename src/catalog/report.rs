@@ -195,10 +195,31 @@ fn escape(text: &str) -> String {
             c => escaped.push(c),
         }
     }
-    escaped
+    // Bare hosts become links by themselves.
+    escaped.replace("www.", "www<!-- -->.")
 }
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Place, Span};
+
+    fn hostile() -> Vec<Diagnostic> {
+        let span = Span { start: 0, end: 1, line: 3, column: 2 };
+        let place =
+            Place { source: "a,b:c%.yaml".into(), span: Some(span), field: Some("inputs.na`me".into()) };
+        let message = "`x` is </details> @ada **Approved** ![x](http://evil)\n::error::forged \u{1b}[31m";
+        vec![Diagnostic::error("not-a-choice", place, message).help("write `#1`")]
+    }
+
+    #[test]
+    fn nothing_typed_by_a_stranger_poses_as_ours() {
+        insta::assert_snapshot!(github(&hostile()), @r"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
+        insta::assert_snapshot!(markdown(&hostile()), @r"- **`inputs.na�me` (`a,b:c%.yaml` line 3)**: `x` is &lt;/details&gt; @<!-- -->ada \*\*Approved\*\* \!\[x\](http&#58;//evil) &#58;&#58;error&#58;&#58;forged  \[31m. Write `#1` <sub>[not-a-choice]</sub>");
+    }
 }

@@ -92,7 +92,9 @@ impl ForgeSettings {
             None => git_url_beside(&api_url),
         };
         let token = match &self.token_file {
-            Some(path) => read(path).with_context(|| format!("cannot read the token from `{}`", path.display()))?,
+            Some(path) => {
+                read(path).with_context(|| format!("cannot read the token from `{}`", path.display()))?
+            }
             None => match ["CHANDLERY_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| environment(name)) {
                 Some(token) => token,
                 None => bail!("no token is given; set CHANDLERY_TOKEN or name a file with --token-file"),
@@ -103,12 +105,19 @@ impl ForgeSettings {
             bail!("the token is empty or holds spaces; give the token alone, on one line");
         }
         let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose()?);
-        let cache = match (&self.cache, environment("CHANDLERY_CACHE"), environment("XDG_CACHE_HOME"), environment("HOME")) {
+        let cache = match (
+            &self.cache,
+            environment("CHANDLERY_CACHE"),
+            environment("XDG_CACHE_HOME"),
+            environment("HOME"),
+        ) {
             (Some(folder), ..) => folder.clone(),
             (None, Some(folder), ..) => folder.into(),
             (None, None, Some(folder), _) => Path::new(&folder).join("chandlery"),
             (None, None, None, Some(home)) => Path::new(&home).join(".cache").join("chandlery"),
-            (None, None, None, None) => bail!("there is no place for copies of repositories; give --cache DIR"),
+            (None, None, None, None) => {
+                bail!("there is no place for copies of repositories; give --cache DIR")
+            }
         };
         // Repositories of the same name on two forges are not the same.
         let forge: String =
@@ -139,7 +148,9 @@ mod tests {
     use super::*;
 
     fn resolve(settings: &ForgeSettings, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
-        let find = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
         settings.resolve(&find, &|_| Ok("from-a-file\n".to_owned()))
     }
 
@@ -185,10 +196,10 @@ mod tests {
         let settings = resolve(&settings, &[]).unwrap();
         assert_eq!(settings.token.expose(), "from-a-file");
         assert!(!format!("{settings:?}").contains("from-a-file"));
-        let bad = resolve(&ForgeSettings { token_file: None, ..ForgeSettings::default() }, &[
-            ("CHANDLERY_REPOSITORY", "acme/catalog"),
-            ("CHANDLERY_TOKEN", "a b"),
-        ]);
+        let bad = resolve(
+            &ForgeSettings { token_file: None, ..ForgeSettings::default() },
+            &[("CHANDLERY_REPOSITORY", "acme/catalog"), ("CHANDLERY_TOKEN", "a b")],
+        );
         assert!(bad.unwrap_err().to_string().contains("token"));
     }
 }

@@ -19,7 +19,8 @@ impl Writer {
     pub async fn act(&self, catalog: &RepoName, call: &Call) -> Acted {
         let acted = match call {
             Call::OpenPull { repository, branch, base, title, body } => {
-                let body = json!({ "title": title, "head": branch.as_str(), "base": base.as_str(), "body": body });
+                let body =
+                    json!({ "title": title, "head": branch.as_str(), "base": base.as_str(), "body": body });
                 let reply = self.send(Method::POST, &format!("/repos/{repository}/pulls"), &body).await;
                 judge(reply, &|reply| reply.status == 422 && reply.words().contains("already exists"))
             }
@@ -31,7 +32,8 @@ impl Writer {
                 self.merge(&format!("/repos/{repository}/pulls/{number}/merge"), &head.to_string()).await
             }
             Call::AskReviewers { repository, number, users, teams } => {
-                self.ask(&format!("/repos/{repository}/pulls/{number}/requested_reviewers"), users, teams).await
+                self.ask(&format!("/repos/{repository}/pulls/{number}/requested_reviewers"), users, teams)
+                    .await
             }
             Call::Say { repository, number: _, body, comment: Some(id) } => {
                 let path = format!("/repos/{repository}/issues/comments/{id}");
@@ -70,7 +72,10 @@ impl Writer {
             Call::CloseIssue { number, completed } => {
                 let reason = if *completed { "completed" } else { "not_planned" };
                 let body = json!({ "state": "closed", "state_reason": reason });
-                judge(self.send(Method::PATCH, &format!("/repos/{catalog}/issues/{number}"), &body).await, &|_| false)
+                judge(
+                    self.send(Method::PATCH, &format!("/repos/{catalog}/issues/{number}"), &body).await,
+                    &|_| false,
+                )
             }
         };
         info!(call = name(call), outcome = ?acted, "called the forge");
@@ -83,7 +88,8 @@ impl Writer {
         for method in ["merge", "squash", "rebase"] {
             let reply = self.send(Method::PUT, path, &json!({ "sha": head, "merge_method": method })).await;
             // "Merge commits are not allowed on this repository." and so on.
-            let other_way = matches!(&reply, Ok(reply) if reply.status == 405 && reply.words().contains("not allowed"));
+            let other_way =
+                matches!(&reply, Ok(reply) if reply.status == 405 && reply.words().contains("not allowed"));
             last = judge(reply, &|_| false);
             if !other_way {
                 break;
@@ -143,9 +149,10 @@ fn judge(reply: Result<Reply, ForgeError>, also_done: &dyn Fn(&Reply) -> bool) -
     }
     let words = format!("the forge answered {} to {}: {}", reply.status, reply.what, reply.words());
     match reply.status {
-        401 | 403 => Acted::Failed(format!("{words}; the token may not do this: check who it belongs to and its permissions")),
+        401 | 403 => Acted::Failed(format!(
+            "{words}; the token may not do this: check who it belongs to and its permissions"
+        )),
         404 | 405 | 409 | 410 | 422 => Acted::Refused(words),
         _ => Acted::Failed(words),
     }
 }
-

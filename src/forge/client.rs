@@ -193,7 +193,10 @@ impl Reader {
                 None => return Ok(items),
             }
         }
-        Err(ForgeError::Strange { what: format!("GET {path}"), why: format!("the list has more than {MOST_PAGES} pages") })
+        Err(ForgeError::Strange {
+            what: format!("GET {path}"),
+            why: format!("the list has more than {MOST_PAGES} pages"),
+        })
     }
 
     /// Asks a query; parts of its answer may be missing, with a reason each.
@@ -227,7 +230,13 @@ impl Wire {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>, reading: bool) -> Result<Reply, ForgeError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        reading: bool,
+    ) -> Result<Reply, ForgeError> {
         let what = format!("{method} {path}");
         let mut pause = PAUSE;
         let mut tries = if reading { TRIES } else { 1 };
@@ -285,14 +294,27 @@ impl Wire {
         Ok(())
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>, what: &str) -> Result<Reply, ForgeError> {
-        let silent = |error: &dyn std::error::Error| ForgeError::Silent { what: what.to_owned(), why: causes(error) };
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        what: &str,
+    ) -> Result<Reply, ForgeError> {
+        let silent =
+            |error: &dyn std::error::Error| ForgeError::Silent { what: what.to_owned(), why: causes(error) };
         let builder = Request::builder().method(method.clone()).uri(path);
         let request = self.crab.build_request(builder, body).map_err(|error| silent(&error))?;
         let response = self.crab.execute(request).await.map_err(|error| silent(&error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();
-        Ok(Reply { what: what.to_owned(), status: parts.status.as_u16(), headers: parts.headers, body: body.to_vec() })
+        let body =
+            Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();
+        Ok(Reply {
+            what: what.to_owned(),
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: body.to_vec(),
+        })
     }
 }
 
@@ -338,7 +360,10 @@ impl Reply {
             429 => true,
             403 => used_up || told.is_some() || self.words().to_lowercase().contains("rate limit"),
             // GraphQL says it with status 200.
-            200 => self.what.ends_with("graphql") && self.body.windows(14).any(|part| part == b"\"RATE_LIMITED\""),
+            200 => {
+                self.what.ends_with("graphql")
+                    && self.body.windows(14).any(|part| part == b"\"RATE_LIMITED\"")
+            }
             _ => false,
         };
         if !limited {
@@ -395,7 +420,9 @@ fn causes(error: &dyn std::error::Error) -> String {
 pub(super) fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             byte => format!("%{byte:02X}"),
         })
         .collect()
@@ -406,7 +433,8 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Reply {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         Reply { what: "GET /x".to_owned(), status, headers, body: body.into() }
     }
 
@@ -416,7 +444,8 @@ mod tests {
         assert_eq!(now.unwrap().to_string(), "2026-11-23T08:30:00Z");
         let refusal = reply(403, &[], r#"{"message":"Resource not accessible by integration"}"#);
         assert_eq!(refusal.limit(now), None);
-        let primary = reply(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795422630")], "{}");
+        let primary =
+            reply(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795422630")], "{}");
         assert_eq!(primary.limit(now), Some(Duration::from_secs(31)));
         let secondary = reply(403, &[], r#"{"message":"You have exceeded a secondary rate limit"}"#);
         assert_eq!(secondary.limit(now), Some(UNTOLD_WAIT));
@@ -427,7 +456,8 @@ mod tests {
     fn the_next_page_is_on_the_same_server() {
         let link = |link| reply(200, &[("link", link)], "[]").next_page("https://api.test");
         assert_eq!(
-            link(r#"<https://api.test/a?page=3>; rel="last", <https://api.test/a?page=2>; rel="next""#).unwrap(),
+            link(r#"<https://api.test/a?page=3>; rel="last", <https://api.test/a?page=2>; rel="next""#)
+                .unwrap(),
             "/a?page=2"
         );
         assert_eq!(link(r#"<https://api.test.evil.test/a?page=2>; rel="next""#), None);
@@ -436,7 +466,9 @@ mod tests {
 
     #[test]
     fn a_token_does_not_travel_in_the_open() {
-        for url in ["http://forge.test/api/v3", "ftp://x", "forge.test", "https://me:secret@forge.test/api/v3"] {
+        for url in
+            ["http://forge.test/api/v3", "ftp://x", "forge.test", "https://me:secret@forge.test/api/v3"]
+        {
             assert!(matches!(connect(url, &Secret::new("x")), Err(ForgeError::Address { .. })), "{url}");
         }
     }

@@ -19,7 +19,8 @@ pub(super) const ISSUE_LISTS: [(&str, &str); 2] = [("userContentEdits", EDITS), 
 pub(super) const PULL_LISTS: [(&str, &str); 4] =
     [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
 
-const EDITS: &str = "userContentEdits(PAGE) { nodes { editor { login __typename } } pageInfo { hasNextPage endCursor } }";
+const EDITS: &str =
+    "userContentEdits(PAGE) { nodes { editor { login __typename } } pageInfo { hasNextPage endCursor } }";
 const COMMENTS: &str =
     "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
@@ -286,7 +287,13 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
         open: node.state == "OPEN",
         locked: node.locked,
         created_at: node.created_at,
-        closed_by: node.timeline_items.nodes.into_iter().flatten().next_back().and_then(|event| login(event.actor)),
+        closed_by: node
+            .timeline_items
+            .nodes
+            .into_iter()
+            .flatten()
+            .next_back()
+            .and_then(|event| login(event.actor)),
         comments: read_comments(node.comments, me)?,
     })
 }
@@ -298,7 +305,9 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         "OPEN" => PullState::Open,
         "CLOSED" => PullState::Closed,
         "MERGED" => PullState::Merged,
-        other => return Err(format!("the forge says that the pull request is `{other}`, which is not known here")),
+        other => {
+            return Err(format!("the forge says that the pull request is `{other}`, which is not known here"));
+        }
     };
     let events = match node.timeline_items.known("events") {
         Known::Yes(events) => events,
@@ -322,7 +331,9 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         None => Known::Unknown("the forge does not give the reviews".to_owned()),
     };
     let commits = match node.commits.known("commits") {
-        Known::Yes(commits) => Known::Yes(commits.into_iter().map(|node| read_commit(node.commit, me)).collect()),
+        Known::Yes(commits) => {
+            Known::Yes(commits.into_iter().map(|node| read_commit(node.commit, me)).collect())
+        }
         Known::Unknown(why) => Known::Unknown(why),
     };
     let requests = node.review_requests.map(|list| list.nodes).unwrap_or_default();
@@ -342,7 +353,10 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         head_repository: node.head_repository.and_then(|head| head.name_with_owner.parse().ok()),
         head_branch: node.head_ref_name.parse().ok(),
         head: node.head_ref_oid,
-        base_branch: node.base_ref_name.parse().map_err(|error| format!("its base cannot be handled: {error}"))?,
+        base_branch: node
+            .base_ref_name
+            .parse()
+            .map_err(|error| format!("its base cannot be handled: {error}"))?,
         created_at: node.created_at,
         merged_at: node.merged_at,
         merged_by: login(node.merged_by),
@@ -379,7 +393,8 @@ fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]
         .into_iter()
         .filter_map(|review| {
             let (id, submitted_at) = (read_id(&review.url)?, review.submitted_at?);
-            let dismissed = dismissed.iter().rev().find(|(of, _)| *of == Some(id)).map(|(_, dismissal)| *dismissal);
+            let dismissed =
+                dismissed.iter().rev().find(|(of, _)| *of == Some(id)).map(|(_, dismissal)| *dismissal);
             Some(Review {
                 id,
                 author: login(review.author),
@@ -533,7 +548,8 @@ mod tests {
     #[test]
     fn a_list_that_is_cut_short_is_not_taken_for_the_whole() {
         let list: List<EditNode> =
-            serde_json::from_str(r#"{"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": "x"}}"#).unwrap();
+            serde_json::from_str(r#"{"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": "x"}}"#)
+                .unwrap();
         assert!(matches!(list.known("edits"), Known::Unknown(_)));
     }
 }

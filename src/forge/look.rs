@@ -15,7 +15,10 @@ use super::{
     graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull},
 };
 use crate::{
-    domain::{Activity, ActivityKind, Branch, Issue, Login, ObjectId, Permission, Pull, PullState, RepoName, Timestamp},
+    domain::{
+        Activity, ActivityKind, Branch, Issue, Login, ObjectId, Permission, Pull, PullState, RepoName,
+        Timestamp,
+    },
     plan::facts::{Answer, Here, Open, Question, Repository},
 };
 
@@ -67,12 +70,17 @@ impl Reader {
         let mut wanted: BTreeSet<Large> = BTreeSet::new();
         for question in questions {
             match question {
-                Question::Here | Question::Open | Question::Repository(_) | Question::PullsFrom(..) | Question::PullsOf(_) => {
-                    small.push(question.clone());
-                }
+                Question::Here
+                | Question::Open
+                | Question::Head(..)
+                | Question::Repository(_)
+                | Question::PullsFrom(..)
+                | Question::PullsOf(_) => small.push(question.clone()),
                 Question::Issue(number) => drop(wanted.insert(Large::Issue(catalog.clone(), *number))),
                 Question::Pull(number) => drop(wanted.insert(Large::Pull(catalog.clone(), *number))),
-                Question::Activity(..) | Question::Permission(..) | Question::Members(_) => waiting.push(question.clone()),
+                Question::Activity(..) | Question::Permission(..) | Question::Members(_) => {
+                    waiting.push(question.clone());
+                }
                 _ => {}
             }
         }
@@ -112,16 +120,19 @@ impl Reader {
         for chunk in wanted.chunks(LARGE_AT_ONCE) {
             large.extend(self.large(catalog, chunk, &mut branch).await);
         }
-        let pull = |repository: &RepoName, number: u64| match large.get(&Large::Pull(repository.clone(), number)) {
-            Some(Ok(Some(Item::Pull(pull)))) => Ok(Some(Arc::clone(pull))),
-            Some(Err(why)) => Err(why.clone()),
-            _ => Ok(None),
-        };
+        let pull =
+            |repository: &RepoName, number: u64| match large.get(&Large::Pull(repository.clone(), number)) {
+                Some(Ok(Some(Item::Pull(pull)))) => Ok(Some(Arc::clone(pull))),
+                Some(Err(why)) => Err(why.clone()),
+                _ => Ok(None),
+            };
         for (question, (repository, found)) in numbers {
-            let pulls: Known<Vec<Option<Arc<Pull>>>> = found.iter().map(|number| pull(&repository, *number)).collect();
+            let pulls: Known<Vec<Option<Arc<Pull>>>> =
+                found.iter().map(|number| pull(&repository, *number)).collect();
             let fits = |pull: &Arc<Pull>| match &question {
                 Question::PullsFrom(repository, branch) => {
-                    pull.head_repository.as_ref() == Some(repository) && pull.head_branch.as_ref() == Some(branch)
+                    pull.head_repository.as_ref() == Some(repository)
+                        && pull.head_branch.as_ref() == Some(branch)
                 }
                 _ => pull.state == PullState::Merged && Some(&pull.base_branch) == branch.as_ref(),
             };
@@ -167,7 +178,8 @@ impl Reader {
         match question {
             Question::Activity(repository, branch) => {
                 let reference = encode(&branch.full());
-                let items = self.pages(&format!("/repos/{repository}/activity?ref={reference}&per_page=100")).await?;
+                let items =
+                    self.pages(&format!("/repos/{repository}/activity?ref={reference}&per_page=100")).await?;
                 let activity: Known<Vec<Activity>> = items.iter().rev().map(read_activity).collect();
                 Ok(activity.map_or_else(|why| unknown(&why), |activity| Answer::Activity(Arc::new(activity))))
             }
@@ -187,11 +199,15 @@ impl Reader {
             }
             Question::Members(team) => {
                 let Some((organisation, slug)) = team.split_once('/') else {
-                    return Ok(unknown(&format!("`{team}` is no team of the forge; write it as organisation/slug")));
+                    return Ok(unknown(&format!(
+                        "`{team}` is no team of the forge; write it as organisation/slug"
+                    )));
                 };
-                let path = format!("/orgs/{}/teams/{}/members?per_page=100", encode(organisation), encode(slug));
+                let path =
+                    format!("/orgs/{}/teams/{}/members?per_page=100", encode(organisation), encode(slug));
                 let items = self.pages(&path).await?;
-                let members = items.iter().filter_map(|member| member["login"].as_str()?.parse().ok()).collect();
+                let members =
+                    items.iter().filter_map(|member| member["login"].as_str()?.parse().ok()).collect();
                 Ok(Answer::Members(Arc::new(members)))
             }
             other => Ok(unknown(&format!("{other:?} is nothing that the forge is asked for alone"))),
@@ -199,10 +215,15 @@ impl Reader {
     }
 
     async fn small(&self, catalog: &RepoName, questions: &[Question]) -> Vec<(Question, Known<Small>)> {
-        let mut query = format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
+        let mut query =
+            format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
         for (index, question) in questions.iter().enumerate() {
             match question {
                 Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
+                Question::Head(name, branch) => {
+                    let full = quote(&branch.full());
+                    query.push_str(&repository(index, name, &format!("ref(qualifiedName: {full}) {{ target {{ oid }} }}")));
+                }
                 Question::PullsFrom(name, branch) => {
                     query.push_str(&repository(index, name, &format!(
                         "pullRequests(first: 100, headRefName: {}, orderBy: {{ field: CREATED_AT, direction: ASC }}) {NUMBERS}",
@@ -237,17 +258,26 @@ impl Reader {
             let here = || read_here(catalog, &data, &errors);
             let answer = match question {
                 Question::Here => here().map(|here| Small::Answer(Answer::Here(Arc::new(here)))),
-                Question::Repository(_) => read_repository(node, &errors, &alias).map(|known| Small::Answer(Answer::Repository(known))),
-                _ if node.is_null() => Err(reason(&errors, &[&alias], "the repository does not exist, or we may not see it")),
+                Question::Repository(_) => read_repository(node, &errors, &alias)
+                    .map(|known| Small::Answer(Answer::Repository(known))),
+                _ if node.is_null() || errors.iter().any(|error| error.path.first() == Some(&alias)) => {
+                    Err(reason(&errors, &[&alias], "the repository does not exist, or we may not see it"))
+                }
+                Question::Head(..) => read_head(&node["ref"]).map(|head| Small::Answer(Answer::Head(head))),
                 Question::PullsFrom(name, _) => {
                     complete(&node["pullRequests"]).map(|numbers| Small::Numbers(name.clone(), numbers))
                 }
                 // A commit that the forge does not have came by no pull request.
-                Question::PullsOf(_) if node["object"].is_null() => Ok(Small::Answer(Answer::Pulls(Vec::new()))),
+                Question::PullsOf(_) if node["object"].is_null() => {
+                    Ok(Small::Answer(Answer::Pulls(Vec::new())))
+                }
                 Question::PullsOf(_) => complete(&node["object"]["associatedPullRequests"])
                     .map(|numbers| Small::Numbers(catalog.clone(), numbers)),
                 _ => match here() {
-                    Ok(here) => self.open(catalog, &here.branch, node).await.map(|open| Small::Answer(Answer::Open(Arc::new(open)))),
+                    Ok(here) => self
+                        .open(catalog, &here.branch, node)
+                        .await
+                        .map(|open| Small::Answer(Answer::Open(Arc::new(open)))),
                     Err(why) => Err(why),
                 },
             };
@@ -262,7 +292,9 @@ impl Reader {
         for (number, _) in self.all_numbers(catalog, node, "issues").await? {
             open.issues.insert(number);
         }
-        for (number, base) in self.all_numbers(catalog, node, "pullRequests").await?.into_iter().chain(numbers(&node["lately"])) {
+        for (number, base) in
+            self.all_numbers(catalog, node, "pullRequests").await?.into_iter().chain(numbers(&node["lately"]))
+        {
             if base.as_deref() == Some(branch.as_str()) {
                 open.pulls.insert(number);
             }
@@ -270,7 +302,12 @@ impl Reader {
         Ok(open)
     }
 
-    async fn all_numbers(&self, catalog: &RepoName, node: &Value, list: &str) -> Known<Vec<(u64, Option<String>)>> {
+    async fn all_numbers(
+        &self,
+        catalog: &RepoName,
+        node: &Value,
+        list: &str,
+    ) -> Known<Vec<(u64, Option<String>)>> {
         let mut found = numbers(&node[list]);
         let mut page = node[list]["pageInfo"].clone();
         let fields = if list == "issues" { NUMBERS_OF_ISSUES } else { NUMBERS };
@@ -282,8 +319,10 @@ impl Reader {
             let selection = format!(
                 "{list}(first: 100, after: {after}, states: [OPEN], orderBy: {{ field: CREATED_AT, direction: ASC }}) {fields}"
             );
-            let (data, errors) =
-                self.graphql(&format!("{{ {ALWAYS} {} }}", repository(0, catalog, &selection))).await.map_err(|e| e.to_string())?;
+            let (data, errors) = self
+                .graphql(&format!("{{ {ALWAYS} {} }}", repository(0, catalog, &selection)))
+                .await
+                .map_err(|e| e.to_string())?;
             if data["r0"][list].is_null() {
                 return Err(reason(&errors, &["r0"], "the forge does not give the next page"));
             }
@@ -293,13 +332,23 @@ impl Reader {
         Err(format!("more than {MOST_PAGES} pages of {list} are open; close what is not needed"))
     }
 
-    async fn large(&self, catalog: &RepoName, wanted: &[Large], branch: &mut Option<Branch>) -> Vec<(Large, Known<Option<Item>>)> {
-        let mut query = format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
+    async fn large(
+        &self,
+        catalog: &RepoName,
+        wanted: &[Large],
+        branch: &mut Option<Branch>,
+    ) -> Vec<(Large, Known<Option<Item>>)> {
+        let mut query =
+            format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
         let (issue, pull) = (issue_fields(), pull_fields());
         for (index, item) in wanted.iter().enumerate() {
             let part = match item {
-                Large::Issue(name, number) => repository(index, name, &format!("issue(number: {number}) {{ {issue} }}")),
-                Large::Pull(name, number) => repository(index, name, &format!("pullRequest(number: {number}) {{ {pull} }}")),
+                Large::Issue(name, number) => {
+                    repository(index, name, &format!("issue(number: {number}) {{ {issue} }}"))
+                }
+                Large::Pull(name, number) => {
+                    repository(index, name, &format!("pullRequest(number: {number}) {{ {pull} }}"))
+                }
             };
             query.push_str(&part);
         }
@@ -323,7 +372,14 @@ impl Reader {
         found
     }
 
-    async fn one(&self, item: &Large, alias: &str, mut node: Value, errors: &[GraphError], me: &Login) -> Known<Option<Item>> {
+    async fn one(
+        &self,
+        item: &Large,
+        alias: &str,
+        mut node: Value,
+        errors: &[GraphError],
+        me: &Login,
+    ) -> Known<Option<Item>> {
         if node.is_null() {
             return Err(reason(errors, &[alias], "the repository does not exist, or we may not see it"));
         }
@@ -340,7 +396,8 @@ impl Reader {
             };
         }
         // Teams that we may not see cannot be named as reviewers; nothing depends on that.
-        let hurts = |error: &&GraphError| about(error) && !error.path.iter().any(|step| step == "reviewRequests");
+        let hurts =
+            |error: &&GraphError| about(error) && !error.path.iter().any(|step| step == "reviewRequests");
         if let Some(error) = errors.iter().find(hurts) {
             return Err(error.words.clone());
         }
@@ -356,17 +413,29 @@ impl Reader {
     }
 
     /// Reads the further pages of a list into it.
-    async fn rest_of(&self, name: &RepoName, kind: &str, number: u64, list: &str, fields: &str, into: &mut Value) -> Known<()> {
+    async fn rest_of(
+        &self,
+        name: &RepoName,
+        kind: &str,
+        number: u64,
+        list: &str,
+        fields: &str,
+        into: &mut Value,
+    ) -> Known<()> {
         for _ in 0..MOST_PAGES {
             if into["pageInfo"]["hasNextPage"] != true {
                 return Ok(());
             }
             let after = quote(into["pageInfo"]["endCursor"].as_str().unwrap_or_default());
             let fields = fields.replace("PAGE", &format!("first: 100, after: {after}"));
-            let query = format!("{{ {ALWAYS} {} }}", repository(0, name, &format!("{kind}(number: {number}) {{ {fields} }}")));
+            let query = format!(
+                "{{ {ALWAYS} {} }}",
+                repository(0, name, &format!("{kind}(number: {number}) {{ {fields} }}"))
+            );
             let (mut data, errors) = self.graphql(&query).await.map_err(|error| error.to_string())?;
             let mut page = data["r0"][kind][list].take();
-            let (Some(nodes), Some(more)) = (into["nodes"].as_array_mut(), page["nodes"].as_array_mut()) else {
+            let (Some(nodes), Some(more)) = (into["nodes"].as_array_mut(), page["nodes"].as_array_mut())
+            else {
                 return Err(reason(&errors, &["r0"], "the forge does not give the next page"));
             };
             nodes.append(more);
@@ -397,14 +466,21 @@ fn quote(text: &str) -> String {
 /// A part of a query about one repository, named `r0`, `r1` and so on (`here` for the catalog).
 fn repository(index: usize, name: &RepoName, selection: &str) -> String {
     let mut part = if index == usize::MAX { " here".to_owned() } else { format!(" r{index}") };
-    write!(part, ": repository(owner: {}, name: {}) {{ {selection} }}", quote(name.owner()), quote(name.name()))
-        .expect("a text can be written to");
+    write!(
+        part,
+        ": repository(owner: {}, name: {}) {{ {selection} }}",
+        quote(name.owner()),
+        quote(name.name())
+    )
+    .expect("a text can be written to");
     part
 }
 
 fn numbers(list: &Value) -> Vec<(u64, Option<String>)> {
     let nodes = list["nodes"].as_array().into_iter().flatten();
-    nodes.filter_map(|node| Some((node["number"].as_u64()?, node["baseRefName"].as_str().map(str::to_owned)))).collect()
+    nodes
+        .filter_map(|node| Some((node["number"].as_u64()?, node["baseRefName"].as_str().map(str::to_owned))))
+        .collect()
 }
 
 /// The numbers of a list that must be whole.
@@ -420,7 +496,8 @@ fn complete(list: &Value) -> Known<Vec<u64>> {
 
 /// Why the forge left something away.
 fn reason(errors: &[GraphError], path: &[&str], otherwise: &str) -> String {
-    let about = |error: &&GraphError| error.path.is_empty() || path.iter().zip(&error.path).all(|(a, b)| a == b);
+    let about =
+        |error: &&GraphError| error.path.is_empty() || path.iter().zip(&error.path).all(|(a, b)| a == b);
     match errors.iter().find(about) {
         Some(error) if error.not_found => format!("{otherwise} ({})", error.words),
         Some(error) => error.words.clone(),
@@ -431,7 +508,11 @@ fn reason(errors: &[GraphError], path: &[&str], otherwise: &str) -> String {
 fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError]) -> Known<Here> {
     let node = if data["here"].is_null() { &data["r0"] } else { &data["here"] };
     if node.is_null() {
-        return Err(reason(errors, &["here"], &format!("the repository {catalog} does not exist, or we may not see it")));
+        return Err(reason(
+            errors,
+            &["here"],
+            &format!("the repository {catalog} does not exist, or we may not see it"),
+        ));
     }
     let me = data["viewer"]["login"].as_str().ok_or("the forge does not say who we are")?;
     let branch = node["defaultBranchRef"]["name"]
@@ -442,6 +523,14 @@ fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError]) -> Known<H
         branch: branch.parse().map_err(|error| format!("the default branch cannot be handled: {error}"))?,
         me: me.parse().map_err(|error| format!("{error}"))?,
     })
+}
+
+fn read_head(node: &Value) -> Known<Option<ObjectId>> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let id = node["target"]["oid"].as_str().ok_or("the forge does not say where the branch points")?;
+    id.parse().map(Some).map_err(|error| format!("{error}"))
 }
 
 fn read_repository(node: &Value, errors: &[GraphError], alias: &str) -> Known<Option<Arc<Repository>>> {

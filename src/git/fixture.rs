@@ -22,7 +22,10 @@ pub(super) fn changes(text: &str) -> Changes {
             Some(path) => (path.parse().unwrap(), Change::Delete),
             None => {
                 let (path, text) = line.trim().split_once(' ').unwrap();
-                (path.parse().unwrap(), Change::Put(format!("{}\n", text.replace('|', "\n")).as_bytes().into()))
+                (
+                    path.parse().unwrap(),
+                    Change::Put(format!("{}\n", text.replace('|', "\n")).as_bytes().into()),
+                )
             }
         })
         .collect()
@@ -33,7 +36,8 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let repository = Repository::init_bare(folder.path()).unwrap();
         let path = std::env::vars().filter(|(name, _)| name == "PATH").collect();
-        let remote = Remote { url: format!("file://{}", folder.path().display()), token: None, environment: path };
+        let remote =
+            Remote { url: format!("file://{}", folder.path().display()), token: None, environment: path };
         let git = Git { folder: folder.path().to_owned(), remote };
         Self { objects: Objects::new(repository, git), folder }
     }

@@ -35,7 +35,9 @@ impl Objects {
         let mut next = Some(to_git(head));
         while let Some(id) = next.filter(|id| beyond.contains(id)) {
             if chain.len() == LONGEST_CHAIN {
-                return Err(ReadError::Strange(format!("the branch has more than {LONGEST_CHAIN} commits; make it anew")));
+                return Err(ReadError::Strange(format!(
+                    "the branch has more than {LONGEST_CHAIN} commits; make it anew"
+                )));
             }
             let commit = self.commit(id)?;
             let parent = commit.parent_id(0).ok();
@@ -82,7 +84,9 @@ impl Objects {
             return Ok(true);
         }
         let merged = self.git.merge_tree(from_git(ours), from_git(theirs));
-        merged.map(|merged| merged == Some(from_git(tree))).map_err(|error| ReadError::Broken(error.to_string()))
+        merged
+            .map(|merged| merged == Some(from_git(tree)))
+            .map_err(|error| ReadError::Broken(error.to_string()))
     }
 
     fn merge(&self, ours: Oid, theirs: Oid) -> Read<Option<Oid>> {
@@ -109,7 +113,9 @@ impl Objects {
         paths: &BTreeSet<RepoPath>,
         remembered: &mut Remembered,
     ) -> Read<BTreeMap<RepoPath, Vec<Appearance>>> {
-        let mut found: BTreeMap<&RepoPath, Vec<Appearance>> = paths.iter().map(|path| (path, Vec::new())).collect();
+        self.root(head)?;
+        let mut found: BTreeMap<&RepoPath, Vec<Appearance>> =
+            paths.iter().map(|path| (path, Vec::new())).collect();
         let mut open: BTreeMap<&RepoPath, bool> = paths.iter().map(|path| (path, false)).collect();
         let mut folders = HashMap::new();
         let mut child: Option<(ObjectId, Timestamp)> = None;
@@ -145,11 +151,17 @@ impl Objects {
         }
         let found: BTreeMap<RepoPath, Vec<Appearance>> =
             found.into_iter().map(|(path, appearances)| (path.clone(), appearances)).collect();
-        remembered.extend(found.iter().map(|(path, appearances)| (path.clone(), (head, appearances.clone()))));
+        remembered
+            .extend(found.iter().map(|(path, appearances)| (path.clone(), (head, appearances.clone()))));
         Ok(found)
     }
 
-    fn is_present<'a>(&'a self, root: Oid, path: &RepoPath, folders: &mut HashMap<Oid, Tree<'a>>) -> Read<bool> {
+    fn is_present<'a>(
+        &'a self,
+        root: Oid,
+        path: &RepoPath,
+        folders: &mut HashMap<Oid, Tree<'a>>,
+    ) -> Read<bool> {
         if folders.len() > FOLDERS_AT_HAND {
             folders.clear();
         }
@@ -171,10 +183,7 @@ impl Objects {
     }
 
     fn commit(&self, id: Oid) -> Read<Commit<'_>> {
-        self.repository.find_commit(id).map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => ReadError::Missing(from_git(id)),
-            _ => ReadError::broken(&error),
-        })
+        self.repository.find_commit(id).map_err(|error| ReadError::broken(&error))
     }
 }
 
@@ -201,7 +210,10 @@ mod tests {
         assert_eq!(kinds(foreign), [ChainKind::OtherMerge, ChainKind::Ordinary]);
         assert_eq!(kinds(base), []);
         let paths = &repo.objects.chain(honest, base).unwrap()[1].paths;
-        assert_eq!(paths.iter().map(RepoPath::as_str).collect::<Vec<_>>(), ["requests/r/request.yaml", "shared"]);
+        assert_eq!(
+            paths.iter().map(RepoPath::as_str).collect::<Vec<_>>(),
+            ["requests/r/request.yaml", "shared"]
+        );
     }
 
     #[test]
@@ -219,7 +231,9 @@ mod tests {
             ("d/c/x y\n-d/c", "a 7|2|3|4|5|6", true),
         ] {
             let (ours, theirs) = match ours.strip_prefix("d/c/x y\n") {
-                Some(delete) => (repo.commit(&[repo.commit(&[fork], delete)], "d/c/x y"), repo.commit(&[fork], theirs)),
+                Some(delete) => {
+                    (repo.commit(&[repo.commit(&[fork], delete)], "d/c/x y"), repo.commit(&[fork], theirs))
+                }
                 None => (repo.commit(&[fork], ours), repo.commit(&[fork], theirs)),
             };
             let libgit2 = repo.objects.merge(to_git(ours), to_git(theirs)).unwrap().map(from_git);
@@ -239,9 +253,13 @@ mod tests {
         let merged = repo.commit(&[quiet, side], "requests/s/request.yaml s");
         let again = repo.commit(&[merged], "requests/r/request.yaml b");
         let head = repo.commit(&[again], "other z");
-        let paths: BTreeSet<RepoPath> = ["requests/r", "requests/s", "requests/none"].map(|path| path.parse().unwrap()).into();
+        let paths: BTreeSet<RepoPath> =
+            ["requests/r", "requests/s", "requests/none"].map(|path| path.parse().unwrap()).into();
         let shown = |found: BTreeMap<RepoPath, Vec<Appearance>>| -> Vec<Vec<(ObjectId, Option<ObjectId>)>> {
-            found.into_values().map(|list| list.iter().map(|one| (one.commit, one.parent)).collect()).collect()
+            found
+                .into_values()
+                .map(|list| list.iter().map(|one| (one.commit, one.parent)).collect())
+                .collect()
         };
         let expected = [vec![], vec![(again, Some(merged)), (first, None)], vec![(merged, Some(quiet))]];
         let mut remembered = Remembered::new();

@@ -13,7 +13,7 @@ use super::{
     write::write_commit,
 };
 use crate::{
-    domain::{Branch, Login, ObjectId, RepoName},
+    domain::{Login, RepoName},
     plan::step::{Acted, Commit},
 };
 
@@ -47,7 +47,8 @@ impl Mirror {
     /// # Errors
     /// When the copy is broken.
     pub fn objects(&self) -> Result<Objects, ReadError> {
-        let repository = git2::Repository::open_bare(&self.git.folder).map_err(|error| ReadError::broken(&error))?;
+        let repository =
+            git2::Repository::open_bare(&self.git.folder).map_err(|error| ReadError::broken(&error))?;
         Ok(Objects::new(repository, self.git.clone()))
     }
 
@@ -85,14 +86,6 @@ impl Mirror {
             self.make()?;
         }
         self.fetch(&BTreeSet::new())
-    }
-
-    /// Where a branch pointed when it was last fetched.
-    ///
-    /// # Errors
-    /// When the copy is broken.
-    pub fn head(&self, branch: &Branch) -> Result<Option<ObjectId>, ReadError> {
-        self.objects()?.reference(&format!("refs/remotes/origin/{branch}"))
     }
 
     /// Makes these commits and pushes them together, each on its own condition.
@@ -156,7 +149,10 @@ impl Mirror {
     }
 
     fn make(&self) -> Result<(), WireError> {
-        let start = |source| WireError::Start { what: format!("make the folder `{}`", self.git.folder.display()), source };
+        let start = |source| WireError::Start {
+            what: format!("make the folder `{}`", self.git.folder.display()),
+            source,
+        };
         match fs::remove_dir_all(&self.git.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(start(error)),
             Ok(()) | Err(_) => {}

@@ -13,7 +13,7 @@ use crate::{
 /// Why an object could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It is not here.
+    /// It is not here, and nothing says that it should be.
     #[error("the object {0} is not in the repository")]
     Missing(ObjectId),
     /// The copy is broken.
@@ -49,6 +49,12 @@ pub enum Node {
     File(TreeEntry),
 }
 
+/// What is under one name before and after.
+type Sides = (Option<Node>, Option<Node>);
+
+/// What is done with each file that differs: its path, before and after.
+type VisitChange<'a> = dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()> + 'a;
+
 /// The objects of one repository.
 pub struct Objects {
     pub(super) repository: Repository,
@@ -66,18 +72,6 @@ pub(super) fn from_git(id: Oid) -> ObjectId {
 impl Objects {
     pub(super) fn new(repository: Repository, git: Git) -> Self {
         Self { repository, git }
-    }
-
-    /// Where a ref points.
-    ///
-    /// # Errors
-    /// When the copy is broken.
-    pub fn reference(&self, name: &str) -> Read<Option<ObjectId>> {
-        match self.repository.refname_to_id(name) {
-            Ok(id) => Ok(Some(from_git(id))),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(ReadError::broken(&error)),
-        }
     }
 
     /// Whether the repository has this commit.
@@ -129,7 +123,11 @@ impl Objects {
             Some(Node::File(TreeEntry { mode: FileMode::Submodule, id })) => {
                 Ok(Some(File { mode: FileMode::Submodule, id, bytes: Bytes::from([]) }))
             }
-            Some(Node::File(TreeEntry { mode, id })) => Ok(Some(File { mode, id, bytes: self.blob(id)? })),
+            Some(Node::File(TreeEntry { mode, id })) => {
+                // A commit is here with everything that it holds, or the copy is broken.
+                let bytes = self.blob(id).map_err(|error| ReadError::Broken(error.to_string()))?;
+                Ok(Some(File { mode, id, bytes }))
+            }
             Some(Node::Folder(_)) | None => Ok(None),
         }
     }
@@ -162,7 +160,12 @@ impl Objects {
     ///
     /// # Errors
     /// When an object is missing, or the visitor's.
-    pub fn walk(&self, folder: ObjectId, path: &str, visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>) -> Read<()> {
+    pub fn walk(
+        &self,
+        folder: ObjectId,
+        path: &str,
+        visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>,
+    ) -> Read<()> {
         for entry in &self.tree(folder)? {
             let path = below(path, entry.name_bytes());
             match read_node(entry.filemode(), entry.id()) {
@@ -212,12 +215,12 @@ impl Objects {
         before: Option<ObjectId>,
         after: Option<ObjectId>,
         path: &str,
-        visit: &mut dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()>,
+        visit: &mut VisitChange<'_>,
     ) -> Read<()> {
         if before == after {
             return Ok(());
         }
-        let mut names: BTreeMap<Vec<u8>, (Option<Node>, Option<Node>)> = BTreeMap::new();
+        let mut names: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
         for (side, folder) in [before, after].into_iter().enumerate() {
             let Some(folder) = folder else { continue };
             for entry in &self.tree(folder)? {
@@ -262,7 +265,7 @@ impl Objects {
     }
 
     pub(super) fn tree(&self, id: ObjectId) -> Read<Tree<'_>> {
-        self.repository.find_tree(to_git(id)).map_err(ReadError::of(id))
+        self.repository.find_tree(to_git(id)).map_err(|error| ReadError::broken(&error))
     }
 
     pub(super) fn store(&self, kind: ObjectType, bytes: &[u8]) -> Read<ObjectId> {

@@ -107,7 +107,8 @@ impl Git {
                 .into();
         arguments.push(self.remote.url.clone());
         arguments.push("+refs/heads/*:refs/remotes/origin/*".to_owned());
-        arguments.extend(pulls.iter().map(|number| format!("+refs/pull/{number}/head:refs/pull/{number}/head")));
+        arguments
+            .extend(pulls.iter().map(|number| format!("+refs/pull/{number}/head:refs/pull/{number}/head")));
         self.must(&arguments).map(drop)
     }
 
@@ -121,8 +122,12 @@ impl Git {
     /// # Errors
     /// When git cannot be started.
     pub fn merge_tree(&self, ours: ObjectId, theirs: ObjectId) -> Result<Option<ObjectId>, WireError> {
-        let output =
-            self.run(&["merge-tree".to_owned(), "--write-tree".to_owned(), ours.to_string(), theirs.to_string()])?;
+        let output = self.run(&[
+            "merge-tree".to_owned(),
+            "--write-tree".to_owned(),
+            ours.to_string(),
+            theirs.to_string(),
+        ])?;
         let first = output.stdout.lines().next().unwrap_or_default();
         Ok(if output.success { first.parse().ok() } else { None })
     }
@@ -133,7 +138,8 @@ impl Git {
     /// # Errors
     /// When the server could not be asked, or did not say what it did: it may or may not be done.
     pub fn push(&self, refs: &[Ref]) -> Result<BTreeMap<String, Pushed>, WireError> {
-        let mut arguments: Vec<String> = ["push", "--porcelain", "--no-verify", "--no-follow-tags"].map(str::to_owned).into();
+        let mut arguments: Vec<String> =
+            ["push", "--porcelain", "--no-verify", "--no-follow-tags"].map(str::to_owned).into();
         for Ref { name, expect, .. } in refs {
             let expect = expect.map(|id| id.to_string()).unwrap_or_default();
             arguments.push(format!("--force-with-lease={name}:{expect}"));
@@ -275,7 +281,8 @@ fn read_porcelain(stdout: &str, server: &str) -> BTreeMap<String, Pushed> {
             continue;
         };
         // A branch that moved while the server wrote it is refused by the server, in its own words.
-        let raced = ["cannot lock ref", "failed to update ref", "incorrect old value", "reference already exists"];
+        let raced =
+            ["cannot lock ref", "failed to update ref", "incorrect old value", "reference already exists"];
         let pushed = match flag {
             "!" if summary.starts_with("[rejected]") => Pushed::Moved(summary.to_owned()),
             "!" if raced.iter().any(|words| summary.contains(words)) => Pushed::Moved(summary.to_owned()),
@@ -318,7 +325,8 @@ mod tests {
         };
         let git = Git { folder: PathBuf::new(), remote };
         let environment: BTreeMap<_, _> = git.environment().into_iter().collect();
-        let names: Vec<&String> = environment.values().filter(|value| value.contains("extraHeader")).collect();
+        let names: Vec<&String> =
+            environment.values().filter(|value| value.contains("extraHeader")).collect();
         assert_eq!(names, ["http.https://forge.test/a/b.git.extraHeader"]);
         assert!(!format!("{git:?}").contains("hunter2"));
         assert_eq!(git.words("fatal: hunter2 is wrong"), "fatal: (secret) is wrong");

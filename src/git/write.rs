@@ -53,8 +53,16 @@ struct Entry {
     id: ObjectId,
 }
 
+/// Mode, name and id, as they stand in a folder's bytes.
+type Raw<'a> = (&'a [u8], &'a [u8], ObjectId);
+
 /// Writes one folder anew; none when nothing is left in it.
-fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &Change)]) -> Read<Option<ObjectId>> {
+fn edit(
+    objects: &Objects,
+    folder: Option<ObjectId>,
+    at: &str,
+    edits: &[(&str, &Change)],
+) -> Read<Option<ObjectId>> {
     let mut files: BTreeMap<&str, &Change> = BTreeMap::new();
     let mut folders: BTreeMap<&str, Vec<(&str, &Change)>> = BTreeMap::new();
     for &(path, change) in edits {
@@ -89,7 +97,10 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
         match change {
             Change::Put(bytes) => {
                 if before == Some(FOLDER) {
-                    return Err(ReadError::Strange(format!("`{}` is a folder; a file cannot replace it", place(name))));
+                    return Err(ReadError::Strange(format!(
+                        "`{}` is a folder; a file cannot replace it",
+                        place(name)
+                    )));
                 }
                 let id = objects.store(ObjectType::Blob, bytes)?;
                 changed.insert(name.as_bytes().to_vec(), Entry { mode: mode.to_vec(), id });
@@ -104,7 +115,10 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
         let puts = edits.iter().any(|(_, change)| matches!(change, Change::Put(_)));
         if before.is_some() && inside.is_none() {
             if puts {
-                return Err(ReadError::Strange(format!("`{}` is a file; nothing can be put below it", place(name))));
+                return Err(ReadError::Strange(format!(
+                    "`{}` is a file; nothing can be put below it",
+                    place(name)
+                )));
             }
             continue;
         }
@@ -113,7 +127,7 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
             None => drop(changed.remove(name.as_bytes())),
         }
     }
-    let mut all: Vec<(&[u8], &[u8], ObjectId)> = entries.into_iter().filter(|(_, name, _)| !touched(name)).collect();
+    let mut all: Vec<Raw<'_>> = entries.into_iter().filter(|(_, name, _)| !touched(name)).collect();
     all.extend(changed.iter().map(|(name, entry)| (entry.mode.as_slice(), name.as_slice(), entry.id)));
     if all.is_empty() {
         return Ok(None);
@@ -131,21 +145,18 @@ fn edit(objects: &Objects, folder: Option<ObjectId>, at: &str, edits: &[(&str, &
     objects.store(ObjectType::Tree, &bytes).map(Some)
 }
 
-fn sort_key<'a>((mode, name, _): &'a (&[u8], &[u8], ObjectId)) -> impl Iterator<Item = &'a u8> {
+fn sort_key<'a>((mode, name, _): &'a Raw<'_>) -> impl Iterator<Item = &'a u8> {
     name.iter().chain((*mode == FOLDER).then_some(&b'/'))
 }
 
 fn read_raw(objects: &Objects, id: ObjectId) -> Read<Vec<u8>> {
     let odb = objects.repository.odb().map_err(|error| ReadError::broken(&error))?;
-    let object = odb.read(to_git(id)).map_err(|error| match error.code() {
-        git2::ErrorCode::NotFound => ReadError::Missing(id),
-        _ => ReadError::broken(&error),
-    })?;
+    let object = odb.read(to_git(id)).map_err(|error| ReadError::broken(&error))?;
     Ok(object.data().to_vec())
 }
 
 /// `mode SP name NUL id`, one after the other.
-fn parse(bytes: &[u8]) -> Read<Vec<(&[u8], &[u8], ObjectId)>> {
+fn parse(bytes: &[u8]) -> Read<Vec<Raw<'_>>> {
     let mut entries = Vec::with_capacity(bytes.len() / 40);
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -173,7 +184,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::RepoPath,
-        git::{fixture::{Fixture, changes}, objects::Node},
+        git::{
+            fixture::{Fixture, changes},
+            objects::Node,
+        },
     };
 
     #[test]
@@ -203,16 +217,23 @@ mod tests {
         let repo = Fixture::new();
         let first = repo.commit(&[], "run x\nd/deep/file y");
         let git = |arguments: &[&str]| {
-            let output = Command::new("git").arg("--git-dir").arg(repo.folder.path()).args(arguments).output().unwrap();
+            let output = Command::new("git")
+                .arg("--git-dir")
+                .arg(repo.folder.path())
+                .args(arguments)
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{output:?}");
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
         let index = repo.folder.path().join("index");
         git(&["read-tree", &first.to_string()]);
         let blob = ObjectId::of_blob(b"x\n").to_string();
-        for (mode, id, path) in
-            [("100755", blob.as_str(), "run"), ("120000", &blob, "link"), ("160000", &first.to_string(), "module")]
-        {
+        for (mode, id, path) in [
+            ("100755", blob.as_str(), "run"),
+            ("120000", &blob, "link"),
+            ("160000", &first.to_string(), "module"),
+        ] {
             git(&["update-index", "--add", "--cacheinfo", &format!("{mode},{id},{path}")]);
         }
         assert!(index.exists());
@@ -236,6 +257,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
         /// Whatever is put and deleted, the tree holds what a plain map would hold, in Git's order.
         #[test]
         fn a_tree_holds_what_was_put(edits in prop::collection::vec(

@@ -196,6 +196,8 @@ pub(crate) enum EventKind {
     Merged,
     HeadRefForcePushed,
     HeadRefDeleted,
+    /// Which review, and what it said before.
+    ReviewDismissed { review: u64, was: ReviewState },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,11 +7,13 @@ use std::{
 
 use crate::{
     catalog::{self, Definitions, Files, Folders, Root, Settings},
-    domain::{BlueprintId, Branch, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry},
+    domain::{
+        BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry,
+    },
     git::{
         history::Remembered,
         mirror::{Mirror, chain},
-        objects::{Node, Objects, Read},
+        objects::{Node, Objects, Read, ReadError},
     },
     plan::facts::{Answer, Question},
 };
@@ -19,6 +21,7 @@ use crate::{
 /// How many old definitions and lists of entities are kept at hand.
 const AT_HAND: usize = 16;
 
+type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
 type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
 
@@ -27,6 +30,7 @@ type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
 pub(super) struct Contents {
     pub(super) mirror: Mirror,
     root: Root,
+    settings: Option<(Option<ObjectId>, LoadedSettings)>,
     definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
     entities: VecDeque<(ObjectId, Entities)>,
     remembered: Remembered,
@@ -34,35 +38,33 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(mirror: Mirror, root: Root) -> Self {
-        Self { mirror, root, definitions: VecDeque::new(), entities: VecDeque::new(), remembered: HashMap::new() }
+        Self {
+            mirror,
+            root,
+            settings: None,
+            definitions: VecDeque::new(),
+            entities: VecDeque::new(),
+            remembered: HashMap::new(),
+        }
     }
 
     /// Answers all of these questions; `pulls` are the heads of pull requests that may be needed.
-    pub(super) fn answer(&mut self, questions: Vec<Question>, pulls: &BTreeMap<u64, ObjectId>) -> Vec<(Question, Answer)> {
-        let is_present = |question: &Question| matches!(question, Question::Head(..));
-        let mut unreached = None;
-        if questions.iter().any(is_present)
-            && let Err(error) = self.mirror.fetch(&BTreeSet::new())
-        {
-            unreached = Some(Answer::Unknown(chain(&error).into()));
-        }
-        let (mut answers, mut open) = (Vec::new(), Vec::new());
-        for question in questions {
-            match &unreached {
-                Some(why) if is_present(&question) => answers.push((question, why.clone())),
-                _ => open.push(question),
-            }
-        }
+    pub(super) fn answer(
+        &mut self,
+        questions: Vec<Question>,
+        pulls: &BTreeMap<u64, ObjectId>,
+    ) -> Vec<(Question, Answer)> {
+        let (mut answers, mut open) = (Vec::new(), questions);
         for last in [false, true] {
             let (mut again, mut broken) = (Vec::new(), false);
             for (question, answer) in self.try_all(open) {
                 match answer {
                     Ok(answer) => answers.push((question, answer)),
-                    Err(error) if last || matches!(error, crate::git::objects::ReadError::Strange(_)) => {
+                    Err(error) if last || matches!(error, ReadError::Strange(_)) => {
                         answers.push((question, Answer::Unknown(error.to_string().into())));
                     }
                     Err(error) => {
-                        broken |= matches!(error, crate::git::objects::ReadError::Broken(_));
+                        broken |= matches!(error, ReadError::Broken(_));
                         again.push(question);
                     }
                 }
@@ -74,7 +76,8 @@ impl Contents {
             let renewed = if broken { self.mirror.renew() } else { self.mirror.fetch(&self.needed(pulls)) };
             if let Err(error) = renewed {
                 let why: Arc<str> = chain(&error).into();
-                answers.extend(open.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                answers
+                    .extend(open.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
                 break;
             }
         }
@@ -92,7 +95,9 @@ impl Contents {
     fn try_all(&mut self, questions: Vec<Question>) -> Vec<(Question, Read<Answer>)> {
         let objects = match self.mirror.objects() {
             Ok(objects) => objects,
-            Err(error) => return questions.into_iter().map(|question| (question, Err(error.clone()))).collect(),
+            Err(error) => {
+                return questions.into_iter().map(|question| (question, Err(error.clone()))).collect();
+            }
         };
         // All paths looked for from the same commit are found in one walk.
         let mut paths: BTreeMap<ObjectId, BTreeSet<RepoPath>> = BTreeMap::new();
@@ -120,7 +125,6 @@ impl Contents {
 
     fn one(&mut self, objects: &Objects, question: &Question) -> Read<Answer> {
         Ok(match question {
-            Question::Head(_, branch) => Answer::Head(self.mirror.head(branch)?),
             Question::Definitions(commit) => Answer::Definitions(self.definitions(objects, *commit)?),
             Question::File(_, commit, path) => Answer::File(objects.file(*commit, path)?),
             Question::Files(_, commit, folder) => Answer::Files(Arc::new(objects.files(*commit, folder)?)),
@@ -139,9 +143,17 @@ impl Contents {
         })
     }
 
-    fn settings(&self, objects: &Objects, commit: ObjectId) -> Read<Result<Settings, Vec<Diagnostic>>> {
+    fn settings(&mut self, objects: &Objects, commit: ObjectId) -> Read<LoadedSettings> {
         let file = objects.file(commit, &self.root.settings_path())?;
-        Ok(catalog::load_settings(&self.root, file.as_ref().map(|file| &file.bytes)))
+        let id = file.as_ref().map(|file| file.id);
+        if let Some((known, settings)) = &self.settings
+            && *known == id
+        {
+            return Ok(settings.clone());
+        }
+        let settings = catalog::load_settings(&self.root, file.as_ref().map(|file| &file.bytes));
+        self.settings = Some((id, settings.clone()));
+        Ok(settings)
     }
 
     fn definitions(&mut self, objects: &Objects, commit: ObjectId) -> Read<Loaded> {
@@ -179,7 +191,12 @@ impl Contents {
     }
 
     /// The folder of a blueprint's entities. Where the settings cannot be read, nothing can be found.
-    fn folder(&self, objects: &Objects, commit: ObjectId, blueprint: &BlueprintId) -> Read<Option<(ObjectId, RepoPath)>> {
+    fn folder(
+        &mut self,
+        objects: &Objects,
+        commit: ObjectId,
+        blueprint: &BlueprintId,
+    ) -> Read<Option<(ObjectId, RepoPath)>> {
         let Ok(settings) = self.settings(objects, commit)? else {
             return Ok(None);
         };
@@ -192,7 +209,12 @@ impl Contents {
         })
     }
 
-    fn entity(&mut self, objects: &Objects, commit: ObjectId, id: &EntityId) -> Read<Option<(RepoPath, Bytes)>> {
+    fn entity(
+        &mut self,
+        objects: &Objects,
+        commit: ObjectId,
+        id: &EntityId,
+    ) -> Read<Option<(RepoPath, Bytes)>> {
         let Some((tree, folder)) = self.folder(objects, commit, &id.blueprint)? else {
             return Ok(None);
         };
@@ -230,12 +252,24 @@ impl Contents {
         Ok(found)
     }
 
-    /// The requests on a branch, as it was fetched last, that have no record of an end.
-    pub(super) fn unfinished(&self, branch: &Branch) -> Read<BTreeSet<RequestId>> {
-        let objects = self.mirror.objects()?;
-        let Some(head) = self.mirror.head(branch)? else {
-            return Ok(BTreeSet::new());
+    /// The requests of a commit that have no record of an end.
+    pub(super) fn unfinished(&mut self, head: ObjectId) -> Result<BTreeSet<RequestId>, String> {
+        let found = match self.read_unfinished(head) {
+            Err(ReadError::Missing(_)) => {
+                self.mirror.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            Err(ReadError::Broken(_)) => {
+                self.mirror.renew().map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            found => found,
         };
+        found.map_err(|error| error.to_string())
+    }
+
+    fn read_unfinished(&mut self, head: ObjectId) -> Read<BTreeSet<RequestId>> {
+        let objects = self.mirror.objects()?;
         let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(&objects, head)? else {
             return Ok(BTreeSet::new());
         };

@@ -91,39 +91,37 @@ impl Hands {
                 None => drop(of_forge.insert(question.clone())),
             }
         }
-        if questions.contains(&Question::Open) {
+        let mut branch = None;
+        if questions.contains(&Question::Open)
+            && let Ok((known, _)) = self.here().await
+        {
             // What is unfinished is read from the branch's head as it is now.
-            let catalog = self.settings.catalog.clone();
-            let branch = self.here().await.map(|(branch, _)| branch);
-            if let Ok(branch) = branch {
-                let head = Question::Head(catalog.clone(), branch);
-                let asked = of_git.entry(catalog).or_default();
-                if !asked.contains(&head) {
-                    asked.push(head);
-                }
-            }
+            let head = Question::Head(self.settings.catalog.clone(), known);
+            of_forge.insert(head.clone());
+            branch = Some(head);
         }
         let reader = self.reader.clone();
         let catalog = self.settings.catalog.clone();
         let (forge, git) = tokio::join!(reader.look(&catalog, &of_forge), self.look_at_git(of_git));
         let mut answers = git;
-        let catalog_unreached = answers.iter().find_map(|(question, answer)| match (question, answer) {
-            (Question::Head(repository, _), Answer::Unknown(why)) if *repository == catalog => Some(Arc::clone(why)),
-            _ => None,
-        });
-        answers.retain(|(question, _)| questions.contains(question));
+        let head = forge
+            .iter()
+            .find_map(|(question, answer)| (Some(question) == branch.as_ref()).then(|| answer.clone()));
         for (question, answer) in forge {
             self.note(&answer);
             let answer = match answer {
-                Answer::Open(_) if catalog_unreached.is_some() => Answer::Unknown(catalog_unreached.clone().unwrap_or_default()),
-                Answer::Open(open) => self.with_requests(&open).await,
+                Answer::Open(open) => self.with_requests(&open, head.as_ref()).await,
                 answer => answer,
             };
             answers.push((question, answer));
         }
+        answers.retain(|(question, _)| questions.contains(question));
         let answered: BTreeSet<&Question> = answers.iter().map(|(question, _)| question).collect();
-        let forgotten: Vec<Question> = questions.iter().filter(|question| !answered.contains(question)).cloned().collect();
-        answers.extend(forgotten.into_iter().map(|question| (question, Answer::Unknown("it was not answered".into()))));
+        let forgotten: Vec<Question> =
+            questions.iter().filter(|question| !answered.contains(question)).cloned().collect();
+        answers.extend(
+            forgotten.into_iter().map(|question| (question, Answer::Unknown("it was not answered".into()))),
+        );
         answers
     }
 
@@ -139,7 +137,8 @@ impl Hands {
     /// What was asked of the world so far.
     pub fn counts(&self) -> Counts {
         let tally = self.reader.tally();
-        let mut counts = Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
+        let mut counts =
+            Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
         for contents in self.repositories.values() {
             let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
             counts.pushes += contents.mirror.pushes;
@@ -154,6 +153,7 @@ impl Hands {
             Question::Here
             | Question::Now
             | Question::Open
+            | Question::Head(..)
             | Question::Repository(_)
             | Question::Issue(_)
             | Question::Pull(_)
@@ -162,15 +162,15 @@ impl Hands {
             | Question::Activity(..)
             | Question::Permission(..)
             | Question::Members(_) => None,
-            Question::Head(repository, _)
-            | Question::File(repository, ..)
+            Question::File(repository, ..)
             | Question::Files(repository, ..)
             | Question::Blob(repository, _)
             | Question::Chain { repository, .. }
             | Question::Diff { repository, .. } => Some(repository.clone()),
-            Question::Definitions(_) | Question::Entity(..) | Question::Entities(..) | Question::Appearances(..) => {
-                Some(self.settings.catalog.clone())
-            }
+            Question::Definitions(_)
+            | Question::Entity(..)
+            | Question::Entities(..)
+            | Question::Appearances(..) => Some(self.settings.catalog.clone()),
         }
     }
 
@@ -186,7 +186,9 @@ impl Hands {
                 })),
                 Err(error) => {
                     let why: Arc<str> = chain(&error).into();
-                    answers.extend(questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))));
+                    answers.extend(
+                        questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))),
+                    );
                 }
             }
         }
@@ -252,21 +254,21 @@ impl Hands {
         }
     }
 
-    async fn with_requests(&mut self, open: &Open) -> Answer {
-        let mut open = open.clone();
-        let requests = match (self.here().await, self.contents(&self.settings.catalog.clone())) {
-            (Ok((branch, _)), Ok(contents)) => {
-                contents.lock().unwrap_or_else(PoisonError::into_inner).unfinished(&branch).map_err(|error| error.to_string())
-            }
-            (Err(error), _) => Err(error.to_string()),
-            (_, Err(error)) => Err(chain(&error)),
+    async fn with_requests(&mut self, open: &Open, head: Option<&Answer>) -> Answer {
+        let head = match head {
+            Some(Answer::Head(Some(head))) => *head,
+            Some(Answer::Unknown(why)) => return Answer::Unknown(Arc::clone(why)),
+            _ => return Answer::Unknown("the catalog's default branch cannot be found".into()),
         };
-        match requests {
-            Ok(requests) => {
-                open.requests = requests;
-                Answer::Open(Arc::new(open))
-            }
-            Err(why) => Answer::Unknown(why.into()),
+        let contents = match self.contents(&self.settings.catalog.clone()) {
+            Ok(contents) => contents,
+            Err(error) => return Answer::Unknown(chain(&error).into()),
+        };
+        let read = move || contents.lock().unwrap_or_else(PoisonError::into_inner).unfinished(head);
+        match spawn_blocking(read).await {
+            Ok(Ok(requests)) => Answer::Open(Arc::new(Open { requests, ..open.clone() })),
+            Ok(Err(why)) => Answer::Unknown(why.into()),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 }

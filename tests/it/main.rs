@@ -7,6 +7,7 @@
     reason = "tests touch the world and may panic"
 )]
 
+mod adapter;
 mod world;
 mod scenarios;
 mod validate;
@@ -17,3 +18,5 @@ mod forge_quirks;
 mod forge_rest;
 mod histories;
 mod agree;
+mod planted;
+mod layers;

@@ -66,7 +66,7 @@ pub(super) struct PropertyDocument {
     #[schemars(schema_with = "number")]
     multiple_of: Option<Value>,
     /// What each item of a list may be.
-    items: Option<Box<PropertyDocument>>,
+    items: Option<Box<Self>>,
     /// The least number of items.
     min_items: Option<u64>,
     /// The greatest number of items.

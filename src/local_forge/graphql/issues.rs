@@ -139,10 +139,11 @@ pub(super) fn issue_field<'a>(
                     EventKind::Merged => "MERGED_EVENT",
                     EventKind::HeadRefForcePushed => "HEAD_REF_FORCE_PUSHED_EVENT",
                     EventKind::HeadRefDeleted => "HEAD_REF_DELETED_EVENT",
+                    EventKind::ReviewDismissed { .. } => "REVIEW_DISMISSED_EVENT",
                 };
                 wanted.as_ref().is_none_or(|wanted| wanted.contains(&name))
             };
-            let events = issue.events.iter().filter(shown).map(Thing::Event).collect();
+            let events = issue.events.iter().filter(shown).map(|event| Thing::Event(found, event)).collect();
             let type_name = match issue.pull {
                 Some(_) => "PullRequestTimelineItemsConnection",
                 None => "IssueTimelineItemsConnection",

@@ -33,7 +33,7 @@ pub(super) enum Thing<'a> {
     Review(&'a Repository, &'a Review),
     Comment(&'a Repository, &'a Issue, &'a Comment),
     Edit(&'a Edit),
-    Event(&'a Event),
+    Event(&'a Repository, &'a Event),
     Label(&'a Label),
     Team(&'a Team),
     ReviewRequest(Box<Self>),
@@ -98,12 +98,13 @@ impl Thing<'_> {
             Thing::Review(..) => "PullRequestReview",
             Thing::Comment(..) => "IssueComment",
             Thing::Edit(_) => "UserContentEdit",
-            Thing::Event(event) => match event.kind {
+            Thing::Event(_, event) => match event.kind {
                 EventKind::Closed => "ClosedEvent",
                 EventKind::Reopened => "ReopenedEvent",
                 EventKind::Merged => "MergedEvent",
                 EventKind::HeadRefForcePushed => "HeadRefForcePushedEvent",
                 EventKind::HeadRefDeleted => "HeadRefDeletedEvent",
+                EventKind::ReviewDismissed { .. } => "ReviewDismissedEvent",
             },
             Thing::Label(_) => "Label",
             Thing::Team(_) => "Team",
@@ -184,9 +185,15 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
             "editor" => actor(walk, Some(&edit.editor)),
             _ => leaf(format!("UCE_{}", edit.at.as_second())),
         },
-        Thing::Event(event) => match name {
-            "actor" => actor(walk, event.actor.as_deref()),
-            "createdAt" => time(event.at),
+        Thing::Event(found, event) => match (name, event.kind) {
+            ("actor", _) => actor(walk, event.actor.as_deref()),
+            ("createdAt", _) => time(event.at),
+            ("previousReviewState", EventKind::ReviewDismissed { was, .. }) => leaf(was.name()),
+            ("review", EventKind::ReviewDismissed { review, .. }) => {
+                let pulls = found.issues.values().filter_map(|issue| issue.pull.as_ref());
+                let reviews = pulls.flat_map(|pull| &pull.reviews);
+                one(reviews.filter(|known| known.id == review).map(|review| Thing::Review(found, review)).next())
+            }
             _ => leaf(node("EV", event.id)),
         },
         Thing::Label(label) => match name {

@@ -238,6 +238,7 @@ pub(crate) fn events(call: &Call<'_>, key: &str, number: u64) -> Answer {
             EventKind::Merged => "merged",
             EventKind::HeadRefForcePushed => "head_ref_force_pushed",
             EventKind::HeadRefDeleted => "head_ref_deleted",
+            EventKind::ReviewDismissed { .. } => "review_dismissed",
         };
         json!({
             "id": event.id, "node_id": node("EV", event.id), "event": name, "commit_id": null, "commit_url": null,

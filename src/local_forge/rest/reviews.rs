@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::pulls::{find_pull, pull_mut};
 use crate::local_forge::motion::tell;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
-use crate::local_forge::store::{Permission, Remark, Review, ReviewState};
+use crate::local_forge::store::{Event, EventKind, Permission, Remark, Review, ReviewState};
 
 pub(crate) fn list(call: &Call<'_>, key: &str, number: u64) -> Answer {
     let (_, pull) = find_pull(call, key, number)?;
@@ -102,12 +102,15 @@ pub(crate) fn dismiss(call: &mut Call<'_>, key: &str, number: u64, id: u64) -> A
     if !matches!(state, ReviewState::Approved | ReviewState::ChangesRequested) {
         return Err(refuse(422, "Can not dismiss a commented pull request review"));
     }
-    let at = call.state.stamp();
+    let actor = Some(call.actor()?);
+    let (event, at) = (call.state.next_id(), call.state.stamp());
     let pull = pull_mut(call, key, number)?;
     for review in pull.reviews.iter_mut().filter(|review| review.id == id) {
         review.state = ReviewState::Dismissed;
     }
-    call.repository_mut(key).issues.get_mut(&number).ok_or_else(not_found)?.updated_at = at;
+    let issue = call.repository_mut(key).issues.get_mut(&number).ok_or_else(not_found)?;
+    issue.updated_at = at;
+    issue.events.push(Event { id: event, kind: EventKind::ReviewDismissed { review: id, was: state }, actor, at });
     tell_review(call, key, number, "dismissed", id);
     get(call, key, number, id)
 }

@@ -1,0 +1,275 @@
+//! Are the histories sharp? Each planted fault falsifies what the program is told, or what it does,
+//! as a careless program would have it. The histories must catch every one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chandlery::{
+    domain::{ActivityKind, Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
+    plan::{
+        facts::{Answer, ChainKind, Question},
+        step::{Act, Acted, Call},
+    },
+};
+
+use crate::{
+    histories::{Story, tell},
+    world::{Deed, Repo, World, fixture, simulated::Simulated},
+};
+
+/// How the program is made careless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    TrustsTheCommitThatAReviewNames,
+    CountsReviewsAfterTheMerge,
+    OverlooksForcePushes,
+    OverlooksContributors,
+    OverlooksEditorsOfIssues,
+    TakesAnyCommitForACleanMerge,
+    LetsTheRequesterApprove,
+    TakesEverybodyForAMember,
+    TakesDismissedForApproved,
+    OverlooksRefusals,
+    CommentsAlways,
+    ChecksAlways,
+    SkipsTheReadBackOfPulls,
+    ForgetsRecords,
+    TakesIdentifiersTwice,
+    TakesAnyPullForTheOneThatBroughtIt,
+    PushesOverWhatIsThere,
+    MergesWhateverTheHeadIs,
+    PushesTheDefaultBranchBlindly,
+    AsksForgeriesOfTheIssue,
+}
+
+const ALL: [Fault; 20] = [
+    Fault::TrustsTheCommitThatAReviewNames,
+    Fault::CountsReviewsAfterTheMerge,
+    Fault::OverlooksForcePushes,
+    Fault::OverlooksContributors,
+    Fault::OverlooksEditorsOfIssues,
+    Fault::TakesAnyCommitForACleanMerge,
+    Fault::LetsTheRequesterApprove,
+    Fault::TakesEverybodyForAMember,
+    Fault::TakesDismissedForApproved,
+    Fault::OverlooksRefusals,
+    Fault::CommentsAlways,
+    Fault::ChecksAlways,
+    Fault::SkipsTheReadBackOfPulls,
+    Fault::ForgetsRecords,
+    Fault::TakesIdentifiersTwice,
+    Fault::TakesAnyPullForTheOneThatBroughtIt,
+    Fault::PushesOverWhatIsThere,
+    Fault::MergesWhateverTheHeadIs,
+    Fault::PushesTheDefaultBranchBlindly,
+    Fault::AsksForgeriesOfTheIssue,
+];
+
+/// A world seen by careless eyes and touched by careless hands.
+struct Careless {
+    world: Simulated,
+    fault: Fault,
+}
+
+impl Careless {
+    fn pull(&self, pull: &mut Pull) {
+        match self.fault {
+            Fault::TrustsTheCommitThatAReviewNames => {
+                // What the forge says to be about the head is taken as said now, whatever came before it.
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    let newest = pull.merged_at.unwrap_or(Timestamp::from_seconds(9_999_999_999));
+                    for review in reviews.iter_mut().filter(|review| review.commit == Some(pull.head)) {
+                        review.submitted_at = Timestamp::from_seconds(newest.seconds() - 1);
+                    }
+                }
+            }
+            Fault::CountsReviewsAfterTheMerge => {
+                if pull.state == PullState::Merged {
+                    pull.merged_at = Some(Timestamp::from_seconds(9_999_999_999));
+                }
+            }
+            Fault::OverlooksContributors => {
+                if let Known::Yes(commits) = &mut pull.commits {
+                    for commit in commits {
+                        commit.people = vec![Attribution::Account(fixture::ME.parse().unwrap())];
+                    }
+                }
+            }
+            Fault::LetsTheRequesterApprove => {
+                if pull.author.as_ref().is_some_and(|author| !author.is_app()) {
+                    pull.author = Some("hal".parse().unwrap());
+                }
+            }
+            Fault::TakesDismissedForApproved => {
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    for review in reviews.iter_mut().filter(|review| review.state == ReviewState::Dismissed) {
+                        review.state = ReviewState::Approved;
+                    }
+                }
+            }
+            Fault::OverlooksRefusals => {
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    reviews.retain(|review| review.state != ReviewState::ChangesRequested);
+                }
+            }
+            Fault::CommentsAlways => pull.comments.clear(),
+            Fault::ChecksAlways => {
+                if let Known::Yes(commits) = &mut pull.commits {
+                    for commit in commits {
+                        commit.checks.truncate(1);
+                        for check in &mut commit.checks {
+                            check.title.clear();
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn falsify(&self, question: &Question, answer: &mut Answer) {
+        match answer {
+            Answer::Pull(Some(pull)) => self.pull(Arc::make_mut(pull)),
+            Answer::Pulls(pulls) => {
+                if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..)) {
+                    pulls.clear();
+                }
+                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt && pulls.is_empty() && matches!(question, Question::PullsOf(_)) {
+                    for number in self.world.numbers(Repo::Catalog) {
+                        if let Some((_, Answer::Pull(Some(pull)))) =
+                            self.world.clone().ask(&BTreeSet::from([Question::Pull(number)])).pop()
+                            && pull.state == PullState::Merged
+                        {
+                            pulls.push(pull);
+                        }
+                    }
+                }
+                for pull in pulls {
+                    self.pull(Arc::make_mut(pull));
+                }
+            }
+            Answer::Activity(activity) => {
+                let activity = Arc::make_mut(activity);
+                match self.fault {
+                    Fault::OverlooksForcePushes => activity.retain(|entry| entry.kind != ActivityKind::Forced),
+                    Fault::OverlooksContributors => {
+                        for entry in activity {
+                            entry.actor = Some(fixture::ME.parse().unwrap());
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Answer::Issue(Some(issue)) if self.fault == Fault::OverlooksEditorsOfIssues => {
+                Arc::make_mut(issue).editors = Known::Yes(Vec::new());
+            }
+            Answer::Issue(Some(issue)) if self.fault == Fault::AsksForgeriesOfTheIssue => {
+                Arc::make_mut(issue).author = Some("ada".parse().unwrap());
+            }
+            Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => Arc::make_mut(issue).comments.clear(),
+            Answer::Chain(chain) if self.fault == Fault::TakesAnyCommitForACleanMerge => {
+                // All but the oldest two: the request and its plan.
+                let chain = Arc::make_mut(chain);
+                let kept = chain.len().saturating_sub(2);
+                for commit in chain.iter_mut().take(kept) {
+                    commit.kind = ChainKind::CleanMergeOfBase;
+                }
+            }
+            Answer::Permission(permission) if self.fault == Fault::TakesEverybodyForAMember => *permission = Permission::Admin,
+            Answer::Entity(Some((path, bytes))) if self.fault == Fault::TakesEverybodyForAMember => {
+                if path.as_str() == "entities/_team/platform.yaml" {
+                    *bytes = fixture::PLATFORM.replace("[bo, cleo]", "[ada, bo, cleo, dan, eve]").into_bytes().into();
+                }
+            }
+            Answer::File(file) if self.fault == Fault::ForgetsRecords => {
+                if matches!(question, Question::File(_, _, path) if path.file_name() == "run.yaml") {
+                    *file = None;
+                }
+            }
+            Answer::Open(open) if self.fault == Fault::ForgetsRecords => {
+                let head = self.world.catalog_files();
+                let open = Arc::make_mut(open);
+                open.requests.extend(head.keys().filter_map(|path| {
+                    path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
+                }));
+            }
+            Answer::Appearances(list) if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) => {
+                let of_run = matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
+                let list = Arc::make_mut(list);
+                list.truncate(usize::from(!of_run));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World for Careless {
+    fn ask(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
+        let mut answers = self.world.ask(questions);
+        for (question, answer) in &mut answers {
+            self.falsify(question, answer);
+        }
+        answers
+    }
+
+    fn act(&mut self, act: &Act) -> Acted {
+        let mut act = act.clone();
+        match &mut act {
+            Act::Push { repository, commits } if self.fault == Fault::PushesOverWhatIsThere => {
+                for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() != "main") {
+                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    if let Some((_, Answer::Head(head))) = there {
+                        commit.expect = head;
+                    }
+                }
+            }
+            Act::Push { repository, commits } if self.fault == Fault::PushesTheDefaultBranchBlindly => {
+                for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() == "main") {
+                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    if let Some((_, Answer::Head(head))) = there {
+                        commit.expect = head;
+                    }
+                }
+            }
+            Act::Call(Call::Merge { repository, number, head }) if self.fault == Fault::MergesWhateverTheHeadIs => {
+                if *repository == Repo::Catalog.name()
+                    && let Some((_, Answer::Pull(Some(pull)))) = self.world.ask(&[Question::Pull(*number)].into()).pop()
+                {
+                    *head = pull.head;
+                }
+            }
+            _ => {}
+        }
+        self.world.act(&act)
+    }
+
+    fn deed(&mut self, deed: &Deed) -> bool {
+        self.world.deed(deed)
+    }
+}
+
+impl Story for Careless {
+    fn real(&mut self) -> &mut Simulated {
+        &mut self.world
+    }
+}
+
+/// The most histories in which a fault may hide.
+const MOST: u64 = 20_000;
+
+#[test]
+fn core_every_planted_fault_is_caught() {
+    let mut hidden = Vec::new();
+    for fault in ALL {
+        let caught = (0..MOST).find(|seed| {
+            let world = Careless { world: Simulated::new(), fault };
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
+            !matches!(told, Ok(Ok(())))
+        });
+        match caught {
+            Some(seed) => println!("{fault:?}: caught by history {seed}"),
+            None => hidden.push(fault),
+        }
+    }
+    assert!(hidden.is_empty(), "not caught: {hidden:?}");
+}
