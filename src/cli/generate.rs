@@ -99,7 +99,7 @@ fn refuse(problems: &[Diagnostic]) -> anyhow::Result<ExitCode> {
 }
 
 /// The entities of the catalog, going by where their files are.
-fn entities(
+pub(super) fn entities(
     definitions: &Definitions,
     files: &Files,
 ) -> BTreeMap<BlueprintId, Vec<(Identifier, Option<String>)>> {

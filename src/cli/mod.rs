@@ -40,13 +40,11 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Write what is made from the catalog
     Generate(generate::GenerateArgs),
-    /// Show what a request would do; changes nothing
     Plan(plan::PlanArgs),
     /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
     /// Serve a forge on loopback that behaves like GitHub
     Forge(forge::ForgeArgs),
-    /// Play a story on a local forge: asked, approved, carried out, recorded
     Demo(demo::DemoArgs),
 }
 

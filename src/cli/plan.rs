@@ -1,8 +1,314 @@
-//! `chandlery plan` (being written)
+//! `chandlery plan`: what would a request do? The same plan as on a pull request, here and now; nothing is written.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
 use clap::Args;
-use std::process::ExitCode;
-/// What `plan` takes.
+
+use super::{
+    config::ForgeSettings,
+    output,
+    validate::{files_of_work_tree, locate, repo_path},
+};
+use crate::{
+    catalog::{Definitions, Files, entity_at, load_definitions, load_settings, report},
+    cli,
+    domain::{Bytes, Diagnostic, Login, ObjectId, Permission, RepoName, RepoPath, RequestId},
+    git::objects::Objects,
+    plan::{
+        Preview,
+        facts::{Answer, Facts, Here, Question, Repository},
+        message, preview,
+    },
+    reconcile::{Hands, MOST_ROUNDS, Settings},
+};
+
+/// Show what a request would do; changes nothing
+///
+/// The catalog is the one around the request file, as it is on disk. The repositories that the request
+/// would change are read from local copies (--target), or else from the forge, if one is named.
+///
+/// Exit codes: 0 it may be asked, 1 it has mistakes, 2 wrong usage, 3 something could not be read.
 #[derive(Debug, Args)]
-pub struct PlanArgs {}
-/// Runs the command.
-pub fn run(_: &PlanArgs) -> anyhow::Result<ExitCode> { anyhow::bail!("being written") }
+pub struct PlanArgs {
+    /// The request file
+    #[arg(value_name = "REQUEST.YAML")]
+    path: PathBuf,
+    /// A local repository that stands for one on the forge, read at its HEAD; may be given several times
+    #[arg(long = "target", value_name = "OWNER/NAME=FOLDER")]
+    targets: Vec<Target>,
+    /// Look at whether this person may ask, too
+    #[arg(long = "as", value_name = "LOGIN")]
+    requester: Option<Login>,
+    #[command(flatten)]
+    forge: ForgeSettings,
+}
+
+/// What stands for a repository.
+#[derive(Debug, Clone)]
+struct Target {
+    name: RepoName,
+    folder: PathBuf,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((name, folder)) = text.split_once('=') else {
+            return Err("write OWNER/NAME=FOLDER".to_owned());
+        };
+        Ok(Self { name: name.parse().map_err(|error| format!("{error}"))?, folder: folder.into() })
+    }
+}
+
+/// Shows the plan.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let asked = match Asked::read(args)? {
+        Ok(asked) => asked,
+        Err(Mistakes { problems, files }) => return refuse(&problems, &files),
+    };
+    let mut world = World::new(args, &asked)?;
+    let mut facts = Facts::default();
+    for _ in 0..=MOST_ROUNDS {
+        let Asked { definitions, id, path, bytes, .. } = &asked;
+        match preview(definitions, &facts, WORK_TREE, id, path, bytes, args.requester.as_ref()) {
+            Preview::Ask(questions) => {
+                for (question, answer) in world.look(&questions)? {
+                    facts.insert(question, answer);
+                }
+            }
+            Preview::Planned(built) => {
+                let action = &built.plan.asked.action;
+                let title =
+                    definitions.actions.get(action).map_or(action.as_str(), |action| &action.value.title);
+                output::print(&output::plain(&message::preview(title, &built)))?;
+                world.assumed.iter().try_for_each(|note| output::print(&format!("\n{note}\n")))?;
+                return Ok(ExitCode::from(cli::CLEAN));
+            }
+            Preview::Wrong(problems) => return refuse(&problems, &asked.files),
+        }
+    }
+    bail!("the plan asks and asks; this is a mistake in chandlery")
+}
+
+fn refuse(problems: &[Diagnostic], files: &Files) -> anyhow::Result<ExitCode> {
+    let source = |path: &str| files.get(&path.parse().ok()?).cloned();
+    output::print(&report::text(problems, &source))?;
+    Ok(ExitCode::from(cli::PROBLEMS))
+}
+
+/// What is asked, and of which catalog.
+struct Asked {
+    files: Files,
+    definitions: Definitions,
+    id: RequestId,
+    path: RepoPath,
+    bytes: Bytes,
+}
+
+/// Why the catalog cannot be used.
+struct Mistakes {
+    problems: Vec<Diagnostic>,
+    files: Files,
+}
+
+impl Asked {
+    fn read(args: &PlanArgs) -> anyhow::Result<Result<Self, Mistakes>> {
+        let cannot_read = || format!("cannot read `{}`", args.path.display());
+        #[expect(clippy::disallowed_methods, reason = "the request is a file that the user names")]
+        let bytes: Bytes = std::fs::read(&args.path).with_context(cannot_read)?.into();
+        let disk = args.path.canonicalize().with_context(cannot_read)?;
+        let above = disk.parent().with_context(cannot_read)?;
+        let root = args.forge.root.as_deref().map(str::parse::<RepoPath>).transpose()?;
+        // With --root the repository is looked for from here; without it, the nearest catalog above.
+        let start = match &root {
+            Some(_) => above,
+            None => match above.ancestors().find(|folder| folder.join("chandlery.yaml").is_file()) {
+                Some(catalog) => catalog,
+                None => bail!(
+                    "`{}` lies in no catalog: no folder above it holds a chandlery.yaml; name the catalog's folder in its repository with --root",
+                    args.path.display()
+                ),
+            },
+        };
+        let top = locate(start, root.as_ref())?.top;
+        let found = files_of_work_tree(start, root.as_ref())?;
+        let (root, mut files) = (found.root, found.files);
+        let path = disk.strip_prefix(&top).ok().map(repo_path).transpose()?.flatten();
+        let path =
+            path.with_context(|| format!("`{}` lies outside the catalog's repository", args.path.display()))?;
+        files.insert(path.clone(), Arc::clone(&bytes));
+        let settings = match load_settings(&root, files.get(&root.settings_path())) {
+            Ok(settings) => settings,
+            Err(problems) => return Ok(Err(Mistakes { problems, files })),
+        };
+        // What is wrong with other definitions is for `validate` to say.
+        let (definitions, _) = load_definitions(&root, settings, &files);
+        let id = request_id(&definitions, &path);
+        Ok(Ok(Self { files, definitions, id, path, bytes }))
+    }
+}
+
+/// The name that a request has by where its file lies, or would have.
+fn request_id(definitions: &Definitions, path: &RepoPath) -> RequestId {
+    let below = path.under(&definitions.settings.folders.requests);
+    let name = below.and_then(|below| below.rsplit_once('/')).map(|(name, _)| name);
+    let folder = || path.as_str().rsplit('/').nth(1);
+    let id = name.or_else(folder).and_then(|name| name.parse().ok());
+    id.unwrap_or_else(|| "draft".parse().expect("a word is an identifier"))
+}
+
+/// Names the work tree where a commit of the catalog is asked for.
+const WORK_TREE: ObjectId = ObjectId::from_bytes([0; 20]);
+
+/// Whatever answers questions: the work tree, local repositories, the forge.
+struct World<'a> {
+    asked: &'a Asked,
+    here: Arc<Here>,
+    targets: BTreeMap<RepoName, (PathBuf, Objects)>,
+    forge: anyhow::Result<Settings>,
+    hands: Option<(tokio::runtime::Runtime, Hands)>,
+    /// What was taken for granted.
+    assumed: BTreeSet<String>,
+}
+
+impl<'a> World<'a> {
+    fn new(args: &PlanArgs, asked: &'a Asked) -> anyhow::Result<Self> {
+        let mut targets = BTreeMap::new();
+        for Target { name, folder } in &args.targets {
+            let objects = Objects::open(folder)
+                .with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
+            targets.insert(name.clone(), (folder.clone(), objects));
+        }
+        let forge = args.forge.settings();
+        let here = Here {
+            catalog: match &forge {
+                Ok(settings) => settings.catalog.clone(),
+                Err(_) => "local/catalog".parse()?,
+            },
+            branch: "main".parse()?,
+            me: "chandlery[bot]".parse()?,
+        };
+        Ok(Self { asked, here: Arc::new(here), targets, forge, hands: None, assumed: BTreeSet::new() })
+    }
+
+    /// Answers every question: what is at hand from there, the rest from the forge in one go.
+    fn look(&mut self, questions: &BTreeSet<Question>) -> anyhow::Result<Vec<(Question, Answer)>> {
+        let mut answers = Vec::new();
+        let mut others = BTreeSet::new();
+        for question in questions {
+            match self.at_hand(question)? {
+                Some(answer) => answers.push((question.clone(), answer)),
+                None => drop(others.insert(question.clone())),
+            }
+        }
+        if !others.is_empty() {
+            answers.extend(self.ask_forge(&others)?);
+        }
+        Ok(answers)
+    }
+
+    fn at_hand(&mut self, question: &Question) -> anyhow::Result<Option<Answer>> {
+        let Asked { files, definitions, .. } = self.asked;
+        let entities = || {
+            files
+                .iter()
+                .filter_map(|(path, bytes)| Some((entity_at(&definitions.settings, path)?, path, bytes)))
+        };
+        Ok(Some(match question {
+            Question::Here => Answer::Here(Arc::clone(&self.here)),
+            Question::Entity(_, wanted) => {
+                let found = entities().find(|(id, ..)| id == wanted);
+                Answer::Entity(found.map(|(_, path, bytes)| (path.clone(), Arc::clone(bytes))))
+            }
+            Question::Entities(_, blueprint) => {
+                let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
+                Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
+            }
+            Question::Permission(_, login) if self.forge.is_err() => {
+                self.assumed.insert(format!(
+                    "Assumed: `{login}` has write access to the catalog; no forge was asked."
+                ));
+                Answer::Permission(Permission::Write)
+            }
+            Question::Repository(name) => match self.targets.get(name) {
+                None => return Ok(None),
+                Some((folder, objects)) => {
+                    let default_branch = objects
+                        .checked_out()
+                        .with_context(|| format!("cannot read `{}`", folder.display()))?;
+                    Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false })))
+                }
+            },
+            Question::File(name, commit, path) => match self.targets.get(name) {
+                None => return Ok(None),
+                Some((folder, objects)) => {
+                    let cannot_read = || format!("cannot read `{path}` in `{}`", folder.display());
+                    Answer::File(objects.file(*commit, path).with_context(cannot_read)?)
+                }
+            },
+            _ => return Ok(None),
+        }))
+    }
+
+    fn ask_forge(&mut self, questions: &BTreeSet<Question>) -> anyhow::Result<Vec<(Question, Answer)>> {
+        let settings = match &self.forge {
+            Ok(settings) => settings,
+            Err(why) => bail!(missing(questions, why)),
+        };
+        let (runtime, hands) = match &mut self.hands {
+            Some(hands) => hands,
+            none => {
+                let runtime = cli::runtime()?;
+                let hands = runtime.block_on(async { Hands::new(settings.clone()) })?;
+                none.insert((runtime, hands))
+            }
+        };
+        Ok(runtime.block_on(hands.look(questions)))
+    }
+}
+
+/// What is not at hand, and how to give it.
+fn missing(questions: &BTreeSet<Question>, why: &anyhow::Error) -> String {
+    let wanted: BTreeSet<String> = questions
+        .iter()
+        .map(|question| match question {
+            Question::Repository(name) | Question::File(name, ..) => {
+                format!("the repository `{name}` is needed: give a local copy with --target {name}=FOLDER")
+            }
+            Question::Members(team) => format!("the members of the forge's team `{team}` are needed"),
+            other => format!("an answer of the forge is needed ({other:?})"),
+        })
+        .collect();
+    let wanted: Vec<String> = wanted.into_iter().collect();
+    format!("{}; or name the forge: {why:#}", wanted.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_name_and_a_folder() {
+        let target: Target = "acme/infrastructure=../infrastructure".parse().unwrap();
+        assert_eq!(
+            (target.name.as_str(), target.folder.as_path()),
+            ("acme/infrastructure", Path::new("../infrastructure"))
+        );
+        for text in ["acme/infrastructure", "infrastructure=x"] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+}

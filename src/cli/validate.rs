@@ -117,7 +117,7 @@ pub(super) fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<L
 }
 
 /// A path on disk, below the top of a repository; none for the top itself.
-fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
+pub(super) fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
     let mut names = Vec::new();
     for part in path.components() {
         match part {

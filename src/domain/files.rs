@@ -16,7 +16,7 @@ pub struct ObjectId([u8; 20]);
 
 impl ObjectId {
     /// The id from its 20 bytes.
-    pub fn from_bytes(bytes: [u8; 20]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
 

@@ -1,12 +1,12 @@
 //! What does a commit hold? Files, folders, and what differs between two trees.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
-use super::wire::Git;
+use super::wire::{Git, Remote};
 use crate::{
-    domain::{Bytes, FileMode, ObjectId, RepoPath, TreeEntry},
+    domain::{Branch, Bytes, FileMode, ObjectId, RepoPath, TreeEntry},
     plan::facts::{DiffEntry, File},
 };
 
@@ -72,6 +72,34 @@ pub(super) fn from_git(id: Oid) -> ObjectId {
 impl Objects {
     pub(super) fn new(repository: Repository, git: Git) -> Self {
         Self { repository, git }
+    }
+
+    /// A repository of this machine, found from any of its folders. It is only read.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(folder: &Path) -> Read<Self> {
+        let repository = Repository::discover(folder).map_err(|error| ReadError::broken(&error))?;
+        let remote = Remote { url: String::new(), token: None, environment: Vec::new() };
+        let git = Git { folder: repository.path().to_owned(), remote };
+        Ok(Self::new(repository, git))
+    }
+
+    /// The branch that is checked out, with its newest commit; none before the first commit.
+    ///
+    /// # Errors
+    /// When no branch is checked out.
+    pub fn checked_out(&self) -> Read<Option<(Branch, ObjectId)>> {
+        let head = match self.repository.head() {
+            Ok(head) => head,
+            Err(error) if error.code() == ErrorCode::UnbornBranch => return Ok(None),
+            Err(error) => return Err(ReadError::broken(&error)),
+        };
+        let name = head.name().ok().and_then(|name| name.strip_prefix("refs/heads/")?.parse().ok());
+        match (name, head.target()) {
+            (Some(branch), Some(commit)) => Ok(Some((branch, from_git(commit)))),
+            _ => Err(ReadError::Strange("no branch is checked out".to_owned())),
+        }
     }
 
     /// Whether the repository has this commit.

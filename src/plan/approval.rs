@@ -325,9 +325,9 @@ fn plan_commit(case: &Case<'_>, me: &Login) -> Result<PlanCommit, String> {
     if commit.kind == ChainKind::OtherMerge {
         return Err(format!("the merge {} is not a clean merge of the base", commit.id.short()));
     }
-    if !is_pushed_by(case, me, commit.id) {
+    let Some(pushed) = pushed_by(case, me, commit.id) else {
         return Err(format!("commit {} came after the plan and is not ours", commit.id.short()));
-    }
+    };
     let since = match &case.pull.commits {
         Known::Yes(commits) => commits
             .iter()
@@ -339,17 +339,22 @@ fn plan_commit(case: &Case<'_>, me: &Login) -> Result<PlanCommit, String> {
         Known::Unknown(why) => return Err(format!("the commits could not be read: {why}")),
     };
     since
-        .map(|since| PlanCommit { since })
+        .map(|since| PlanCommit { since: since.max(pushed) })
         .ok_or_else(|| "our check for this plan has not appeared yet".into())
 }
 
-/// Whether the forge saw this account push this very commit.
-fn is_pushed_by(case: &Case<'_>, login: &Login, commit: ObjectId) -> bool {
-    case.activity.iter().any(|activity| {
-        activity.actor.as_ref() == Some(login)
-            && activity.after == Some(commit)
-            && matches!(activity.kind, ActivityKind::Created | ActivityKind::Pushed)
-    })
+/// When the forge last saw this account push this very commit. A branch that was moved away and back carries
+/// its plan, and the old check with it, only since then.
+fn pushed_by(case: &Case<'_>, login: &Login, commit: ObjectId) -> Option<Timestamp> {
+    case.activity
+        .iter()
+        .filter(|activity| {
+            activity.actor.as_ref() == Some(login)
+                && activity.after == Some(commit)
+                && matches!(activity.kind, ActivityKind::Created | ActivityKind::Pushed)
+        })
+        .map(|activity| activity.at)
+        .max()
 }
 
 /// Everybody who put something on the branch.
@@ -380,7 +385,7 @@ fn contributors(case: &Case<'_>, me: &Login, blocked: &mut Vec<String>) -> BTree
     match &case.pull.commits {
         Known::Yes(commits) => {
             for commit in commits {
-                if clean.contains(&commit.id) || is_pushed_by(case, me, commit.id) {
+                if clean.contains(&commit.id) || pushed_by(case, me, commit.id).is_some() {
                     continue;
                 }
                 let mut known = false;

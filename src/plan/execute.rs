@@ -165,13 +165,23 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     job.plan = Some(&plan);
 
     // The follow-ups that exist; the consent, if none does.
-    let follow_ups = follow_ups(site, &plan)?;
-    let follow_ups = match follow_ups {
+    let follow_ups = follow_ups(site, &plan);
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at);
+    let pinned = pinned(site, &plan);
+    // Asked early so that it is answered together with the rest; used only when all agreed.
+    let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
+    if let (Ok(Ok(follow_ups)), Ok(Ok(pinned))) = (&follow_ups, &pinned)
+        && follow_ups.is_empty()
+    {
+        for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
+            let _unused = begin(&job, pull, &pinned.recipe(&plan), step, &file, &document);
+        }
+    }
+    let follow_ups = match follow_ups? {
         Ok(follow_ups) => follow_ups,
         Err(why) => return Ok(Decision::waiting(why)),
     };
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at)?;
-    let judgement = match judgement {
+    let judgement = match judgement? {
         Ok(judgement) => judgement,
         Err(why) => return Ok(Decision::waiting(why)),
     };
@@ -181,16 +191,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     }
 
     // What it is made from, pinned.
-    let pinned = match pinned(site, &plan)? {
+    let pinned = match pinned? {
         Ok(pinned) => pinned,
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
-    let recipe = Recipe {
-        action: &pinned.action,
-        blob: plan.pins.action,
-        templates: pinned.templates.iter().map(|(name, template)| (name.clone(), template)).collect(),
-    };
+    let recipe = pinned.recipe(&plan);
     carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
 }
 
@@ -414,6 +420,16 @@ struct Pinned {
     templates: BTreeMap<TemplateName, Template>,
 }
 
+impl Pinned {
+    fn recipe(&self, plan: &Plan) -> Recipe<'_> {
+        Recipe {
+            action: &self.action,
+            blob: plan.pins.action,
+            templates: self.templates.iter().map(|(name, template)| (name.clone(), template)).collect(),
+        }
+    }
+}
+
 /// The action and templates that the plan was made from, read by their blobs.
 fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, String>> {
     let present = Recipe::present(site.definitions, &plan.asked.action);
@@ -615,6 +631,8 @@ fn begin(
     let site = job.site;
     let place = |path: &[Segment]| document.place(path);
     let head = site.look.head(&planned.repository, &planned.branch);
+    // Asked early so that it is answered together with what the inputs need.
+    let _unused = site.look.repository(&planned.repository);
     let accepted = match admit::accept(site, recipe.action, job.id, file, &place)? {
         Ok(accepted) => accepted,
         Err(problems) => return Ok(Progress::Failed(first(&problems))),

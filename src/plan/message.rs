@@ -13,7 +13,7 @@ use crate::{
     domain::{Action, Diagnostic, Login, RequestId, Stage},
     plan::{
         approval::{Judgement, RuleState},
-        build::{Built, EntityOperation, Plan},
+        build::{Built, EntityOperation, Plan, PlannedRule},
     },
 };
 
@@ -218,6 +218,44 @@ pub fn planned(
     }
     text.push_str(&tail);
     text
+}
+
+/// The plan of a request that nobody has asked yet, for a terminal.
+pub fn preview(title: &str, built: &Built) -> String {
+    let plan = &built.plan;
+    let mut text = format!("{title} (request {})\n{}\n**Who must approve**\n\n", plan.request, asked(plan));
+    if plan.approval.is_empty() {
+        text.push_str("- nobody: the action needs no approval\n");
+    }
+    for rule in &plan.approval {
+        let _ = writeln!(text, "- {}", rule_as_written(rule));
+    }
+    if !built.risks.is_empty() {
+        text.push_str("\n**Read these twice**\n\n");
+        for risk in &built.risks {
+            let _ = writeln!(text, "- {risk}");
+        }
+    }
+    let _ = write!(text, "\n**What would change**\n\n{}", summary(plan));
+    if built.is_noop() {
+        text.push_str("\nNothing would change: it is as asked already.\n");
+    }
+    if !built.diff.is_empty() {
+        let _ = write!(text, "\n{}", built.diff);
+    }
+    let _ = writeln!(text, "\nPlan `{}`", plan.key);
+    text
+}
+
+fn rule_as_written(rule: &PlannedRule) -> String {
+    let users = rule.users.iter().map(|login| format!("`{login}`"));
+    let teams = rule.teams.iter().map(|team| format!("the team `{team}`"));
+    let writers = rule.writers.then(|| "people with write access".to_owned());
+    let who: Vec<String> = users.chain(teams).chain(writers).collect();
+    match rule.count {
+        Some(count) => format!("**{}**: {count} of {}", plain(&rule.name), listed(&who, "or")),
+        None => format!("**{}**: all of {}", plain(&rule.name), listed(&who, "and")),
+    }
 }
 
 struct Section {

@@ -9,6 +9,7 @@
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
 //! * `build`, `approval`, `writeback`: the plan, the consent, the record;
+//! * `preview`: the plan of a request that nobody has asked yet;
 //! * `message`: every sentence that we say.
 
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod build;
 pub mod diff;
 pub mod writeback;
 pub mod message;
+mod preview;
 mod read;
 mod admit;
 mod issue;
@@ -36,6 +38,7 @@ use crate::{
     },
 };
 
+pub use preview::{Preview, preview};
 pub use read::reference;
 
 /// What a decision is about.

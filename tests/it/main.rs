@@ -16,6 +16,8 @@ mod forms;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
+mod demo;
+mod plan;
 mod histories;
 mod agree;
 mod planted;

@@ -27,6 +27,7 @@ pub const CATALOG_FILES: &[(&str, &str)] = &[
     ("entities/_user/cleo.yaml", "identifier: cleo\nblueprint: _user\n"),
     ("entities/_user/dan.yaml", "identifier: dan\nblueprint: _user\n"),
     ("entities/_user/eve.yaml", "identifier: eve\nblueprint: _user\n"),
+    ("entities/_user/zoe.yaml", "identifier: zoe\nblueprint: _user\n"),
     ("entities/_team/platform.yaml", PLATFORM),
     ("actions/create-bucket.yaml", CREATE_BUCKET),
     (

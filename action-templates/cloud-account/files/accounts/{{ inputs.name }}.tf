@@ -1,4 +1,4 @@
-# Asked for by {{ request.requester }}, in request {{ request.id }} of the catalog.
+# Asked for in request {{ request.id }} of the catalog.
 module "{{ inputs.name }}" {
   source = "../modules/account"
 

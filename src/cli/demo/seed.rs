@@ -1,0 +1,103 @@
+//! What does the demo's forge begin with? The example that this program carries in itself.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, bail};
+use include_dir::{Dir, DirEntry, include_dir};
+
+use crate::{
+    catalog::{Definitions, Files, Root, load_definitions, load_settings, report},
+    cli::generate,
+    domain::{Diagnostic, EditTarget},
+    intake::issue_form,
+    local_forge::Seed,
+    render::edit,
+};
+
+static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalog-example");
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/action-templates");
+
+/// The folder of the example that holds the forge's seed and the target repositories.
+const DEMO: &str = ".demo/";
+
+/// Where the templates lie in the catalog's repository, which has nothing beside the catalog.
+const TEMPLATES_FOLDER: &str = "action-templates";
+
+/// Writes the seed and the repositories below this folder.
+pub(super) fn unpack(folder: &Path) -> anyhow::Result<(Seed, Definitions)> {
+    for (path, bytes) in all(&EXAMPLE)? {
+        if let Some(path) = path.strip_prefix(DEMO) {
+            write(&folder.join(path), bytes)?;
+        }
+    }
+    let (files, definitions) = catalog()?;
+    let catalog = folder.join("catalog");
+    for (path, bytes) in &files {
+        write(&catalog.join(path.as_str()), bytes)?;
+    }
+    let mut seed = Seed::read(&folder.join("seed.yaml"))?;
+    for repository in seed.repositories.iter_mut().filter(|repository| repository.name == "catalog") {
+        repository.from = Some(catalog.clone());
+    }
+    Ok((seed, definitions))
+}
+
+/// The catalog as a repository of its own: the templates moved into it, the issue forms made.
+fn catalog() -> anyhow::Result<(Files, Definitions)> {
+    let mut files = Files::new();
+    for (path, bytes) in all(&EXAMPLE)? {
+        if !path.starts_with(DEMO) {
+            files.insert(path.parse()?, bytes.into());
+        }
+    }
+    for (path, bytes) in all(&TEMPLATES)? {
+        files.insert(format!("{TEMPLATES_FOLDER}/{path}").parse()?, bytes.into());
+    }
+    let root = Root(None);
+    let settings_path = root.settings_path();
+    let old = files.get(&settings_path).cloned().unwrap_or_default();
+    let place = EditTarget::At { at: "folders.templates".to_owned(), document: 0 };
+    let settings = edit::set(&settings_path, &old, &place, &TEMPLATES_FOLDER.into())
+        .map_err(|problem| told(&[problem]))?;
+    files.insert(settings_path.clone(), settings.into());
+    let settings = load_settings(&root, files.get(&settings_path)).map_err(|problems| told(&problems))?;
+    let (definitions, problems) = load_definitions(&root, settings, &files);
+    if !problems.is_empty() {
+        bail!(told(&problems));
+    }
+    let entities = generate::entities(&definitions, &files);
+    let known = |blueprint: &_| entities.get(blueprint).cloned().unwrap_or_default();
+    let forms = issue_form::generate(&definitions, &known);
+    files.extend(forms.into_iter().map(|(path, text)| (path, text.into_bytes().into())));
+    Ok((files, definitions))
+}
+
+fn told(problems: &[Diagnostic]) -> anyhow::Error {
+    anyhow::anyhow!("the example has mistakes:\n{}", report::text(problems, &|_| None))
+}
+
+/// Every file below a folder, by its path there.
+fn all(folder: &'static Dir<'_>) -> anyhow::Result<Vec<(&'static str, &'static [u8])>> {
+    let mut files = Vec::new();
+    for entry in folder.entries() {
+        match entry {
+            DirEntry::Dir(inner) => files.extend(all(inner)?),
+            DirEntry::File(file) => {
+                files.push((
+                    file.path().to_str().context("a name in the example is not UTF-8")?,
+                    file.contents(),
+                ));
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the demo's own folder is written here")]
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let put = || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, bytes)
+    };
+    put().with_context(|| format!("cannot write `{}`", path.display()))
+}

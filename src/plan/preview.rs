@@ -1,0 +1,81 @@
+//! What would this request do, if it were asked now? The same plan as for a pull request, with
+//! nobody asked and nothing written.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    catalog::{self, Definitions, values::Segment},
+    domain::{Diagnostic, Login, ObjectId, Place, RepoPath, RequestId},
+    plan::{
+        admit,
+        build::{Built, Site},
+        facts::{Facts, Looked, Looker, Pending, Question},
+    },
+};
+
+/// What a request would do, what is wrong with it, or what must be known first.
+#[must_use]
+#[derive(Debug, Clone)]
+pub enum Preview {
+    /// These questions must be answered.
+    Ask(BTreeSet<Question>),
+    /// This is the plan.
+    Planned(Box<Built>),
+    /// This is wrong.
+    Wrong(Vec<Diagnostic>),
+}
+
+/// Plans the request file `bytes`, which lies at `path`, against the catalog that questions name by
+/// `catalog`; whether `requester` may ask is looked at if one is named.
+pub fn preview(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    id: &RequestId,
+    path: &RepoPath,
+    bytes: &[u8],
+    requester: Option<&Login>,
+) -> Preview {
+    let look = Looker::new(facts);
+    let planned = plan(definitions, &look, catalog, id, path, bytes, requester);
+    match planned {
+        Err(Pending) => Preview::Ask(look.missing()),
+        Ok(Ok(built)) => Preview::Planned(Box::new(built)),
+        Ok(Err(problems)) => Preview::Wrong(problems),
+    }
+}
+
+fn plan(
+    definitions: &Definitions,
+    look: &Looker<'_>,
+    catalog: ObjectId,
+    id: &RequestId,
+    path: &RepoPath,
+    bytes: &[u8],
+    requester: Option<&Login>,
+) -> Looked<Result<Built, Vec<Diagnostic>>> {
+    let whole = Place::file(path.as_str());
+    let (file, document) = match catalog::read_request(path, bytes) {
+        Ok(read) => read,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let here = match look.here()? {
+        Ok(here) => here,
+        Err(why) => {
+            return Ok(Err(vec![Diagnostic::error("repository-unreachable", whole, why.to_string())]));
+        }
+    };
+    let site = Site { look, here, definitions, catalog };
+    let action_place = document.place(&[Segment::Key("action".into())]);
+    let action = match admit::action(definitions, &file.action, action_place) {
+        Ok(action) => action,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let people = requester.into_iter().cloned().collect();
+    let allowed = admit::may_ask(&site, action, &people, &whole);
+    let planned = admit::admit(&site, id, &file, &|path: &[Segment]| document.place(path));
+    if let Err(problem) = allowed? {
+        return Ok(Err(vec![problem]));
+    }
+    planned
+}
