@@ -213,7 +213,10 @@ pub fn view(world: &mut dyn World) -> String {
     if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "requests".parse().unwrap())) {
         for path in files.keys().filter(|path| path.file_name() == "run.yaml") {
             if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
-                let run: chandlery::domain::Run = serde_yaml::from_slice(&file.bytes).unwrap();
+                let Ok(run) = serde_yaml::from_slice::<chandlery::domain::Run>(&file.bytes) else {
+                    let _ = writeln!(out, "{path} is no record");
+                    continue;
+                };
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
                 let _ = writeln!(out, "run {} {} approved by [{}]", short(&run.request), run.status, people.join(", "));
             }
