@@ -20,5 +20,6 @@ mod demo;
 mod plan;
 mod histories;
 mod agree;
+mod crash;
 mod planted;
 mod layers;

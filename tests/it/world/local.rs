@@ -57,19 +57,46 @@ impl Local {
 
     fn start(record: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let seed = seed(folder.path());
+        Self::serve(folder, Some(seed), record)
+    }
+
+    /// Stops the forge; the folder holds all that it knows.
+    pub fn saved(mut self) -> TempDir {
+        self.stop();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// A world of its own that goes on from a saved one.
+    pub fn resumed(saved: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&saved.join("forge"), &folder.path().join("forge"));
+        Self::serve(folder, None, None)
+    }
+
+    fn serve(folder: TempDir, seed: Option<Seed>, record: Option<PathBuf>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let options = Options {
-            root: folder.path().join("forge"),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            seed: Some(seed(folder.path())),
-            record,
-        };
+        let root = folder.path().join("forge");
+        let options = Options { root, listen: "127.0.0.1:0".parse().unwrap(), seed, record };
         let forge = runtime.block_on(local_forge::start(options)).unwrap();
         let url = forge.url.clone();
         let hands = runtime.block_on(async { Hands::new(settings(&url, folder.path())) }).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { runtime, forge: Some(forge), url, client, hands, folder, changes_of_the_action: 0 }
+    }
+
+    fn stop(&mut self) {
+        if let Some(forge) = self.forge.take() {
+            self.runtime.block_on(forge.shutdown()).unwrap();
+        }
+    }
+
+    /// Sets faults, asks what waits, and so on: what no user of a forge could.
+    pub fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.tries("ada", method, &format!("/_control/{path}"), body);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
     }
 
     /// Where the forge listens, such as `http://127.0.0.1:40123`.
@@ -112,7 +139,8 @@ impl Local {
         (status < 300).then_some(answer)
     }
 
-    fn get(&self, at: Repo, path: &str) -> Option<Value> {
+    /// What the forge shows to anybody; none when it is not there.
+    pub fn get(&self, at: Repo, path: &str) -> Option<Value> {
         self.does("ada", "GET", at, path, &Value::Null)
     }
 
@@ -367,9 +395,19 @@ impl World for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // Its state is not wanted any more: nothing is waited for but the end of what is under way.
-        if let Some(forge) = self.forge.take() {
-            drop(self.runtime.block_on(forge.shutdown()));
+        self.stop();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }
