@@ -64,6 +64,7 @@ pub(crate) fn answer(forge: &Forge, incoming: &Incoming) -> Answer {
             forge.faults.clear();
             Ok(Reply::empty())
         }
+        ("GET", "waiting") => ok(json!({"waiting": forge.faults.waiting()})),
         ("GET", "exchanges") => ok(forge.exchanges.show()),
         ("DELETE", "exchanges") => {
             forge.exchanges.clear();

@@ -2,7 +2,9 @@
 //!
 //! Faults are set over the control endpoint and meet matching requests, git's too.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -44,8 +46,11 @@ pub enum Action {
     DropBefore,
     /// Does what is asked and closes the connection.
     DropAfter,
+    /// Waits before acting, or between acting and answering.
     Delay {
         milliseconds: u64,
+        #[serde(default)]
+        after: bool,
     },
     /// The hourly limit is spent.
     RateLimit {
@@ -76,6 +81,17 @@ fn forbidden() -> u16 {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     active: Mutex<Vec<Active>>,
+    /// How many requests are held by a delay just now.
+    waiting: AtomicU64,
+}
+
+/// Counts a waiting request, also when its client is gone before it is answered.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +123,23 @@ impl Faults {
 
     pub(crate) fn clear(&self) {
         self.active().clear();
+    }
+
+    /// Holds a request for the delays that it has met.
+    pub(crate) async fn hold(&self, met: &[Action], acted: bool) {
+        for action in met {
+            if let Action::Delay { milliseconds, after } = action
+                && *after == acted
+            {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                let _counted = Waiting(&self.waiting);
+                tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+            }
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Whether reads may have to be answered from the past.

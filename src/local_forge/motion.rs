@@ -194,7 +194,7 @@ pub(crate) fn merged(call: &mut Call<'_>, key: &str, number: u64, by: &str, comm
     issue.events.push(Event { id, kind: EventKind::Merged, actor: actor.clone(), at });
     issue.events.push(Event { id: closed, kind: EventKind::Closed, actor, at });
     let pull = issue.pull.as_mut().expect("the pull exists");
-    pull.merged = Some(Merged { at, by: by.to_owned(), commit: commit.to_owned() });
+    pull.merged = Some(Merged { at, by: by.to_owned(), commit: commit.to_owned(), rebased: Vec::new() });
     tell_pull(call, key, number, "closed");
 }
 

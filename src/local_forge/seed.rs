@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::objects;
 use super::store::{Organization, Permission, Protection, Repository, RequiredCheck, State, Team, User};
-use super::{Shared, motion};
+use super::{Shared, clock, motion};
 
 /// The seed file. Relative folders are looked up beside it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Seed {
+    /// The time at which the forge begins; the system's when absent. From there the clock goes on as usual.
+    #[serde(default)]
+    pub now: Option<Timestamp>,
     #[serde(default)]
     pub users: Vec<SeedUser>,
     #[serde(default)]
@@ -104,6 +108,11 @@ impl Seed {
 
 /// Makes what the seed names and is not there yet; what a restart finds is left alone.
 pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<()> {
+    if let Some(now) = seed.now
+        && state.last_id == 0
+    {
+        state.advanced_seconds = now.as_second() - clock::wall().as_second();
+    }
     for user in &seed.users {
         if state.users.contains_key(&user.login) {
             continue;

@@ -361,11 +361,7 @@ async fn act(forge: &Arc<Forge>, incoming: &Incoming) -> Reply {
 }
 
 async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Dropped> {
-    for action in &incoming.met {
-        if let Action::Delay { milliseconds } = action {
-            tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
-        }
-    }
+    forge.faults.hold(&incoming.met, false).await;
     if incoming.met.contains(&Action::DropBefore) {
         return Err(Dropped);
     }
@@ -377,6 +373,7 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Droppe
         None => act(forge, incoming).await,
     };
     if acted {
+        forge.faults.hold(&incoming.met, true).await;
         for action in &incoming.met {
             match action {
                 Action::DropAfter => return Err(Dropped),

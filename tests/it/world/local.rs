@@ -1,0 +1,464 @@
+//! The small company on the local forge: people act over its API with their own tokens, the
+//! product looks and acts with its own hands, over real HTTP and real Git.
+//!
+//! A deed looks at the forge first where the simulated world does, so that both refuse alike.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use chandlery::{
+    catalog::{Definitions, Root},
+    domain::{ObjectId, Secret},
+    local_forge::{self, Options, Running, Seed, SeedOrganization, SeedRepository, SeedUser},
+    plan::{
+        facts::{Answer, Question},
+        step::{Act, Acted},
+    },
+    reconcile::{Hands, Settings},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, body::Bytes};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::{Ask, Deed, How, Repo, World, fixture};
+
+/// The local forge with the company of the fixture.
+pub struct Local {
+    runtime: Runtime,
+    forge: Option<Running>,
+    url: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    hands: Hands,
+    folder: TempDir,
+    changes_of_the_action: usize,
+}
+
+/// A file and what it becomes; none when it goes.
+type Change<'a> = (&'a str, Option<&'a str>);
+
+impl Local {
+    /// A forge of its own for each.
+    pub fn new() -> Self {
+        Self::start(None)
+    }
+
+    /// As `new`; its exchanges are recorded where the environment says, to be judged afterwards.
+    pub fn recorded() -> Self {
+        Self::start(std::env::var_os("CHANDLERY_RECORD").map(|folder| Path::new(&folder).join("world.jsonl")))
+    }
+
+    fn start(record: Option<PathBuf>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let seed = seed(folder.path());
+        Self::serve(folder, Some(seed), record)
+    }
+
+    /// Stops the forge; the folder holds all that it knows.
+    pub fn saved(mut self) -> TempDir {
+        self.stop();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// A world of its own that goes on from a saved one.
+    pub fn resumed(saved: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&saved.join("forge"), &folder.path().join("forge"));
+        Self::serve(folder, None, None)
+    }
+
+    fn serve(folder: TempDir, seed: Option<Seed>, record: Option<PathBuf>) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let root = folder.path().join("forge");
+        let options = Options { root, listen: "127.0.0.1:0".parse().unwrap(), seed, record };
+        let forge = runtime.block_on(local_forge::start(options)).unwrap();
+        let url = forge.url.clone();
+        let hands = runtime.block_on(async { Hands::new(settings(&url, folder.path())) }).unwrap();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { runtime, forge: Some(forge), url, client, hands, folder, changes_of_the_action: 0 }
+    }
+
+    fn stop(&mut self) {
+        if let Some(forge) = self.forge.take() {
+            self.runtime.block_on(forge.shutdown()).unwrap();
+        }
+    }
+
+    /// Sets faults, asks what waits, and so on: what no user of a forge could.
+    pub fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.tries("ada", method, &format!("/_control/{path}"), body);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Where the forge listens, such as `http://127.0.0.1:40123`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A place for files that goes with this world.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the hands asked of the world so far.
+    pub fn counts(&self) -> chandlery::reconcile::Counts {
+        self.hands.counts()
+    }
+
+    /// One request as somebody; the status and what was answered.
+    pub fn tries(&self, who: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("authorization", format!("Bearer {}", token(who)))
+            .header("accept", "application/vnd.github+json")
+            .body(Full::from(body))
+            .unwrap();
+        self.runtime.block_on(async {
+            let response = self.client.request(request).await.unwrap();
+            let status = response.status().as_u16();
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        })
+    }
+
+    /// As `tries`, below a repository; none when it was refused.
+    fn does(&self, who: &str, method: &str, at: Repo, path: &str, body: &Value) -> Option<Value> {
+        let (status, answer) = self.tries(who, method, &format!("/api/v3/repos/{}/{path}", at.name()), body);
+        assert!(status < 500, "{who} {method} {path}: {status} {answer}");
+        (status < 300).then_some(answer)
+    }
+
+    /// What the forge shows to anybody; none when it is not there.
+    pub fn get(&self, at: Repo, path: &str) -> Option<Value> {
+        self.does("ada", "GET", at, path, &Value::Null)
+    }
+
+    fn tip(&self, at: Repo, branch: &str) -> Option<String> {
+        Some(self.get(at, &format!("git/ref/heads/{branch}"))?["object"]["sha"].as_str()?.to_owned())
+    }
+
+    /// Puts one commit on a branch, which is made from `main` where it is missing.
+    fn commit(&self, who: &str, at: Repo, branch: &str, changes: &[Change<'_>]) -> Option<()> {
+        let tip = self.tip(at, branch);
+        let parent = tip.clone().or_else(|| self.tip(at, "main"))?;
+        let entries = changes.iter().map(|(path, text)| match text {
+            Some(text) => json!({ "path": path, "mode": "100644", "type": "blob", "content": text }),
+            None => json!({ "path": path, "mode": "100644", "type": "blob", "sha": null }),
+        });
+        let base = self.get(at, &format!("git/commits/{parent}"))?["tree"]["sha"].clone();
+        let tree = json!({ "base_tree": base, "tree": entries.collect::<Vec<_>>() });
+        let tree = self.does(who, "POST", at, "git/trees", &tree)?["sha"].clone();
+        let commit = json!({ "message": "A deed", "tree": tree, "parents": [parent] });
+        let commit = self.does(who, "POST", at, "git/commits", &commit)?["sha"].clone();
+        match tip {
+            Some(_) => self.does(who, "PATCH", at, &format!("git/refs/heads/{branch}"), &json!({ "sha": commit })),
+            None => {
+                let reference = json!({ "ref": format!("refs/heads/{branch}"), "sha": commit });
+                self.does(who, "POST", at, "git/refs", &reference)
+            }
+        }
+        .map(drop)
+    }
+
+    /// Writes one file, unless it says this already.
+    fn put(&self, who: &str, at: Repo, branch: &str, path: &str, text: &str) -> Option<()> {
+        let same = ObjectId::of_blob(text.as_bytes()).to_string();
+        let known = self.get(at, &format!("contents/{path}?ref={branch}"));
+        if known.is_some_and(|file| file["sha"] == same.as_str()) {
+            return None;
+        }
+        self.commit(who, at, branch, &[(path, Some(text))])
+    }
+
+    /// The files of a commit or branch.
+    fn files(&self, at: Repo, revision: &str) -> Vec<String> {
+        let tree = self.get(at, &format!("git/trees/{revision}?recursive=1")).unwrap_or_default();
+        let entries = tree["tree"].as_array().cloned().unwrap_or_default();
+        let files = entries.iter().filter(|entry| entry["type"] == "blob");
+        files.filter_map(|entry| Some(entry["path"].as_str()?.to_owned())).collect()
+    }
+
+    /// An issue that is no pull request.
+    fn issue(&self, number: u64) -> Option<Value> {
+        self.get(Repo::Catalog, &format!("issues/{number}")).filter(|issue| issue["pull_request"].is_null())
+    }
+
+    fn pull(&self, at: (Repo, u64)) -> Option<Value> {
+        self.get(at.0, &format!("pulls/{}", at.1))
+    }
+
+    fn open_pull(&self, at: (Repo, u64)) -> Option<Value> {
+        self.pull(at).filter(|pull| pull["state"] == "open")
+    }
+
+    /// The branch of an open pull request of the catalog, and the request in it.
+    fn open_request(&self, number: u64) -> Option<(String, String)> {
+        let branch = self.open_pull((Repo::Catalog, number))?["head"]["ref"].as_str()?.to_owned();
+        let compared = self.get(Repo::Catalog, &format!("compare/main...{branch}"))?;
+        let mut paths: Vec<&str> =
+            compared["files"].as_array()?.iter().filter_map(|file| file["filename"].as_str()).collect();
+        paths.sort_unstable();
+        let id = paths
+            .into_iter()
+            .find_map(|path| path.strip_prefix("requests/")?.strip_suffix("/request.yaml").map(str::to_owned))?;
+        Some((branch, id))
+    }
+
+    /// The definitions at the head of the catalog, as the product reads them.
+    fn definitions(&mut self) -> std::sync::Arc<Definitions> {
+        let head = Question::Head(Repo::Catalog.name(), "main".parse().unwrap());
+        let Answer::Head(Some(head)) = self.one(head) else { panic!("the catalog has no main") };
+        match self.one(Question::Definitions(head)) {
+            Answer::Definitions(Ok(definitions)) => definitions,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn one(&mut self, question: Question) -> Answer {
+        self.ask(&[question].into()).pop().expect("an answer").1
+    }
+
+    fn review(&self, who: &str, at: (Repo, u64), event: &str) -> Option<()> {
+        let body = json!({ "event": event, "body": "so be it" });
+        self.does(who, "POST", at.0, &format!("pulls/{}/reviews", at.1), &body).map(drop)
+    }
+
+    fn write_issue(&mut self, who: &str, number: u64, ask: &Ask) -> Option<()> {
+        self.issue(number)?;
+        let body = ask.issue(&self.definitions());
+        self.does(who, "PATCH", Repo::Catalog, &format!("issues/{number}"), &json!({ "body": body })).map(drop)
+    }
+
+    fn do_deed(&mut self, deed: &Deed) -> Option<()> {
+        let catalog = Repo::Catalog;
+        match deed {
+            Deed::File { who, ask } => {
+                let body = ask.issue(&self.definitions());
+                self.does(who, "POST", catalog, "issues", &json!({ "title": "Please", "body": body })).map(drop)
+            }
+            Deed::EditIssue { who, issue, ask } => self.write_issue(who, *issue, ask),
+            Deed::SpoilIssue { who, issue } => {
+                let known = self.issue(*issue)?;
+                let body = format!("{}\n\n### Approved\n\nyes\n", known["body"].as_str()?);
+                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "body": body })).map(drop)
+            }
+            Deed::CloseIssue { who, issue } => {
+                self.issue(*issue)?;
+                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "state": "closed" })).map(drop)
+            }
+            Deed::LockIssue { who, issue } => {
+                self.issue(*issue)?;
+                let reason = json!({ "lock_reason": "resolved" });
+                self.does(who, "PUT", catalog, &format!("issues/{issue}/lock"), &reason).map(drop)
+            }
+            Deed::Ask { who, id, ask } => {
+                let branch = format!("ask/{}", id.replace('/', "-"));
+                if self.tip(catalog, &branch).is_some() {
+                    return None;
+                }
+                let main = self.tip(catalog, "main")?;
+                let path = format!("requests/{id}/request.yaml");
+                let same = ObjectId::of_blob(ask.file().as_bytes()).to_string();
+                if self.get(catalog, &format!("contents/{path}?ref={main}")).is_some_and(|file| file["sha"] == same.as_str()) {
+                    return None;
+                }
+                self.commit(who, catalog, &branch, &[(&path, Some(&ask.file()))])?;
+                let pull = json!({ "title": "Please", "body": "", "head": branch, "base": "main" });
+                self.does(who, "POST", catalog, "pulls", &pull).map(drop)
+            }
+            Deed::Push { who, pull, ask } => {
+                let (branch, id) = self.open_request(*pull)?;
+                self.put(who, catalog, &branch, &format!("requests/{id}/request.yaml"), &ask.file())
+            }
+            Deed::Tamper { who, pull, file } => {
+                let (branch, id) = self.open_request(*pull)?;
+                self.put(who, catalog, &branch, &format!("requests/{id}/{file}"), "looks: fine\n")
+            }
+            Deed::Rewind { who, pull } => {
+                let (branch, _) = self.open_request(*pull)?;
+                let commits = self.get(catalog, &format!("pulls/{pull}/commits?per_page=100"))?;
+                let first = commits[0]["sha"].as_str()?.to_owned();
+                if self.tip(catalog, &branch)? == first {
+                    return None;
+                }
+                let moved = json!({ "sha": first, "force": true });
+                self.does(who, "PATCH", catalog, &format!("git/refs/heads/{branch}"), &moved).map(drop)
+            }
+            Deed::UpdateBranch { who, pull } => {
+                self.open_request(*pull)?;
+                self.does(who, "PUT", catalog, &format!("pulls/{pull}/update-branch"), &json!({})).map(drop)
+            }
+            Deed::Approve { who, at } => self.review(who, *at, "APPROVE"),
+            Deed::RequestChanges { who, at } => self.review(who, *at, "REQUEST_CHANGES"),
+            Deed::Remark { who, at } => self.review(who, *at, "COMMENT"),
+            Deed::Dismiss { who, at, whose } => {
+                let reviews = self.get(at.0, &format!("pulls/{}/reviews?per_page=100", at.1))?;
+                let last = reviews.as_array()?.iter().rfind(|review| {
+                    review["user"]["login"] == whose.as_str()
+                        && ["APPROVED", "CHANGES_REQUESTED"].contains(&review["state"].as_str().unwrap_or_default())
+                })?;
+                let path = format!("pulls/{}/reviews/{}/dismissals", at.1, last["id"]);
+                self.does(who, "PUT", at.0, &path, &json!({ "message": "not so" })).map(drop)
+            }
+            Deed::Merge { who, at, how } => {
+                let method = match how {
+                    How::Merge => "merge",
+                    How::Squash => "squash",
+                    How::Rebase => "rebase",
+                };
+                let path = format!("pulls/{}/merge", at.1);
+                self.does(who, "PUT", at.0, &path, &json!({ "merge_method": method })).map(drop)
+            }
+            Deed::Close { who, at } => {
+                self.open_pull(*at)?;
+                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "closed" })).map(drop)
+            }
+            Deed::Reopen { who, at } => {
+                let pull = self.pull(*at).filter(|pull| pull["state"] == "closed" && pull["merged"] == false)?;
+                let branch = pull["head"]["ref"].as_str()?;
+                if self.tip(at.0, branch)? != pull["head"]["sha"].as_str()? {
+                    return None;
+                }
+                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" })).map(drop)
+            }
+            Deed::Smuggle { who, id, ask } => {
+                self.put(who, catalog, "main", &format!("requests/{id}/request.yaml"), &ask.file())
+            }
+            Deed::Remove { who, id } => {
+                let folder = format!("requests/{id}/");
+                let files = self.files(catalog, "main");
+                let gone: Vec<Change<'_>> =
+                    files.iter().filter(|path| path.starts_with(&folder)).map(|path| (path.as_str(), None)).collect();
+                if gone.is_empty() {
+                    return None;
+                }
+                self.commit(who, catalog, "main", &gone)
+            }
+            Deed::Join { who } | Deed::Leave { who } => {
+                let mut members: BTreeSet<&str> = ["bo", "cleo"].into();
+                match deed {
+                    Deed::Join { .. } => members.insert(who),
+                    _ => members.remove(who.as_str()),
+                };
+                let list: Vec<&str> = members.into_iter().collect();
+                let text = fixture::PLATFORM.replace("[bo, cleo]", &format!("[{}]", list.join(", ")));
+                self.put("ada", catalog, "main", "entities/_team/platform.yaml", &text)
+            }
+            Deed::ChangeAction => {
+                self.changes_of_the_action += 1;
+                let mark = "!".repeat(self.changes_of_the_action);
+                let text = fixture::CREATE_BUCKET.replace("Bucket {{", &format!("Bucket{mark} {{{{"));
+                self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
+            }
+            Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),
+            Deed::Meddle { who, at } => {
+                let pull = self.open_pull((Repo::Infra, *at))?;
+                let path = self
+                    .files(Repo::Infra, pull["head"]["sha"].as_str()?)
+                    .into_iter()
+                    .find(|path| path.starts_with("buckets/") && path != "buckets/old.yaml")?;
+                self.put(who, Repo::Infra, pull["head"]["ref"].as_str()?, &path, "size: 9\n")
+            }
+            Deed::Wait { seconds } => {
+                let clock = json!({ "advanceSeconds": seconds });
+                let (status, _) = self.tries("ada", "POST", "/_control/clock", &clock);
+                (status == 200).then_some(())
+            }
+        }
+    }
+}
+
+impl World for Local {
+    fn ask(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
+        self.runtime.block_on(self.hands.look(questions))
+    }
+
+    fn act(&mut self, act: &Act) -> Acted {
+        self.runtime.block_on(self.hands.act(act))
+    }
+
+    fn deed(&mut self, deed: &Deed) -> bool {
+        self.do_deed(deed).is_some()
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The token of somebody.
+pub fn token(who: &str) -> String {
+    format!("{}-token", who.trim_end_matches("[bot]"))
+}
+
+/// How the product reaches this forge.
+pub fn settings(url: &str, folder: &Path) -> Settings {
+    Settings {
+        api_url: format!("{url}/api/v3"),
+        git_url: url.to_owned(),
+        token: Secret::new(&token(fixture::ME)),
+        catalog: Repo::Catalog.name(),
+        root: Root::default(),
+        cache: folder.join("cache"),
+        environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
+    }
+}
+
+/// The forge's beginning: the people and the two repositories of the fixture.
+pub fn seed(folder: &Path) -> Seed {
+    let repository = |name: &str, files: &[(&str, &str)]| {
+        let (owner, name) = name.split_once('/').unwrap();
+        let from = folder.join("seed").join(name);
+        for (path, text) in files {
+            let path = from.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        SeedRepository {
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            from: Some(from),
+            collaborators: fixture::PEOPLE.iter().map(|(who, may)| (who.to_string(), may.to_string())).collect(),
+            ..SeedRepository::default()
+        }
+    };
+    let users = fixture::PEOPLE
+        .iter()
+        .map(|(who, _)| SeedUser { login: who.to_string(), token: token(who), email: None })
+        .collect();
+    Seed {
+        now: Some("2026-11-18T11:06:40Z".parse().unwrap()),
+        users,
+        orgs: vec![SeedOrganization { login: "acme".to_owned(), ..SeedOrganization::default() }],
+        repositories: vec![
+            repository(fixture::CATALOG, fixture::CATALOG_FILES),
+            repository(fixture::INFRA, fixture::INFRA_FILES),
+        ],
+    }
+}
