@@ -131,10 +131,14 @@ impl Careless {
         match answer {
             Answer::Pull(Some(pull)) => self.pull(Arc::make_mut(pull)),
             Answer::Pulls(pulls) => {
-                if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..)) {
+                if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..))
+                {
                     pulls.clear();
                 }
-                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt && pulls.is_empty() && matches!(question, Question::PullsOf(_)) {
+                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt
+                    && pulls.is_empty()
+                    && matches!(question, Question::PullsOf(_))
+                {
                     for number in self.world.numbers(Repo::Catalog) {
                         if let Some((_, Answer::Pull(Some(pull)))) =
                             self.world.clone().ask(&BTreeSet::from([Question::Pull(number)])).pop()
@@ -151,7 +155,9 @@ impl Careless {
             Answer::Activity(activity) => {
                 let activity = Arc::make_mut(activity);
                 match self.fault {
-                    Fault::OverlooksForcePushes => activity.retain(|entry| entry.kind != ActivityKind::Forced),
+                    Fault::OverlooksForcePushes => {
+                        activity.retain(|entry| entry.kind != ActivityKind::Forced)
+                    }
                     Fault::OverlooksContributors => {
                         for entry in activity {
                             entry.actor = Some(fixture::ME.parse().unwrap());
@@ -166,7 +172,9 @@ impl Careless {
             Answer::Issue(Some(issue)) if self.fault == Fault::AsksForgeriesOfTheIssue => {
                 Arc::make_mut(issue).author = Some("ada".parse().unwrap());
             }
-            Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => Arc::make_mut(issue).comments.clear(),
+            Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => {
+                Arc::make_mut(issue).comments.clear()
+            }
             Answer::Chain(chain) if self.fault == Fault::TakesAnyCommitForACleanMerge => {
                 // All but the oldest two: the request and its plan.
                 let chain = Arc::make_mut(chain);
@@ -175,10 +183,15 @@ impl Careless {
                     commit.kind = ChainKind::CleanMergeOfBase;
                 }
             }
-            Answer::Permission(permission) if self.fault == Fault::TakesEverybodyForAMember => *permission = Permission::Admin,
+            Answer::Permission(permission) if self.fault == Fault::TakesEverybodyForAMember => {
+                *permission = Permission::Admin
+            }
             Answer::Entity(Some((path, bytes))) if self.fault == Fault::TakesEverybodyForAMember => {
                 if path.as_str() == "entities/_team/platform.yaml" {
-                    *bytes = fixture::PLATFORM.replace("[bo, cleo]", "[ada, bo, cleo, dan, eve]").into_bytes().into();
+                    *bytes = fixture::PLATFORM
+                        .replace("[bo, cleo]", "[ada, bo, cleo, dan, eve]")
+                        .into_bytes()
+                        .into();
                 }
             }
             Answer::File(file) if self.fault == Fault::ForgetsRecords => {
@@ -193,8 +206,11 @@ impl Careless {
                     path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
                 }));
             }
-            Answer::Appearances(list) if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) => {
-                let of_run = matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
+            Answer::Appearances(list)
+                if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) =>
+            {
+                let of_run =
+                    matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
                 let list = Arc::make_mut(list);
                 list.truncate(usize::from(!of_run));
             }
@@ -217,7 +233,10 @@ impl World for Careless {
         match &mut act {
             Act::Push { repository, commits } if self.fault == Fault::PushesOverWhatIsThere => {
                 for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() != "main") {
-                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    let there = self
+                        .world
+                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
+                        .pop();
                     if let Some((_, Answer::Head(head))) = there {
                         commit.expect = head;
                     }
@@ -225,15 +244,21 @@ impl World for Careless {
             }
             Act::Push { repository, commits } if self.fault == Fault::PushesTheDefaultBranchBlindly => {
                 for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() == "main") {
-                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    let there = self
+                        .world
+                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
+                        .pop();
                     if let Some((_, Answer::Head(head))) = there {
                         commit.expect = head;
                     }
                 }
             }
-            Act::Call(Call::Merge { repository, number, head }) if self.fault == Fault::MergesWhateverTheHeadIs => {
+            Act::Call(Call::Merge { repository, number, head })
+                if self.fault == Fault::MergesWhateverTheHeadIs =>
+            {
                 if *repository == Repo::Catalog.name()
-                    && let Some((_, Answer::Pull(Some(pull)))) = self.world.ask(&[Question::Pull(*number)].into()).pop()
+                    && let Some((_, Answer::Pull(Some(pull)))) =
+                        self.world.ask(&[Question::Pull(*number)].into()).pop()
                 {
                     *head = pull.head;
                 }
@@ -263,7 +288,8 @@ fn core_every_planted_fault_is_caught() {
     for fault in ALL {
         let caught = (0..MOST).find(|seed| {
             let world = Careless { world: Simulated::new(), fault };
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
+            let told =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
             !matches!(told, Ok(Ok(())))
         });
         match caught {
