@@ -297,7 +297,10 @@ fn finish(
     let reference = pull.map(|number| read::reference(&site.here.catalog, number));
     let body = message::issue_ended(stage, reference.as_deref(), reason);
     let mut steps = say(&site.here.catalog, issue.number, &issue.comments, body);
-    let completed = matches!(stage, Stage::Success | Stage::Noop);
-    steps.push(Step::Call(Call::CloseIssue { number: issue.number, completed }));
+    // A closed issue is not looked at again, so it is closed only once it says how it ended.
+    if steps.is_empty() {
+        let completed = matches!(stage, Stage::Success | Stage::Noop);
+        steps.push(Step::Call(Call::CloseIssue { number: issue.number, completed }));
+    }
     Decision { stages: [(id.clone(), stage)].into(), steps, ..Decision::nothing() }
 }

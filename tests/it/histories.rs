@@ -216,9 +216,60 @@ pub fn tell<W: Story>(seed: u64, mut world: W) -> Result<Told, String> {
     settle(world, told)
 }
 
+/// How a history may begin: something is in progress, so that everything can happen beside it …
+const IN_PROGRESS: &str = "dan asks three create-bucket name=data
+reconcile
+bo approves catalog#1
+dan merges catalog#1
+reconcile";
+
+/// … and something stands at each stage.
+const BEGINNINGS: [&str; 7] = [
+    "dan asks bad create-bucket name=Bad
+reconcile",
+    "dan files create-bucket name=logs
+reconcile",
+    "dan asks dull label-bucket of old label=red
+reconcile
+dan asks duller label-bucket of old label=red
+reconcile",
+    "ada asks round create-bucket name=logs
+reconcile
+dan merges catalog#2
+reconcile",
+    "dan asks no create-bucket name=logs
+reconcile
+bo closes catalog#2
+reconcile",
+    "dan asks never create-bucket name=logs
+reconcile
+dan closes catalog#2
+reconcile",
+    "dan asks late create-bucket name=data
+reconcile
+bo approves catalog#2
+bo merges infra#1
+reconcile
+dan merges catalog#2
+reconcile
+dan asks other create-bucket name=logs
+reconcile
+bo approves catalog#3
+dan merges catalog#3
+reconcile",
+];
+
 /// Makes up events as the world goes, and lets them happen.
 fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
     let mut chance = Chance::new(seed);
+    if chance.one_in(3) {
+        let beginning = *chance.pick(&BEGINNINGS);
+        for line in IN_PROGRESS.lines().chain(beginning.lines()) {
+            let event = if line == "reconcile" { Event::Pass } else { Event::Deed(line.parse().unwrap()) };
+            told.events.push(event.clone());
+            happen(world, &event, told);
+        }
+    }
     for _ in 0..6 + chance.below(14) {
         let event = match chance.below(12) {
             0..=5 => Event::Deed(some_deed(world.real(), &mut chance)),

@@ -218,7 +218,8 @@ pub fn view(world: &mut dyn World) -> String {
                     continue;
                 };
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
-                let _ = writeln!(out, "run {} {} approved by [{}]", short(&run.request), run.status, people.join(", "));
+                let why = run.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                let _ = writeln!(out, "run {} {} approved by [{}]{why}", short(&run.request), run.status, people.join(", "));
             }
         }
     }
