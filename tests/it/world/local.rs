@@ -144,7 +144,8 @@ impl Local {
         self.does("ada", "GET", at, path, &Value::Null)
     }
 
-    fn tip(&self, at: Repo, branch: &str) -> Option<String> {
+    /// Where a branch points.
+    pub fn tip(&self, at: Repo, branch: &str) -> Option<String> {
         Some(self.get(at, &format!("git/ref/heads/{branch}"))?["object"]["sha"].as_str()?.to_owned())
     }
 
@@ -184,7 +185,7 @@ impl Local {
     }
 
     /// The files of a commit or branch.
-    fn files(&self, at: Repo, revision: &str) -> Vec<String> {
+    pub fn files(&self, at: Repo, revision: &str) -> Vec<String> {
         let tree = self.get(at, &format!("git/trees/{revision}?recursive=1")).unwrap_or_default();
         let entries = tree["tree"].as_array().cloned().unwrap_or_default();
         let files = entries.iter().filter(|entry| entry["type"] == "blob");
