@@ -9,6 +9,7 @@
 //! Both sides of each ratio are measured in one run. An aim that is missed is said to be missed.
 #![allow(
     clippy::unwrap_used,
+    clippy::semicolon_if_nothing_returned,
     clippy::disallowed_methods,
     clippy::print_stdout,
     dead_code,

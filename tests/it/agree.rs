@@ -84,7 +84,7 @@ fn twins(world: &mut dyn World) -> String {
 fn differ(events: &[Event], often: bool) -> Result<(), String> {
     let (mut simulated, mut local) = (Simulated::new(), Local::new());
     let mut told = String::new();
-    let mut compare = |told: &str, simulated: &mut Simulated, local: &mut Local, words: (String, String)| {
+    let compare = |told: &str, simulated: &mut Simulated, local: &mut Local, words: (String, String)| {
         let (mut first, mut second) = words;
         if often {
             first.push_str(&format!("\n{}", view(simulated)));
@@ -102,7 +102,7 @@ fn differ(events: &[Event], often: bool) -> Result<(), String> {
         told.push_str(&format!("{event}{}\n", if words.0 == "done: false" { " (refused)" } else { "" }));
         compare(&told, &mut simulated, &mut local, words)?;
     }
-    let mut last = |world: &mut dyn World| {
+    let last = |world: &mut dyn World| {
         let acts: Vec<usize> = (0..3).map(|_| pass(world, usize::MAX, None).acts).collect();
         assert_eq!(acts[2], 0, "{told}it does not settle: {acts:?}");
         view(world)

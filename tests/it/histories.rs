@@ -592,14 +592,21 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
         }
     }
     let mut words: BTreeMap<String, Option<Folder>> = BTreeMap::new();
+    let mut refusals: BTreeSet<String> = BTreeSet::new();
     for effect in &log[..at] {
         match effect {
             Effect::Reviewed { who, at, approves, folders } if *at == (Repo::Catalog, number) => {
                 let folder = folders.iter().find(|(known, _)| *known == id).map(|(_, folder)| folder.clone());
                 words.insert(who.clone(), if *approves { folder } else { None });
+                if *approves {
+                    refusals.remove(who)
+                } else {
+                    refusals.insert(who.clone())
+                };
             }
             Effect::Deed(Deed::Dismiss { at, whose, .. }) if *at == (Repo::Catalog, number) => {
                 words.insert(whose.clone(), None);
+                refusals.remove(whose);
             }
             _ => {}
         }
@@ -614,6 +621,11 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
         matches!(effect, Effect::Pushed { repository, branch, .. }
             if *repository == Repo::Infra.name() && branch.as_str() == format!("chandlery/{slug}-code"))
     });
+    // An outsider may refuse, and it holds nothing up.
+    refusals.remove("zoe");
+    if !began && !refusals.is_empty() {
+        return Err(format!("{id} ({action}) was executed though {refusals:?} asked for changes"));
+    }
     for (people, count, all) in rules {
         let named: BTreeSet<String> = people
             .iter()

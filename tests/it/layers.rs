@@ -14,7 +14,11 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let words =
                 |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-            (words(cells[1]).remove(0), words(cells[2]).into_iter().collect())
+            let mut allowed: BTreeSet<String> = words(cells[2]).into_iter().collect();
+            if cells[2] == "all" {
+                allowed.insert("all".into());
+            }
+            (words(cells[1]).remove(0), allowed)
         })
         .collect()
 }

@@ -110,6 +110,7 @@ impl Local {
     }
 
     /// What the hands asked of the world so far.
+    #[allow(dead_code, reason = "the benches read it")]
     pub fn counts(&self) -> chandlery::reconcile::Counts {
         self.hands.counts()
     }
