@@ -130,14 +130,14 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
         return if chance.one_in(2) { Deed::File { who, ask } } else { Deed::Ask { who, id, ask } };
     }
     match chance.below(40) {
-        0..=9 => Deed::Approve {
+        0..=8 => Deed::Approve {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
         },
         10..=16 => Deed::Merge { who: chance.pick(&["ada", "bo", "dan"]).to_string(), at: any(chance), how },
         17 => Deed::RequestChanges { who, at: any(chance) },
         18 => Deed::Remark { who, at: any(chance) },
-        19 => Deed::Dismiss { who, at: any(chance), whose: chance.pick(&["bo", "cleo", "eve"]).to_string() },
+        9 | 19 => Deed::Dismiss { who, at: any(chance), whose: chance.pick(&["bo", "cleo", "eve"]).to_string() },
         20 => Deed::Close { who, at: any(chance) },
         21 => Deed::Reopen { who, at: any(chance) },
         22..=23 => Deed::Push { who, pull: a_pull(chance), ask: some_ask(chance) },
