@@ -39,7 +39,7 @@ pub struct ForgeSettings {
     /// The catalog's repository [env: CHANDLERY_REPOSITORY, GITHUB_REPOSITORY]
     #[arg(long, value_name = "OWNER/NAME")]
     pub repository: Option<String>,
-    /// The forge's REST API [env: CHANDLERY_API_URL, GITHUB_API_URL] [default: https://api.github.com]
+    /// The forge's REST API [env: CHANDLERY_API_URL, GITHUB_API_URL] [default: `https://api.github.com`]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
     /// The address in front of OWNER/NAME.git [env: CHANDLERY_GIT_URL, GITHUB_SERVER_URL] [default: the API's server]
