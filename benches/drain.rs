@@ -9,6 +9,7 @@
 //! Both sides of each ratio are measured in one run. An aim that is missed is said to be missed.
 #![allow(
     clippy::unwrap_used,
+    clippy::semicolon_if_nothing_returned,
     clippy::disallowed_methods,
     clippy::print_stdout,
     dead_code,
@@ -49,7 +50,15 @@ fn main() {
     println!("Draining requests, beside their pushes replayed with plain git");
     println!(
         "{:>8} {:>9} {:>9} {:>7}   {:>6} {:>8} {:>7} {:>16}   {:>20}",
-        "requests", "drained", "replayed", "ratio", "calls", "contents", "pushes", "catalog commits", "idle calls (writes)"
+        "requests",
+        "drained",
+        "replayed",
+        "ratio",
+        "calls",
+        "contents",
+        "pushes",
+        "catalog commits",
+        "idle calls (writes)"
     );
     let mut aims = Vec::new();
     for requests in [1, 10, 100] {
@@ -70,9 +79,14 @@ fn main() {
         aims.push((format!("{requests} requests drained within 1.3 times plain git's pushes"), ratio <= 1.3));
         aims.push((format!("at most one push a repository and pass ({requests})"), drained.most_pushes <= 1));
         let (calls, writes) = drained.idle;
-        aims.push((format!("an idle pass writes nothing and makes at most {} calls", requests + 20), writes == 0 && calls <= requests as u64 + 20));
+        aims.push((
+            format!("an idle pass writes nothing and makes at most {} calls", requests + 20),
+            writes == 0 && calls <= requests as u64 + 20,
+        ));
     }
-    println!("calls, contents, pushes and catalog commits are per request; a content is what GitHub's secondary limit counts\n");
+    println!(
+        "calls, contents, pushes and catalog commits are per request; a content is what GitHub's secondary limit counts\n"
+    );
 
     let [plain, pushed, ours, ours_pushed] = write_back();
     println!("Writing {WRITTEN} entities back in a catalog of {ENTITIES}, the median of {ROUNDS} rounds");
@@ -80,8 +94,18 @@ fn main() {
     let faster = plain.as_secs_f64() / ours.as_secs_f64();
     let faster_pushed = (plain + pushed).as_secs_f64() / ours_pushed.as_secs_f64();
     println!("{:>24} {:>10} {:>10} {:>8}", "", "git", "chandlery", "faster");
-    println!("{:>24} {:>8.1}ms {:>8.1}ms {faster:>7.1}x", "the commit", milliseconds(plain), milliseconds(ours));
-    println!("{:>24} {:>8.1}ms {:>8.1}ms {faster_pushed:>7.1}x\n", "with its push", milliseconds(plain + pushed), milliseconds(ours_pushed));
+    println!(
+        "{:>24} {:>8.1}ms {:>8.1}ms {faster:>7.1}x",
+        "the commit",
+        milliseconds(plain),
+        milliseconds(ours)
+    );
+    println!(
+        "{:>24} {:>8.1}ms {:>8.1}ms {faster_pushed:>7.1}x\n",
+        "with its push",
+        milliseconds(plain + pushed),
+        milliseconds(ours_pushed)
+    );
     aims.push(("the commit is 20 times faster".to_owned(), faster >= 20.0));
     aims.push(("with its push it is 3 times faster".to_owned(), faster_pushed >= 3.0));
     for (aim, met) in aims {
@@ -160,7 +184,10 @@ fn drain(requests: usize) -> Drained {
     let deeds: [Box<dyn Fn(u64) -> Deed>; 4] = [
         Box::new(|number| {
             let inputs = [("name".to_owned(), letters(number as usize))].into();
-            Deed::File { who: "dan".into(), ask: Ask { action: "create-bucket".into(), entity: None, inputs } }
+            Deed::File {
+                who: "dan".into(),
+                ask: Ask { action: "create-bucket".into(), entity: None, inputs },
+            }
         }),
         Box::new(|number| Deed::Approve { who: "bo".into(), at: asked(number) }),
         Box::new(|number| Deed::Merge { who: "dan".into(), at: asked(number), how: How::Merge }),
@@ -187,7 +214,8 @@ fn drain(requests: usize) -> Drained {
         // Whoever drains so many at once has waited for the limits of the hour before.
         local.deed(&Deed::Wait { seconds: 3600 });
         let mains = [Repo::Catalog, Repo::Infra].map(|at| (at, local.tip(at, "main").unwrap()));
-        let mut noting = Noting { local: &mut local, passed: Passed { mains: mains.to_vec(), pushes: Vec::new() } };
+        let mut noting =
+            Noting { local: &mut local, passed: Passed { mains: mains.to_vec(), pushes: Vec::new() } };
         noting.local.control("DELETE", "exchanges", &Value::Null);
         let start = Instant::now();
         let report = reconcile(&mut noting);
@@ -203,8 +231,11 @@ fn drain(requests: usize) -> Drained {
             let pushes = passed.pushes.iter().filter(|(to, _)| *to == at).count();
             drained.most_pushes = drained.most_pushes.max(pushes);
         }
-        drained.commits +=
-            passed.pushes.iter().filter(|(at, refs)| *at == Repo::Catalog && refs.iter().any(|(branch, _)| branch == "main")).count() as u64;
+        drained.commits += passed
+            .pushes
+            .iter()
+            .filter(|(at, refs)| *at == Repo::Catalog && refs.iter().any(|(branch, _)| branch == "main"))
+            .count() as u64;
         passes.push(passed);
         if index == 0 {
             drained.idle = idle(&mut local);
@@ -301,7 +332,8 @@ fn write_back() -> [Duration; 4] {
     mirror.fetch(&BTreeSet::new()).unwrap();
     let me = fixture::ME.parse().unwrap();
     let tip_of = |branch: &str| {
-        let tip = git2::Repository::open_bare(&origin).unwrap().refname_to_id(&format!("refs/heads/{branch}"));
+        let tip =
+            git2::Repository::open_bare(&origin).unwrap().refname_to_id(&format!("refs/heads/{branch}"));
         tip.unwrap().to_string().parse().unwrap()
     };
     let mut parent: ObjectId = tip_of("main");
@@ -309,7 +341,8 @@ fn write_back() -> [Duration; 4] {
 
     let mut times: [Vec<Duration>; 4] = Default::default();
     for round in 2..2 + ROUNDS {
-        let entities: Vec<usize> = (0..WRITTEN).map(|index| (round * 7919 + index * 9973) % ENTITIES).collect();
+        let entities: Vec<usize> =
+            (0..WRITTEN).map(|index| (round * 7919 + index * 9973) % ENTITIES).collect();
         let paths: Vec<String> = entities.iter().map(|entity| path_of(*entity)).collect();
         for (entity, path) in entities.iter().zip(&paths) {
             std::fs::write(work.join(path), text_of(*entity, round)).unwrap();
@@ -331,7 +364,9 @@ fn write_back() -> [Duration; 4] {
         let changes: BTreeMap<RepoPath, Change> = entities
             .iter()
             .zip(&paths)
-            .map(|(entity, path)| (path.parse().unwrap(), Change::Put(text_of(*entity, round).into_bytes().into())))
+            .map(|(entity, path)| {
+                (path.parse().unwrap(), Change::Put(text_of(*entity, round).into_bytes().into()))
+            })
             .collect();
         let commit = |changes, parent, tip, seconds: i64| Commit {
             repository: name.clone(),
@@ -367,7 +402,9 @@ fn write_back() -> [Duration; 4] {
 
 /// A catalog with one commit, made as git's importers do.
 fn import(origin: &Path) {
-    let mut stream = String::from("commit refs/heads/main\ncommitter Ada <ada@example.com> 1795000000 +0000\ndata 5\nBegin\n");
+    let mut stream = String::from(
+        "commit refs/heads/main\ncommitter Ada <ada@example.com> 1795000000 +0000\ndata 5\nBegin\n",
+    );
     for entity in 0..ENTITIES {
         let text = text_of(entity, 1);
         let _ = write!(stream, "M 100644 inline {}\ndata {}\n{text}\n", path_of(entity), text.len());

@@ -138,7 +138,10 @@ impl ForgeSettings {
 
 /// What the git program needs where it meets nothing but loopback: to be found, and no proxy.
 pub(super) fn path_of_programs() -> Vec<(String, String)> {
-    ["PATH", "TMPDIR"].iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
+    ["PATH", "TMPDIR"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect()
 }
 
 fn git_url_beside(api_url: &str) -> String {

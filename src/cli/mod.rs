@@ -55,7 +55,8 @@ pub fn run(cli: Cli) -> ExitCode {
         1 => "chandlery=info,warn",
         _ => "chandlery=debug,info",
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time();
     subscriber.init();
     let done = match cli.command {
         Command::Validate(args) => validate::run(&args),

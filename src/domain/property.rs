@@ -120,7 +120,7 @@ pub struct Property {
     /// With `Format::Entity`: of which blueprint.
     pub blueprint: Option<BlueprintId>,
     /// With `PropertyType::Array`: what each item may be.
-    pub items: Option<Box<Property>>,
+    pub items: Option<Box<Self>>,
     /// The remaining JSON Schema keywords as written (`pattern`, `minLength`, `maximum`, `properties` …).
     pub keywords: Map<String, Value>,
 }

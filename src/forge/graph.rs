@@ -306,7 +306,9 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         "CLOSED" => PullState::Closed,
         "MERGED" => PullState::Merged,
         other => {
-            return Err(format!("the forge says that the pull request is `{other}`, which is not known here"));
+            return Err(format!(
+                "the forge says that the pull request is `{other}`, which is not known here"
+            ));
         }
     };
     let events = match node.timeline_items.known("events") {

@@ -197,7 +197,10 @@ pub(crate) enum EventKind {
     HeadRefForcePushed,
     HeadRefDeleted,
     /// Which review, and what it said before.
-    ReviewDismissed { review: u64, was: ReviewState },
+    ReviewDismissed {
+        review: u64,
+        was: ReviewState,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -77,7 +77,7 @@ pub(super) fn plan(
     // Asked early so that they are answered together with the rest.
     for step in &recipe.action.steps {
         if let Ok(repository) = step.pull_request.repository.parse() {
-            let _ = site.look.repository(&repository);
+            drop(site.look.repository(&repository));
         }
     }
     match intake::accept(recipe.action, id.clone(), file, place, &mut |id| lookup(site, id)) {

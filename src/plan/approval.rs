@@ -434,9 +434,8 @@ fn why_void(
     if contributors.contains(login) {
         return Some("contributed to the branch".into());
     }
-    let plan = match plan {
-        Some(plan) => plan,
-        None => return Some("there is no plan that it could be about".into()),
+    let Some(plan) = plan else {
+        return Some("there is no plan that it could be about".into());
     };
     if review.submitted_at <= plan.since {
         return Some("was given before the present plan could be seen".into());

@@ -215,10 +215,7 @@ fn branch_step(
     built: &Built,
 ) -> Looked<Option<Option<Step>>> {
     let catalog = &site.here.catalog;
-    let head = match site.look.head(catalog, branch)? {
-        Ok(head) => head,
-        Err(_) => return Ok(Some(None)),
-    };
+    let Ok(head) = site.look.head(catalog, branch)? else { return Ok(Some(None)) };
     let path = read::request_path(site.definitions, id, "request.yaml");
     let bytes = request_bytes(file);
     if let Some(head) = head {

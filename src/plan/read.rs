@@ -12,7 +12,7 @@ use crate::{
 ///
 /// # Errors
 /// `Pending` while the answer is awaited; inside, why it cannot be read.
-pub fn entity(
+pub(super) fn entity(
     look: &Looker<'_>,
     definitions: &Definitions,
     commit: ObjectId,
@@ -33,7 +33,7 @@ fn first(problems: &[Diagnostic]) -> &str {
 }
 
 /// The file of a request.
-pub fn request_path(definitions: &Definitions, id: &RequestId, name: &str) -> RepoPath {
+pub(super) fn request_path(definitions: &Definitions, id: &RequestId, name: &str) -> RepoPath {
     definitions
         .settings
         .folders
@@ -43,7 +43,7 @@ pub fn request_path(definitions: &Definitions, id: &RequestId, name: &str) -> Re
 }
 
 /// The request that a file under `requests/` belongs to, and the file's name.
-pub fn request_of(definitions: &Definitions, path: &RepoPath) -> Option<(String, String)> {
+pub(super) fn request_of(definitions: &Definitions, path: &RepoPath) -> Option<(String, String)> {
     let below = path.under(&definitions.settings.folders.requests)?;
     let (id, name) = below.rsplit_once('/')?;
     Some((id.to_owned(), name.to_owned()))

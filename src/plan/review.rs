@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The most requests that one pull request may carry.
-pub const MOST_REQUESTS: usize = 20;
+const MOST_REQUESTS: usize = 20;
 
 /// The most people that one request asks for a review.
 const MOST_REVIEWERS: usize = 15;
@@ -350,7 +350,7 @@ fn judge_request(
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
-            let _ = approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team);
+            drop(approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team));
         }
     }
     if let Err(problem) = allowed? {

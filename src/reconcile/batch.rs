@@ -22,7 +22,7 @@ pub(super) struct Batched {
 /// Cuts the steps of one wave into acts: pushes first, then calls.
 pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
     let mut commits: BTreeMap<RepoName, BTreeMap<Branch, (Commit, Vec<Key>)>> = BTreeMap::new();
-    let mut changes: Vec<(Key, CatalogChange)> = Vec::new();
+    let mut wanted: Vec<(Key, CatalogChange)> = Vec::new();
     let mut calls: Vec<(Key, Call)> = Vec::new();
     for (key, step) in steps {
         match step {
@@ -34,12 +34,16 @@ pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
                     .entry(commit.branch.clone())
                     .or_insert_with(|| (commit, vec![key]));
             }
-            Step::CatalogChange(change) => {
-                if changes.iter().all(|(_, other)| change.base == other.base && change.is_disjoint(other)) {
-                    changes.push((key, change));
-                }
-            }
+            Step::CatalogChange(change) => wanted.push((key, change)),
             Step::Call(call) => calls.push((key, call)),
+        }
+    }
+    // Who was first comes first; what touches the same files is decided anew in the next wave.
+    wanted.sort_by_key(|(_, change)| change.at);
+    let mut changes: Vec<(Key, CatalogChange)> = Vec::new();
+    for (key, change) in wanted {
+        if changes.iter().all(|(_, other)| change.base == other.base && change.is_disjoint(other)) {
+            changes.push((key, change));
         }
     }
     if !changes.is_empty() {

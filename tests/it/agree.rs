@@ -84,7 +84,7 @@ fn twins(world: &mut dyn World) -> String {
 fn differ(events: &[Event], often: bool) -> Result<(), String> {
     let (mut simulated, mut local) = (Simulated::new(), Local::new());
     let mut told = String::new();
-    let mut compare = |told: &str, simulated: &mut Simulated, local: &mut Local, words: (String, String)| {
+    let compare = |told: &str, simulated: &mut Simulated, local: &mut Local, words: (String, String)| {
         let (mut first, mut second) = words;
         if often {
             first.push_str(&format!("\n{}", view(simulated)));
@@ -93,7 +93,8 @@ fn differ(events: &[Event], often: bool) -> Result<(), String> {
         if first == second {
             return Ok(());
         }
-        let diff = TextDiff::from_lines(&first, &second).unified_diff().header("simulated", "local").to_string();
+        let diff =
+            TextDiff::from_lines(&first, &second).unified_diff().header("simulated", "local").to_string();
         Err(format!("{told}{diff}"))
     };
     for event in events {
@@ -101,7 +102,7 @@ fn differ(events: &[Event], often: bool) -> Result<(), String> {
         told.push_str(&format!("{event}{}\n", if words.0 == "done: false" { " (refused)" } else { "" }));
         compare(&told, &mut simulated, &mut local, words)?;
     }
-    let mut last = |world: &mut dyn World| {
+    let last = |world: &mut dyn World| {
         let acts: Vec<usize> = (0..3).map(|_| pass(world, usize::MAX, None).acts).collect();
         assert_eq!(acts[2], 0, "{told}it does not settle: {acts:?}");
         view(world)
@@ -118,7 +119,9 @@ fn number(name: &str) -> Option<u64> {
 fn hold(share: u64) {
     let seeds: Vec<u64> = match number("SEED") {
         Some(seed) => (seed % SHARES == share).then_some(seed).into_iter().collect(),
-        None => (0..number("LOCAL_HISTORIES").unwrap_or(HISTORIES)).filter(|seed| seed % SHARES == share).collect(),
+        None => (0..number("LOCAL_HISTORIES").unwrap_or(HISTORIES))
+            .filter(|seed| seed % SHARES == share)
+            .collect(),
     };
     let mut wrong = Vec::new();
     for seed in seeds {
@@ -167,7 +170,10 @@ fn stories_are_the_same_in_both_worlds() {
         };
         let (simulated, local) = (play(&mut Simulated::new()), play(&mut Local::recorded()));
         if simulated != local {
-            let diff = TextDiff::from_lines(&simulated, &local).unified_diff().header("simulated", "local").to_string();
+            let diff = TextDiff::from_lines(&simulated, &local)
+                .unified_diff()
+                .header("simulated", "local")
+                .to_string();
             wrong.push(format!("{name}:\n{diff}"));
         }
     }

@@ -73,7 +73,8 @@ fn fault(point: (&str, &str, bool), nth: usize, milliseconds: u64) -> Value {
 /// False when it came to its end before, having asked less than others.
 fn killed(world: &Local, point: (&str, &str, bool), nth: usize) -> bool {
     world.control("POST", "faults", &fault(point, nth, HELD));
-    let mut child = reconciler(world).process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        reconciler(world).process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let reached = loop {
         if world.control("GET", "waiting", &Value::Null)["waiting"] != 0 {
             break true;

@@ -27,9 +27,14 @@ pub enum Event {
     /// A whole pass.
     Pass,
     /// A pass whose `at`th act goes wrong.
-    Mishap { at: usize, what: Mishap },
+    Mishap {
+        at: usize,
+        what: Mishap,
+    },
     /// A pass that is dropped before its `at`th act.
-    Crash { at: usize },
+    Crash {
+        at: usize,
+    },
     /// Two passes at once, taking turns.
     Twins,
     /// A pass that sees lists and reviews one change late.
@@ -73,7 +78,15 @@ const PEOPLE: [&str; 6] = ["ada", "bo", "cleo", "dan", "eve", "zoe"];
 const NAMES: [&str; 3] = ["logs", "data", "old"];
 
 fn some_ask(chance: &mut Chance) -> Ask {
-    let action = *chance.pick(&["create-bucket", "create-bucket", "create-bucket", "resize-bucket", "label-bucket", "create-vault", "retire-bucket"]);
+    let action = *chance.pick(&[
+        "create-bucket",
+        "create-bucket",
+        "create-bucket",
+        "resize-bucket",
+        "label-bucket",
+        "create-vault",
+        "retire-bucket",
+    ]);
     let mut inputs = BTreeMap::new();
     let mut entity = None;
     match action {
@@ -117,7 +130,10 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
         return if chance.one_in(2) { Deed::File { who, ask } } else { Deed::Ask { who, id, ask } };
     }
     match chance.below(40) {
-        0..=9 => Deed::Approve { who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(), at: any(chance) },
+        0..=9 => Deed::Approve {
+            who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
+            at: any(chance),
+        },
         10..=16 => Deed::Merge { who: chance.pick(&["ada", "bo", "dan"]).to_string(), at: any(chance), how },
         17 => Deed::RequestChanges { who, at: any(chance) },
         18 => Deed::Remark { who, at: any(chance) },
@@ -125,7 +141,11 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
         20 => Deed::Close { who, at: any(chance) },
         21 => Deed::Reopen { who, at: any(chance) },
         22..=23 => Deed::Push { who, pull: a_pull(chance), ask: some_ask(chance) },
-        24 => Deed::Tamper { who, pull: a_pull(chance), file: chance.pick(&["plan.diff", "plan.yaml", "run.yaml"]).to_string() },
+        24 => Deed::Tamper {
+            who,
+            pull: a_pull(chance),
+            file: chance.pick(&["plan.diff", "plan.yaml", "run.yaml"]).to_string(),
+        },
         25..=26 => Deed::Rewind { who, pull: a_pull(chance) },
         27..=28 => Deed::UpdateBranch { who, pull: a_pull(chance) },
         29..=30 => Deed::EditIssue { who, issue: an_issue(chance), ask: some_ask(chance) },
@@ -134,8 +154,20 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
         33 => Deed::LockIssue { who, issue: an_issue(chance) },
         34 => Deed::Smuggle { who, id, ask: some_ask(chance) },
         35 => Deed::Remove { who, id },
-        36 => if chance.one_in(2) { Deed::Join { who } } else { Deed::Leave { who: chance.pick(&["bo", "cleo"]).to_string() } },
-        37 => if chance.one_in(2) { Deed::ChangeAction } else { Deed::Wait { seconds: 300 } },
+        36 => {
+            if chance.one_in(2) {
+                Deed::Join { who }
+            } else {
+                Deed::Leave { who: chance.pick(&["bo", "cleo"]).to_string() }
+            }
+        }
+        37 => {
+            if chance.one_in(2) {
+                Deed::ChangeAction
+            } else {
+                Deed::Wait { seconds: 300 }
+            }
+        }
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
             Deed::ChangeTarget { path, text: format!("name: x\nsize: {}\n", 1 + chance.below(3)) }
@@ -224,7 +256,7 @@ dan merges catalog#1
 reconcile";
 
 /// … and something stands at each stage.
-const BEGINNINGS: [&str; 7] = [
+const BEGINNINGS: [&str; 8] = [
     "dan asks bad create-bucket name=Bad
 reconcile",
     "dan files create-bucket name=logs
@@ -238,8 +270,16 @@ reconcile
 dan merges catalog#2
 reconcile",
     "dan asks no create-bucket name=logs
+dan files create-bucket name=logs
 reconcile
 bo closes catalog#2
+reconcile",
+    "dan files label-bucket of old label=red
+dan asks dull label-bucket of old label=red
+reconcile
+dan merges catalog#3
+reconcile
+dan asks twin label-bucket of old label=red
 reconcile",
     "dan asks never create-bucket name=logs
 reconcile
@@ -249,14 +289,15 @@ reconcile",
 reconcile
 bo approves catalog#2
 bo merges infra#1
-reconcile
 dan merges catalog#2
 reconcile
 dan asks other create-bucket name=logs
 reconcile
 bo approves catalog#3
 dan merges catalog#3
-reconcile",
+dan asks shut create-bucket name=logs
+reconcile
+dan closes catalog#4",
 ];
 
 /// Makes up events as the world goes, and lets them happen.
@@ -274,7 +315,10 @@ fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
         let event = match chance.below(12) {
             0..=5 => Event::Deed(some_deed(world.real(), &mut chance)),
             6..=8 => Event::Pass,
-            9 => Event::Mishap { at: chance.below(6), what: *chance.pick(&[Mishap::NotDone, Mishap::DoneNotTold]) },
+            9 => Event::Mishap {
+                at: chance.below(6),
+                what: *chance.pick(&[Mishap::NotDone, Mishap::DoneNotTold]),
+            },
             10 => Event::Crash { at: chance.below(6) },
             _ if chance.one_in(2) => Event::Twins,
             _ => Event::Lagging,
@@ -414,7 +458,9 @@ fn once(world: &Simulated) -> Result<(), String> {
             _ => None,
         })
         .collect();
-    if let Some((path, count)) = records.iter().find(|(path, count)| **count > 1 && !removed.contains(path.as_str())) {
+    if let Some((path, count)) =
+        records.iter().find(|(path, count)| **count > 1 && !removed.contains(path.as_str()))
+    {
         return Err(format!("{path} was written {count} times"));
     }
     for repository in [Repo::Catalog, Repo::Infra] {
@@ -426,7 +472,10 @@ fn once(world: &Simulated) -> Result<(), String> {
             let mut markers = BTreeSet::new();
             for comment in &pull.comments {
                 if !markers.insert(message::marker_of(&comment.body).to_owned()) {
-                    return Err(format!("two comments of one purpose on {}#{}", pull.repository, pull.number));
+                    return Err(format!(
+                        "two comments of one purpose on {}#{}",
+                        pull.repository, pull.number
+                    ));
                 }
             }
         }
@@ -434,7 +483,11 @@ fn once(world: &Simulated) -> Result<(), String> {
             return Err(format!("two pull requests from {branch}"));
         }
     }
-    let said = world.log.iter().filter(|effect| matches!(effect, Effect::Called(Call::Say { comment: None, .. }))).count();
+    let said = world
+        .log
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Called(Call::Say { comment: None, .. })))
+        .count();
     let things = world.numbers(Repo::Catalog).len() + world.issues().len();
     // Two passes at once may both write a comment; more than that is chatter.
     if said > 2 * things + 4 {
@@ -449,9 +502,11 @@ fn consent(world: &Simulated) -> Result<(), String> {
     let log = &world.log;
     for (index, effect) in log.iter().enumerate() {
         let executed: Option<String> = match effect {
-            Effect::Pushed { repository, branch, .. } if *repository == Repo::Infra.name() => {
-                branch.as_str().strip_prefix("chandlery/").and_then(|rest| rest.strip_suffix("-code")).map(str::to_owned)
-            }
+            Effect::Pushed { repository, branch, .. } if *repository == Repo::Infra.name() => branch
+                .as_str()
+                .strip_prefix("chandlery/")
+                .and_then(|rest| rest.strip_suffix("-code"))
+                .map(str::to_owned),
             Effect::Pushed { branch, changes, .. } if branch.as_str() == "main" => {
                 for (path, change) in changes.iter() {
                     if let Change::Put(bytes) = change
@@ -480,12 +535,15 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
     let log = &world.log[..until];
     // The merge that brought it: the first after which it was there.
     let merge = log.iter().enumerate().find_map(|(index, effect)| match effect {
-        Effect::Merged { repository: Repo::Catalog, number, folders, .. } => {
-            folders.iter().find(|(id, _)| id.replace('/', "-") == slug).map(|(id, folder)| (index, *number, id.clone(), folder.clone()))
-        }
+        Effect::Merged { repository: Repo::Catalog, number, folders, .. } => folders
+            .iter()
+            .find(|(id, _)| id.replace('/', "-") == slug)
+            .map(|(id, folder)| (index, *number, id.clone(), folder.clone())),
         _ => None,
     });
-    let Some((at, number, id, merged)) = merge else { return Err(format!("{slug} was executed and never merged by a pull request")) };
+    let Some((at, number, id, merged)) = merge else {
+        return Err(format!("{slug} was executed and never merged by a pull request"));
+    };
     let action = world.action_of(&id, &merged);
     let rules: &[(&[&str], usize, bool)] = match action.as_str() {
         "label-bucket" => return Ok(()),
@@ -495,7 +553,8 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
     };
     // Who had a hand in it.
     let mut hands: BTreeSet<String> = BTreeSet::new();
-    let issue: Option<u64> = id.rsplit('/').next().and_then(|last| last.strip_prefix("issue-")).and_then(|n| n.parse().ok());
+    let issue: Option<u64> =
+        id.rsplit('/').next().and_then(|last| last.strip_prefix("issue-")).and_then(|n| n.parse().ok());
     for effect in &log[..at] {
         if let Effect::Deed(deed) = effect {
             match deed {
@@ -504,10 +563,16 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
                         hands.insert(who.clone());
                     }
                 }
-                Deed::EditIssue { who, issue: n, .. } | Deed::SpoilIssue { who, issue: n } if Some(*n) == issue => {
+                Deed::EditIssue { who, issue: n, .. } | Deed::SpoilIssue { who, issue: n }
+                    if Some(*n) == issue =>
+                {
                     hands.insert(who.clone());
                 }
-                Deed::Push { who, pull, .. } | Deed::Tamper { who, pull, .. } | Deed::Rewind { who, pull } if *pull == number => {
+                Deed::Push { who, pull, .. }
+                | Deed::Tamper { who, pull, .. }
+                | Deed::Rewind { who, pull }
+                    if *pull == number =>
+                {
                     hands.insert(who.clone());
                 }
                 _ => {}
@@ -527,14 +592,21 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
         }
     }
     let mut words: BTreeMap<String, Option<Folder>> = BTreeMap::new();
+    let mut refusals: BTreeSet<String> = BTreeSet::new();
     for effect in &log[..at] {
         match effect {
             Effect::Reviewed { who, at, approves, folders } if *at == (Repo::Catalog, number) => {
                 let folder = folders.iter().find(|(known, _)| *known == id).map(|(_, folder)| folder.clone());
                 words.insert(who.clone(), if *approves { folder } else { None });
+                if *approves {
+                    refusals.remove(who)
+                } else {
+                    refusals.insert(who.clone())
+                };
             }
             Effect::Deed(Deed::Dismiss { at, whose, .. }) if *at == (Repo::Catalog, number) => {
                 words.insert(whose.clone(), None);
+                refusals.remove(whose);
             }
             _ => {}
         }
@@ -549,13 +621,23 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
         matches!(effect, Effect::Pushed { repository, branch, .. }
             if *repository == Repo::Infra.name() && branch.as_str() == format!("chandlery/{slug}-code"))
     });
+    // An outsider may refuse, and it holds nothing up.
+    refusals.remove("zoe");
+    if !began && !refusals.is_empty() {
+        return Err(format!("{id} ({action}) was executed though {refusals:?} asked for changes"));
+    }
     for (people, count, all) in rules {
-        let named: BTreeSet<String> =
-            people.iter().flat_map(|who| if *who == "TEAM" { team.clone() } else { [(*who).to_owned()].into() }).collect();
+        let named: BTreeSet<String> = people
+            .iter()
+            .flat_map(|who| if *who == "TEAM" { team.clone() } else { [(*who).to_owned()].into() })
+            .collect();
         let given = named.iter().filter(|who| yes.contains(who)).count();
-        let needed = if *all { named.iter().filter(|who| !hands.contains(*who)).count().max(1) } else { *count };
+        let needed =
+            if *all { named.iter().filter(|who| !hands.contains(*who)).count().max(1) } else { *count };
         if given < needed && !began {
-            return Err(format!("{id} ({action}) was executed with {given} of {needed} approvals from {named:?}; yes {yes:?}, hands {hands:?}"));
+            return Err(format!(
+                "{id} ({action}) was executed with {given} of {needed} approvals from {named:?}; yes {yes:?}, hands {hands:?}"
+            ));
         }
     }
     Ok(())
@@ -565,7 +647,8 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
 fn valid(world: &Simulated) -> Result<(), String> {
     let files = world.catalog_files();
     let report = chandlery::catalog::check_all(&chandlery::catalog::Root::default(), &files);
-    let of_entities: Vec<_> = report.diagnostics.iter().filter(|found| found.place.source.starts_with("entities/")).collect();
+    let of_entities: Vec<_> =
+        report.diagnostics.iter().filter(|found| found.place.source.starts_with("entities/")).collect();
     if of_entities.is_empty() { Ok(()) } else { Err(format!("the catalog is not valid: {of_entities:?}")) }
 }
 
@@ -587,7 +670,11 @@ fn shrink<W: Story>(events: &[Event], world: &dyn Fn() -> W) -> Vec<Event> {
 }
 
 fn shrink_if_wrong(events: &[Event]) -> Vec<Event> {
-    if goes_wrong(events, &Simulated::new).is_some() { shrink(events, &Simulated::new) } else { events.to_vec() }
+    if goes_wrong(events, &Simulated::new).is_some() {
+        shrink(events, &Simulated::new)
+    } else {
+        events.to_vec()
+    }
 }
 
 fn goes_wrong<W: Story>(events: &[Event], world: &dyn Fn() -> W) -> Option<String> {
@@ -626,9 +713,17 @@ fn run(from: u64, to: u64) {
         }
     }
     let histories = to - from;
-    println!("{histories} histories, {} decisions each, {rounds} rounds at most, {} pairs", decisions as u64 / histories.max(1), covered.len());
+    println!(
+        "{histories} histories, {} decisions each, {rounds} rounds at most, {} pairs",
+        decisions as u64 / histories.max(1),
+        covered.len()
+    );
     // A count, not a clock: work per history must not creep.
-    assert!(decisions as u64 / histories.max(1) < 250, "a history takes {} decisions", decisions as u64 / histories.max(1));
+    assert!(
+        decisions as u64 / histories.max(1) < 250,
+        "a history takes {} decisions",
+        decisions as u64 / histories.max(1)
+    );
     if histories >= 5_000 {
         let missing: Vec<Stage> = Stage::ALL
             .into_iter()
@@ -636,9 +731,22 @@ fn run(from: u64, to: u64) {
             .collect();
         let pairs: Vec<String> = missing
             .iter()
-            .map(|stage| format!("{stage}: {:?}", covered.iter().filter(|(known, _)| known == stage).map(|(_, kind)| *kind).collect::<Vec<_>>()))
+            .map(|stage| {
+                format!(
+                    "{stage}: {:?}",
+                    covered
+                        .iter()
+                        .filter(|(known, _)| known == stage)
+                        .map(|(_, kind)| *kind)
+                        .collect::<Vec<_>>()
+                )
+            })
             .collect();
-        assert!(missing.is_empty(), "some pairs of stage and deed never occurred; there were only {}", pairs.join("\n"));
+        assert!(
+            missing.is_empty(),
+            "some pairs of stage and deed never occurred; there were only {}",
+            pairs.join("\n")
+        );
     }
 }
 
@@ -679,7 +787,12 @@ fn core_a_crash_anywhere_changes_nothing() {
                     }
                     reconcile(&mut branch);
                     reconcile(&mut branch);
-                    assert_eq!(view(&mut branch), expected, "{}: {trouble:?} at act {at} after `{line}`", path.display());
+                    assert_eq!(
+                        view(&mut branch),
+                        expected,
+                        "{}: {trouble:?} at act {at} after `{line}`",
+                        path.display()
+                    );
                 }
             }
             world = calm;

@@ -1,9 +1,12 @@
 //! The integration tests: one binary, so that it links once.
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::collapsible_match,
+    clippy::semicolon_if_nothing_returned,
     reason = "tests touch the world and may panic"
 )]
 
@@ -23,3 +26,4 @@ mod agree;
 mod crash;
 mod planted;
 mod layers;
+mod readme;

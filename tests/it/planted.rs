@@ -26,7 +26,6 @@ enum Fault {
     OverlooksContributors,
     OverlooksEditorsOfIssues,
     TakesAnyCommitForACleanMerge,
-    LetsTheRequesterApprove,
     TakesEverybodyForAMember,
     TakesDismissedForApproved,
     OverlooksRefusals,
@@ -39,17 +38,16 @@ enum Fault {
     PushesOverWhatIsThere,
     MergesWhateverTheHeadIs,
     PushesTheDefaultBranchBlindly,
-    AsksForgeriesOfTheIssue,
+    TakesAnotherForTheRequester,
 }
 
-const ALL: [Fault; 20] = [
+const ALL: [Fault; 19] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
     Fault::OverlooksForcePushes,
     Fault::OverlooksContributors,
     Fault::OverlooksEditorsOfIssues,
     Fault::TakesAnyCommitForACleanMerge,
-    Fault::LetsTheRequesterApprove,
     Fault::TakesEverybodyForAMember,
     Fault::TakesDismissedForApproved,
     Fault::OverlooksRefusals,
@@ -62,7 +60,7 @@ const ALL: [Fault; 20] = [
     Fault::PushesOverWhatIsThere,
     Fault::MergesWhateverTheHeadIs,
     Fault::PushesTheDefaultBranchBlindly,
-    Fault::AsksForgeriesOfTheIssue,
+    Fault::TakesAnotherForTheRequester,
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -93,11 +91,6 @@ impl Careless {
                     for commit in commits {
                         commit.people = vec![Attribution::Account(fixture::ME.parse().unwrap())];
                     }
-                }
-            }
-            Fault::LetsTheRequesterApprove => {
-                if pull.author.as_ref().is_some_and(|author| !author.is_app()) {
-                    pull.author = Some("hal".parse().unwrap());
                 }
             }
             Fault::TakesDismissedForApproved => {
@@ -131,10 +124,14 @@ impl Careless {
         match answer {
             Answer::Pull(Some(pull)) => self.pull(Arc::make_mut(pull)),
             Answer::Pulls(pulls) => {
-                if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..)) {
+                if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..))
+                {
                     pulls.clear();
                 }
-                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt && pulls.is_empty() && matches!(question, Question::PullsOf(_)) {
+                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt
+                    && pulls.is_empty()
+                    && matches!(question, Question::PullsOf(_))
+                {
                     for number in self.world.numbers(Repo::Catalog) {
                         if let Some((_, Answer::Pull(Some(pull)))) =
                             self.world.clone().ask(&BTreeSet::from([Question::Pull(number)])).pop()
@@ -151,7 +148,9 @@ impl Careless {
             Answer::Activity(activity) => {
                 let activity = Arc::make_mut(activity);
                 match self.fault {
-                    Fault::OverlooksForcePushes => activity.retain(|entry| entry.kind != ActivityKind::Forced),
+                    Fault::OverlooksForcePushes => {
+                        activity.retain(|entry| entry.kind != ActivityKind::Forced)
+                    }
                     Fault::OverlooksContributors => {
                         for entry in activity {
                             entry.actor = Some(fixture::ME.parse().unwrap());
@@ -163,10 +162,12 @@ impl Careless {
             Answer::Issue(Some(issue)) if self.fault == Fault::OverlooksEditorsOfIssues => {
                 Arc::make_mut(issue).editors = Known::Yes(Vec::new());
             }
-            Answer::Issue(Some(issue)) if self.fault == Fault::AsksForgeriesOfTheIssue => {
+            Answer::Issue(Some(issue)) if self.fault == Fault::TakesAnotherForTheRequester => {
                 Arc::make_mut(issue).author = Some("ada".parse().unwrap());
             }
-            Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => Arc::make_mut(issue).comments.clear(),
+            Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => {
+                Arc::make_mut(issue).comments.clear()
+            }
             Answer::Chain(chain) if self.fault == Fault::TakesAnyCommitForACleanMerge => {
                 // All but the oldest two: the request and its plan.
                 let chain = Arc::make_mut(chain);
@@ -175,10 +176,15 @@ impl Careless {
                     commit.kind = ChainKind::CleanMergeOfBase;
                 }
             }
-            Answer::Permission(permission) if self.fault == Fault::TakesEverybodyForAMember => *permission = Permission::Admin,
+            Answer::Permission(permission) if self.fault == Fault::TakesEverybodyForAMember => {
+                *permission = Permission::Admin
+            }
             Answer::Entity(Some((path, bytes))) if self.fault == Fault::TakesEverybodyForAMember => {
                 if path.as_str() == "entities/_team/platform.yaml" {
-                    *bytes = fixture::PLATFORM.replace("[bo, cleo]", "[ada, bo, cleo, dan, eve]").into_bytes().into();
+                    *bytes = fixture::PLATFORM
+                        .replace("[bo, cleo]", "[ada, bo, cleo, dan, eve]")
+                        .into_bytes()
+                        .into();
                 }
             }
             Answer::File(file) if self.fault == Fault::ForgetsRecords => {
@@ -193,8 +199,11 @@ impl Careless {
                     path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
                 }));
             }
-            Answer::Appearances(list) if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) => {
-                let of_run = matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
+            Answer::Appearances(list)
+                if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) =>
+            {
+                let of_run =
+                    matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
                 let list = Arc::make_mut(list);
                 list.truncate(usize::from(!of_run));
             }
@@ -217,7 +226,10 @@ impl World for Careless {
         match &mut act {
             Act::Push { repository, commits } if self.fault == Fault::PushesOverWhatIsThere => {
                 for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() != "main") {
-                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    let there = self
+                        .world
+                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
+                        .pop();
                     if let Some((_, Answer::Head(head))) = there {
                         commit.expect = head;
                     }
@@ -225,15 +237,21 @@ impl World for Careless {
             }
             Act::Push { repository, commits } if self.fault == Fault::PushesTheDefaultBranchBlindly => {
                 for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() == "main") {
-                    let there = self.world.ask(&[Question::Head(repository.clone(), commit.branch.clone())].into()).pop();
+                    let there = self
+                        .world
+                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
+                        .pop();
                     if let Some((_, Answer::Head(head))) = there {
                         commit.expect = head;
                     }
                 }
             }
-            Act::Call(Call::Merge { repository, number, head }) if self.fault == Fault::MergesWhateverTheHeadIs => {
+            Act::Call(Call::Merge { repository, number, head })
+                if self.fault == Fault::MergesWhateverTheHeadIs =>
+            {
                 if *repository == Repo::Catalog.name()
-                    && let Some((_, Answer::Pull(Some(pull)))) = self.world.ask(&[Question::Pull(*number)].into()).pop()
+                    && let Some((_, Answer::Pull(Some(pull)))) =
+                        self.world.ask(&[Question::Pull(*number)].into()).pop()
                 {
                     *head = pull.head;
                 }
@@ -255,7 +273,7 @@ impl Story for Careless {
 }
 
 /// The most histories in which a fault may hide.
-const MOST: u64 = 20_000;
+const MOST: u64 = 4_000;
 
 #[test]
 fn core_every_planted_fault_is_caught() {
@@ -263,7 +281,8 @@ fn core_every_planted_fault_is_caught() {
     for fault in ALL {
         let caught = (0..MOST).find(|seed| {
             let world = Careless { world: Simulated::new(), fault };
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
+            let told =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
             !matches!(told, Ok(Ok(())))
         });
         match caught {

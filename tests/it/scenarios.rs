@@ -23,7 +23,11 @@ pub fn play(world: &mut dyn World, story: &str) -> String {
         match line {
             "reconcile" => {
                 let report = reconcile(world);
-                assert!(report.stopped.is_none() && report.left.is_empty(), "line {}: {report:#?}", number + 1);
+                assert!(
+                    report.stopped.is_none() && report.left.is_empty(),
+                    "line {}: {report:#?}",
+                    number + 1
+                );
                 let again = reconcile(world);
                 assert_eq!(again.acts, 0, "line {}: the second pass still acts: {again:#?}", number + 1);
             }
@@ -48,7 +52,8 @@ pub fn play(world: &mut dyn World, story: &str) -> String {
 /// The story files.
 pub fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scenarios");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     files

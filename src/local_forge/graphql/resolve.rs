@@ -192,7 +192,10 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
             ("review", EventKind::ReviewDismissed { review, .. }) => {
                 let pulls = found.issues.values().filter_map(|issue| issue.pull.as_ref());
                 let reviews = pulls.flat_map(|pull| &pull.reviews);
-                one(reviews.filter(|known| known.id == review).map(|review| Thing::Review(found, review)).next())
+                one(reviews
+                    .filter(|known| known.id == review)
+                    .map(|review| Thing::Review(found, review))
+                    .next())
             }
             _ => leaf(node("EV", event.id)),
         },

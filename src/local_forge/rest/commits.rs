@@ -86,7 +86,8 @@ pub(crate) fn associated<'a>(
     let mut found = Vec::new();
     for issue in repository.issues.values() {
         let Some(pull) = &issue.pull else { continue };
-        let merged_as = pull.merged.as_ref().is_some_and(|merged| merged.commit == sha || merged.rebased.contains(&sha));
+        let merged_as =
+            pull.merged.as_ref().is_some_and(|merged| merged.commit == sha || merged.rebased.contains(&sha));
         let within = || {
             let (Ok(head), Ok(base)) = (objects::oid(&pull.head), objects::oid(&pull.base)) else {
                 return false;

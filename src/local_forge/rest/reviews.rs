@@ -110,7 +110,12 @@ pub(crate) fn dismiss(call: &mut Call<'_>, key: &str, number: u64, id: u64) -> A
     }
     let issue = call.repository_mut(key).issues.get_mut(&number).ok_or_else(not_found)?;
     issue.updated_at = at;
-    issue.events.push(Event { id: event, kind: EventKind::ReviewDismissed { review: id, was: state }, actor, at });
+    issue.events.push(Event {
+        id: event,
+        kind: EventKind::ReviewDismissed { review: id, was: state },
+        actor,
+        at,
+    });
     tell_review(call, key, number, "dismissed", id);
     get(call, key, number, id)
 }

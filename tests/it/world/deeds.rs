@@ -45,7 +45,8 @@ impl fmt::Display for At {
 }
 
 fn at(word: &str) -> Result<(Repo, u64), String> {
-    let (repository, number) = word.split_once('#').ok_or_else(|| format!("`{word}` is not repository#number"))?;
+    let (repository, number) =
+        word.split_once('#').ok_or_else(|| format!("`{word}` is not repository#number"))?;
     let repository = match repository {
         "catalog" => Repo::Catalog,
         "infra" => Repo::Infra,
@@ -64,7 +65,9 @@ impl fmt::Display for Deed {
             Self::LockIssue { who, issue } => write!(f, "{who} locks-issue {issue}"),
             Self::Ask { who, id, ask } => write!(f, "{who} asks {id} {ask}"),
             Self::Push { who, pull, ask } => write!(f, "{who} pushes {} {ask}", At(Repo::Catalog, *pull)),
-            Self::Tamper { who, pull, file } => write!(f, "{who} tampers {} {file}", At(Repo::Catalog, *pull)),
+            Self::Tamper { who, pull, file } => {
+                write!(f, "{who} tampers {} {file}", At(Repo::Catalog, *pull))
+            }
             Self::Rewind { who, pull } => write!(f, "{who} rewinds {}", At(Repo::Catalog, *pull)),
             Self::UpdateBranch { who, pull } => write!(f, "{who} updates {}", At(Repo::Catalog, *pull)),
             Self::Approve { who, at } => write!(f, "{who} approves {}", At(at.0, at.1)),
@@ -86,7 +89,9 @@ impl fmt::Display for Deed {
             Self::Join { who } => write!(f, "{who} joins"),
             Self::Leave { who } => write!(f, "{who} leaves"),
             Self::ChangeAction => write!(f, "ada changes-action"),
-            Self::ChangeTarget { path, text } => write!(f, "ada changes-target {path} {}", text.trim_end().replace('\n', "\\n")),
+            Self::ChangeTarget { path, text } => {
+                write!(f, "ada changes-target {path} {}", text.trim_end().replace('\n', "\\n"))
+            }
             Self::Meddle { who, at } => write!(f, "{who} meddles {}", At(Repo::Infra, *at)),
             Self::Wait { seconds } => write!(f, "everybody waits {seconds}"),
         }
@@ -135,7 +140,9 @@ impl FromStr for Deed {
             "joins" => Self::Join { who },
             "leaves" => Self::Leave { who },
             "changes-action" => Self::ChangeAction,
-            "changes-target" => Self::ChangeTarget { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) },
+            "changes-target" => {
+                Self::ChangeTarget { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
+            }
             "meddles" => Self::Meddle { who, at: pull()? },
             "waits" => Self::Wait { seconds: number()? as i64 },
             other => return Err(format!("nobody can `{other}`")),

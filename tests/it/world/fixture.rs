@@ -21,7 +21,10 @@ pub const CATALOG_FILES: &[(&str, &str)] = &[
         "blueprints/bucket.yaml",
         "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n  required: [size]\n",
     ),
-    ("entities/bucket/old.yaml", "# The first one.\nidentifier: old\nblueprint: bucket\nproperties:\n  size: 1 # small\n"),
+    (
+        "entities/bucket/old.yaml",
+        "# The first one.\nidentifier: old\nblueprint: bucket\nproperties:\n  size: 1 # small\n",
+    ),
     ("entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n"),
     ("entities/_user/bo.yaml", "identifier: bo\nblueprint: _user\n"),
     ("entities/_user/cleo.yaml", "identifier: cleo\nblueprint: _user\n"),
@@ -46,7 +49,10 @@ pub const CATALOG_FILES: &[(&str, &str)] = &[
         "actions/retire-bucket.yaml",
         "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nexecute: { teams: [platform] }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
     ),
-    ("action-templates/bucket/files/buckets/{{ inputs.name }}.yaml", "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n"),
+    (
+        "action-templates/bucket/files/buckets/{{ inputs.name }}.yaml",
+        "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n",
+    ),
     ("action-templates/bucket/template.yaml", "description: A bucket\n"),
     (
         "action-templates/resize/template.yaml",
@@ -58,4 +64,7 @@ pub const PLATFORM: &str = "identifier: platform\nblueprint: _team\nrelations:\n
 
 pub const CREATE_BUCKET: &str = "identifier: create-bucket\ntitle: Create a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      size: { type: number, minimum: 1, maximum: 9, default: 1 }\n    required: [name]\napproval:\n  rules:\n    - { name: platform, teams: [platform] }\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, title: \"Bucket {{ inputs.name }}\" }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: \"{{ inputs.size }}\" } }\n";
 
-pub const INFRA_FILES: &[(&str, &str)] = &[("README.md", "# Infrastructure\n"), ("buckets/old.yaml", "# The first one.\nname: old\nsize: 1 # small\n")];
+pub const INFRA_FILES: &[(&str, &str)] = &[
+    ("README.md", "# Infrastructure\n"),
+    ("buckets/old.yaml", "# The first one.\nname: old\nsize: 1 # small\n"),
+];

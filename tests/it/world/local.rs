@@ -110,6 +110,7 @@ impl Local {
     }
 
     /// What the hands asked of the world so far.
+    #[allow(dead_code, reason = "the benches read it")]
     pub fn counts(&self) -> chandlery::reconcile::Counts {
         self.hands.counts()
     }
@@ -163,7 +164,9 @@ impl Local {
         let commit = json!({ "message": "A deed", "tree": tree, "parents": [parent] });
         let commit = self.does(who, "POST", at, "git/commits", &commit)?["sha"].clone();
         match tip {
-            Some(_) => self.does(who, "PATCH", at, &format!("git/refs/heads/{branch}"), &json!({ "sha": commit })),
+            Some(_) => {
+                self.does(who, "PATCH", at, &format!("git/refs/heads/{branch}"), &json!({ "sha": commit }))
+            }
             None => {
                 let reference = json!({ "ref": format!("refs/heads/{branch}"), "sha": commit });
                 self.does(who, "POST", at, "git/refs", &reference)
@@ -210,9 +213,9 @@ impl Local {
         let mut paths: Vec<&str> =
             compared["files"].as_array()?.iter().filter_map(|file| file["filename"].as_str()).collect();
         paths.sort_unstable();
-        let id = paths
-            .into_iter()
-            .find_map(|path| path.strip_prefix("requests/")?.strip_suffix("/request.yaml").map(str::to_owned))?;
+        let id = paths.into_iter().find_map(|path| {
+            path.strip_prefix("requests/")?.strip_suffix("/request.yaml").map(str::to_owned)
+        })?;
         Some((branch, id))
     }
 
@@ -238,7 +241,8 @@ impl Local {
     fn write_issue(&mut self, who: &str, number: u64, ask: &Ask) -> Option<()> {
         self.issue(number)?;
         let body = ask.issue(&self.definitions());
-        self.does(who, "PATCH", Repo::Catalog, &format!("issues/{number}"), &json!({ "body": body })).map(drop)
+        self.does(who, "PATCH", Repo::Catalog, &format!("issues/{number}"), &json!({ "body": body }))
+            .map(drop)
     }
 
     fn do_deed(&mut self, deed: &Deed) -> Option<()> {
@@ -246,17 +250,20 @@ impl Local {
         match deed {
             Deed::File { who, ask } => {
                 let body = ask.issue(&self.definitions());
-                self.does(who, "POST", catalog, "issues", &json!({ "title": "Please", "body": body })).map(drop)
+                self.does(who, "POST", catalog, "issues", &json!({ "title": "Please", "body": body }))
+                    .map(drop)
             }
             Deed::EditIssue { who, issue, ask } => self.write_issue(who, *issue, ask),
             Deed::SpoilIssue { who, issue } => {
                 let known = self.issue(*issue)?;
                 let body = format!("{}\n\n### Approved\n\nyes\n", known["body"].as_str()?);
-                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "body": body })).map(drop)
+                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "body": body }))
+                    .map(drop)
             }
             Deed::CloseIssue { who, issue } => {
                 self.issue(*issue)?;
-                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "state": "closed" })).map(drop)
+                self.does(who, "PATCH", catalog, &format!("issues/{issue}"), &json!({ "state": "closed" }))
+                    .map(drop)
             }
             Deed::LockIssue { who, issue } => {
                 self.issue(*issue)?;
@@ -271,7 +278,10 @@ impl Local {
                 let main = self.tip(catalog, "main")?;
                 let path = format!("requests/{id}/request.yaml");
                 let same = ObjectId::of_blob(ask.file().as_bytes()).to_string();
-                if self.get(catalog, &format!("contents/{path}?ref={main}")).is_some_and(|file| file["sha"] == same.as_str()) {
+                if self
+                    .get(catalog, &format!("contents/{path}?ref={main}"))
+                    .is_some_and(|file| file["sha"] == same.as_str())
+                {
                     return None;
                 }
                 self.commit(who, catalog, &branch, &[(&path, Some(&ask.file()))])?;
@@ -307,7 +317,8 @@ impl Local {
                 let reviews = self.get(at.0, &format!("pulls/{}/reviews?per_page=100", at.1))?;
                 let last = reviews.as_array()?.iter().rfind(|review| {
                     review["user"]["login"] == whose.as_str()
-                        && ["APPROVED", "CHANGES_REQUESTED"].contains(&review["state"].as_str().unwrap_or_default())
+                        && ["APPROVED", "CHANGES_REQUESTED"]
+                            .contains(&review["state"].as_str().unwrap_or_default())
                 })?;
                 let path = format!("pulls/{}/reviews/{}/dismissals", at.1, last["id"]);
                 self.does(who, "PUT", at.0, &path, &json!({ "message": "not so" })).map(drop)
@@ -323,15 +334,18 @@ impl Local {
             }
             Deed::Close { who, at } => {
                 self.open_pull(*at)?;
-                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "closed" })).map(drop)
+                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "closed" }))
+                    .map(drop)
             }
             Deed::Reopen { who, at } => {
-                let pull = self.pull(*at).filter(|pull| pull["state"] == "closed" && pull["merged"] == false)?;
+                let pull =
+                    self.pull(*at).filter(|pull| pull["state"] == "closed" && pull["merged"] == false)?;
                 let branch = pull["head"]["ref"].as_str()?;
                 if self.tip(at.0, branch)? != pull["head"]["sha"].as_str()? {
                     return None;
                 }
-                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" })).map(drop)
+                self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
+                    .map(drop)
             }
             Deed::Smuggle { who, id, ask } => {
                 self.put(who, catalog, "main", &format!("requests/{id}/request.yaml"), &ask.file())
@@ -339,8 +353,11 @@ impl Local {
             Deed::Remove { who, id } => {
                 let folder = format!("requests/{id}/");
                 let files = self.files(catalog, "main");
-                let gone: Vec<Change<'_>> =
-                    files.iter().filter(|path| path.starts_with(&folder)).map(|path| (path.as_str(), None)).collect();
+                let gone: Vec<Change<'_>> = files
+                    .iter()
+                    .filter(|path| path.starts_with(&folder))
+                    .map(|path| (path.as_str(), None))
+                    .collect();
                 if gone.is_empty() {
                     return None;
                 }
@@ -445,7 +462,10 @@ pub fn seed(folder: &Path) -> Seed {
             owner: owner.to_owned(),
             name: name.to_owned(),
             from: Some(from),
-            collaborators: fixture::PEOPLE.iter().map(|(who, may)| (who.to_string(), may.to_string())).collect(),
+            collaborators: fixture::PEOPLE
+                .iter()
+                .map(|(who, may)| (who.to_string(), may.to_string()))
+                .collect(),
             ..SeedRepository::default()
         }
     };

@@ -35,46 +35,122 @@ pub trait World {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Deed {
     /// Files an issue with the form of an action; `entity` goes into its field, answers are by heading.
-    File { who: String, ask: Ask },
+    File {
+        who: String,
+        ask: Ask,
+    },
     /// Rewrites the text of an issue.
-    EditIssue { who: String, issue: u64, ask: Ask },
+    EditIssue {
+        who: String,
+        issue: u64,
+        ask: Ask,
+    },
     /// Writes something into the issue that is no form.
-    SpoilIssue { who: String, issue: u64 },
-    CloseIssue { who: String, issue: u64 },
-    LockIssue { who: String, issue: u64 },
+    SpoilIssue {
+        who: String,
+        issue: u64,
+    },
+    CloseIssue {
+        who: String,
+        issue: u64,
+    },
+    LockIssue {
+        who: String,
+        issue: u64,
+    },
     /// Opens a pull request with one request file.
-    Ask { who: String, id: String, ask: Ask },
+    Ask {
+        who: String,
+        id: String,
+        ask: Ask,
+    },
     /// Pushes another request file to a pull request's branch.
-    Push { who: String, pull: u64, ask: Ask },
+    Push {
+        who: String,
+        pull: u64,
+        ask: Ask,
+    },
     /// Pushes other bytes for a file of the request: `plan.diff`, `plan.yaml`, `run.yaml`.
-    Tamper { who: String, pull: u64, file: String },
+    Tamper {
+        who: String,
+        pull: u64,
+        file: String,
+    },
     /// Moves the branch back to its first commit, by force.
-    Rewind { who: String, pull: u64 },
+    Rewind {
+        who: String,
+        pull: u64,
+    },
     /// Merges the base into the branch, as the button does.
-    UpdateBranch { who: String, pull: u64 },
-    Approve { who: String, at: (Repo, u64) },
-    RequestChanges { who: String, at: (Repo, u64) },
-    Remark { who: String, at: (Repo, u64) },
+    UpdateBranch {
+        who: String,
+        pull: u64,
+    },
+    Approve {
+        who: String,
+        at: (Repo, u64),
+    },
+    RequestChanges {
+        who: String,
+        at: (Repo, u64),
+    },
+    Remark {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Dismisses the last review of somebody.
-    Dismiss { who: String, at: (Repo, u64), whose: String },
-    Merge { who: String, at: (Repo, u64), how: How },
-    Close { who: String, at: (Repo, u64) },
-    Reopen { who: String, at: (Repo, u64) },
+    Dismiss {
+        who: String,
+        at: (Repo, u64),
+        whose: String,
+    },
+    Merge {
+        who: String,
+        at: (Repo, u64),
+        how: How,
+    },
+    Close {
+        who: String,
+        at: (Repo, u64),
+    },
+    Reopen {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Pushes a request straight to the default branch.
-    Smuggle { who: String, id: String, ask: Ask },
+    Smuggle {
+        who: String,
+        id: String,
+        ask: Ask,
+    },
     /// Restores a file of a request on the default branch, or removes all of it.
-    Remove { who: String, id: String },
+    Remove {
+        who: String,
+        id: String,
+    },
     /// Somebody becomes a member of the team `platform`, or ceases to be.
-    Join { who: String },
-    Leave { who: String },
+    Join {
+        who: String,
+    },
+    Leave {
+        who: String,
+    },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
     /// Somebody commits to the target: a file of their own, or other bytes where a request wants to write.
-    ChangeTarget { path: String, text: String },
+    ChangeTarget {
+        path: String,
+        text: String,
+    },
     /// Somebody pushes to the branch of a follow-up.
-    Meddle { who: String, at: u64 },
+    Meddle {
+        who: String,
+        at: u64,
+    },
     /// Time passes, in seconds.
-    Wait { seconds: i64 },
+    Wait {
+        seconds: i64,
+    },
 }
 
 /// A filled-in request.
@@ -201,8 +277,12 @@ pub fn view(world: &mut dyn World) -> String {
             }
         }
     }
-    let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else { return out };
-    if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "entities/bucket".parse().unwrap())) {
+    let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else {
+        return out;
+    };
+    if let Answer::Files(files) =
+        one(Question::Files(catalog.clone(), head, "entities/bucket".parse().unwrap()))
+    {
         for path in files.keys() {
             if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
                 let text = String::from_utf8_lossy(&file.bytes).replace('\n', " | ");
@@ -219,7 +299,13 @@ pub fn view(world: &mut dyn World) -> String {
                 };
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
                 let why = run.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                let _ = writeln!(out, "run {} {} approved by [{}]{why}", short(&run.request), run.status, people.join(", "));
+                let _ = writeln!(
+                    out,
+                    "run {} {} approved by [{}]{why}",
+                    short(&run.request),
+                    run.status,
+                    people.join(", ")
+                );
             }
         }
     }
@@ -254,11 +340,21 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
     let author = pull.author.as_ref().map_or("nobody", |login| login.as_str());
     let mut line = format!("{}#{} by {author} {state}", pull.repository.name(), pull.number);
     if let Known::Yes(commits) = &pull.commits
-        && let Some(check) = commits.iter().rev().find_map(|commit| commit.checks.last().map(|check| (check, commit.id == pull.head)))
+        && let Some(check) = commits
+            .iter()
+            .rev()
+            .find_map(|commit| commit.checks.last().map(|check| (check, commit.id == pull.head)))
     {
         let (check, on_head) = check;
-        let color = check.conclusion.map_or("pending".to_owned(), |conclusion| format!("{conclusion:?}").to_lowercase());
-        let _ = write!(line, ", check {color} \"{}\"{}", check.title, if on_head { "" } else { " (not on head)" });
+        let color = check
+            .conclusion
+            .map_or("pending".to_owned(), |conclusion| format!("{conclusion:?}").to_lowercase());
+        let _ = write!(
+            line,
+            ", check {color} \"{}\"{}",
+            check.title,
+            if on_head { "" } else { " (not on head)" }
+        );
     }
     if let Known::Yes(reviews) = &pull.reviews {
         for review in reviews {

@@ -12,12 +12,14 @@ use std::{
 use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
-        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal, FileMode, Issue, Known,
-        Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp,
-        TreeEntry,
+        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
+        FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName, RepoPath,
+        RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     plan::{
-        facts::{Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository},
+        facts::{
+            Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository,
+        },
         step::{Act, Acted, Call, Commit},
     },
 };
@@ -56,13 +58,27 @@ struct Store {
 /// What the log of effects remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Pushed { repository: RepoName, branch: Branch, existed: bool, changes: Arc<Changes> },
+    Pushed {
+        repository: RepoName,
+        branch: Branch,
+        existed: bool,
+        changes: Arc<Changes>,
+    },
     Called(Call),
     Deed(Deed),
     /// Somebody approved or asked for changes, having these request folders before them.
-    Reviewed { who: String, at: (Repo, u64), approves: bool, folders: Folders },
+    Reviewed {
+        who: String,
+        at: (Repo, u64),
+        approves: bool,
+        folders: Folders,
+    },
     /// A pull request was merged, with these request folders.
-    Merged { repository: Repo, number: u64, folders: Folders },
+    Merged {
+        repository: Repo,
+        number: u64,
+        folders: Folders,
+    },
 }
 
 /// The files of each request in a tree, by its identifier.
@@ -120,7 +136,9 @@ impl Simulated {
             mishap: None,
             log: Arc::default(),
         };
-        for (name, files) in [(fixture::CATALOG, fixture::CATALOG_FILES), (fixture::INFRA, fixture::INFRA_FILES)] {
+        for (name, files) in
+            [(fixture::CATALOG, fixture::CATALOG_FILES), (fixture::INFRA, fixture::INFRA_FILES)]
+        {
             let tree = files
                 .iter()
                 .map(|(path, text)| {
@@ -146,7 +164,13 @@ impl Simulated {
         self.commit_at(parents, tree, people, at)
     }
 
-    fn commit_at(&mut self, parents: Vec<ObjectId>, tree: Tree, people: Vec<Attribution>, at: Timestamp) -> ObjectId {
+    fn commit_at(
+        &mut self,
+        parents: Vec<ObjectId>,
+        tree: Tree,
+        people: Vec<Attribution>,
+        at: Timestamp,
+    ) -> ObjectId {
         let mut text = format!("{parents:?}{people:?}{at}");
         for (path, (id, _)) in tree.iter() {
             text.push_str(&format!("{path}{id}"));
@@ -214,7 +238,9 @@ impl Simulated {
     fn folders(&self, commit: ObjectId) -> Folders {
         let mut folders: BTreeMap<String, BTreeMap<RepoPath, ObjectId>> = BTreeMap::new();
         for (path, (id, _)) in self.tree(commit).iter() {
-            if let Some((folder, _)) = path.as_str().strip_prefix("requests/").and_then(|rest| rest.rsplit_once('/')) {
+            if let Some((folder, _)) =
+                path.as_str().strip_prefix("requests/").and_then(|rest| rest.rsplit_once('/'))
+            {
                 folders.entry(folder.to_owned()).or_default().insert(path.clone(), *id);
             }
         }
@@ -264,7 +290,14 @@ impl Simulated {
     }
 
     /// Moves a branch as `who`, and what follows from it.
-    fn move_branch(&mut self, repository: &RepoName, branch: &Branch, to: ObjectId, who: &Login, kind: ActivityKind) {
+    fn move_branch(
+        &mut self,
+        repository: &RepoName,
+        branch: &Branch,
+        to: ObjectId,
+        who: &Login,
+        kind: ActivityKind,
+    ) {
         let at = self.tick();
         let before = self.store(repository).branches.get(branch).copied();
         let store = self.edit(repository);
@@ -293,7 +326,8 @@ impl Simulated {
     }
 
     fn pull_commits(&self, sim: &SimPull) -> Vec<PullCommit> {
-        let base = sim.base_at_end.unwrap_or_else(|| self.store(&sim.pull.repository).branches[&main_branch()]);
+        let base =
+            sim.base_at_end.unwrap_or_else(|| self.store(&sim.pull.repository).branches[&main_branch()]);
         let known = self.ancestors(base);
         let mut commits = Vec::new();
         let mut todo = vec![sim.pull.head];
@@ -330,7 +364,8 @@ impl Simulated {
         let mut pull = sim.pull.clone();
         pull.commits = Known::Yes(self.pull_commits(sim));
         if self.lags
-            && let Some(old) = self.before.get(&pull.repository).and_then(|store| store.pulls.get(&pull.number))
+            && let Some(old) =
+                self.before.get(&pull.repository).and_then(|store| store.pulls.get(&pull.number))
         {
             pull.reviews = old.pull.reviews.clone();
         }
@@ -357,7 +392,11 @@ impl Simulated {
         let mut key = std::hash::DefaultHasher::new();
         for (path, (id, bytes)) in self.tree(commit).iter() {
             let text = path.as_str();
-            if text == "chandlery.yaml" || ["blueprints/", "actions/", "action-templates/"].iter().any(|folder| text.starts_with(folder)) {
+            if text == "chandlery.yaml"
+                || ["blueprints/", "actions/", "action-templates/"]
+                    .iter()
+                    .any(|folder| text.starts_with(folder))
+            {
                 std::hash::Hash::hash(&(path, id), &mut key);
                 files.insert(path.clone(), bytes.clone());
             }
@@ -396,7 +435,8 @@ impl Simulated {
         let tree = self.tree(head);
         let mut requests = BTreeSet::new();
         for path in tree.keys() {
-            if let Some(id) = path.as_str().strip_prefix("requests/").and_then(|rest| rest.strip_suffix("/request.yaml"))
+            if let Some(id) =
+                path.as_str().strip_prefix("requests/").and_then(|rest| rest.strip_suffix("/request.yaml"))
                 && !tree.contains_key(&format!("requests/{id}/run.yaml").parse().unwrap())
             {
                 requests.extend(id.parse::<RequestId>().ok());
@@ -423,7 +463,9 @@ impl Simulated {
                 Arc::new(Repository { default_branch: Some((main_branch(), head)), archived: false })
             })),
             Question::Issue(number) => Answer::Issue(self.store(&catalog).issues.get(number).cloned()),
-            Question::Pull(number) => Answer::Pull(self.store(&catalog).pulls.get(number).map(|sim| self.shown(sim))),
+            Question::Pull(number) => {
+                Answer::Pull(self.store(&catalog).pulls.get(number).map(|sim| self.shown(sim)))
+            }
             Question::PullsFrom(repository, branch) => Answer::Pulls(
                 self.listed(repository)
                     .pulls
@@ -435,19 +477,27 @@ impl Simulated {
             Question::PullsOf(commit) => {
                 let store = self.listed(&catalog);
                 let number = store.brought.get(commit);
-                Answer::Pulls(number.and_then(|number| store.pulls.get(number)).map(|sim| self.shown(sim)).into_iter().collect())
+                Answer::Pulls(
+                    number
+                        .and_then(|number| store.pulls.get(number))
+                        .map(|sim| self.shown(sim))
+                        .into_iter()
+                        .collect(),
+                )
             }
-            Question::Activity(repository, branch) => {
-                Answer::Activity(Arc::new(self.listed(repository).activity.get(branch).cloned().unwrap_or_default()))
-            }
+            Question::Activity(repository, branch) => Answer::Activity(Arc::new(
+                self.listed(repository).activity.get(branch).cloned().unwrap_or_default(),
+            )),
             Question::Permission(_, login) => Answer::Permission(Self::permission_of(login.as_str())),
             Question::Members(team) => Answer::Unknown(format!("there is no team {team}").into()),
             Question::Definitions(commit) => self.definitions(*commit),
-            Question::File(_, commit, path) => Answer::File(self.tree(*commit).get(path).map(|(id, bytes)| File {
-                mode: FileMode::File,
-                id: *id,
-                bytes: bytes.clone(),
-            })),
+            Question::File(_, commit, path) => {
+                Answer::File(self.tree(*commit).get(path).map(|(id, bytes)| File {
+                    mode: FileMode::File,
+                    id: *id,
+                    bytes: bytes.clone(),
+                }))
+            }
             Question::Files(_, commit, folder) => Answer::Files(Arc::new(
                 self.tree(*commit)
                     .iter()
@@ -456,7 +506,10 @@ impl Simulated {
                     .collect(),
             )),
             Question::Blob(_, id) => Answer::Blob(
-                self.commits.values().find_map(|commit| commit.tree.values().find(|(blob, _)| blob == id)).map(|(_, bytes)| bytes.clone()),
+                self.commits
+                    .values()
+                    .find_map(|commit| commit.tree.values().find(|(blob, _)| blob == id))
+                    .map(|(_, bytes)| bytes.clone()),
             ),
             Question::Entity(commit, id) => {
                 let path: RepoPath = format!("entities/{id}.yaml").parse().unwrap();
@@ -477,7 +530,9 @@ impl Simulated {
                 let to = self.tree(*head);
                 Answer::Diff(Arc::new(diff(from, to)))
             }
-            Question::Appearances(commit, path) => Answer::Appearances(Arc::new(self.appearances(*commit, path))),
+            Question::Appearances(commit, path) => {
+                Answer::Appearances(Arc::new(self.appearances(*commit, path)))
+            }
         }
     }
 
@@ -489,7 +544,8 @@ impl Simulated {
             let commit = &self.commits[&id];
             let kind = match commit.parents.as_slice() {
                 [ours, theirs] => {
-                    let clean = known.contains(theirs) && self.merged_tree(*ours, *theirs).is_some_and(|tree| same(&tree, &commit.tree));
+                    let clean = known.contains(theirs)
+                        && self.merged_tree(*ours, *theirs).is_some_and(|tree| same(&tree, &commit.tree));
                     if clean { ChainKind::CleanMergeOfBase } else { ChainKind::OtherMerge }
                 }
                 _ => ChainKind::Ordinary,
@@ -561,12 +617,25 @@ impl Simulated {
         Ok(())
     }
 
-    fn open_pull(&mut self, repository: &RepoName, branch: &Branch, title: &str, body: &str, who: &Login) -> Result<u64, Acted> {
+    fn open_pull(
+        &mut self,
+        repository: &RepoName,
+        branch: &Branch,
+        title: &str,
+        body: &str,
+        who: &Login,
+    ) -> Result<u64, Acted> {
         let store = self.store(repository);
-        if store.pulls.values().any(|sim| sim.pull.state == PullState::Open && sim.pull.head_branch.as_ref() == Some(branch)) {
+        if store
+            .pulls
+            .values()
+            .any(|sim| sim.pull.state == PullState::Open && sim.pull.head_branch.as_ref() == Some(branch))
+        {
             return Err(Acted::Done);
         }
-        let Some(head) = store.branches.get(branch).copied() else { return Err(Acted::Refused("no such branch".into())) };
+        let Some(head) = store.branches.get(branch).copied() else {
+            return Err(Acted::Refused("no such branch".into()));
+        };
         let base = store.branches[&main_branch()];
         if self.ancestors(base).contains(&head) {
             return Err(Acted::Refused("no commits between".into()));
@@ -608,20 +677,30 @@ impl Simulated {
 
     fn call(&mut self, call: &Call) -> Acted {
         match call {
-            Call::OpenPull { repository, branch, title, body, .. } => match self.open_pull(repository, branch, title, body, &me()) {
-                Ok(_) => Acted::Done,
-                Err(acted) => acted,
-            },
+            Call::OpenPull { repository, branch, title, body, .. } => {
+                match self.open_pull(repository, branch, title, body, &me()) {
+                    Ok(_) => Acted::Done,
+                    Err(acted) => acted,
+                }
+            }
             Call::ClosePull { repository, number } => self.close(repository, *number, &me()),
             Call::Merge { repository, number, head } => {
-                let Some(sim) = self.store(repository).pulls.get(number) else { return Acted::Refused("gone".into()) };
+                let Some(sim) = self.store(repository).pulls.get(number) else {
+                    return Acted::Refused("gone".into());
+                };
                 if sim.pull.head != *head {
                     return Acted::Refused("head moved".into());
                 }
-                if self.merge(repository, *number, How::Merge, &me()) { Acted::Done } else { Acted::Refused("not mergeable".into()) }
+                if self.merge(repository, *number, How::Merge, &me()) {
+                    Acted::Done
+                } else {
+                    Acted::Refused("not mergeable".into())
+                }
             }
             Call::AskReviewers { repository, number, users, .. } => {
-                let Some(sim) = self.pull_mut(repository, *number) else { return Acted::Refused("gone".into()) };
+                let Some(sim) = self.pull_mut(repository, *number) else {
+                    return Acted::Refused("gone".into());
+                };
                 for user in users {
                     sim.pull.requested.push(user.to_string());
                 }
@@ -732,7 +811,10 @@ impl Simulated {
                 for commit in self.pull_commits(&sim) {
                     // Merges are left out; what they brought of the base is there already.
                     let [parent] = commit.parents.as_slice() else { continue };
-                    let Some(next) = three_way(self.tree(*parent), self.tree(tip), self.tree(commit.id)) else { return false };
+                    let Some(next) = three_way(self.tree(*parent), self.tree(tip), self.tree(commit.id))
+                    else {
+                        return false;
+                    };
                     tip = self.commit(vec![tip], next, commit.people.clone());
                     brought.push(tip);
                 }
@@ -770,12 +852,24 @@ impl Simulated {
                 let head = sim.pull.head;
                 sim.pull.requested.retain(|name| name != author.as_str());
                 if let Known::Yes(reviews) = &mut sim.pull.reviews {
-                    reviews.push(Review { id, author: Some(author), state, submitted_at: now, commit: Some(head), dismissed: None });
+                    reviews.push(Review {
+                        id,
+                        author: Some(author),
+                        state,
+                        submitted_at: now,
+                        commit: Some(head),
+                        dismissed: None,
+                    });
                 }
                 if state != ReviewState::Commented {
                     let folders = self.folders(head);
                     let approves = state == ReviewState::Approved;
-                    Arc::make_mut(&mut self.log).push(Effect::Reviewed { who: who.to_owned(), at, approves, folders });
+                    Arc::make_mut(&mut self.log).push(Effect::Reviewed {
+                        who: who.to_owned(),
+                        at,
+                        approves,
+                        folders,
+                    });
                 }
                 true
             }
@@ -820,7 +914,8 @@ impl Simulated {
     fn ask_branch(&mut self, who: &str, id: &str, ask: &Ask) -> bool {
         let catalog = Repo::Catalog.name();
         let branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
-        if Self::permission_of(who) < Permission::Write || self.store(&catalog).branches.contains_key(&branch) {
+        if Self::permission_of(who) < Permission::Write || self.store(&catalog).branches.contains_key(&branch)
+        {
             return false;
         }
         let base = self.store(&catalog).branches[&main_branch()];
@@ -845,9 +940,9 @@ impl Simulated {
         }
         let base = self.store(&Repo::Catalog.name()).branches[&main_branch()];
         let from = self.tree(self.merge_base(base, sim.pull.head));
-        let id = diff(from, self.tree(sim.pull.head))
-            .into_keys()
-            .find_map(|path| Some(path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.to_owned()))?;
+        let id = diff(from, self.tree(sim.pull.head)).into_keys().find_map(|path| {
+            Some(path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.to_owned())
+        })?;
         Some((sim.pull.head_branch.clone()?, sim.pull.head, id))
     }
 
@@ -875,27 +970,37 @@ impl Simulated {
                 let body = ask.issue(&self.present_definitions());
                 self.edit_issue(who, *issue, |issue, who| set_body(issue, who, body))
             }
-            Deed::SpoilIssue { who, issue } => {
-                self.edit_issue(who, *issue, |issue, who| set_body(issue, who, format!("{}\n\n### Approved\n\nyes\n", issue.body)))
-            }
+            Deed::SpoilIssue { who, issue } => self.edit_issue(who, *issue, |issue, who| {
+                set_body(issue, who, format!("{}\n\n### Approved\n\nyes\n", issue.body))
+            }),
             Deed::CloseIssue { who, issue } => self.edit_issue(who, *issue, |issue, who| {
                 issue.open = false;
                 issue.closed_by = Some(who.clone());
             }),
-            Deed::LockIssue { who, issue } => writes(who) && self.edit_issue(who, *issue, |issue, _| issue.locked = true),
+            Deed::LockIssue { who, issue } => {
+                writes(who) && self.edit_issue(who, *issue, |issue, _| issue.locked = true)
+            }
             Deed::Ask { who, id, ask } => self.ask_branch(who, id, ask),
             Deed::Push { who, pull, ask } => {
-                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else {
+                    return false;
+                };
                 self.put(&catalog, &branch, &format!("requests/{id}/request.yaml"), &ask.file(), who)
             }
             Deed::Tamper { who, pull, file } => {
-                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else {
+                    return false;
+                };
                 self.put(&catalog, &branch, &format!("requests/{id}/{file}"), "looks: fine\n", who)
             }
             Deed::Rewind { who, pull } => {
-                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else {
+                    return false;
+                };
                 let sim = Arc::clone(&self.store(&catalog).pulls[pull]);
-                let Some(first) = self.pull_commits(&sim).first().map(|commit| commit.id) else { return false };
+                let Some(first) = self.pull_commits(&sim).first().map(|commit| commit.id) else {
+                    return false;
+                };
                 if first == head {
                     return false;
                 }
@@ -903,7 +1008,9 @@ impl Simulated {
                 true
             }
             Deed::UpdateBranch { who, pull } => {
-                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else { return false };
+                let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else {
+                    return false;
+                };
                 let base = self.store(&catalog).branches[&main_branch()];
                 if self.ancestors(head).contains(&base) {
                     return false;
@@ -942,8 +1049,14 @@ impl Simulated {
             Deed::Close { who, at } => {
                 let repository = at.0.name();
                 let author = self.store(&repository).pulls.get(&at.1).and_then(|sim| sim.pull.author.clone());
-                let open = self.store(&repository).pulls.get(&at.1).is_some_and(|sim| sim.pull.state == PullState::Open);
-                (writes(who) || author == Some(login(who))) && open && self.close(&repository, at.1, &login(who)) == Acted::Done
+                let open = self
+                    .store(&repository)
+                    .pulls
+                    .get(&at.1)
+                    .is_some_and(|sim| sim.pull.state == PullState::Open);
+                (writes(who) || author == Some(login(who)))
+                    && open
+                    && self.close(&repository, at.1, &login(who)) == Acted::Done
             }
             Deed::Reopen { who, at } => {
                 let repository = at.0.name();
@@ -953,7 +1066,11 @@ impl Simulated {
                 let taken = store.pulls.values().any(|other| {
                     other.pull.state == PullState::Open && other.pull.head_branch.as_ref() == Some(&branch)
                 });
-                if !writes(who) || sim.pull.state != PullState::Closed || taken || store.branches.get(&branch) != Some(&sim.pull.head) {
+                if !writes(who)
+                    || sim.pull.state != PullState::Closed
+                    || taken
+                    || store.branches.get(&branch) != Some(&sim.pull.head)
+                {
                     return false;
                 }
                 let sim = self.pull_mut(&repository, at.1).unwrap();
@@ -964,13 +1081,24 @@ impl Simulated {
                 true
             }
             Deed::Smuggle { who, id, ask } => {
-                writes(who) && self.put(&catalog, &main_branch(), &format!("requests/{id}/request.yaml"), &ask.file(), who)
+                writes(who)
+                    && self.put(
+                        &catalog,
+                        &main_branch(),
+                        &format!("requests/{id}/request.yaml"),
+                        &ask.file(),
+                        who,
+                    )
             }
             Deed::Remove { who, id } => {
                 let head = self.store(&catalog).branches[&main_branch()];
                 let folder: RepoPath = format!("requests/{id}").parse().unwrap();
-                let changes: Changes =
-                    self.tree(head).keys().filter(|path| path.under(&folder).is_some()).map(|path| (path.clone(), Change::Delete)).collect();
+                let changes: Changes = self
+                    .tree(head)
+                    .keys()
+                    .filter(|path| path.under(&folder).is_some())
+                    .map(|path| (path.clone(), Change::Delete))
+                    .collect();
                 if changes.is_empty() || !writes(who) {
                     return false;
                 }
@@ -989,7 +1117,8 @@ impl Simulated {
             }
             Deed::ChangeAction => {
                 self.seen_deeds += 1;
-                let text = fixture::CREATE_BUCKET.replace("Bucket {{", &format!("Bucket{} {{{{", "!".repeat(self.seen_deeds as usize)));
+                let text = fixture::CREATE_BUCKET
+                    .replace("Bucket {{", &format!("Bucket{} {{{{", "!".repeat(self.seen_deeds as usize)));
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
             }
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
@@ -998,7 +1127,9 @@ impl Simulated {
                 if sim.pull.state != PullState::Open || !writes(who) {
                     return false;
                 }
-                let Some((path, _)) = self.tree(sim.pull.head).iter().find(|(path, _)| path.as_str().starts_with("buckets/") && path.as_str() != "buckets/old.yaml") else {
+                let Some((path, _)) = self.tree(sim.pull.head).iter().find(|(path, _)| {
+                    path.as_str().starts_with("buckets/") && path.as_str() != "buckets/old.yaml"
+                }) else {
                     return false;
                 };
                 let path = path.to_string();
@@ -1042,11 +1173,16 @@ fn three_way(base: &Tree, ours: &Tree, theirs: &Tree) -> Option<Tree> {
 }
 
 fn same(a: &Tree, b: &Tree) -> bool {
-    a.len() == b.len() && a.iter().zip(b.iter()).all(|((path, (id, _)), (other, (other_id, _)))| path == other && id == other_id)
+    a.len() == b.len()
+        && a.iter()
+            .zip(b.iter())
+            .all(|((path, (id, _)), (other, (other_id, _)))| path == other && id == other_id)
 }
 
 fn diff(from: &Tree, to: &Tree) -> BTreeMap<RepoPath, DiffEntry> {
-    let entry = |tree: &Tree, path: &RepoPath| tree.get(path).map(|(id, _)| TreeEntry { mode: FileMode::File, id: *id });
+    let entry = |tree: &Tree, path: &RepoPath| {
+        tree.get(path).map(|(id, _)| TreeEntry { mode: FileMode::File, id: *id })
+    };
     let paths: BTreeSet<&RepoPath> = from.keys().chain(to.keys()).collect();
     paths
         .into_iter()

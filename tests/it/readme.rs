@@ -1,0 +1,83 @@
+//! Does the README tell the truth? Its YAML is a catalog that validates, and its commands run.
+
+use std::{fs, path::Path, process::Command};
+
+fn text() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+#[test]
+fn readme_yaml_makes_a_valid_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let readme = text();
+    let mut blocks = 0;
+    for block in readme.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let path = block
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# "))
+            .expect("a block begins with its path");
+        put(path, block);
+        blocks += 1;
+    }
+    assert_eq!(blocks, 2);
+    put("chandlery.yaml", "version: 1\nrepositories: [acme/infrastructure]\n");
+    put(
+        "blueprints/bucket.yaml",
+        "identifier: bucket\ntitle: Bucket\nschema: { properties: { size: { type: number } }, required: [] }\n",
+    );
+    put("entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n");
+    put(
+        "entities/_team/platform.yaml",
+        "identifier: platform\nblueprint: _team\nrelations: { members: [ada] }\n",
+    );
+    put("action-templates/bucket/files/{{ inputs.name }}.tf", "# {{ inputs.size }}\n");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Commands are run in a copy of what they need; `make test` is what runs this, and `reconcile` wants a forge, so
+/// of it only the options are checked (the demo's tests run it).
+#[test]
+fn readme_commands_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["catalog-example", "action-templates"] {
+        let copied = Command::new("cp").arg("-r").arg(root.join(part)).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+    }
+    let mut ran = Vec::new();
+    for line in text().lines().filter_map(|line| line.strip_prefix("    $ ")) {
+        let line = line.split('#').next().unwrap().trim();
+        let arguments = match line
+            .strip_prefix("cargo run --release --locked -- ")
+            .or_else(|| line.strip_prefix("chandlery "))
+        {
+            Some(arguments) => arguments.split(' ').collect::<Vec<_>>(),
+            None => {
+                assert_eq!(line, "make test");
+                continue;
+            }
+        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        command.args(&arguments).current_dir(folder.path());
+        match arguments[0] {
+            "reconcile" => drop(command.arg("--help")),
+            "demo" => drop(command.arg("--dir").arg(folder.path().join("demo"))),
+            _ => {}
+        }
+        let output = command.output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}\n{said}");
+        ran.push(arguments[0].to_owned());
+    }
+    assert_eq!(ran, ["demo", "validate", "generate", "reconcile"]);
+}
