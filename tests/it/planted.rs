@@ -27,21 +27,17 @@ enum Fault {
     OverlooksEditorsOfIssues,
     TakesAnyCommitForACleanMerge,
     TakesEverybodyForAMember,
-    TakesDismissedForApproved,
     OverlooksRefusals,
     CommentsAlways,
     ChecksAlways,
     SkipsTheReadBackOfPulls,
     ForgetsRecords,
-    TakesIdentifiersTwice,
-    TakesAnyPullForTheOneThatBroughtIt,
-    PushesOverWhatIsThere,
     MergesWhateverTheHeadIs,
     PushesTheDefaultBranchBlindly,
     TakesAnotherForTheRequester,
 }
 
-const ALL: [Fault; 19] = [
+const ALL: [Fault; 15] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
     Fault::OverlooksForcePushes,
@@ -49,15 +45,11 @@ const ALL: [Fault; 19] = [
     Fault::OverlooksEditorsOfIssues,
     Fault::TakesAnyCommitForACleanMerge,
     Fault::TakesEverybodyForAMember,
-    Fault::TakesDismissedForApproved,
     Fault::OverlooksRefusals,
     Fault::CommentsAlways,
     Fault::ChecksAlways,
     Fault::SkipsTheReadBackOfPulls,
     Fault::ForgetsRecords,
-    Fault::TakesIdentifiersTwice,
-    Fault::TakesAnyPullForTheOneThatBroughtIt,
-    Fault::PushesOverWhatIsThere,
     Fault::MergesWhateverTheHeadIs,
     Fault::PushesTheDefaultBranchBlindly,
     Fault::TakesAnotherForTheRequester,
@@ -93,13 +85,6 @@ impl Careless {
                     }
                 }
             }
-            Fault::TakesDismissedForApproved => {
-                if let Known::Yes(reviews) = &mut pull.reviews {
-                    for review in reviews.iter_mut().filter(|review| review.state == ReviewState::Dismissed) {
-                        review.state = ReviewState::Approved;
-                    }
-                }
-            }
             Fault::OverlooksRefusals => {
                 if let Known::Yes(reviews) = &mut pull.reviews {
                     reviews.retain(|review| review.state != ReviewState::ChangesRequested);
@@ -127,19 +112,6 @@ impl Careless {
                 if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..))
                 {
                     pulls.clear();
-                }
-                if self.fault == Fault::TakesAnyPullForTheOneThatBroughtIt
-                    && pulls.is_empty()
-                    && matches!(question, Question::PullsOf(_))
-                {
-                    for number in self.world.numbers(Repo::Catalog) {
-                        if let Some((_, Answer::Pull(Some(pull)))) =
-                            self.world.clone().ask(&BTreeSet::from([Question::Pull(number)])).pop()
-                            && pull.state == PullState::Merged
-                        {
-                            pulls.push(pull);
-                        }
-                    }
                 }
                 for pull in pulls {
                     self.pull(Arc::make_mut(pull));
@@ -199,9 +171,7 @@ impl Careless {
                     path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
                 }));
             }
-            Answer::Appearances(list)
-                if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) =>
-            {
+            Answer::Appearances(list) if self.fault == Fault::ForgetsRecords => {
                 let of_run =
                     matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
                 let list = Arc::make_mut(list);
@@ -224,17 +194,6 @@ impl World for Careless {
     fn act(&mut self, act: &Act) -> Acted {
         let mut act = act.clone();
         match &mut act {
-            Act::Push { repository, commits } if self.fault == Fault::PushesOverWhatIsThere => {
-                for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() != "main") {
-                    let there = self
-                        .world
-                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
-                        .pop();
-                    if let Some((_, Answer::Head(head))) = there {
-                        commit.expect = head;
-                    }
-                }
-            }
             Act::Push { repository, commits } if self.fault == Fault::PushesTheDefaultBranchBlindly => {
                 for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() == "main") {
                     let there = self
