@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chandlery::{
-    domain::{ActivityKind, Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
+    domain::{Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
     plan::{
         facts::{Answer, ChainKind, Question},
-        step::{Act, Acted, Call},
+        step::{Act, Acted},
     },
 };
 
 use crate::{
     histories::{Story, tell},
-    world::{Deed, Repo, World, fixture, simulated::Simulated},
+    world::{Deed, World, fixture, simulated::Simulated},
 };
 
 /// How the program is made careless.
@@ -22,7 +22,6 @@ use crate::{
 enum Fault {
     TrustsTheCommitThatAReviewNames,
     CountsReviewsAfterTheMerge,
-    OverlooksForcePushes,
     OverlooksContributors,
     OverlooksEditorsOfIssues,
     TakesAnyCommitForACleanMerge,
@@ -32,15 +31,11 @@ enum Fault {
     ChecksAlways,
     SkipsTheReadBackOfPulls,
     ForgetsRecords,
-    MergesWhateverTheHeadIs,
-    PushesTheDefaultBranchBlindly,
-    TakesAnotherForTheRequester,
 }
 
-const ALL: [Fault; 15] = [
+const ALL: [Fault; 11] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
-    Fault::OverlooksForcePushes,
     Fault::OverlooksContributors,
     Fault::OverlooksEditorsOfIssues,
     Fault::TakesAnyCommitForACleanMerge,
@@ -50,9 +45,6 @@ const ALL: [Fault; 15] = [
     Fault::ChecksAlways,
     Fault::SkipsTheReadBackOfPulls,
     Fault::ForgetsRecords,
-    Fault::MergesWhateverTheHeadIs,
-    Fault::PushesTheDefaultBranchBlindly,
-    Fault::TakesAnotherForTheRequester,
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -117,25 +109,13 @@ impl Careless {
                     self.pull(Arc::make_mut(pull));
                 }
             }
-            Answer::Activity(activity) => {
-                let activity = Arc::make_mut(activity);
-                match self.fault {
-                    Fault::OverlooksForcePushes => {
-                        activity.retain(|entry| entry.kind != ActivityKind::Forced)
-                    }
-                    Fault::OverlooksContributors => {
-                        for entry in activity {
-                            entry.actor = Some(fixture::ME.parse().unwrap());
-                        }
-                    }
-                    _ => {}
+            Answer::Activity(activity) if self.fault == Fault::OverlooksContributors => {
+                for entry in Arc::make_mut(activity) {
+                    entry.actor = Some(fixture::ME.parse().unwrap());
                 }
             }
             Answer::Issue(Some(issue)) if self.fault == Fault::OverlooksEditorsOfIssues => {
                 Arc::make_mut(issue).editors = Known::Yes(Vec::new());
-            }
-            Answer::Issue(Some(issue)) if self.fault == Fault::TakesAnotherForTheRequester => {
-                Arc::make_mut(issue).author = Some("ada".parse().unwrap());
             }
             Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => {
                 Arc::make_mut(issue).comments.clear()
@@ -192,32 +172,7 @@ impl World for Careless {
     }
 
     fn act(&mut self, act: &Act) -> Acted {
-        let mut act = act.clone();
-        match &mut act {
-            Act::Push { repository, commits } if self.fault == Fault::PushesTheDefaultBranchBlindly => {
-                for commit in commits.iter_mut().filter(|commit| commit.branch.as_str() == "main") {
-                    let there = self
-                        .world
-                        .ask(&[Question::Head(repository.clone(), commit.branch.clone())].into())
-                        .pop();
-                    if let Some((_, Answer::Head(head))) = there {
-                        commit.expect = head;
-                    }
-                }
-            }
-            Act::Call(Call::Merge { repository, number, head })
-                if self.fault == Fault::MergesWhateverTheHeadIs =>
-            {
-                if *repository == Repo::Catalog.name()
-                    && let Some((_, Answer::Pull(Some(pull)))) =
-                        self.world.ask(&[Question::Pull(*number)].into()).pop()
-                {
-                    *head = pull.head;
-                }
-            }
-            _ => {}
-        }
-        self.world.act(&act)
+        self.world.act(act)
     }
 
     fn deed(&mut self, deed: &Deed) -> bool {
