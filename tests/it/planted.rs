@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chandlery::{
-    domain::{Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
+    domain::{Known, Permission, Pull, PullState, ReviewState, Timestamp},
     plan::{
         facts::{Answer, ChainKind, Question},
         step::{Act, Acted},
@@ -22,8 +22,6 @@ use crate::{
 enum Fault {
     TrustsTheCommitThatAReviewNames,
     CountsReviewsAfterTheMerge,
-    OverlooksContributors,
-    OverlooksEditorsOfIssues,
     TakesAnyCommitForACleanMerge,
     TakesEverybodyForAMember,
     OverlooksRefusals,
@@ -33,11 +31,9 @@ enum Fault {
     ForgetsRecords,
 }
 
-const ALL: [Fault; 11] = [
+const ALL: [Fault; 9] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
-    Fault::OverlooksContributors,
-    Fault::OverlooksEditorsOfIssues,
     Fault::TakesAnyCommitForACleanMerge,
     Fault::TakesEverybodyForAMember,
     Fault::OverlooksRefusals,
@@ -68,13 +64,6 @@ impl Careless {
             Fault::CountsReviewsAfterTheMerge => {
                 if pull.state == PullState::Merged {
                     pull.merged_at = Some(Timestamp::from_seconds(9_999_999_999));
-                }
-            }
-            Fault::OverlooksContributors => {
-                if let Known::Yes(commits) = &mut pull.commits {
-                    for commit in commits {
-                        commit.people = vec![Attribution::Account(fixture::ME.parse().unwrap())];
-                    }
                 }
             }
             Fault::OverlooksRefusals => {
@@ -108,14 +97,6 @@ impl Careless {
                 for pull in pulls {
                     self.pull(Arc::make_mut(pull));
                 }
-            }
-            Answer::Activity(activity) if self.fault == Fault::OverlooksContributors => {
-                for entry in Arc::make_mut(activity) {
-                    entry.actor = Some(fixture::ME.parse().unwrap());
-                }
-            }
-            Answer::Issue(Some(issue)) if self.fault == Fault::OverlooksEditorsOfIssues => {
-                Arc::make_mut(issue).editors = Known::Yes(Vec::new());
             }
             Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => {
                 Arc::make_mut(issue).comments.clear()
