@@ -161,14 +161,19 @@ impl RequestId {
         self.0.replace('/', "-")
     }
 
-    /// Whether only Chandlery may open a request under this name (`…/issue-42`).
-    pub fn is_of_an_issue(&self) -> bool {
-        self.issue().is_some() || self.0.rsplit('/').next().is_some_and(|last| last.starts_with("issue-"))
+    /// Whether only Chandlery may open a request under this name (`…/issue-42`, `…/pull-42`).
+    pub fn is_reserved(&self) -> bool {
+        self.0.rsplit('/').next().is_some_and(|last| last.starts_with("issue-") || last.starts_with("pull-"))
     }
 
     /// The number of the issue that this request came from, going by its name.
     pub fn issue(&self) -> Option<u64> {
         self.0.rsplit('/').next()?.strip_prefix("issue-")?.parse().ok()
+    }
+
+    /// The number of the pull request from a fork that this request came from, going by its name.
+    pub fn fork_pull(&self) -> Option<u64> {
+        self.0.rsplit('/').next()?.strip_prefix("pull-")?.parse().ok()
     }
 }
 

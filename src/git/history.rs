@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
-use super::objects::{Objects, Read, ReadError, from_git, to_git};
+use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
 use crate::{
     domain::{ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
@@ -12,6 +12,10 @@ use crate::{
 
 /// A branch under review with more commits than this is not judged.
 const LONGEST_CHAIN: usize = 5_000;
+
+/// How many versions of a file are looked for, and in how many commits.
+const MOST_VERSIONS: usize = 50;
+const MOST_COMMITS: usize = 20_000;
 
 /// How many folders are kept at hand while walking the history.
 const FOLDERS_AT_HAND: usize = 4_096;
@@ -156,6 +160,27 @@ impl Objects {
         Ok(found)
     }
 
+    /// The blobs that a path has been on the first-parent chain of `head`, newest first, each once.
+    /// Looks no further than some twenty thousand commits or fifty versions back.
+    ///
+    /// # Errors
+    /// When a commit or folder is missing.
+    pub fn versions(&self, head: ObjectId, path: &RepoPath) -> Read<Vec<ObjectId>> {
+        self.root(head)?;
+        let mut versions = Vec::new();
+        let mut next = Some(to_git(head));
+        for _ in 0..MOST_COMMITS {
+            let Some(id) = next.filter(|_| versions.len() < MOST_VERSIONS) else { break };
+            if let Some(Node::File(entry)) = self.at(from_git(id), path)?
+                && !versions.contains(&entry.id)
+            {
+                versions.push(entry.id);
+            }
+            next = self.commit(id)?.parent_id(0).ok();
+        }
+        Ok(versions)
+    }
+
     fn is_present<'a>(
         &'a self,
         root: Oid,
@@ -264,6 +289,12 @@ mod tests {
         let expected = [vec![], vec![(again, Some(merged)), (first, None)], vec![(merged, Some(quiet))]];
         let mut remembered = Remembered::new();
         assert_eq!(shown(repo.objects.appearances(head, &paths, &mut remembered).unwrap()), expected);
+
+        let blobs = |path: &str| repo.objects.versions(head, &path.parse().unwrap()).unwrap();
+        let blob = |text: &str| ObjectId::of_blob(format!("{text}\n").as_bytes());
+        assert_eq!(blobs("other"), [blob("z"), blob("y"), blob("x")]);
+        assert_eq!(blobs("requests/r/request.yaml"), [blob("b"), blob("a")]);
+        assert_eq!(blobs("requests/none"), []);
 
         // From where it came the last time, only what is new is walked; the answer is the same.
         let gone = repo.commit(&[head], "-requests/s/request.yaml");

@@ -10,10 +10,10 @@ mod generate;
 mod parse;
 mod fill;
 
-pub use field::{hash, place_of};
+pub use field::{hash, lists, place_of};
 pub use fill::fill;
-pub use generate::{FOLDER, HEADER, generate};
-pub use parse::{Reading, parse};
+pub use generate::{FOLDER, HEADER, generate, path_of};
+pub use parse::{Reading, parse, parse_as};
 
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,8 @@ pub(crate) struct Forge {
     pub(crate) faults: Faults,
     pub(crate) exchanges: Exchanges,
     memory: Mutex<Memory>,
+    /// Held while the state's file is written, so that no two writers meet in the file beside it.
+    saving: Mutex<()>,
     changed: Notify,
     pushing: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     webhooks: mpsc::UnboundedSender<Delivery>,
@@ -91,6 +93,7 @@ impl Forge {
             faults: Faults::default(),
             exchanges,
             memory: Mutex::new(Memory { state, past: None }),
+            saving: Mutex::default(),
             changed: Notify::new(),
             pushing: Mutex::default(),
             webhooks,
@@ -124,6 +127,7 @@ impl Forge {
 
     /// Writes the state beside its file and moves it there.
     pub(crate) fn save(&self) -> Result<()> {
+        let _alone = lock(&self.saving);
         let text = serde_json::to_vec(&lock(&self.memory).state).context("cannot write the forge's state")?;
         let path = self.shared.root.join("state.json");
         let fresh = self.shared.root.join("state.json.new");
@@ -326,7 +330,7 @@ fn page(path: &str) -> Option<String> {
 
 /// Whether this call moves refs, and so must not overlap with a push.
 fn moves_refs(method: &str, path: &str) -> bool {
-    let moving = ["/git/refs", "/contents/", "/merge", "/update-branch", "/forks"];
+    let moving = ["/git/refs", "/contents/", "/merge", "/update-branch", "/forks", "/merge-upstream"];
     method != "GET" && moving.iter().any(|part| path.contains(part))
 }
 

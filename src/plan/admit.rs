@@ -196,8 +196,8 @@ fn named(
     Ok(unknown.map_or(Ok(false), Err))
 }
 
-/// Who asked for a request: the author of the pull request, or, where that is ours, of the issue and everybody who
-/// edited it.
+/// Who asked for a request: the author of the pull request, or, where that is ours, of the issue (and everybody who
+/// edited it) or of the pull request from a fork that it came from.
 pub(super) fn requesters(
     site: &Site<'_>,
     pull: &Pull,
@@ -205,8 +205,14 @@ pub(super) fn requesters(
 ) -> Looked<Result<BTreeSet<Login>, String>> {
     let author = pull.author.clone().ok_or_else(|| "the account of the requester is gone".to_owned());
     let is_ours = author.as_ref().is_ok_and(|author| *author == site.here.me);
-    match (is_ours, id.issue()) {
-        (true, Some(number)) => Ok(match site.look.issue(number)? {
+    match (is_ours, id.issue(), id.fork_pull()) {
+        (true, None, Some(number)) => Ok(match site.look.pull(number)? {
+            Ok(Some(Pull { author: Some(author), .. })) => Ok([author.clone()].into()),
+            Ok(Some(_)) => Err("the account of the requester is gone".to_owned()),
+            Ok(None) => Err(format!("pull request #{number} is gone")),
+            Err(why) => Err(format!("pull request #{number} could not be read: {why}")),
+        }),
+        (true, Some(number), _) => Ok(match site.look.issue(number)? {
             Ok(Some(issue)) => people_of_issue(issue),
             Ok(None) => Err(format!("issue #{number} is gone")),
             Err(why) => Err(format!("issue #{number} could not be read: {why}")),

@@ -79,6 +79,8 @@ pub enum Question {
     },
     /// The commits on the first-parent chain of this catalog commit in which a path appeared, newest first. → `Appearances`
     Appearances(ObjectId, RepoPath),
+    /// The blobs that a path has been on the first-parent chain of this catalog commit, newest first. → `Versions`
+    Versions(ObjectId, RepoPath),
 }
 
 impl Question {
@@ -105,7 +107,8 @@ impl Question {
             | Self::Entities(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
-            | Self::Appearances(..) => true,
+            | Self::Appearances(..)
+            | Self::Versions(..) => true,
         }
     }
 }
@@ -237,6 +240,8 @@ pub enum Answer {
     Diff(Arc<BTreeMap<RepoPath, DiffEntry>>),
     /// To `Appearances`.
     Appearances(Arc<Vec<Appearance>>),
+    /// To `Versions`.
+    Versions(Arc<Vec<ObjectId>>),
     /// It could not be learnt; the reason in words. Legal everywhere; every rule fails closed on it.
     Unknown(Arc<str>),
 }
@@ -355,5 +360,7 @@ impl<'a> Looker<'a> {
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
+        /// What a path has been, newest first.
+        versions(commit: ObjectId, path: &RepoPath) -> &'a [ObjectId], Question::Versions(commit, path.clone()), Answer::Versions(list) => list.as_slice();
     }
 }

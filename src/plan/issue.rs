@@ -4,19 +4,21 @@
 use std::sync::Arc;
 
 use crate::{
-    catalog::values::Segment,
+    catalog::{self, Mode, values::Segment},
     domain::{
-        Branch, Change, Changes, Diagnostic, Issue, Place, Pull, PullState, RequestFile, RequestId, Run,
+        ActionId, Diagnostic, Issue, Place, Pull, PullState, RequestFile, RequestId, Run,
         Stage,
     },
     intake::issue_form::{self, Reading},
     plan::{
-        Decision, admit,
+        Decision,
+        adopt::{self, Asking, Missing},
+        admit,
         build::{Built, Site},
         execute,
-        facts::Looked,
+        facts::{Looked, Pending},
         message, read, say,
-        step::{Call, Commit, Step},
+        step::{Call, Step},
     },
 };
 
@@ -25,11 +27,6 @@ pub(super) fn request_id(issue: &Issue) -> RequestId {
     format!("{}/issue-{}", issue.created_at.year_and_month(), issue.number)
         .parse()
         .expect("a date and a number make an identifier")
-}
-
-/// The branch of a request that came from an issue.
-pub(super) fn request_branch(id: &RequestId) -> Branch {
-    format!("chandlery/request/{}", id.slug()).parse().expect("an identifier makes a branch")
 }
 
 pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
@@ -45,7 +42,6 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         return Ok(Decision::nothing());
     }
     let id = request_id(issue);
-    let branch = request_branch(&id);
 
     // Where it stands already.
     if let Some(run) = execute::recorded(site, &id)? {
@@ -54,15 +50,10 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
             Err(why) => Decision::waiting(why),
         });
     }
-    let pulls = match site.look.pulls_from(&site.here.catalog, &branch)? {
-        Ok(pulls) => pulls,
-        Err(why) => {
-            return Ok(Decision::waiting(format!(
-                "the pull requests of `{branch}` could not be read: {why}"
-            )));
-        }
+    let ours = match adopt::pull(site, &id)? {
+        Ok(ours) => ours,
+        Err(why) => return Ok(Decision::waiting(why)),
     };
-    let ours = pulls.iter().rfind(|pull| pull.author.as_ref() == Some(&site.here.me));
     match ours.map(|pull| pull.state) {
         Some(PullState::Merged) => return Ok(merged(site, issue, &id, ours)),
         Some(PullState::Closed) => return Ok(closed(site, issue, &id, ours)),
@@ -101,23 +92,36 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     }
 
     let stages = [(id.clone(), Stage::WaitingForApproval)].into();
-    if let Some(step) = branch_step(site, issue, &id, &branch, &file, &built)? {
-        return Ok(Decision { stages, steps: step.into_iter().collect(), ..Decision::nothing() });
+    if site.definitions.settings.mode == Mode::Observe {
+        let action = site.definitions.actions.get(&file.action).map(|defined| &defined.value);
+        let requesters = admit::people_of_issue(issue).unwrap_or_default();
+        let about =
+            message::About { id: id.as_str(), action, requesters: &requesters, stage: Stage::WaitingForApproval };
+        let body = message::issue_observed(&about, &built);
+        let steps = say(&site.here.catalog, number, &issue.comments, body);
+        return Ok(Decision { stages, steps, ..Decision::nothing() });
     }
-    let Some(pull) = ours else {
-        let title = format!("{}: {}", built_title(site, &built), one_line(&issue.title, 80));
-        let body = format!(
-            "Asked in #{number}. This request is `{id}`; edit the issue to change it.\n\nThe comment below says what would change and who must approve.\n"
-        );
-        let open = Call::OpenPull {
-            repository: site.here.catalog.clone(),
-            branch,
-            base: site.here.branch.clone(),
-            title,
-            body,
-        };
-        return Ok(Decision { stages, steps: vec![Step::Call(open)], ..Decision::nothing() });
+    let asking = Asking {
+        id: &id,
+        request: request_bytes(&file),
+        built: &built,
+        source: format!("#{number}"),
+        title: &issue.title,
+        note: "; edit the issue to change it.",
+        at: issue.created_at,
     };
+    match adopt::missing(site, &asking, ours)? {
+        Missing::Step(step) => return Ok(Decision { stages, steps: vec![step], ..Decision::nothing() }),
+        Missing::Unclear => {
+            return Ok(Decision {
+                stages,
+                waits: vec![format!("the branch of `{id}` could not be looked at")],
+                ..Decision::nothing()
+            });
+        }
+        Missing::Nothing => {}
+    }
+    let Some(pull) = ours else { return Ok(Decision { stages, ..Decision::nothing() }) };
     let steps = say(
         &site.here.catalog,
         number,
@@ -134,6 +138,14 @@ pub(super) fn read_form(
     reading: Reading,
 ) -> Looked<Result<RequestFile, Vec<Diagnostic>>> {
     let number = issue.number;
+    let reading = match &reading {
+        Reading::Outdated { action, found, .. } => match as_filed(site, issue, action, found)? {
+            Ok(Some(older)) => older,
+            Ok(None) => reading,
+            Err(problem) => return Ok(Err(vec![problem])),
+        },
+        Reading::NotAForm | Reading::Wrong(_) | Reading::Read(_) => reading,
+    };
     let file = match reading {
         Reading::Read(file) => file,
         Reading::Wrong(problems) => return Ok(Err(problems)),
@@ -146,9 +158,7 @@ pub(super) fn read_form(
             let problem = Diagnostic::error(
                 "outdated-form",
                 source(number),
-                format!(
-                    "the form of `{action}` has changed since this issue was filed ({found} is now {current})"
-                ),
+                format!("`{action}` never had the form {found}; its form is {current}"),
             );
             return Ok(Err(vec![problem.help("file a new issue with the present form")]));
         }
@@ -168,6 +178,50 @@ pub(super) fn read_form(
         Ok(()) => Ok(file),
         Err(problem) => Err(vec![problem]),
     })
+}
+
+/// An issue that was filed before its form changed, read with the form that it was filed with: the action is looked
+/// for in the catalog's history. What it asks is then held against the present action, like everything else.
+fn as_filed(
+    site: &Site<'_>,
+    issue: &Issue,
+    action: &ActionId,
+    form: &str,
+) -> Looked<Result<Option<Reading>, Diagnostic>> {
+    let unreadable = |why: &str| {
+        let message = format!("the older forms of `{action}` could not be looked for: {why}");
+        Ok(Err(Diagnostic::error("history-unreadable", source(issue.number), message)
+            .help("nothing to do: it is tried again on the next pass")))
+    };
+    let mut pending = false;
+    for ending in ["yaml", "yml", "json"] {
+        let Ok(path) = site.definitions.settings.folders.actions.join(&format!("{action}.{ending}")) else {
+            continue;
+        };
+        let versions = match site.look.versions(site.catalog, &path) {
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+            Ok(Err(why)) => return unreadable(&why),
+            Ok(Ok(versions)) => versions,
+        };
+        for blob in versions {
+            match site.look.blob(&site.here.catalog, *blob) {
+                Err(Pending) => pending = true,
+                Ok(Err(why)) => return unreadable(&why),
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(bytes))) => {
+                    if let Ok(older) = catalog::read_action(&path, bytes)
+                        && issue_form::hash(&older) == form
+                    {
+                        return Ok(Ok(Some(issue_form::parse_as(&issue.body, issue.number, &older))));
+                    }
+                }
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Ok(None)) }
 }
 
 fn plan(
@@ -203,59 +257,6 @@ pub(super) fn request_bytes(file: &RequestFile) -> Vec<u8> {
         document.insert("reason".into(), reason.as_str().into());
     }
     serde_yaml::to_string(&document).expect("a request is plain data").into_bytes()
-}
-
-/// The commit that makes the branch say what the issue says, if it does not yet. `Some(None)` waits.
-fn branch_step(
-    site: &Site<'_>,
-    issue: &Issue,
-    id: &RequestId,
-    branch: &Branch,
-    file: &RequestFile,
-    built: &Built,
-) -> Looked<Option<Option<Step>>> {
-    let catalog = &site.here.catalog;
-    let Ok(head) = site.look.head(catalog, branch)? else { return Ok(Some(None)) };
-    let path = read::request_path(site.definitions, id, "request.yaml");
-    let bytes = request_bytes(file);
-    if let Some(head) = head {
-        match site.look.file(catalog, head, &path)? {
-            Ok(Some(found)) if found.bytes.as_ref() == bytes.as_slice() => return Ok(None),
-            Ok(_) => {}
-            Err(_) => return Ok(Some(None)),
-        }
-    }
-    let mut changes: Changes = [(path, Change::Put(bytes.into()))].into();
-    changes.insert(read::request_path(site.definitions, id, "plan.yaml"), Change::Put(built.plan_file()));
-    changes.insert(read::request_path(site.definitions, id, "plan.diff"), Change::Put(built.diff_file()));
-    let word = if head.is_some() { "Change" } else { "Ask for" };
-    Ok(Some(Some(Step::Commit(Commit {
-        repository: catalog.clone(),
-        branch: branch.clone(),
-        expect: head,
-        parent: head.unwrap_or(site.catalog),
-        changes,
-        message: format!("{word} {} as in issue #{}\n\nRequest: {id}\n", file.action, issue.number),
-        at: issue.created_at,
-    }))))
-}
-
-fn built_title(site: &Site<'_>, built: &Built) -> String {
-    let action = &built.plan.asked.action;
-    site.definitions
-        .actions
-        .get(action)
-        .map_or_else(|| action.to_string(), |defined| defined.value.title.clone())
-}
-
-fn one_line(text: &str, longest: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().filter(|c| !c.is_control() && *c != '@').collect();
-    if line.chars().count() > longest {
-        line.chars().take(longest).chain("…".chars()).collect()
-    } else {
-        line
-    }
 }
 
 fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnostic]) -> Decision {

@@ -38,6 +38,11 @@ pub fn issue_marker() -> &'static str {
     "<!-- chandlery:issue -->"
 }
 
+/// The marker of the comment on a pull request from a fork.
+pub fn fork_marker() -> &'static str {
+    "<!-- chandlery:fork -->"
+}
+
 /// The marker in the text of a follow-up pull request.
 pub fn follow_up_marker(request: &RequestId, step: &str) -> String {
     format!("<!-- chandlery:follow-up {request} {step} -->")
@@ -151,6 +156,25 @@ pub fn issue_mistakes(problems: &[Diagnostic]) -> String {
     cut(text)
 }
 
+/// The comment on a pull request from a fork whose request has mistakes.
+pub fn fork_mistakes(problems: &[Diagnostic]) -> String {
+    let mut text = format!("{}\n### This request has mistakes\n\n", fork_marker());
+    let _ = write!(
+        text,
+        "{}\n\nPush a better one to your fork, and it is tried again. Nothing else was made.\n",
+        report::markdown(problems)
+    );
+    cut(text)
+}
+
+/// The comment on a pull request from a fork that became one of ours.
+pub fn fork_taken(pull: &str) -> String {
+    format!(
+        "{}\n### Asked\n\nThis became {pull}: there stands what would change and who must approve. A plan cannot be committed to a fork, so it goes on there, and this is closed. To ask for something else, open another one.\n",
+        fork_marker()
+    )
+}
+
 /// The comment on an issue that became a pull request.
 pub fn issue_asked(pull: &str) -> String {
     format!(
@@ -191,12 +215,27 @@ pub fn planned(
         let _ = writeln!(text, "> {note}\n");
     }
     text.push_str(&approvals(judgement, &built.plan));
-    if !built.risks.is_empty() {
-        text.push_str("\n**Read these twice**\n\n");
-        for risk in &built.risks {
-            let _ = writeln!(text, "- {risk}");
-        }
-    }
+    text.push_str(&effect(built, text.len()));
+    text
+}
+
+/// What a catalog that only observes says of what comes next.
+pub const OBSERVES: &str = "nothing. This catalog only observes (`mode: observe` in chandlery.yaml): it shows what would happen, and commits, opens and merges nothing.";
+
+/// The comment on an issue that would become a pull request, were it not that the catalog only observes.
+pub fn issue_observed(about: &About<'_>, built: &Built) -> String {
+    let heading = about.heading();
+    let mut text = heading.replacen(marker_of(&heading), issue_marker(), 1);
+    text.push_str(&asked(&built.plan));
+    let _ = writeln!(text, "\n**Now:** {OBSERVES}\n");
+    text.push_str(&rules_as_written(&built.plan));
+    text.push_str(&effect(built, text.len()));
+    text
+}
+
+/// What a plan changes, in words and folded diffs, behind so many bytes of the same comment.
+fn effect(built: &Built, before: usize) -> String {
+    let mut text = risks(built);
     text.push_str("\n**What would change**\n\n");
     text.push_str(&summary(&built.plan));
     let tail = format!("\nPlan `{}`\n", built.plan.key);
@@ -206,7 +245,7 @@ pub fn planned(
             section.title,
             fenced("diff", &section.diff)
         );
-        if text.len() + folded.len() + tail.len() > LONGEST {
+        if before + text.len() + folded.len() + tail.len() > LONGEST {
             let _ = writeln!(
                 text,
                 "\nThe diff of {} is too long for a comment: read `plan.diff` on the branch.",
@@ -220,22 +259,34 @@ pub fn planned(
     text
 }
 
-/// The plan of a request that nobody has asked yet, for a terminal.
-pub fn preview(title: &str, built: &Built) -> String {
-    let plan = &built.plan;
-    let mut text = format!("{title} (request {})\n{}\n**Who must approve**\n\n", plan.request, asked(plan));
-    if plan.approval.is_empty() {
-        text.push_str("- nobody: the action needs no approval\n");
-    }
-    for rule in &plan.approval {
-        let _ = writeln!(text, "- {}", rule_as_written(rule));
-    }
+fn risks(built: &Built) -> String {
+    let mut text = String::new();
     if !built.risks.is_empty() {
         text.push_str("\n**Read these twice**\n\n");
         for risk in &built.risks {
             let _ = writeln!(text, "- {risk}");
         }
     }
+    text
+}
+
+fn rules_as_written(plan: &Plan) -> String {
+    let mut text = String::from("**Who must approve**\n\n");
+    if plan.approval.is_empty() {
+        text.push_str("- nobody: the action needs no approval\n");
+    }
+    for rule in &plan.approval {
+        let _ = writeln!(text, "- {}", rule_as_written(rule));
+    }
+    text
+}
+
+/// The plan of a request that nobody has asked yet, for a terminal.
+pub fn preview(title: &str, built: &Built) -> String {
+    let plan = &built.plan;
+    let mut text = format!("{title} (request {})\n{}\n", plan.request, asked(plan));
+    text.push_str(&rules_as_written(plan));
+    text.push_str(&risks(built));
     let _ = write!(text, "\n**What would change**\n\n{}", summary(plan));
     if built.is_noop() {
         text.push_str("\nNothing would change: it is as asked already.\n");

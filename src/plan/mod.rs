@@ -5,10 +5,11 @@
 //! steps to take, or the questions that must be answered first. The same facts give the same
 //! answer, and more facts never undo one.
 //!
-//! * `issue`: an issue form becomes a pull request of ours, and hears how it ended;
+//! * `issue`: an issue form becomes a pull request of ours, and hears how it ended; `fork`: so does a pull request
+//!   from a fork; `adopt`: what both have in common;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
-//! * `build`, `approval`, `writeback`: the plan, the consent, the record;
+//! * `build`, `approval`, `writeback`: the plan, the consent, the record; `forms`: the issue forms that follow it;
 //! * `preview`: the plan of a request that nobody has asked yet;
 //! * `message`: every sentence that we say.
 
@@ -18,18 +19,21 @@ pub mod approval;
 pub mod build;
 pub mod diff;
 pub mod writeback;
+pub mod forms;
 pub mod message;
 mod preview;
 mod read;
 mod admit;
+mod adopt;
 mod issue;
+mod fork;
 mod review;
 mod execute;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::Definitions,
+    catalog::{Definitions, Mode},
     domain::{Comment, RepoName, RequestId, Stage},
     plan::{
         build::Site,
@@ -117,11 +121,18 @@ fn decide_with(definitions: &Definitions, look: &Looker<'_>, key: &Key) -> Looke
         Err(why) => return Ok(Decision::waiting(&*why)),
     };
     let site = Site { look, here, definitions, catalog };
-    match key {
+    if definitions.settings.mode == Mode::Off {
+        return Ok(Decision::nothing());
+    }
+    let mut decision = match key {
         Key::Issue(number) => issue::decide(&site, *number),
         Key::Pull(number) => review::decide(&site, *number),
         Key::Request(id) => execute::decide(&site, id),
+    }?;
+    if definitions.settings.mode == Mode::Observe {
+        decision.steps.retain(Step::only_speaks);
     }
+    Ok(decision)
 }
 
 /// The step that makes our comment of one purpose say `body`, and those that remove its doubles.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::{self, values::Segment},
+    catalog::{self, Mode, values::Segment},
     domain::{
         Approval, Change, Changes, Conclusion, Diagnostic, Known, Login, MergeMode, Place, Pull, PullState,
         RequestId, Rule, Stage,
@@ -17,7 +17,7 @@ use crate::{
         build::{Built, Plan, Site, digest},
         execute,
         facts::{ChainCommit, ChainKind, DiffEntry, Looked, Pending},
-        issue, message, read, say,
+        fork, issue, message, read, say,
         step::{Call, Commit, Step},
     },
 };
@@ -76,6 +76,9 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     if groups.is_empty() {
         return Ok(Decision::nothing());
     }
+    if is_fork {
+        return fork::decide(site, pull, &groups, &others);
+    }
     // The issue behind it is gone, closed or locked: it was taken back.
     if let Some(number) = issue_behind(site, pull, &groups) {
         match site.look.issue(number)? {
@@ -91,7 +94,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut asked = Vec::new();
     let mut pending = false;
     for (name, files) in &groups {
-        match judge_request(site, pull, name, files, &groups, &others, is_fork) {
+        match judge_request(site, pull, name, files, &groups, &others) {
             Ok(request) => asked.push(request),
             Err(Pending) => pending = true,
         }
@@ -118,7 +121,10 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         }
     }
     // 1. The plan goes onto the branch, so that it is part of what is reviewed.
-    match plan_commit(site, pull, &asked, chain, activity)? {
+    let observes = site.definitions.settings.mode == Mode::Observe;
+    let on_branch =
+        if observes { PlanOnBranch::There } else { plan_commit(site, pull, &asked, chain, activity)? };
+    match on_branch {
         PlanOnBranch::Push(commit) => {
             decision.steps.push(Step::Commit(commit));
             return Ok(decision);
@@ -157,7 +163,11 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
 
     // 3. Say so.
     let first_time = !pull.comments.iter().any(|comment| message::request_of(&comment.body).is_some());
-    let (title, conclusion) = check_text(&asked, &judgements, pull.draft, given);
+    let (title, conclusion) = if observes && all_good {
+        ("planned; this catalog only observes".to_owned(), Some(Conclusion::Neutral))
+    } else {
+        check_text(&asked, &judgements, pull.draft, given)
+    };
     let check = check_step(site, pull, &key, conclusion, &title);
     let check_is_there = check.is_none();
     decision.steps.extend(check);
@@ -231,7 +241,6 @@ fn judge_request(
     files: &Files<'_>,
     groups: &BTreeMap<String, Files<'_>>,
     others: &[&crate::domain::RepoPath],
-    is_fork: bool,
 ) -> Looked<Asked> {
     let folder = &site.definitions.settings.folders.requests;
     let source = Place::file(format!("{folder}/{name}/request.yaml"));
@@ -250,14 +259,6 @@ fn judge_request(
         Ok(people) => people,
         Err(why) => return refuse(asked, "requester-unknown", why, "open the request again"),
     };
-    if is_fork {
-        return refuse(
-            asked,
-            "from-a-fork",
-            "a request cannot come from a fork: its plan could not be put on the branch".into(),
-            "fill in an issue form, or push the branch to this repository",
-        );
-    }
     if !others.is_empty() {
         return refuse(
             asked,
@@ -274,11 +275,11 @@ fn judge_request(
             "at most 20",
         );
     }
-    if id.is_of_an_issue() && !is_ours {
+    if id.is_reserved() && !is_ours {
         return refuse(
             asked,
             "reserved-request-id",
-            format!("`{id}` is a name for requests that come from issues"),
+            format!("`{id}` is a name for requests that come from issues and forks"),
             "rename the folder",
         );
     }
@@ -416,7 +417,7 @@ fn plan_commit(
         .filter_map(|request| Some((request.id.as_ref()?, request.plan.as_ref().ok()?)))
         .filter(|(_, built)| !built.is_noop())
         .collect();
-    if good.is_empty() || pull.head_repository.as_ref() != Some(catalog) {
+    if good.is_empty() {
         return Ok(PlanOnBranch::There);
     }
     let mut changes = Changes::new();
@@ -441,7 +442,7 @@ fn plan_commit(
         }
         allowed.insert(plan_path.clone());
         allowed.insert(diff_path.clone());
-        if id.is_of_an_issue() {
+        if id.is_reserved() {
             allowed.insert(read::request_path(site.definitions, id, "request.yaml"));
         }
         changes.insert(plan_path, Change::Put(built.plan_file()));
@@ -645,7 +646,9 @@ fn comment(
                         .to_owned(),
                 );
             }
-            let next = if built.is_noop() {
+            let next = if site.definitions.settings.mode == Mode::Observe {
+                message::OBSERVES
+            } else if built.is_noop() {
                 "nothing would change: it is as asked already. Close this, or ask for something else."
             } else if pull.draft {
                 "this is a draft. Mark it as ready for review to have it approved."

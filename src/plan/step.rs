@@ -15,6 +15,24 @@ pub enum Step {
     Call(Call),
 }
 
+impl Step {
+    /// Whether this is all that a catalog that only observes does: comments and checks.
+    pub(super) fn only_speaks(&self) -> bool {
+        match self {
+            Self::Call(Call::Say { .. } | Call::Unsay { .. } | Call::Check { .. }) => true,
+            Self::Call(
+                Call::OpenPull { .. }
+                | Call::ClosePull { .. }
+                | Call::Merge { .. }
+                | Call::AskReviewers { .. }
+                | Call::CloseIssue { .. },
+            )
+            | Self::Commit(_)
+            | Self::CatalogChange(_) => false,
+        }
+    }
+}
+
 /// A commit for a branch, pushed only if the branch is where it is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {

@@ -1,13 +1,15 @@
 //! How do many steps become few acts? The commits for one repository go in one push, and the
 //! records of all runs of a wave share one commit of the catalog where their paths are disjoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    catalog::Definitions,
     domain::{Branch, RepoName},
     plan::{
         Key,
-        facts::Here,
+        facts::{Facts, Here, Question},
+        forms,
         step::{Act, Call, CatalogChange, Commit, Step},
     },
 };
@@ -62,6 +64,23 @@ pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
     });
     let calls = calls.into_iter().map(|(key, call)| Batched { act: Act::Call(call), keys: vec![key] });
     pushes.chain(calls).collect()
+}
+
+/// Adds the issue forms that the catalog's commit, if it is in this act, must write too.
+pub(super) fn add_forms(
+    definitions: &Definitions,
+    facts: &Facts,
+    here: &Here,
+    batched: &mut Batched,
+) -> Result<(), BTreeSet<Question>> {
+    let Act::Push { repository, commits } = &mut batched.act else { return Ok(()) };
+    if *repository == here.catalog
+        && let Some(commit) = commits.iter_mut().find(|commit| commit.branch == here.branch)
+    {
+        let forms = forms::regenerated(definitions, facts, here, commit)?;
+        commit.changes.extend(forms);
+    }
+    Ok(())
 }
 
 /// One commit for all of these changes.

@@ -139,6 +139,7 @@ impl Contents {
             }
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Versions(commit, path) => Answer::Versions(Arc::new(objects.versions(*commit, path)?)),
             other => Answer::Unknown(format!("{other:?} is nothing that a repository can answer").into()),
         })
     }

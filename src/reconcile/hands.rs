@@ -170,7 +170,8 @@ impl Hands {
             Question::Definitions(_)
             | Question::Entity(..)
             | Question::Entities(..)
-            | Question::Appearances(..) => Some(self.settings.catalog.clone()),
+            | Question::Appearances(..)
+            | Question::Versions(..) => Some(self.settings.catalog.clone()),
         }
     }
 

@@ -16,12 +16,12 @@ use std::{
 };
 
 use crate::{
-    catalog::Definitions,
+    catalog::{Definitions, Mode},
     domain::{Diagnostic, RequestId, Stage},
     plan::{
         self, Decision, Key, Verdict,
         facts::{Answer, Facts, Here, Open, Question},
-        step::{Act, Acted, Step},
+        step::{Act, Acted},
     },
     reconcile::batch::{self, Batched},
 };
@@ -196,6 +196,10 @@ impl Turn {
             }
             Some(other) => return self.stop(&other.clone()),
         };
+        if definitions.settings.mode == Mode::Off {
+            self.report.waits.insert("`mode: off` in chandlery.yaml: nothing is done".to_owned());
+            return Some(Output::Done(self.report.clone()));
+        }
         let open = match self.facts.get(&Question::Open) {
             Some(Answer::Open(open)) => Arc::clone(open),
             Some(other) => return self.stop(&other.clone()),
@@ -240,20 +244,30 @@ impl Turn {
                 Verdict::Settled(decision) => decided.push((key, decision)),
             }
         }
-        if !waiting.is_empty() {
+        let mut queue = VecDeque::new();
+        if waiting.is_empty() {
+            let steps = decided.iter().flat_map(|(key, decision)| {
+                decision.steps.iter().map(|step| (key.clone(), step.clone()))
+            });
+            queue = batch::cut(&here, steps.collect()).into();
+            for act in &mut queue {
+                if let Err(more) = batch::add_forms(&definitions, &self.facts, &here, act) {
+                    questions.extend(more);
+                }
+            }
+        } else {
             assert!(!questions.is_empty(), "a decision waits for nothing");
+        }
+        if !questions.is_empty() {
             assert!(rounds < MOST_ROUNDS, "a decision asks and asks: {waiting:?} wants {questions:?}");
             self.report.rounds = self.report.rounds.max(rounds + 1);
             self.phase = Phase::Decide { definitions, here, undecided: waiting, decided, rounds: rounds + 1 };
             return Some(Output::Look(questions));
         }
-        let mut steps: Vec<(Key, Step)> = Vec::new();
         for (key, decision) in decided {
             self.report.stages.extend(decision.stages);
             self.report.waits.extend(decision.waits.into_iter().map(|why| format!("{key}: {why}")));
-            steps.extend(decision.steps.into_iter().map(|step| (key.clone(), step)));
         }
-        let queue: VecDeque<Batched> = batch::cut(&here, steps).into();
         self.phase = Phase::Act { queue, doing: Vec::new(), touched: BTreeSet::new() };
         None
     }

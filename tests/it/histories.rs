@@ -127,9 +127,13 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
     if pulls.is_empty() && issues.is_empty() || chance.one_in(8) {
         let who = if chance.one_in(6) { who } else { "dan".to_owned() };
         let ask = some_ask(chance);
-        return if chance.one_in(2) { Deed::File { who, ask } } else { Deed::Ask { who, id, ask } };
+        return match chance.below(5) {
+            0..=1 => Deed::File { who, ask },
+            2..=3 => Deed::Ask { who, id, ask },
+            _ => Deed::Offer { who, id, ask },
+        };
     }
-    match chance.below(40) {
+    match chance.below(41) {
         0..=8 => Deed::Approve {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
@@ -170,6 +174,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
                 Deed::Wait { seconds: 300 }
             }
         }
+        39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off"]).to_string() },
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
             Deed::ChangeTarget { path, text: format!("name: x\nsize: {}\n", 1 + chance.below(3)) }
@@ -196,6 +201,8 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::CloseIssue { .. } => "close issue",
         Deed::LockIssue { .. } => "lock issue",
         Deed::Ask { .. } => "ask",
+        Deed::Offer { .. } => "offer",
+        Deed::Mode { .. } => "mode",
         Deed::Push { .. } => "push",
         Deed::Tamper { .. } => "tamper",
         Deed::Rewind { .. } => "force-push",
@@ -219,7 +226,7 @@ fn kind(deed: &Deed) -> &'static str {
 }
 
 /// The kinds of deeds.
-const KINDS: usize = 25;
+const KINDS: usize = 27;
 
 /// A world that can be looked at as what it really is, under whatever falsifies it.
 pub trait Story: World {
@@ -416,6 +423,7 @@ fn twins<W: Story>(world: &mut W, told: &mut Told) {
 /// The end of every history: calm passes until nothing is done, and what must then hold.
 fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     world.deed(&Deed::Wait { seconds: 600 });
+    world.deed(&Deed::Mode { mode: "on".into() });
     let mut last = Report::default();
     for _ in 0..4 {
         last = pass(&mut world, usize::MAX, None);
@@ -559,6 +567,11 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
     let mut hands: BTreeSet<String> = BTreeSet::new();
     let issue: Option<u64> =
         id.rsplit('/').next().and_then(|last| last.strip_prefix("issue-")).and_then(|n| n.parse().ok());
+    let fork: Option<u64> =
+        id.rsplit('/').next().and_then(|last| last.strip_prefix("pull-")).and_then(|n| n.parse().ok());
+    if let Some(fork) = fork {
+        hands.extend(world.author(fork, None));
+    }
     for effect in &log[..at] {
         if let Effect::Deed(deed) = effect {
             match deed {

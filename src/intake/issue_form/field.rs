@@ -199,6 +199,22 @@ pub(super) fn are_options(texts: &[&str], many: bool) -> bool {
         })
 }
 
+/// The blueprints whose entities a form lists.
+pub fn lists(action: &Action) -> BTreeSet<BlueprintId> {
+    let listed = |field: Field<'_>| match field.answer {
+        Answer::Entity(blueprint) | Answer::Entities(blueprint) => Some(blueprint),
+        Answer::Choice(_)
+        | Answer::Choices(_)
+        | Answer::Line
+        | Answer::Number
+        | Answer::Text
+        | Answer::YamlText
+        | Answer::Yaml
+        | Answer::Lines { .. } => None,
+    };
+    fields(action).into_iter().filter_map(listed).collect()
+}
+
 /// Seven digits that change when the form asks something else.
 pub fn hash(action: &Action) -> String {
     let inputs: Vec<_> = action

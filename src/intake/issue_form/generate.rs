@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Definitions;
-use crate::domain::{Action, BlueprintId, Identifier, Property, RepoPath};
+use crate::domain::{Action, ActionId, BlueprintId, Identifier, Property, RepoPath};
 
 use super::field::{Answer, Asks, Field, action_option, are_options, fields};
 
@@ -20,13 +20,7 @@ type Entities<'a> = dyn Fn(&BlueprintId) -> Vec<(Identifier, Option<String>)> + 
 /// The forms of all actions, and the file that turns blank issues off.
 pub fn generate(definitions: &Definitions, entities: &Entities<'_>) -> BTreeMap<RepoPath, String> {
     let mut files = BTreeMap::new();
-    let mut put = |name: &str, text: String| {
-        // An action may be named as no file can be; it is asked for by pull request.
-        if let Ok(path) = format!("{FOLDER}/{name}.yml").parse() {
-            files.insert(path, text);
-        }
-    };
-    put("config", format!("{HEADER}.\nblank_issues_enabled: false\n"));
+    files.extend(file("config").map(|path| (path, format!("{HEADER}.\nblank_issues_enabled: false\n"))));
     let mut names = BTreeSet::new();
     for action in definitions.actions.values().map(|defined| &defined.value) {
         let name = if names.insert(action.title.to_lowercase()) {
@@ -34,14 +28,18 @@ pub fn generate(definitions: &Definitions, entities: &Entities<'_>) -> BTreeMap<
         } else {
             format!("{} ({})", action.title, action.identifier)
         };
-        let file = if action.identifier.as_str().eq_ignore_ascii_case("config") {
-            "config-form"
-        } else {
-            action.identifier.as_str()
-        };
-        put(file, form(action, &name, entities));
+        files.extend(path_of(&action.identifier).map(|path| (path, form(action, &name, entities))));
     }
     files
+}
+
+/// The file of an action's form. An action may be named as no file can be; it is asked for by pull request.
+pub fn path_of(action: &ActionId) -> Option<RepoPath> {
+    file(if action.as_str().eq_ignore_ascii_case("config") { "config-form" } else { action.as_str() })
+}
+
+fn file(name: &str) -> Option<RepoPath> {
+    format!("{FOLDER}/{name}.yml").parse().ok()
 }
 
 fn form(action: &Action, name: &str, entities: &Entities<'_>) -> String {

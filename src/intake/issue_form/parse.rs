@@ -43,12 +43,13 @@ pub fn parse(body: &str, issue: u64, definitions: &Definitions) -> Reading {
     if found != current {
         return Reading::Outdated { action: action.identifier.clone(), found, current };
     }
-    let fields = fields(action);
-    let problems = heading_problems(&fields, &sections, issue);
-    if !problems.is_empty() {
-        return Reading::Wrong(problems);
-    }
-    read(action, &fields, &sections, issue)
+    read(action, &sections, issue)
+}
+
+/// Reads the text of an issue with the form of this action, whichever form it names: for an issue that was
+/// filed before the form changed.
+pub fn parse_as(body: &str, issue: u64, action: &Action) -> Reading {
+    read(action, &sections(&body.replace("\r\n", "\n")), issue)
 }
 
 /// The text below each line that begins with `### `. What is before the first belongs to none and
@@ -154,7 +155,12 @@ fn heading_problems(fields: &[Field<'_>], sections: &[(&str, &str)], issue: u64)
     problems
 }
 
-fn read(action: &Action, fields: &[Field<'_>], sections: &[(&str, &str)], issue: u64) -> Reading {
+fn read(action: &Action, sections: &[(&str, &str)], issue: u64) -> Reading {
+    let fields = fields(action);
+    let problems = heading_problems(&fields, sections, issue);
+    if !problems.is_empty() {
+        return Reading::Wrong(problems);
+    }
     let mut file =
         RequestFile { action: action.identifier.clone(), entity: None, inputs: Map::new(), reason: None };
     let mut problems = Vec::new();

@@ -53,6 +53,7 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         ("PATCH", []) => repos::update(call, &key),
         ("DELETE", []) => repos::delete(call, &key),
         ("POST", ["forks"]) => repos::fork(call, &key),
+        ("POST", ["merge-upstream"]) => repos::sync_fork(call, &key),
         ("GET", ["activity"]) => repos::activity(call, &key),
         ("GET", ["collaborators"]) => repos::collaborators(call, &key),
         ("GET", ["collaborators", login]) => repos::is_collaborator(call, &key, login),

@@ -146,6 +146,31 @@ pub(crate) fn fork(call: &mut Call<'_>, key: &str) -> Answer {
     Ok(Reply::json(202, call.view().repository(call.repository(&fork), call.actor.as_deref())))
 }
 
+/// Brings a branch of a fork to where it is upstream; only forwards.
+pub(crate) fn sync_fork(call: &mut Call<'_>, key: &str) -> Answer {
+    call.require(key, Permission::Write)?;
+    let branch = call.needed("Repository", "branch")?;
+    let upstream = call.repository(key).fork_of.clone().ok_or_else(|| refuse(422, "The repository is no fork."))?;
+    let reference = format!("refs/heads/{branch}");
+    let Some(target) = call.repository(&upstream).refs.get(&reference).cloned() else {
+        return Err(refuse(422, "The branch does not exist upstream."));
+    };
+    copy_folder(&call.shared.git_dir(&upstream).join("objects"), &call.shared.git_dir(key).join("objects"))?;
+    let known = call.repository(key).refs.get(&reference).cloned();
+    let kind = if known.as_ref() == Some(&target) { "none" } else { "fast-forward" };
+    if let Some(known) = &known
+        && !objects::is_ancestor(&*call.git(key)?, objects::oid(known)?, objects::oid(&target)?)
+    {
+        return Err(refuse(409, "There are merge conflicts."));
+    }
+    motion::set(call, key, &reference, Some(&target), None)?;
+    let owner = upstream.split('/').next().unwrap_or_default();
+    ok(json!({
+        "message": format!("Successfully fetched and fast-forwarded from upstream {owner}:{branch}."),
+        "merge_type": kind, "base_branch": format!("{owner}:{branch}"),
+    }))
+}
+
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {

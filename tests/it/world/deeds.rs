@@ -64,6 +64,8 @@ impl fmt::Display for Deed {
             Self::CloseIssue { who, issue } => write!(f, "{who} closes-issue {issue}"),
             Self::LockIssue { who, issue } => write!(f, "{who} locks-issue {issue}"),
             Self::Ask { who, id, ask } => write!(f, "{who} asks {id} {ask}"),
+            Self::Offer { who, id, ask } => write!(f, "{who} offers {id} {ask}"),
+            Self::Mode { mode } => write!(f, "ada sets-mode {mode}"),
             Self::Push { who, pull, ask } => write!(f, "{who} pushes {} {ask}", At(Repo::Catalog, *pull)),
             Self::Tamper { who, pull, file } => {
                 write!(f, "{who} tampers {} {file}", At(Repo::Catalog, *pull))
@@ -116,6 +118,8 @@ impl FromStr for Deed {
             "closes-issue" => Self::CloseIssue { who, issue: number()? },
             "locks-issue" => Self::LockIssue { who, issue: number()? },
             "asks" => Self::Ask { who, id: third.clone(), ask: rest.parse()? },
+            "offers" => Self::Offer { who, id: third.clone(), ask: rest.parse()? },
+            "sets-mode" => Self::Mode { mode: third.clone() },
             "pushes" => Self::Push { who, pull: pull()?, ask: rest.parse()? },
             "tampers" => Self::Tamper { who, pull: pull()?, file: rest },
             "rewinds" => Self::Rewind { who, pull: pull()? },

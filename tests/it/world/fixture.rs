@@ -1,5 +1,11 @@
 //! The small company of the scenarios: two repositories, a few people, five actions.
 
+use chandlery::{
+    catalog::{Files, Root, load_definitions, load_settings},
+    domain::BlueprintId,
+    intake::issue_form,
+};
+
 pub const CATALOG: &str = "acme/catalog";
 pub const INFRA: &str = "acme/infra";
 pub const ME: &str = "chandlery[bot]";
@@ -15,8 +21,24 @@ pub const PEOPLE: &[(&str, &str)] = &[
     (ME, "admin"),
 ];
 
-pub const CATALOG_FILES: &[(&str, &str)] = &[
-    ("chandlery.yaml", "version: 1\nrepositories: [acme/infra]\n"),
+/// The files of the catalog: those written below, and the forms that are generated from them.
+pub fn catalog_files() -> Vec<(String, String)> {
+    let files: Files = CATALOG_FILES
+        .iter()
+        .map(|(path, text)| (path.parse().unwrap(), text.as_bytes().into()))
+        .collect();
+    let root = Root::default();
+    let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
+    let (definitions, problems) = load_definitions(&root, settings, &files);
+    assert!(problems.is_empty(), "the fixture is valid: {problems:#?}");
+    let buckets = |_: &BlueprintId| vec![("old".parse().unwrap(), None)];
+    let forms = issue_form::generate(&definitions, &buckets).into_iter();
+    let written = CATALOG_FILES.iter().map(|(path, text)| (path.to_string(), text.to_string()));
+    written.chain(forms.map(|(path, text)| (path.to_string(), text))).collect()
+}
+
+const CATALOG_FILES: &[(&str, &str)] = &[
+    ("chandlery.yaml", SETTINGS),
     (
         "blueprints/bucket.yaml",
         "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n  required: [size]\n",
@@ -60,11 +82,25 @@ pub const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
+pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\n";
+
 pub const PLATFORM: &str = "identifier: platform\nblueprint: _team\nrelations:\n  members: [bo, cleo]\n";
 
 pub const CREATE_BUCKET: &str = "identifier: create-bucket\ntitle: Create a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      size: { type: number, minimum: 1, maximum: 9, default: 1 }\n    required: [name]\napproval:\n  rules:\n    - { name: platform, teams: [platform] }\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, title: \"Bucket {{ inputs.name }}\" }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: \"{{ inputs.size }}\" } }\n";
 
-pub const INFRA_FILES: &[(&str, &str)] = &[
+/// `create-bucket` after so many changes: its pull request has another title, and its form another heading.
+pub fn changed_action(times: usize) -> String {
+    CREATE_BUCKET
+        .replace("Bucket {{", &format!("Bucket{} {{{{", "!".repeat(times)))
+        .replace("size: { type", &format!("size: {{ title: Size {times}, type"))
+}
+
+const INFRA_FILES: &[(&str, &str)] = &[
     ("README.md", "# Infrastructure\n"),
     ("buckets/old.yaml", "# The first one.\nname: old\nsize: 1 # small\n"),
 ];
+
+/// The files of the target.
+pub fn infra_files() -> Vec<(String, String)> {
+    INFRA_FILES.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect()
+}

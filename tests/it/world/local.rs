@@ -208,7 +208,11 @@ impl Local {
 
     /// The branch of an open pull request of the catalog, and the request in it.
     fn open_request(&self, number: u64) -> Option<(String, String)> {
-        let branch = self.open_pull((Repo::Catalog, number))?["head"]["ref"].as_str()?.to_owned();
+        let head = self.open_pull((Repo::Catalog, number))?["head"].take();
+        if head["repo"]["full_name"] != Repo::Catalog.name().as_str() {
+            return None;
+        }
+        let branch = head["ref"].as_str()?.to_owned();
         let compared = self.get(Repo::Catalog, &format!("compare/main...{branch}"))?;
         let mut paths: Vec<&str> =
             compared["files"].as_array()?.iter().filter_map(|file| file["filename"].as_str()).collect();
@@ -288,6 +292,34 @@ impl Local {
                 let pull = json!({ "title": "Please", "body": "", "head": branch, "base": "main" });
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
+            Deed::Offer { who, id, ask } => {
+                let branch = format!("ask/{}", id.replace('/', "-"));
+                let fork = format!("/api/v3/repos/{who}/catalog");
+                let makes = |path: &str, body: Value| {
+                    let (status, answer) = self.tries(who, "POST", &format!("{fork}/{path}"), &body);
+                    (status < 300).then_some(answer)
+                };
+                self.does(who, "POST", catalog, "forks", &json!({}))?;
+                makes("merge-upstream", json!({ "branch": "main" }))?;
+                let main = self.tip(catalog, "main")?;
+                let path = format!("requests/{id}/request.yaml");
+                if self.files(catalog, &main).contains(&path) {
+                    return None;
+                }
+                let base = self.get(catalog, &format!("git/commits/{main}"))?["tree"]["sha"].clone();
+                let entry = json!({ "path": path, "mode": "100644", "type": "blob", "content": ask.file() });
+                let tree = makes("git/trees", json!({ "base_tree": base, "tree": [entry] }))?["sha"].clone();
+                let commit = json!({ "message": "A deed", "tree": tree, "parents": [main] });
+                let commit = makes("git/commits", commit)?["sha"].clone();
+                makes("git/refs", json!({ "ref": format!("refs/heads/{branch}"), "sha": commit }))?;
+                let head = format!("{who}:{branch}");
+                let pull = json!({ "title": "Please", "body": "", "head": head, "base": "main" });
+                self.does(who, "POST", catalog, "pulls", &pull).map(drop)
+            }
+            Deed::Mode { mode } => {
+                let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
+                self.put("ada", catalog, "main", "chandlery.yaml", &text)
+            }
             Deed::Push { who, pull, ask } => {
                 let (branch, id) = self.open_request(*pull)?;
                 self.put(who, catalog, &branch, &format!("requests/{id}/request.yaml"), &ask.file())
@@ -341,7 +373,8 @@ impl Local {
                 let pull =
                     self.pull(*at).filter(|pull| pull["state"] == "closed" && pull["merged"] == false)?;
                 let branch = pull["head"]["ref"].as_str()?;
-                if self.tip(at.0, branch)? != pull["head"]["sha"].as_str()? {
+                let is_fork = pull["head"]["repo"]["full_name"] != at.0.name().as_str();
+                if !is_fork && self.tip(at.0, branch)? != pull["head"]["sha"].as_str()? {
                     return None;
                 }
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
@@ -375,8 +408,7 @@ impl Local {
             }
             Deed::ChangeAction => {
                 self.changes_of_the_action += 1;
-                let mark = "!".repeat(self.changes_of_the_action);
-                let text = fixture::CREATE_BUCKET.replace("Bucket {{", &format!("Bucket{mark} {{{{"));
+                let text = fixture::changed_action(self.changes_of_the_action);
                 self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
             }
             Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),
@@ -450,7 +482,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
 
 /// The forge's beginning: the people and the two repositories of the fixture.
 pub fn seed(folder: &Path) -> Seed {
-    let repository = |name: &str, files: &[(&str, &str)]| {
+    let repository = |name: &str, files: &[(String, String)]| {
         let (owner, name) = name.split_once('/').unwrap();
         let from = folder.join("seed").join(name);
         for (path, text) in files {
@@ -478,8 +510,8 @@ pub fn seed(folder: &Path) -> Seed {
         users,
         orgs: vec![SeedOrganization { login: "acme".to_owned(), ..SeedOrganization::default() }],
         repositories: vec![
-            repository(fixture::CATALOG, fixture::CATALOG_FILES),
-            repository(fixture::INFRA, fixture::INFRA_FILES),
+            repository(fixture::CATALOG, &fixture::catalog_files()),
+            repository(fixture::INFRA, &fixture::infra_files()),
         ],
     }
 }

@@ -64,6 +64,16 @@ pub enum Deed {
         id: String,
         ask: Ask,
     },
+    /// Opens a pull request with one request file from a fork of their own.
+    Offer {
+        who: String,
+        id: String,
+        ask: Ask,
+    },
+    /// The platform team sets the mode of the catalog: `on`, `observe` or `off`.
+    Mode {
+        mode: String,
+    },
     /// Pushes another request file to a pull request's branch.
     Push {
         who: String,
@@ -188,9 +198,10 @@ impl Ask {
         if let Some(entity) = &self.entity {
             let _ = write!(text, "### Entity\n\n{entity}\n\n");
         }
-        for (name, _) in &action.value.inputs {
+        for (name, input) in &action.value.inputs {
             let value = self.inputs.get(name).map_or("_No response_", String::as_str);
-            let _ = write!(text, "### {name}\n\n{value}\n\n");
+            let heading = input.title.as_deref().unwrap_or(name);
+            let _ = write!(text, "### {heading}\n\n{value}\n\n");
         }
         text.push_str("### Reason\n\n_No response_\n");
         text
@@ -289,6 +300,13 @@ pub fn view(world: &mut dyn World) -> String {
                 let _ = writeln!(out, "{}: {}", path.file_name(), text.trim_end_matches(" | "));
             }
         }
+    }
+    let form = chandlery::intake::issue_form::path_of(&"resize-bucket".parse().unwrap()).unwrap();
+    if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, form)) {
+        let form: serde_json::Value = serde_yaml::from_slice(&file.bytes).unwrap();
+        let field = form["body"].as_array().unwrap().iter().find(|field| field["id"] == "entity");
+        let options = field.map(|field| field["attributes"]["options"].to_string());
+        let _ = writeln!(out, "the form offers {}", options.unwrap_or_default());
     }
     if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "requests".parse().unwrap())) {
         for path in files.keys().filter(|path| path.file_name() == "run.yaml") {

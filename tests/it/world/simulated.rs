@@ -44,6 +44,14 @@ struct SimPull {
     checks: BTreeMap<ObjectId, Vec<CheckRun>>,
 }
 
+impl SimPull {
+    fn is_open_from(&self, repository: &RepoName, branch: &Branch) -> bool {
+        self.pull.state == PullState::Open
+            && self.pull.head_repository.as_ref() == Some(repository)
+            && self.pull.head_branch.as_ref() == Some(branch)
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Store {
     branches: BTreeMap<Branch, ObjectId>,
@@ -137,7 +145,7 @@ impl Simulated {
             log: Arc::default(),
         };
         for (name, files) in
-            [(fixture::CATALOG, fixture::CATALOG_FILES), (fixture::INFRA, fixture::INFRA_FILES)]
+            [(fixture::CATALOG, fixture::catalog_files()), (fixture::INFRA, fixture::infra_files())]
         {
             let tree = files
                 .iter()
@@ -305,7 +313,7 @@ impl Simulated {
         let activity = Activity { actor: Some(who.clone()), kind, before, after: Some(to), at };
         store.activity.entry(branch.clone()).or_default().push(activity);
         for pull in store.pulls.values_mut() {
-            if pull.pull.state == PullState::Open && pull.pull.head_branch.as_ref() == Some(branch) {
+            if pull.is_open_from(repository, branch) {
                 let pull = &mut Arc::make_mut(pull).pull;
                 pull.head = to;
                 // The forge re-points what was said to the new head.
@@ -470,7 +478,10 @@ impl Simulated {
                 self.listed(repository)
                     .pulls
                     .values()
-                    .filter(|sim| sim.pull.head_branch.as_ref() == Some(branch))
+                    .filter(|sim| {
+                        sim.pull.head_branch.as_ref() == Some(branch)
+                            && sim.pull.head_repository.as_ref() == Some(repository)
+                    })
                     .map(|sim| self.shown(sim))
                     .collect(),
             ),
@@ -533,6 +544,7 @@ impl Simulated {
             Question::Appearances(commit, path) => {
                 Answer::Appearances(Arc::new(self.appearances(*commit, path)))
             }
+            Question::Versions(commit, path) => Answer::Versions(Arc::new(self.versions(*commit, path))),
         }
     }
 
@@ -571,6 +583,21 @@ impl Simulated {
             id = parent;
         }
         found
+    }
+
+    fn versions(&self, head: ObjectId, path: &RepoPath) -> Vec<ObjectId> {
+        let mut versions = Vec::new();
+        let mut next = Some(head);
+        while let Some(id) = next {
+            let commit = &self.commits[&id];
+            if let Some((blob, _)) = commit.tree.get(path)
+                && !versions.contains(blob)
+            {
+                versions.push(*blob);
+            }
+            next = commit.parents.first().copied();
+        }
+        versions
     }
 
     fn do_act(&mut self, act: &Act) -> Acted {
@@ -626,11 +653,7 @@ impl Simulated {
         who: &Login,
     ) -> Result<u64, Acted> {
         let store = self.store(repository);
-        if store
-            .pulls
-            .values()
-            .any(|sim| sim.pull.state == PullState::Open && sim.pull.head_branch.as_ref() == Some(branch))
-        {
+        if store.pulls.values().any(|sim| sim.is_open_from(repository, branch)) {
             return Err(Acted::Done);
         }
         let Some(head) = store.branches.get(branch).copied() else {
@@ -640,6 +663,18 @@ impl Simulated {
         if self.ancestors(base).contains(&head) {
             return Err(Acted::Refused("no commits between".into()));
         }
+        Ok(self.new_pull(repository, repository, branch, head, (title, body), who))
+    }
+
+    fn new_pull(
+        &mut self,
+        repository: &RepoName,
+        from: &RepoName,
+        branch: &Branch,
+        head: ObjectId,
+        (title, body): (&str, &str),
+        who: &Login,
+    ) -> u64 {
         let at = self.tick();
         let store = self.edit(repository);
         let number = store.next;
@@ -652,7 +687,7 @@ impl Simulated {
             body: body.to_owned(),
             state: PullState::Open,
             draft: false,
-            head_repository: Some(repository.clone()),
+            head_repository: Some(from.clone()),
             head_branch: Some(branch.clone()),
             head,
             base_branch: main_branch(),
@@ -668,7 +703,7 @@ impl Simulated {
             requested: Vec::new(),
         };
         store.pulls.insert(number, Arc::new(SimPull { pull, base_at_end: None, checks: BTreeMap::new() }));
-        Ok(number)
+        number
     }
 
     fn pull_mut(&mut self, repository: &RepoName, number: u64) -> Option<&mut SimPull> {
@@ -932,10 +967,34 @@ impl Simulated {
         self.open_pull(&catalog, &branch, "Please", "", &who).is_ok()
     }
 
+    /// A pull request from a fork; what lies in the fork besides is not modelled.
+    fn offer(&mut self, who: &str, id: &str, ask: &Ask) -> bool {
+        let catalog = Repo::Catalog.name();
+        let branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
+        let fork: RepoName = format!("{who}/catalog").parse().unwrap();
+        let taken = self.store(&catalog).pulls.values().any(|sim| {
+            sim.pull.head_repository.as_ref() == Some(&fork)
+                && sim.pull.head_branch.as_ref() == Some(&branch)
+        });
+        let base = self.store(&catalog).branches[&main_branch()];
+        let path: RepoPath = format!("requests/{id}/request.yaml").parse().unwrap();
+        if taken || self.tree(base).contains_key(&path) {
+            return false;
+        }
+        let who = login(who);
+        let changes = [(path, Change::Put(ask.file().into_bytes().into()))].into();
+        let tree = self.changed_tree(base, &changes);
+        let commit = self.commit(vec![base], tree, vec![Attribution::Account(who.clone())]);
+        self.new_pull(&catalog, &fork, &branch, commit, ("Please", ""), &who);
+        true
+    }
+
     /// The open pull request, its branch, and the request in it.
     fn open_request(&self, number: u64) -> Option<(Branch, ObjectId, String)> {
         let sim = self.store(&Repo::Catalog.name()).pulls.get(&number)?;
-        if sim.pull.state != PullState::Open {
+        if sim.pull.state != PullState::Open
+            || sim.pull.head_repository.as_ref() != Some(&Repo::Catalog.name())
+        {
             return None;
         }
         let base = self.store(&Repo::Catalog.name()).branches[&main_branch()];
@@ -981,6 +1040,11 @@ impl Simulated {
                 writes(who) && self.edit_issue(who, *issue, |issue, _| issue.locked = true)
             }
             Deed::Ask { who, id, ask } => self.ask_branch(who, id, ask),
+            Deed::Offer { who, id, ask } => self.offer(who, id, ask),
+            Deed::Mode { mode } => {
+                let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
+                self.put(&catalog, &main_branch(), "chandlery.yaml", &text, "ada")
+            }
             Deed::Push { who, pull, ask } => {
                 let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else {
                     return false;
@@ -1063,14 +1127,11 @@ impl Simulated {
                 let store = Arc::clone(self.store(&repository));
                 let Some(sim) = store.pulls.get(&at.1) else { return false };
                 let branch = sim.pull.head_branch.clone().unwrap();
-                let taken = store.pulls.values().any(|other| {
-                    other.pull.state == PullState::Open && other.pull.head_branch.as_ref() == Some(&branch)
-                });
-                if !writes(who)
-                    || sim.pull.state != PullState::Closed
-                    || taken
-                    || store.branches.get(&branch) != Some(&sim.pull.head)
-                {
+                let from = sim.pull.head_repository.clone().unwrap();
+                let taken = store.pulls.values().any(|other| other.is_open_from(&from, &branch));
+                let is_there = from != repository || store.branches.get(&branch) == Some(&sim.pull.head);
+                let may = writes(who) || sim.pull.author == Some(login(who));
+                if !may || sim.pull.state != PullState::Closed || taken || !is_there {
                     return false;
                 }
                 let sim = self.pull_mut(&repository, at.1).unwrap();
@@ -1117,8 +1178,7 @@ impl Simulated {
             }
             Deed::ChangeAction => {
                 self.seen_deeds += 1;
-                let text = fixture::CREATE_BUCKET
-                    .replace("Bucket {{", &format!("Bucket{} {{{{", "!".repeat(self.seen_deeds as usize)));
+                let text = fixture::changed_action(self.seen_deeds as usize);
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
             }
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
