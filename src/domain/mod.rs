@@ -39,7 +39,7 @@ pub use id::{
 };
 pub use property::{Format, Property, PropertyType};
 pub use pull::{
-    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Issue, Known, Permission,
+    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Permission,
     Pull, PullCommit, PullState, Review, ReviewState,
 };
 pub use request::{Request, RequestFile};

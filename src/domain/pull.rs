@@ -12,6 +12,15 @@ pub enum Known<T> {
     Unknown(String),
 }
 
+/// That somebody edited a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Edit {
+    /// Who.
+    pub by: Login,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// An issue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Issue {
@@ -19,8 +28,8 @@ pub struct Issue {
     pub number: u64,
     /// Who filed it; none for a deleted account.
     pub author: Option<Login>,
-    /// Everybody who edited its text.
-    pub editors: Known<Vec<Login>>,
+    /// The edits of its text; the filing may be among them.
+    pub edits: Known<Vec<Edit>>,
     /// Its title.
     pub title: String,
     /// Its text.

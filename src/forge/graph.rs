@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::act::CHECK;
 use crate::domain::{
-    Attribution, CheckRun, Comment, Conclusion, Dismissal, Issue, Known, Login, ObjectId, Pull, PullCommit,
+    Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull, PullCommit,
     PullState, RepoName, Review, ReviewState, Timestamp,
 };
 
@@ -20,7 +20,7 @@ pub(super) const PULL_LISTS: [(&str, &str); 4] =
     [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
 
 const EDITS: &str =
-    "userContentEdits(PAGE) { nodes { editor { login __typename } } pageInfo { hasNextPage endCursor } }";
+    "userContentEdits(PAGE) { nodes { editedAt editor { login __typename } } pageInfo { hasNextPage endCursor } }";
 const COMMENTS: &str =
     "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
@@ -128,7 +128,9 @@ struct IssueNode {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct EditNode {
+    edited_at: Timestamp,
     editor: Option<Actor>,
 }
 
@@ -262,16 +264,13 @@ fn read<T: DeserializeOwned>(node: Value) -> Result<T, String> {
 /// An issue.
 pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
     let node: IssueNode = read(node)?;
-    let editors = match node.user_content_edits.map(|edits| edits.known("edits")) {
+    let edits = match node.user_content_edits.map(|edits| edits.known("edits")) {
         Some(Known::Yes(edits)) => {
-            let editors: Option<Vec<Login>> = edits.into_iter().map(|edit| login(edit.editor)).collect();
-            editors.map_or_else(
+            let read = |edit: EditNode| Some(Edit { by: login(edit.editor)?, at: edit.edited_at });
+            let edits: Option<Vec<Edit>> = edits.into_iter().map(read).collect();
+            edits.map_or_else(
                 || Known::Unknown("somebody edited it whose account is gone; file it again".to_owned()),
-                |mut editors| {
-                    editors.sort();
-                    editors.dedup();
-                    Known::Yes(editors)
-                },
+                Known::Yes,
             )
         }
         Some(Known::Unknown(why)) => Known::Unknown(why),
@@ -281,7 +280,7 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
     Ok(Issue {
         number: node.number,
         author: login(node.author),
-        editors,
+        edits,
         title: node.title,
         body: node.body,
         open: node.state == "OPEN",

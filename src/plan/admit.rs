@@ -6,7 +6,7 @@ use crate::{
     catalog::{Definitions, values::Segment},
     domain::{
         Action, ActionId, Diagnostic, EntityId, Execute, Identifier, Known, Login, Permission, Place, Pull,
-        RequestFile, RequestId, nearest,
+        RequestFile, RequestId, Timestamp, nearest,
     },
     intake::{self, Lookup},
     plan::{
@@ -197,7 +197,7 @@ fn named(
 }
 
 /// Who asked for a request: the author of the pull request, or, where that is ours, of the issue (and everybody who
-/// edited it) or of the pull request from a fork that it came from.
+/// edited it before the merge) or of the pull request from a fork that it came from.
 pub(super) fn requesters(
     site: &Site<'_>,
     pull: &Pull,
@@ -213,7 +213,7 @@ pub(super) fn requesters(
             Err(why) => Err(format!("pull request #{number} could not be read: {why}")),
         }),
         (true, Some(number), _) => Ok(match site.look.issue(number)? {
-            Ok(Some(issue)) => people_of_issue(issue),
+            Ok(Some(issue)) => people_of_issue(issue, pull.merged_at),
             Ok(None) => Err(format!("issue #{number} is gone")),
             Err(why) => Err(format!("issue #{number} could not be read: {why}")),
         }),
@@ -221,13 +221,20 @@ pub(super) fn requesters(
     }
 }
 
-/// The author of an issue and everybody who edited it.
-pub(super) fn people_of_issue(issue: &crate::domain::Issue) -> Result<BTreeSet<Login>, String> {
+/// The author of an issue and everybody who edited it until then: an edit after the merge takes nobody from those
+/// who had to approve.
+pub(super) fn people_of_issue(
+    issue: &crate::domain::Issue,
+    until: Option<Timestamp>,
+) -> Result<BTreeSet<Login>, String> {
     let Some(author) = &issue.author else {
         return Err("the account of the requester is gone".into());
     };
-    match &issue.editors {
-        Known::Yes(editors) => Ok(editors.iter().chain([author]).cloned().collect()),
+    match &issue.edits {
+        Known::Yes(edits) => {
+            let before = edits.iter().filter(|edit| until.is_none_or(|until| edit.at <= until));
+            Ok(before.map(|edit| &edit.by).chain([author]).cloned().collect())
+        }
         Known::Unknown(why) => Err(format!("who edited the issue could not be learnt: {why}")),
     }
 }

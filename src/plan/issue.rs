@@ -94,7 +94,7 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     let stages = [(id.clone(), Stage::WaitingForApproval)].into();
     if site.definitions.settings.mode == Mode::Observe {
         let action = site.definitions.actions.get(&file.action).map(|defined| &defined.value);
-        let requesters = admit::people_of_issue(issue).unwrap_or_default();
+        let requesters = admit::people_of_issue(issue, None).unwrap_or_default();
         let about =
             message::About { id: id.as_str(), action, requesters: &requesters, stage: Stage::WaitingForApproval };
         let body = message::issue_observed(&about, &built);
@@ -163,7 +163,7 @@ pub(super) fn read_form(
             return Ok(Err(vec![problem.help("file a new issue with the present form")]));
         }
     };
-    let people = match admit::people_of_issue(issue) {
+    let people = match admit::people_of_issue(issue, None) {
         Ok(people) => people,
         Err(why) => {
             let problem = Diagnostic::error("requester-unknown", source(number), why);
@@ -271,7 +271,7 @@ fn merged(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull
 }
 
 fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Decision {
-    let people = admit::people_of_issue(issue).unwrap_or_default();
+    let people = admit::people_of_issue(issue, None).unwrap_or_default();
     let by = pull.and_then(|pull| pull.closed_by.as_ref());
     let taken_back = by.is_none_or(|login| people.contains(login) || *login == site.here.me);
     let stage = if taken_back { Stage::Cancelled } else { Stage::Declined };

@@ -293,7 +293,7 @@ impl Local {
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
             Deed::Offer { who, id, ask } => {
-                let branch = format!("ask/{}", id.replace('/', "-"));
+                let branch = format!("offer/{}", id.replace('/', "-"));
                 let fork = format!("/api/v3/repos/{who}/catalog");
                 let makes = |path: &str, body: Value| {
                     let (status, answer) = self.tries(who, "POST", &format!("{fork}/{path}"), &body);

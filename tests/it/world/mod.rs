@@ -316,7 +316,7 @@ pub fn view(world: &mut dyn World) -> String {
                     continue;
                 };
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
-                let why = run.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                let why = run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
                 let _ = writeln!(
                     out,
                     "run {} {} approved by [{}]{why}",
@@ -338,6 +338,12 @@ pub fn view(world: &mut dyn World) -> String {
 
 fn short(id: &RequestId) -> String {
     id.as_str().rsplit('/').next().unwrap().to_owned()
+}
+
+/// A text with each commit's id as `…`.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() == 10 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split(' ').map(|word| if is_id(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 fn says(comments: &[chandlery::domain::Comment]) -> String {

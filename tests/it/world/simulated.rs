@@ -12,7 +12,7 @@ use std::{
 use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
-        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
+        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal, Edit,
         FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName, RepoPath,
         RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
@@ -920,7 +920,7 @@ impl Simulated {
         let issue = Issue {
             number,
             author: Some(login(who)),
-            editors: Known::Yes(Vec::new()),
+            edits: Known::Yes(Vec::new()),
             title: "Please".into(),
             body,
             open: true,
@@ -970,7 +970,7 @@ impl Simulated {
     /// A pull request from a fork; what lies in the fork besides is not modelled.
     fn offer(&mut self, who: &str, id: &str, ask: &Ask) -> bool {
         let catalog = Repo::Catalog.name();
-        let branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
+        let branch: Branch = format!("offer/{}", id.replace('/', "-")).parse().unwrap();
         let fork: RepoName = format!("{who}/catalog").parse().unwrap();
         let taken = self.store(&catalog).pulls.values().any(|sim| {
             sim.pull.head_repository.as_ref() == Some(&fork)
@@ -1027,11 +1027,15 @@ impl Simulated {
             }
             Deed::EditIssue { who, issue, ask } => {
                 let body = ask.issue(&self.present_definitions());
-                self.edit_issue(who, *issue, |issue, who| set_body(issue, who, body))
+                let at = self.tick();
+                self.edit_issue(who, *issue, |issue, who| set_body(issue, who, at, body))
             }
-            Deed::SpoilIssue { who, issue } => self.edit_issue(who, *issue, |issue, who| {
-                set_body(issue, who, format!("{}\n\n### Approved\n\nyes\n", issue.body))
-            }),
+            Deed::SpoilIssue { who, issue } => {
+                let at = self.tick();
+                self.edit_issue(who, *issue, |issue, who| {
+                    set_body(issue, who, at, format!("{}\n\n### Approved\n\nyes\n", issue.body))
+                })
+            }
             Deed::CloseIssue { who, issue } => self.edit_issue(who, *issue, |issue, who| {
                 issue.open = false;
                 issue.closed_by = Some(who.clone());
@@ -1203,11 +1207,9 @@ impl Simulated {
     }
 }
 
-fn set_body(issue: &mut Issue, who: &Login, body: String) {
-    if let (Known::Yes(editors), false) = (&mut issue.editors, issue.author.as_ref() == Some(who))
-        && !editors.contains(who)
-    {
-        editors.push(who.clone());
+fn set_body(issue: &mut Issue, who: &Login, at: Timestamp, body: String) {
+    if let Known::Yes(edits) = &mut issue.edits {
+        edits.push(Edit { by: who.clone(), at });
     }
     issue.body = body;
 }
