@@ -13,6 +13,7 @@
 //! | Diagnostic | one thing to tell a person |
 
 mod id;
+mod memo;
 mod secret;
 mod time;
 mod files;
@@ -38,6 +39,7 @@ pub use id::{
     TeamSlug, TemplateName,
 };
 pub use property::{Format, Property, PropertyType};
+pub(crate) use memo::Memo;
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Permission,
     Pull, PullCommit, PullState, Review, ReviewState,

@@ -55,6 +55,15 @@ pub struct Plan {
     pub pins: Pins,
 }
 
+impl Plan {
+    /// Whether both do the same; what they were made from may differ.
+    pub fn is_same_but_for_pins(&self, other: &Self) -> bool {
+        let Self { version, request, asked, key, steps, entities, approval, pins: _ } = self;
+        (version, request, asked, key) == (&other.version, &other.request, &other.asked, &other.key)
+            && (steps, entities, approval) == (&other.steps, &other.entities, &other.approval)
+    }
+}
+
 /// What was asked, with defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

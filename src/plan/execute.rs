@@ -149,7 +149,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         return job.denied("it was merged with mistakes in it");
     };
     let plan = match plan_file? {
-        Ok(Some(found)) => match review::read_plan(&found.bytes) {
+        Ok(Some(found)) => match review::read_plan(found) {
             Ok(plan) => plan,
             Err(why) => return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}"))),
         },
@@ -402,8 +402,8 @@ fn reviewed_key(site: &Site<'_>, pull: &Pull, plan: &Plan) -> Looked<Result<Stri
             Ok(Err(why)) => return Ok(Err(format!("`{requests}/{id}` could not be read: {why}"))),
             Ok(Ok(None)) => {}
             Ok(Ok(Some(file))) => {
-                if let Ok(plan) = review::read_plan(&file.bytes) {
-                    keys.push((id.as_str(), plan.key));
+                if let Ok(plan) = review::read_plan(file) {
+                    keys.push((id.as_str(), plan.key.clone()));
                 }
             }
         }

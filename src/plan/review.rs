@@ -2,13 +2,16 @@
 //! checked and planned, the plan is committed onto its branch, and one comment a request and one
 //! check say what would change and who must agree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     catalog::{self, Mode, values::Segment},
     domain::{
-        Approval, Change, Changes, Conclusion, Diagnostic, Known, Login, MergeMode, Place, Pull, PullState,
-        RequestId, Rule, Stage,
+        Approval, Change, Changes, Conclusion, Diagnostic, Known, Login, Memo, MergeMode, ObjectId, Place, Pull,
+        PullState, RequestId, Rule, Stage,
     },
     intake::issue_form,
     plan::{
@@ -16,7 +19,7 @@ use crate::{
         approval::{self, Case, Judgement},
         build::{Built, Plan, Site, digest},
         execute,
-        facts::{ChainCommit, ChainKind, DiffEntry, Looked, Pending},
+        facts::{ChainCommit, ChainKind, DiffEntry, File, Looked, Pending},
         fork, issue, message, read, say,
         step::{Call, Commit, Step},
     },
@@ -433,9 +436,9 @@ fn plan_commit(
                 let (Ok(plan), Ok(diff)) = (plan, diff) else {
                     return Ok(PlanOnBranch::Unclear(format!("the plan of `{id}` could not be read back")));
                 };
-                let found = plan.and_then(|file| read_plan(&file.bytes).ok());
+                let found = plan.and_then(|file| read_plan(file).ok());
                 same &= found
-                    .is_some_and(|found| Plan { pins: built.plan.pins.clone(), ..found } == built.plan)
+                    .is_some_and(|found| found.is_same_but_for_pins(&built.plan))
                     && diff.is_some_and(|file| file.bytes == built.diff_file());
             }
             _ => pending = true,
@@ -487,7 +490,12 @@ fn plan_commit(
 ///
 /// # Errors
 /// Why it is none, in words.
-pub(super) fn read_plan(bytes: &[u8]) -> Result<Plan, String> {
+pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, String> {
+    static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
+    READ.get(&file.id, || parse_plan(&file.bytes).map(Arc::new))
+}
+
+fn parse_plan(bytes: &[u8]) -> Result<Plan, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,

@@ -1,9 +1,6 @@
 //! How is a template compiled and run? Compiled once per content, however often it is rendered.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-};
+use std::sync::{Arc, LazyLock};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Expression, OutputSpanKind, State, UndefinedBehavior, Value,
@@ -11,7 +8,7 @@ use minijinja::{
 };
 use serde_json::Value as Json;
 
-use crate::domain::{Delimiters, Diagnostic, Place, Span, nearest};
+use crate::domain::{Delimiters, Diagnostic, Memo, Place, Span, nearest};
 
 use super::filters;
 use crate::render::inspect::{Expression as Written, Written as Output};
@@ -28,10 +25,8 @@ const MEMO: usize = 4096;
 /// The environment of expressions; it lives as long as the program so that compiled expressions can be kept.
 static EXPRESSIONS: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-type Memo<T> = LazyLock<Mutex<HashMap<String, Arc<T>>>>;
-
-static COMPILED: Memo<Environment<'static>> = LazyLock::new(Mutex::default);
-static COMPILED_EXPRESSIONS: Memo<Expression<'static, 'static>> = LazyLock::new(Mutex::default);
+static COMPILED: Memo<String, Arc<Environment<'static>>> = Memo::new(MEMO);
+static COMPILED_EXPRESSIONS: Memo<String, Arc<Expression<'static, 'static>>> = Memo::new(MEMO);
 
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -69,23 +64,6 @@ fn syntax(delimiters: Option<&Delimiters>) -> Result<SyntaxConfig, Error> {
     builder.build()
 }
 
-fn remembered<T>(
-    memo: &Memo<T>,
-    key: &str,
-    make: impl FnOnce() -> Result<T, Error>,
-) -> Result<Arc<T>, Error> {
-    if let Some(found) = memo.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
-        return Ok(found.clone());
-    }
-    let made = Arc::new(make()?);
-    let mut memo = memo.lock().unwrap_or_else(PoisonError::into_inner);
-    if memo.len() >= MEMO {
-        memo.clear();
-    }
-    memo.insert(key.to_owned(), made.clone());
-    Ok(made)
-}
-
 fn compiled(source: &str, delimiters: Option<&Delimiters>) -> Result<Arc<Environment<'static>>, Error> {
     let marked;
     let key = match delimiters {
@@ -95,11 +73,11 @@ fn compiled(source: &str, delimiters: Option<&Delimiters>) -> Result<Arc<Environ
             &marked
         }
     };
-    remembered(&COMPILED, key, || {
+    COMPILED.get(key, || {
         let mut environment = environment();
         environment.set_syntax(syntax(delimiters)?);
         environment.add_template_owned("template", source.to_owned())?;
-        Ok(environment)
+        Ok(Arc::new(environment))
     })
 }
 
@@ -129,7 +107,7 @@ pub(super) fn render(
 }
 
 fn expression(source: &str) -> Result<Arc<Expression<'static, 'static>>, Error> {
-    remembered(&COMPILED_EXPRESSIONS, source, || EXPRESSIONS.compile_expression_owned(source.to_owned()))
+    COMPILED_EXPRESSIONS.get(source, || EXPRESSIONS.compile_expression_owned(source.to_owned()).map(Arc::new))
 }
 
 /// Whether this is one expression.

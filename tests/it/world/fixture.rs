@@ -1,5 +1,7 @@
 //! The small company of the scenarios: two repositories, a few people, five actions.
 
+use std::sync::LazyLock;
+
 use chandlery::{
     catalog::{Files, Root, load_definitions, load_settings},
     domain::BlueprintId,
@@ -23,6 +25,11 @@ pub const PEOPLE: &[(&str, &str)] = &[
 
 /// The files of the catalog: those written below, and the forms that are generated from them.
 pub fn catalog_files() -> Vec<(String, String)> {
+    static MADE: LazyLock<Vec<(String, String)>> = LazyLock::new(make_catalog_files);
+    MADE.clone()
+}
+
+fn make_catalog_files() -> Vec<(String, String)> {
     let files: Files = CATALOG_FILES
         .iter()
         .map(|(path, text)| (path.parse().unwrap(), text.as_bytes().into()))
