@@ -26,7 +26,7 @@ use crate::{
 const LARGE_AT_ONCE: usize = 25;
 const SMALL_AT_ONCE: usize = 60;
 /// How many of the pull requests closed or merged last are looked at.
-const LATELY: usize = 50;
+const LATELY: usize = 100;
 /// How many calls are under way at once.
 const CALLS_AT_ONCE: usize = 6;
 

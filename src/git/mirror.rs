@@ -17,6 +17,9 @@ use crate::{
     plan::step::{Acted, Commit},
 };
 
+/// So many commits are written as one pack.
+const MANY: usize = 4;
+
 /// Our copy of one repository.
 pub struct Mirror {
     name: RepoName,
@@ -129,10 +132,8 @@ impl Mirror {
     }
 
     fn write(&self, commits: &[Commit], me: &Login) -> Result<Vec<Ref>, ReadError> {
-        let objects = self.objects()?;
-        commits
-            .iter()
-            .map(|commit| {
+        let make = |objects: &Objects| {
+            let made = commits.iter().map(|commit| {
                 if let Some(expect) = commit.expect
                     && !objects.contains(commit.parent, expect)?
                 {
@@ -142,10 +143,13 @@ impl Mirror {
                         expect.short()
                     )));
                 }
-                let id = write_commit(&objects, commit, me)?;
+                let id = write_commit(objects, commit, me)?;
                 Ok(Ref { name: commit.branch.full(), commit: id, expect: commit.expect })
-            })
-            .collect()
+            });
+            made.collect()
+        };
+        let objects = self.objects()?;
+        if commits.len() < MANY { make(&objects) } else { objects.packed(make) }
     }
 
     fn make(&self) -> Result<(), WireError> {

@@ -1,6 +1,6 @@
 //! What does a commit hold? Files, folders, and what differs between two trees.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
@@ -59,6 +59,8 @@ type VisitChange<'a> = dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> 
 pub struct Objects {
     pub(super) repository: Repository,
     pub(super) git: Git,
+    /// What was stored last.
+    stored: RefCell<Vec<Oid>>,
 }
 
 pub(super) fn to_git(id: ObjectId) -> Oid {
@@ -71,7 +73,7 @@ pub(super) fn from_git(id: Oid) -> ObjectId {
 
 impl Objects {
     pub(super) fn new(repository: Repository, git: Git) -> Self {
-        Self { repository, git }
+        Self { repository, git, stored: RefCell::default() }
     }
 
     /// A repository of this machine, found from any of its folders. It is only read.
@@ -298,7 +300,35 @@ impl Objects {
 
     pub(super) fn store(&self, kind: ObjectType, bytes: &[u8]) -> Read<ObjectId> {
         let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
-        odb.write(kind, bytes).map(from_git).map_err(|error| ReadError::broken(&error))
+        let id = odb.write(kind, bytes).map_err(|error| ReadError::broken(&error))?;
+        self.stored.borrow_mut().push(id);
+        Ok(from_git(id))
+    }
+
+    /// Keeps what `write` stores in memory and puts it into the repository as one pack: many small files
+    /// take longer to make than all the rest of a push.
+    ///
+    /// # Errors
+    /// Those of `write`, or when the pack cannot be written.
+    pub(super) fn packed<T>(&self, write: impl FnOnce(&Self) -> Read<T>) -> Read<T> {
+        let broken = |error: git2::Error| ReadError::broken(&error);
+        let odb = self.repository.odb().map_err(broken)?;
+        let memory = odb.add_new_mempack_backend(1_000).map_err(broken)?;
+        self.stored.borrow_mut().clear();
+        let written = write(self);
+        let pack = || -> Result<(), git2::Error> {
+            let mut builder = self.repository.packbuilder()?;
+            for id in self.stored.borrow().iter() {
+                builder.insert_object(*id, None)?;
+            }
+            let folder = self.repository.path().join("objects/pack");
+            if builder.object_count() > 0 { builder.write(&folder, 0) } else { Ok(()) }
+        };
+        let packed = if written.is_ok() { pack() } else { Ok(()) };
+        memory.reset().map_err(broken)?;
+        packed.map_err(broken)?;
+        odb.refresh().map_err(broken)?;
+        written
     }
 }
 

@@ -54,8 +54,21 @@ fn read_run(bytes: &[u8]) -> Result<Run, String> {
 }
 
 pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
-    if recorded(site, id)?.is_some() {
-        return Ok(Decision::nothing());
+    match recorded(site, id)? {
+        None => {}
+        Some(Ok(Run { pull_request: Some(own), .. })) => {
+            // The record stands; here it is told as well, since not every pull request merged lately is looked at.
+            let said = match site.look.pull(own.number)? {
+                Ok(Some(pull)) => last_word(site, pull, id)?,
+                Ok(None) | Err(_) => None,
+            };
+            let (stage, steps) = match said {
+                Some((stage, steps)) => (Some((id.clone(), stage)), steps),
+                None => (None, Vec::new()),
+            };
+            return Ok(Decision { stages: stage.into_iter().collect(), steps, ..Decision::nothing() });
+        }
+        Some(Ok(_) | Err(_)) => return Ok(Decision::nothing()),
     }
     let catalog = &site.here.catalog;
     let request_path = read::request_path(site.definitions, id, "request.yaml");

@@ -263,9 +263,9 @@ impl Facts {
         self.answers.get(question)
     }
 
-    /// Forgets what was true a moment ago; what is true for ever stays.
+    /// Forgets what was true a moment ago. What is true for ever stays, and so does where and who we are.
     pub fn forget_the_present(&mut self) {
-        self.answers.retain(|question, _| question.is_content());
+        self.answers.retain(|question, _| question.is_content() || *question == Question::Here);
     }
 
     /// Every question answered, in order.

@@ -173,6 +173,11 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     };
     let check = check_step(site, pull, &key, conclusion, &title);
     let check_is_there = check.is_none();
+    // What counts depends on the check, so the comment is written once, when it is there.
+    if let Some(Step::Call(Call::Check { run: None, .. })) = check {
+        decision.steps.extend(check);
+        return Ok(decision);
+    }
     decision.steps.extend(check);
     if first_time && all_good && !pull.draft {
         decision.steps.extend(ask_reviewers(site, pull, judgements.values()));

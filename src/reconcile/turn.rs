@@ -162,20 +162,20 @@ impl Turn {
 
     /// Finds out where we are and what is open.
     fn orient(&mut self) -> Option<Output> {
+        let everything = self.focus.is_none();
         let here = match self.facts.get(&Question::Here) {
             None => return self.look([Question::Here, Question::Open, Question::Now].into()),
             Some(Answer::Here(here)) => Arc::clone(here),
             Some(other) => return self.stop(&other.clone()),
         };
         let head = Question::Head(here.catalog.clone(), here.branch.clone());
-        let mut missing = BTreeSet::new();
-        for question in [&Question::Open, &Question::Now, &head] {
-            if self.facts.get(question).is_none() {
-                missing.insert(question.clone());
-            }
+        let mut wanted = BTreeSet::from([Question::Now, head.clone()]);
+        if everything {
+            wanted.insert(Question::Open);
         }
-        if !missing.is_empty() {
-            return self.look(missing);
+        wanted.retain(|question| self.facts.get(question).is_none());
+        if !wanted.is_empty() {
+            return self.look(wanted);
         }
         let commit = match self.facts.get(&head) {
             Some(Answer::Head(Some(commit))) => *commit,
@@ -200,28 +200,20 @@ impl Turn {
             self.report.waits.insert("`mode: off` in chandlery.yaml: nothing is done".to_owned());
             return Some(Output::Done(self.report.clone()));
         }
-        let open = match self.facts.get(&Question::Open) {
-            Some(Answer::Open(open)) => Arc::clone(open),
+        let all = match self.facts.get(&Question::Open) {
+            _ if !everything => BTreeSet::new(),
+            Some(Answer::Open(open)) => keys(open),
             Some(other) => return self.stop(&other.clone()),
             None => return None,
         };
-        let undecided = self.keys(&open);
+        let undecided = self.focus.take().unwrap_or_else(|| {
+            self.acted = false;
+            all
+        });
+        let is_tired = |key: &Key| self.tries.get(key).is_some_and(|tries| *tries >= MOST_TRIES);
+        let undecided = undecided.into_iter().filter(|key| !is_tired(key)).collect();
         self.phase = Phase::Decide { definitions, here, undecided, decided: Vec::new(), rounds: 0 };
         None
-    }
-
-    fn keys(&mut self, open: &Open) -> Vec<Key> {
-        let all = (open.issues.iter().map(|number| Key::Issue(*number)))
-            .chain(open.pulls.iter().map(|number| Key::Pull(*number)))
-            .chain(open.requests.iter().map(|id| Key::Request(id.clone())));
-        let keys: BTreeSet<Key> = match self.focus.take() {
-            None => {
-                self.acted = false;
-                all.collect()
-            }
-            Some(focus) => focus,
-        };
-        keys.into_iter().filter(|key| self.tries.get(key).is_none_or(|tries| *tries < MOST_TRIES)).collect()
     }
 
     fn decide(
@@ -323,4 +315,11 @@ impl Turn {
         self.report.stopped = Some(Stopped::World(why));
         Some(Output::Done(self.report.clone()))
     }
+}
+
+/// Everything that is open.
+fn keys(open: &Open) -> BTreeSet<Key> {
+    let issues = open.issues.iter().map(|number| Key::Issue(*number));
+    let pulls = open.pulls.iter().map(|number| Key::Pull(*number));
+    issues.chain(pulls).chain(open.requests.iter().map(|id| Key::Request(id.clone()))).collect()
 }

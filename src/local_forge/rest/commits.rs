@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::local_forge::objects;
 use crate::local_forge::render::extend;
 use crate::local_forge::reply::{Answer, Call, Reply, ok, refuse};
-use crate::local_forge::store::Issue;
+use crate::local_forge::store::{Issue, Pull};
 
 /// A comparison lists at most this many commits.
 const MOST_COMMITS: usize = 250;
@@ -74,7 +74,7 @@ pub(crate) fn get(call: &Call<'_>, key: &str, name: &str) -> Answer {
     ok(shown)
 }
 
-/// Pull requests that brought this commit: merged as it, or containing it.
+/// Pull requests that brought this commit: the one merged as it, else all that contain it.
 pub(crate) fn associated<'a>(
     call: &'a Call<'_>,
     key: &str,
@@ -83,22 +83,19 @@ pub(crate) fn associated<'a>(
 ) -> Vec<&'a Issue> {
     let repository = call.repository(key);
     let sha = id.to_string();
-    let mut found = Vec::new();
-    for issue in repository.issues.values() {
-        let Some(pull) = &issue.pull else { continue };
-        let merged_as =
-            pull.merged.as_ref().is_some_and(|merged| merged.commit == sha || merged.rebased.contains(&sha));
-        let within = || {
-            let (Ok(head), Ok(base)) = (objects::oid(&pull.head), objects::oid(&pull.base)) else {
-                return false;
-            };
-            objects::is_ancestor(git, id, head) && !objects::is_ancestor(git, id, base)
-        };
-        if merged_as || within() {
-            found.push(issue);
-        }
+    let pulls = || repository.issues.values().filter_map(|issue| Some((issue, issue.pull.as_ref()?)));
+    let merged_as = pulls().find(|(_, pull)| {
+        pull.merged.as_ref().is_some_and(|merged| merged.commit == sha || merged.rebased.contains(&sha))
+    });
+    // Looking for it in every branch means walking them.
+    if let Some((issue, _)) = merged_as {
+        return vec![issue];
     }
-    found
+    let contains = |pull: &Pull| {
+        let (Ok(head), Ok(base)) = (objects::oid(&pull.head), objects::oid(&pull.base)) else { return false };
+        objects::is_ancestor(git, id, head) && !objects::is_ancestor(git, id, base)
+    };
+    pulls().filter(|(_, pull)| contains(pull)).map(|(issue, _)| issue).collect()
 }
 
 pub(crate) fn pulls(call: &Call<'_>, key: &str, sha: &str) -> Answer {
