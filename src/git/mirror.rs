@@ -17,8 +17,8 @@ use crate::{
     plan::step::{Acted, Commit},
 };
 
-/// So many commits are written as one pack.
-const MANY: usize = 4;
+/// So many files are written as one pack.
+const MANY: usize = 20;
 
 /// Our copy of one repository.
 pub struct Mirror {
@@ -149,7 +149,8 @@ impl Mirror {
             made.collect()
         };
         let objects = self.objects()?;
-        if commits.len() < MANY { make(&objects) } else { objects.packed(make) }
+        let files: usize = commits.iter().map(|commit| commit.changes.len()).sum();
+        if files < MANY { make(&objects) } else { objects.packed(make) }
     }
 
     fn make(&self) -> Result<(), WireError> {

@@ -9,7 +9,7 @@ use similar::TextDiff;
 use crate::{
     histories::{Event, events_of},
     scenarios,
-    world::{World, local::Local, simulated::Mishap, simulated::Simulated, view},
+    world::{Deed, World, local::Local, simulated::Mishap, simulated::Simulated, view},
 };
 use chandlery::{
     plan::step::Acted,
@@ -27,20 +27,28 @@ fn happen(world: &mut dyn World, event: &Event) -> String {
     match event {
         Event::Deed(deed) => format!("done: {}", world.deed(deed)),
         // The forge's lists may lag too, but not for the length of a whole pass.
-        Event::Pass | Event::Lagging => stages(&pass(world, usize::MAX, None)),
-        Event::Mishap { at, what } => stages(&pass(world, usize::MAX, Some((*at, *what)))),
-        Event::Crash { at } => stages(&pass(world, *at, None)),
+        Event::Pass | Event::Lagging => stages(&pass(world, usize::MAX, None, None)),
+        Event::Mishap { at, what } => stages(&pass(world, usize::MAX, Some((*at, *what)), None)),
+        Event::Crash { at } => stages(&pass(world, *at, None, None)),
+        Event::Between { at, deed } => stages(&pass(world, usize::MAX, None, Some((*at, deed)))),
         Event::Twins => twins(world),
     }
 }
 
 fn stages(report: &Report) -> String {
     assert!(report.stopped.is_none(), "{report:#?}");
-    format!("{:#?} {:#?} {:#?}", report.stages, report.left, report.waits)
+    // Each world has its own words for what it refused.
+    let left: Vec<_> = report.left.keys().collect();
+    format!("{:#?} {left:#?} {:#?}", report.stages, report.waits)
 }
 
-/// A pass; dropped before act number `crash`, with a mishap at one act.
-fn pass(world: &mut dyn World, crash: usize, mishap: Option<(usize, Mishap)>) -> Report {
+/// A pass; dropped before act number `crash`, with a mishap at one act, or a deed before one.
+fn pass(
+    world: &mut dyn World,
+    crash: usize,
+    mishap: Option<(usize, Mishap)>,
+    between: Option<(usize, &Deed)>,
+) -> Report {
     let mut turn = Turn::new();
     let mut input = Input::Start;
     let mut acts = 0;
@@ -49,6 +57,9 @@ fn pass(world: &mut dyn World, crash: usize, mishap: Option<(usize, Mishap)>) ->
             Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
             Output::Act(_) if acts == crash => return Report::default(),
             Output::Act(act) => {
+                if let Some((_, deed)) = between.filter(|(at, _)| *at == acts) {
+                    world.deed(deed);
+                }
                 let what = mishap.filter(|(at, _)| *at == acts).map(|(_, what)| what);
                 let acted = if what == Some(Mishap::NotDone) { Acted::Done } else { world.act(&act) };
                 acts += 1;
@@ -103,7 +114,7 @@ fn differ(events: &[Event], often: bool) -> Result<(), String> {
         compare(&told, &mut simulated, &mut local, words)?;
     }
     let last = |world: &mut dyn World| {
-        let acts: Vec<usize> = (0..3).map(|_| pass(world, usize::MAX, None).acts).collect();
+        let acts: Vec<usize> = (0..3).map(|_| pass(world, usize::MAX, None, None).acts).collect();
         assert_eq!(acts[2], 0, "{told}it does not settle: {acts:?}");
         view(world)
     };

@@ -35,6 +35,11 @@ pub enum Event {
     Crash {
         at: usize,
     },
+    /// A pass during which somebody does something, before its `at`th act.
+    Between {
+        at: usize,
+        deed: Deed,
+    },
     /// Two passes at once, taking turns.
     Twins,
     /// A pass that sees lists and reviews one change late.
@@ -45,6 +50,7 @@ impl std::fmt::Display for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Deed(deed) => write!(f, "{deed}"),
+            Self::Between { at, deed } => write!(f, "Between {{ at: {at} }}: {deed}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -183,6 +189,15 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
     }
 }
 
+/// What somebody might do in the middle of a pass: mostly to what the pass is about to change.
+fn some_interruption(world: &Simulated, chance: &mut Chance) -> Deed {
+    match (world.numbers(Repo::Catalog).last(), chance.below(4)) {
+        (Some(newest), 0) => Deed::Push { who: "dan".to_owned(), pull: *newest, ask: some_ask(chance) },
+        (_, 1) => Deed::ChangeAction,
+        _ => some_deed(world, chance),
+    }
+}
+
 /// What a history came to.
 pub struct Told {
     pub events: Vec<Event>,
@@ -311,19 +326,131 @@ eve asks open create-bucket name=logs
 reconcile",
 ];
 
+/// Ways of getting past the rules. ID is an identifier, NAME a bucket's name, FRIEND a member of the team, # the newest
+/// pull request of the catalog and ISSUE the newest issue.
+const PLOYS: [&str; 11] = [
+    // Who contributed approves.
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND pushes catalog## create-bucket name=NAME size=2
+reconcile
+FRIEND approves catalog##
+dan merges catalog##
+reconcile",
+    "dan files create-bucket name=NAME
+reconcile
+FRIEND edits-issue ISSUE create-bucket name=NAME size=2
+reconcile
+FRIEND approves catalog##
+dan merges catalog##
+reconcile",
+    // Who asked approves.
+    "FRIEND files create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+dan merges catalog##
+reconcile",
+    "FRIEND offers ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+dan merges catalog##
+reconcile",
+    // What was approved is not what is merged.
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+dan rewinds catalog##
+dan pushes catalog## create-bucket name=NAME size=7
+reconcile
+dan merges catalog##
+reconcile",
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+dan rewinds catalog##
+reconcile
+dan merges catalog##
+reconcile",
+    // Somebody asks for changes.
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+eve refuses catalog##
+dan merges catalog##
+reconcile",
+    // An approval that was taken back.
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+FRIEND dismisses catalog## FRIEND
+dan merges catalog##
+reconcile",
+    // What ended comes back.
+    "dan asks ID label-bucket of old label=red
+reconcile
+dan removes ID
+dan asks ID label-bucket of old label=blue
+reconcile",
+    // Somebody leaves the team.
+    "dan asks ID create-bucket name=NAME
+reconcile
+bo approves catalog##
+bo leaves
+dan merges catalog##
+reconcile",
+    // Editing after the merge.
+    "dan files create-vault name=NAME
+reconcile
+eve approves catalog##
+cleo approves catalog##
+dan merges catalog##
+bo edits-issue ISSUE create-bucket name=NAME
+reconcile",
+];
+
+/// One line of a ploy as an event, in the world as it is.
+fn line_of_a_ploy(world: &Simulated, line: &str, words: &[(&str, &str)]) -> Event {
+    if line == "reconcile" {
+        return Event::Pass;
+    }
+    let newest = |numbers: Vec<u64>| numbers.last().copied().unwrap_or(1).to_string();
+    let mut line = line
+        .replace("catalog##", &format!("catalog#{}", newest(world.numbers(Repo::Catalog))))
+        .replace("infra##", &format!("infra#{}", newest(world.numbers(Repo::Infra))))
+        .replace("ISSUE", &newest(world.issues()));
+    for (word, meaning) in words {
+        line = line.replace(word, meaning);
+    }
+    Event::Deed(line.parse().unwrap())
+}
+
 /// Makes up events as the world goes, and lets them happen.
 fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
     let mut chance = Chance::new(seed);
+    let play = |world: &mut W, told: &mut Told, event: Event| {
+        told.events.push(event.clone());
+        happen(world, &event, told);
+    };
     if chance.one_in(3) {
         let beginning = *chance.pick(&BEGINNINGS);
         for line in IN_PROGRESS.lines().chain(beginning.lines()) {
             let event = if line == "reconcile" { Event::Pass } else { Event::Deed(line.parse().unwrap()) };
-            told.events.push(event.clone());
-            happen(world, &event, told);
+            play(world, told, event);
+        }
+    }
+    if chance.one_in(4) {
+        let words = [
+            ("ID", *chance.pick(&["first", "second", "2026/third"])),
+            ("NAME", *chance.pick(&NAMES[..2])),
+            ("FRIEND", *chance.pick(&["bo", "cleo"])),
+        ];
+        for line in chance.pick(&PLOYS).lines() {
+            let event = line_of_a_ploy(world.real(), line, &words);
+            play(world, told, event);
         }
     }
     for _ in 0..6 + chance.below(14) {
-        let event = match chance.below(12) {
+        let event = match chance.below(13) {
             0..=5 => Event::Deed(some_deed(world.real(), &mut chance)),
             6..=8 => Event::Pass,
             9 => Event::Mishap {
@@ -331,11 +458,11 @@ fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
                 what: *chance.pick(&[Mishap::NotDone, Mishap::DoneNotTold]),
             },
             10 => Event::Crash { at: chance.below(6) },
+            11 => Event::Between { at: chance.below(6), deed: some_interruption(world.real(), &mut chance) },
             _ if chance.one_in(2) => Event::Twins,
             _ => Event::Lagging,
         };
-        told.events.push(event.clone());
-        happen(world, &event, told);
+        play(world, told, event);
     }
 }
 
@@ -363,13 +490,28 @@ fn happen<W: Story>(world: &mut W, event: &Event, told: &mut Told) {
                 told.covered.extend(told.report.stages.values().map(|stage| (*stage, kind(deed))));
             }
         }
-        Event::Pass => note(told, pass(world, usize::MAX, None)),
-        Event::Mishap { at, what } => note(told, pass(world, usize::MAX, Some((*at, *what)))),
-        Event::Crash { at } => note(told, pass(world, *at, None)),
+        Event::Pass => note(told, calm(world)),
+        Event::Mishap { at, what } => {
+            let mishap = |world: &mut W, act: usize| {
+                world.real().mishap = (act == *at).then_some(*what);
+                true
+            };
+            note(told, pass(world, &mut { mishap }));
+        }
+        Event::Crash { at } => note(told, pass(world, &mut |_, act| act != *at)),
+        Event::Between { at, deed } => {
+            let between = |world: &mut W, act: usize| {
+                if act == *at {
+                    world.deed(deed);
+                }
+                true
+            };
+            note(told, pass(world, &mut { between }));
+        }
         Event::Twins => twins(world, told),
         Event::Lagging => {
             world.real().lags = true;
-            note(told, pass(world, usize::MAX, None));
+            note(told, calm(world));
             world.real().lags = false;
         }
     }
@@ -381,8 +523,13 @@ fn note(told: &mut Told, report: Report) {
     told.report.stages.extend(report.stages);
 }
 
-/// A pass; dropped before act number `crash`, with a mishap at one act.
-fn pass<W: Story>(world: &mut W, crash: usize, mishap: Option<(usize, Mishap)>) -> Report {
+/// A pass without trouble.
+fn calm<W: Story>(world: &mut W) -> Report {
+    pass(world, &mut |_, _| true)
+}
+
+/// A pass; `before` is told the number of each act beforehand, and says whether the pass still lives.
+fn pass<W: Story>(world: &mut W, before: &mut dyn FnMut(&mut W, usize) -> bool) -> Report {
     let mut turn = Turn::new();
     let mut input = Input::Start;
     let mut acts = 0;
@@ -390,11 +537,8 @@ fn pass<W: Story>(world: &mut W, crash: usize, mishap: Option<(usize, Mishap)>) 
         match turn.next(input) {
             Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
             Output::Act(act) => {
-                if acts == crash {
+                if !before(world, acts) {
                     return Report::default();
-                }
-                if mishap.is_some_and(|(at, _)| at == acts) {
-                    world.real().mishap = mishap.map(|(_, what)| what);
                 }
                 acts += 1;
                 input = Input::Acted(world.act(&act));
@@ -426,7 +570,7 @@ fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     world.deed(&Deed::Mode { mode: "on".into() });
     let mut last = Report::default();
     for _ in 0..4 {
-        last = pass(&mut world, usize::MAX, None);
+        last = calm(&mut world);
         note(&mut told, last.clone());
         if last.acts == 0 {
             break;
@@ -436,7 +580,7 @@ fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
         return Err(format!("it does not settle: {:?} {:?}", last.left, last.stopped));
     }
     // A quiet pass is quiet again.
-    let again = pass(&mut world, usize::MAX, None);
+    let again = calm(&mut world);
     if again.acts != 0 {
         return Err("a quiet pass is followed by one that acts".into());
     }
@@ -448,16 +592,26 @@ fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     Ok(told)
 }
 
-/// At most one of each effect.
+/// At most one of each effect, and nothing of others taken away.
 fn once(world: &Simulated) -> Result<(), String> {
+    if let Some(lost) = world.log.iter().find(|effect| matches!(effect, Effect::Lost { .. })) {
+        return Err(format!("commits of others are gone: {lost:?}"));
+    }
     let mut records: BTreeMap<RepoPath, usize> = BTreeMap::new();
+    let mut successes: BTreeSet<RepoPath> = BTreeSet::new();
     for effect in world.log.iter() {
         if let Effect::Pushed { changes, branch, .. } = effect
             && branch.as_str() == "main"
         {
             for (path, change) in changes.iter() {
-                if path.file_name() == "run.yaml" && matches!(change, Change::Put(_)) {
+                if path.file_name() == "run.yaml"
+                    && let Change::Put(bytes) = change
+                {
                     *records.entry(path.clone()).or_default() += 1;
+                    let run: Run = serde_yaml::from_slice(bytes).map_err(|why| why.to_string())?;
+                    if run.status == Stage::Success && !successes.insert(path.clone()) {
+                        return Err(format!("{} was carried out twice", run.request));
+                    }
                 }
             }
         }
@@ -527,6 +681,7 @@ fn consent(world: &Simulated) -> Result<(), String> {
                         let run: Run = serde_yaml::from_slice(bytes).map_err(|why| why.to_string())?;
                         if run.status == Stage::Success {
                             agreed(world, &run.request.slug(), index)?;
+                            ended(&log[..index], &run)?;
                         }
                     }
                 }
@@ -539,6 +694,19 @@ fn consent(world: &Simulated) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A success is recorded only when every follow-up has been merged.
+fn ended(log: &[Effect], run: &Run) -> Result<(), String> {
+    let is_merged = |wanted: u64| {
+        log.iter().any(|effect| {
+            matches!(effect, Effect::Merged { repository: Repo::Infra, number, .. } if *number == wanted)
+        })
+    };
+    match run.steps.iter().find(|step| !is_merged(step.number)) {
+        Some(open) => Err(format!("{} counts as done, and {}#{} is not merged", run.request, open.repository, open.number)),
+        None => Ok(()),
+    }
 }
 
 type Folder = Arc<BTreeMap<RepoPath, ObjectId>>;
@@ -625,6 +793,8 @@ fn agreed(world: &Simulated, slug: &str, until: usize) -> Result<(), String> {
                 words.insert(whose.clone(), None);
                 refusals.remove(whose);
             }
+            // Whoever moves the branch by force may bring back what was approved; it is to be read again.
+            Effect::Deed(Deed::Rewind { pull, .. }) if *pull == number => words.clear(),
             _ => {}
         }
     }
@@ -703,22 +873,33 @@ fn goes_wrong<W: Story>(events: &[Event], world: &dyn Fn() -> W) -> Option<Strin
     }
 }
 
+/// How many histories are made up; each is another mixture of all that people and forges do.
 fn count() -> u64 {
-    std::env::var("HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+    std::env::var("HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
 }
 
-fn run(from: u64, to: u64) {
-    let mut decisions = 0;
-    let mut rounds = 0;
-    let mut covered = BTreeSet::new();
-    for seed in from..to {
+/// What a history takes at most, in decisions, on average: a fifth more than when this was written. A count, not a
+/// clock: work per history must not creep.
+const MOST_DECISIONS: u64 = 300;
+
+/// What many histories came to.
+#[derive(Default)]
+struct Tally {
+    decisions: u64,
+    rounds: usize,
+    covered: BTreeSet<(Stage, &'static str)>,
+}
+
+fn run(seeds: std::ops::Range<u64>) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds {
         // A fault is told with its shortest history.
         let told = std::panic::catch_unwind(|| tell(seed, Simulated::new()));
         match told {
             Ok(Ok(told)) => {
-                decisions += told.decisions;
-                rounds = rounds.max(told.rounds);
-                covered.extend(told.covered);
+                tally.decisions += told.decisions as u64;
+                tally.rounds = tally.rounds.max(told.rounds);
+                tally.covered.extend(told.covered);
             }
             Ok(Err(_)) | Err(_) => {
                 let events = events_of(seed);
@@ -729,36 +910,27 @@ fn run(from: u64, to: u64) {
             }
         }
     }
-    let histories = to - from;
+    tally
+}
+
+#[test]
+fn core_histories() {
+    let (histories, half) = (count(), count() / 2);
+    let [first, second] = std::thread::scope(|scope| {
+        [0..half, half..histories].map(|seeds| scope.spawn(|| run(seeds))).map(|half| half.join().unwrap())
+    });
+    let decisions = (first.decisions + second.decisions) / histories.max(1);
+    let rounds = first.rounds.max(second.rounds);
+    let covered: BTreeSet<_> = first.covered.union(&second.covered).collect();
     println!(
-        "{histories} histories, {} decisions each, {rounds} rounds at most, {} pairs",
-        decisions as u64 / histories.max(1),
+        "{histories} histories, {decisions} decisions each, {rounds} rounds at most, {} pairs of stage and deed",
         covered.len()
     );
-    // A count, not a clock: work per history must not creep.
-    assert!(
-        decisions as u64 / histories.max(1) < 300,
-        "a history takes {} decisions",
-        decisions as u64 / histories.max(1)
-    );
-    if histories >= 5_000 {
-        // Chance may miss a pair in one half of the histories; more than a few are the generator's fault.
+    assert!(decisions < MOST_DECISIONS, "a history takes {decisions} decisions");
+    if histories >= 20_000 {
         let missing = Stage::ALL.len() * KINDS - covered.len();
-        assert!(
-            missing <= 4,
-            "{missing} pairs of stage and deed never occurred; there were only {covered:?}"
-        );
+        assert!(missing == 0, "{missing} pairs of stage and deed never occurred; there were only {covered:?}");
     }
-}
-
-#[test]
-fn core_histories_first_half() {
-    run(0, count());
-}
-
-#[test]
-fn core_histories_second_half() {
-    run(1_000_000, 1_000_000 + count());
 }
 
 /// Every crash point: a history with a crash anywhere, or an answer lost, ends as the one without.
@@ -782,10 +954,11 @@ fn core_a_crash_anywhere_changes_nothing() {
             for at in 0..acts {
                 for trouble in [None, Some(Mishap::NotDone), Some(Mishap::DoneNotTold)] {
                     let mut branch = world.clone();
-                    match trouble {
-                        None => drop(pass(&mut branch, at, None)),
-                        Some(what) => drop(pass(&mut branch, usize::MAX, Some((at, what)))),
-                    }
+                    let event = match trouble {
+                        None => Event::Crash { at },
+                        Some(what) => Event::Mishap { at, what },
+                    };
+                    happen(&mut branch, &event, &mut untold());
                     drop(reconcile(&mut branch));
                     drop(reconcile(&mut branch));
                     assert_eq!(

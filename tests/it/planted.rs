@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chandlery::{
-    domain::{Known, Permission, Pull, PullState, ReviewState, Timestamp},
+    domain::{ActivityKind, Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
     plan::{
         facts::{Answer, ChainKind, Question},
         step::{Act, Acted},
@@ -14,7 +14,7 @@ use chandlery::{
 
 use crate::{
     histories::{Story, tell},
-    world::{Deed, World, fixture, simulated::Simulated},
+    world::{Deed, Repo, World, fixture, simulated::Simulated},
 };
 
 /// How the program is made careless.
@@ -29,9 +29,17 @@ enum Fault {
     ChecksAlways,
     SkipsTheReadBackOfPulls,
     ForgetsRecords,
+    OverlooksForcePushes,
+    OverlooksContributors,
+    OverlooksEditorsOfIssues,
+    TakesDismissedForApproved,
+    TakesIdentifiersTwice,
+    TakesAnotherForTheRequester,
+    ActsBeforeTheFollowUpIsMerged,
+    PushesOverWhatIsThere,
 }
 
-const ALL: [Fault; 9] = [
+const ALL: [Fault; 17] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
     Fault::TakesAnyCommitForACleanMerge,
@@ -41,6 +49,14 @@ const ALL: [Fault; 9] = [
     Fault::ChecksAlways,
     Fault::SkipsTheReadBackOfPulls,
     Fault::ForgetsRecords,
+    Fault::OverlooksForcePushes,
+    Fault::OverlooksContributors,
+    Fault::OverlooksEditorsOfIssues,
+    Fault::TakesDismissedForApproved,
+    Fault::TakesIdentifiersTwice,
+    Fault::TakesAnotherForTheRequester,
+    Fault::ActsBeforeTheFollowUpIsMerged,
+    Fault::PushesOverWhatIsThere,
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -64,6 +80,27 @@ impl Careless {
             Fault::CountsReviewsAfterTheMerge => {
                 if pull.state == PullState::Merged {
                     pull.merged_at = Some(Timestamp::from_seconds(9_999_999_999));
+                }
+            }
+            Fault::OverlooksContributors => {
+                if let Known::Yes(commits) = &mut pull.commits {
+                    for commit in commits {
+                        commit.people = vec![Attribution::Account(fixture::ME.parse().unwrap())];
+                    }
+                }
+            }
+            Fault::TakesDismissedForApproved => {
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    for review in reviews.iter_mut().filter(|review| review.state == ReviewState::Dismissed) {
+                        review.state = ReviewState::Approved;
+                    }
+                }
+            }
+            Fault::ActsBeforeTheFollowUpIsMerged => {
+                if pull.repository == Repo::Infra.name() && pull.state == PullState::Open {
+                    pull.state = PullState::Merged;
+                    pull.merge_commit = Some(pull.head);
+                    pull.merged_at = Some(pull.created_at);
                 }
             }
             Fault::OverlooksRefusals => {
@@ -97,6 +134,26 @@ impl Careless {
                 for pull in pulls {
                     self.pull(Arc::make_mut(pull));
                 }
+            }
+            Answer::Activity(activity) if self.fault == Fault::OverlooksForcePushes => {
+                for entry in Arc::make_mut(activity) {
+                    if entry.kind == ActivityKind::Forced {
+                        entry.kind = ActivityKind::Pushed;
+                    }
+                    // What is not seen to have been forced is not seen to have been pushed again either.
+                    entry.at = Timestamp::from_seconds(0);
+                }
+            }
+            Answer::Activity(activity) if self.fault == Fault::OverlooksContributors => {
+                for entry in Arc::make_mut(activity) {
+                    entry.actor = Some(fixture::ME.parse().unwrap());
+                }
+            }
+            Answer::Issue(Some(issue)) if self.fault == Fault::OverlooksEditorsOfIssues => {
+                Arc::make_mut(issue).edits = Known::Yes(Vec::new());
+            }
+            Answer::Issue(Some(issue)) if self.fault == Fault::TakesAnotherForTheRequester => {
+                Arc::make_mut(issue).author = Some("ada".parse().unwrap());
             }
             Answer::Issue(Some(issue)) if self.fault == Fault::CommentsAlways => {
                 Arc::make_mut(issue).comments.clear()
@@ -132,11 +189,13 @@ impl Careless {
                     path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
                 }));
             }
-            Answer::Appearances(list) if self.fault == Fault::ForgetsRecords => {
-                let of_run =
-                    matches!(question, Question::Appearances(_, path) if path.file_name() == "run.yaml");
-                let list = Arc::make_mut(list);
-                list.truncate(usize::from(!of_run));
+            Answer::Appearances(list)
+                if matches!(self.fault, Fault::TakesIdentifiersTwice | Fault::ForgetsRecords) =>
+            {
+                // Only what is there now is seen, as if it had never been there before.
+                let present = matches!(question, Question::Appearances(_, path)
+                    if path.file_name() != "run.yaml" && self.world.catalog_files().contains_key(path));
+                Arc::make_mut(list).truncate(usize::from(present));
             }
             _ => {}
         }
@@ -153,7 +212,18 @@ impl World for Careless {
     }
 
     fn act(&mut self, act: &Act) -> Acted {
-        self.world.act(act)
+        let mut act = act.clone();
+        if self.fault == Fault::PushesOverWhatIsThere
+            && let Act::Push { repository, commits } = &mut act
+        {
+            for commit in commits {
+                let head = Question::Head(repository.clone(), commit.branch.clone());
+                if let Some((_, Answer::Head(head))) = self.world.ask(&[head].into()).pop() {
+                    commit.expect = head;
+                }
+            }
+        }
+        self.world.act(&act)
     }
 
     fn deed(&mut self, deed: &Deed) -> bool {
@@ -168,7 +238,7 @@ impl Story for Careless {
 }
 
 /// The most histories in which a fault may hide.
-const MOST: u64 = 20_000;
+const MOST: u64 = 2_000;
 
 #[test]
 fn core_every_planted_fault_is_caught_first_half() {

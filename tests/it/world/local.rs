@@ -275,7 +275,10 @@ impl Local {
                 self.does(who, "PUT", catalog, &format!("issues/{issue}/lock"), &reason).map(drop)
             }
             Deed::Ask { who, id, ask } => {
-                let branch = format!("ask/{}", id.replace('/', "-"));
+                let mut branch = format!("ask/{}", id.replace('/', "-"));
+                if self.tip(catalog, &branch).is_some() {
+                    branch.push_str("-again");
+                }
                 if self.tip(catalog, &branch).is_some() {
                     return None;
                 }

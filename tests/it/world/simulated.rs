@@ -72,6 +72,11 @@ pub enum Effect {
         existed: bool,
         changes: Arc<Changes>,
     },
+    /// A push of ours took commits away.
+    Lost {
+        repository: RepoName,
+        branch: Branch,
+    },
     Called(Call),
     Deed(Deed),
     /// Somebody approved or asked for changes, having these request folders before them.
@@ -634,6 +639,10 @@ impl Simulated {
             return Err(format!("`{}` moved", commit.branch));
         }
         let kind = if now.is_some() { ActivityKind::Pushed } else { ActivityKind::Created };
+        if now.is_some_and(|now| !self.ancestors(id).contains(&now)) {
+            let lost = Effect::Lost { repository: repository.clone(), branch: commit.branch.clone() };
+            Arc::make_mut(&mut self.log).push(lost);
+        }
         self.move_branch(repository, &commit.branch, id, &me(), kind);
         Arc::make_mut(&mut self.log).push(Effect::Pushed {
             repository: repository.clone(),
@@ -948,9 +957,12 @@ impl Simulated {
 
     fn ask_branch(&mut self, who: &str, id: &str, ask: &Ask) -> bool {
         let catalog = Repo::Catalog.name();
-        let branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
-        if Self::permission_of(who) < Permission::Write || self.store(&catalog).branches.contains_key(&branch)
-        {
+        let taken = |branch: &Branch| self.store(&catalog).branches.contains_key(branch);
+        let mut branch: Branch = format!("ask/{}", id.replace('/', "-")).parse().unwrap();
+        if taken(&branch) {
+            branch = format!("{branch}-again").parse().unwrap();
+        }
+        if Self::permission_of(who) < Permission::Write || taken(&branch) {
             return false;
         }
         let base = self.store(&catalog).branches[&main_branch()];
