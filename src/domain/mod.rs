@@ -38,11 +38,11 @@ pub use id::{
     ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, StepId,
     TeamSlug, TemplateName,
 };
-pub use property::{Format, Property, PropertyType};
 pub(crate) use memo::Memo;
+pub use property::{Format, Property, PropertyType};
 pub use pull::{
-    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Permission,
-    Pull, PullCommit, PullState, Review, ReviewState,
+    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
+    Permission, Pull, PullCommit, PullState, Review, ReviewState,
 };
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::act::CHECK;
 use crate::domain::{
-    Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull, PullCommit,
-    PullState, RepoName, Review, ReviewState, Timestamp,
+    Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull,
+    PullCommit, PullState, RepoName, Review, ReviewState, Timestamp,
 };
 
 /// The lists of an issue that may have more pages; `PAGE` stands for `first: n, after: …`.
@@ -19,8 +19,7 @@ pub(super) const ISSUE_LISTS: [(&str, &str); 2] = [("userContentEdits", EDITS), 
 pub(super) const PULL_LISTS: [(&str, &str); 4] =
     [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
 
-const EDITS: &str =
-    "userContentEdits(PAGE) { nodes { editedAt editor { login __typename } } pageInfo { hasNextPage endCursor } }";
+const EDITS: &str = "userContentEdits(PAGE) { nodes { editedAt editor { login __typename } } pageInfo { hasNextPage endCursor } }";
 const COMMENTS: &str =
     "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \

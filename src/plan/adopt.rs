@@ -57,11 +57,7 @@ pub(super) enum Missing {
 ///
 /// # Errors
 /// `Pending` while answers are awaited.
-pub(super) fn missing(
-    site: &Site<'_>,
-    asking: &Asking<'_>,
-    pull: Option<&Arc<Pull>>,
-) -> Looked<Missing> {
+pub(super) fn missing(site: &Site<'_>, asking: &Asking<'_>, pull: Option<&Arc<Pull>>) -> Looked<Missing> {
     let Asking { id, request, built, source, .. } = asking;
     let (catalog, branch) = (&site.here.catalog, branch(id));
     let Ok(head) = site.look.head(catalog, &branch)? else { return Ok(Missing::Unclear) };

@@ -8,9 +8,8 @@ use crate::{
     catalog::{self, values::Segment},
     domain::{Attribution, Diagnostic, Known, Login, Place, Pull, RepoPath, RequestId, Stage},
     plan::{
-        Decision,
+        Decision, admit,
         adopt::{self, Asking, Missing},
-        admit,
         build::Site,
         execute,
         facts::{DiffEntry, Looked},
@@ -67,8 +66,7 @@ pub(super) fn decide(
     };
     let close = |ours: &Pull| {
         let reference = read::reference(&site.here.catalog, ours.number);
-        let mut steps =
-            say(&site.here.catalog, pull.number, &pull.comments, message::fork_taken(&reference));
+        let mut steps = say(&site.here.catalog, pull.number, &pull.comments, message::fork_taken(&reference));
         if steps.is_empty() {
             let repository = site.here.catalog.clone();
             steps.push(Step::Call(Call::ClosePull { repository, number: pull.number }));
@@ -168,10 +166,13 @@ fn only_request(
         }
     };
     let source = format!("{folder}/{single}/request.yaml");
-    let unreadable = |why: &str| {
-        let problem = Diagnostic::error("request-unreadable", Place::file(source.as_str()), why);
-        Ok(Err(vec![problem.help("name the folder in lower-case letters, digits, - and _, with a file request.yaml in it")]))
-    };
+    let unreadable =
+        |why: &str| {
+            let problem = Diagnostic::error("request-unreadable", Place::file(source.as_str()), why);
+            Ok(Err(vec![problem.help(
+                "name the folder in lower-case letters, digits, - and _, with a file request.yaml in it",
+            )]))
+        };
     let Ok(path) = source.parse::<RepoPath>() else { return unreadable("the folder cannot be used") };
     let bytes = match site.look.file(&site.here.catalog, pull.head, &path)? {
         Ok(Some(file)) => file.bytes.clone(),

@@ -28,12 +28,7 @@ pub fn regenerated(
     changes(definitions, &look, here, commit).map_err(|Pending| look.missing())
 }
 
-fn changes(
-    definitions: &Definitions,
-    look: &Looker<'_>,
-    here: &Here,
-    commit: &Commit,
-) -> Looked<Changes> {
+fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &Commit) -> Looked<Changes> {
     let mut changed: BTreeMap<BlueprintId, Vec<(Identifier, bool)>> = BTreeMap::new();
     for (path, change) in &commit.changes {
         if let Some(id) = entity_at(&definitions.settings, path) {
@@ -57,7 +52,11 @@ fn changes(
             Ok(Ok(known)) => {
                 let known = entities.entry(blueprint).or_insert_with(|| known.clone());
                 for (identifier, stays) in changed.get(blueprint).into_iter().flatten() {
-                    if *stays { known.insert(identifier.clone()) } else { known.remove(identifier) };
+                    if *stays {
+                        known.insert(identifier.clone())
+                    } else {
+                        known.remove(identifier)
+                    };
                 }
             }
         }

@@ -5,15 +5,11 @@ use std::sync::Arc;
 
 use crate::{
     catalog::{self, Mode, values::Segment},
-    domain::{
-        ActionId, Diagnostic, Issue, Place, Pull, PullState, RequestFile, RequestId, Run,
-        Stage,
-    },
+    domain::{ActionId, Diagnostic, Issue, Place, Pull, PullState, RequestFile, RequestId, Run, Stage},
     intake::issue_form::{self, Reading},
     plan::{
-        Decision,
+        Decision, admit,
         adopt::{self, Asking, Missing},
-        admit,
         build::{Built, Site},
         execute,
         facts::{Looked, Pending},
@@ -95,8 +91,12 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     if site.definitions.settings.mode == Mode::Observe {
         let action = site.definitions.actions.get(&file.action).map(|defined| &defined.value);
         let requesters = admit::people_of_issue(issue, None).unwrap_or_default();
-        let about =
-            message::About { id: id.as_str(), action, requesters: &requesters, stage: Stage::WaitingForApproval };
+        let about = message::About {
+            id: id.as_str(),
+            action,
+            requesters: &requesters,
+            stage: Stage::WaitingForApproval,
+        };
         let body = message::issue_observed(&about, &built);
         let steps = say(&site.here.catalog, number, &issue.comments, body);
         return Ok(Decision { stages, steps, ..Decision::nothing() });

@@ -13,7 +13,8 @@ use crate::{
     domain::{Action, Diagnostic, Login, RequestId, Stage},
     plan::{
         approval::{Judgement, RuleState},
-        build::{Built, EntityOperation, Plan, PlannedRule},
+        build::Built,
+        plan_file::{EntityOperation, FileChange, Plan, PlannedRule},
     },
 };
 
@@ -356,9 +357,8 @@ fn asked(plan: &Plan) -> String {
 pub fn summary(plan: &Plan) -> String {
     let mut text = String::new();
     for step in &plan.steps {
-        let count = |which: fn(&crate::plan::build::FileChange) -> bool| {
-            step.changes.iter().filter(|change| which(change)).count()
-        };
+        let count =
+            |which: fn(&FileChange) -> bool| step.changes.iter().filter(|change| which(change)).count();
         let new = count(|change| change.before.is_none());
         let gone = count(|change| change.after.is_none());
         let changed = step.changes.len() - new - gone;

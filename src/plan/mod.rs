@@ -9,14 +9,17 @@
 //!   from a fork; `adopt`: what both have in common;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
-//! * `build`, `approval`, `writeback`: the plan, the consent, the record; `forms`: the issue forms that follow it;
+//! * `build`: the plan, step by step (`target`) and as a file (`plan_file`);
+//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it;
 //! * `preview`: the plan of a request that nobody has asked yet;
 //! * `message`: every sentence that we say.
 
 pub mod facts;
 pub mod step;
 pub mod approval;
+pub mod plan_file;
 pub mod build;
+mod target;
 pub mod diff;
 pub mod writeback;
 pub mod forms;

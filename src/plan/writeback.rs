@@ -11,9 +11,10 @@ use crate::{
         Place, RepoPath, Run, nearest,
     },
     plan::{
-        build::{EntityOperation, PlannedEntity, Site},
+        build::Site,
         diff,
         facts::{Looked, Pending},
+        plan_file::{EntityOperation, PlannedEntity},
         read,
     },
     render,

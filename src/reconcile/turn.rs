@@ -238,9 +238,9 @@ impl Turn {
         }
         let mut queue = VecDeque::new();
         if waiting.is_empty() {
-            let steps = decided.iter().flat_map(|(key, decision)| {
-                decision.steps.iter().map(|step| (key.clone(), step.clone()))
-            });
+            let steps = decided
+                .iter()
+                .flat_map(|(key, decision)| decision.steps.iter().map(|step| (key.clone(), step.clone())));
             queue = batch::cut(&here, steps.collect()).into();
             for act in &mut queue {
                 if let Err(more) = batch::add_forms(&definitions, &self.facts, &here, act) {

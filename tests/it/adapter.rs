@@ -279,7 +279,9 @@ async fn adapter_answers_what_the_forge_knows() {
     the!(answer(Question::Repository(name("acme/nothing"))), Answer::Repository(None) => ());
     let issue = the!(answer(Question::Issue(1)), Answer::Issue(Some(issue)) => issue);
     assert_eq!(issue.author, Some("eve".parse().unwrap()));
-    assert!(matches!(&issue.edits, Known::Yes(edits) if edits.iter().any(|edit| edit.by == "ada".parse().unwrap())));
+    assert!(
+        matches!(&issue.edits, Known::Yes(edits) if edits.iter().any(|edit| edit.by == "ada".parse().unwrap()))
+    );
     assert_eq!((issue.body.as_str(), issue.open, issue.comments.len()), ("two", true, 1));
     assert!(issue.comments[0].body.ends_with("hello"));
     the!(answer(Question::Issue(99)), Answer::Issue(None) => ());

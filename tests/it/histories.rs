@@ -704,7 +704,10 @@ fn ended(log: &[Effect], run: &Run) -> Result<(), String> {
         })
     };
     match run.steps.iter().find(|step| !is_merged(step.number)) {
-        Some(open) => Err(format!("{} counts as done, and {}#{} is not merged", run.request, open.repository, open.number)),
+        Some(open) => Err(format!(
+            "{} counts as done, and {}#{} is not merged",
+            run.request, open.repository, open.number
+        )),
         None => Ok(()),
     }
 }
@@ -929,7 +932,10 @@ fn core_histories() {
     assert!(decisions < MOST_DECISIONS, "a history takes {decisions} decisions");
     if histories >= 20_000 {
         let missing = Stage::ALL.len() * KINDS - covered.len();
-        assert!(missing == 0, "{missing} pairs of stage and deed never occurred; there were only {covered:?}");
+        assert!(
+            missing == 0,
+            "{missing} pairs of stage and deed never occurred; there were only {covered:?}"
+        );
     }
 }
 

@@ -150,7 +150,8 @@ pub(crate) fn fork(call: &mut Call<'_>, key: &str) -> Answer {
 pub(crate) fn sync_fork(call: &mut Call<'_>, key: &str) -> Answer {
     call.require(key, Permission::Write)?;
     let branch = call.needed("Repository", "branch")?;
-    let upstream = call.repository(key).fork_of.clone().ok_or_else(|| refuse(422, "The repository is no fork."))?;
+    let upstream =
+        call.repository(key).fork_of.clone().ok_or_else(|| refuse(422, "The repository is no fork."))?;
     let reference = format!("refs/heads/{branch}");
     let Some(target) = call.repository(&upstream).refs.get(&reference).cloned() else {
         return Err(refuse(422, "The branch does not exist upstream."));

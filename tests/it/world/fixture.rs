@@ -30,10 +30,8 @@ pub fn catalog_files() -> Vec<(String, String)> {
 }
 
 fn make_catalog_files() -> Vec<(String, String)> {
-    let files: Files = CATALOG_FILES
-        .iter()
-        .map(|(path, text)| (path.parse().unwrap(), text.as_bytes().into()))
-        .collect();
+    let files: Files =
+        CATALOG_FILES.iter().map(|(path, text)| (path.parse().unwrap(), text.as_bytes().into())).collect();
     let root = Root::default();
     let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
     let (definitions, problems) = load_definitions(&root, settings, &files);

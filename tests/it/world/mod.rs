@@ -316,7 +316,8 @@ pub fn view(world: &mut dyn World) -> String {
                     continue;
                 };
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
-                let why = run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+                let why =
+                    run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
                 let _ = writeln!(
                     out,
                     "run {} {} approved by [{}]{why}",

@@ -12,9 +12,9 @@ use std::{
 use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
-        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal, Edit,
-        FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName, RepoPath,
-        RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
+        Edit, FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName,
+        RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     plan::{
         facts::{
@@ -985,8 +985,7 @@ impl Simulated {
         let branch: Branch = format!("offer/{}", id.replace('/', "-")).parse().unwrap();
         let fork: RepoName = format!("{who}/catalog").parse().unwrap();
         let taken = self.store(&catalog).pulls.values().any(|sim| {
-            sim.pull.head_repository.as_ref() == Some(&fork)
-                && sim.pull.head_branch.as_ref() == Some(&branch)
+            sim.pull.head_repository.as_ref() == Some(&fork) && sim.pull.head_branch.as_ref() == Some(&branch)
         });
         let base = self.store(&catalog).branches[&main_branch()];
         let path: RepoPath = format!("requests/{id}/request.yaml").parse().unwrap();

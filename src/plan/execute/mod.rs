@@ -5,22 +5,30 @@
 //! adopted only if our App opened it. Once one exists, consent has been judged and is not judged
 //! again: somebody who leaves a team later does not undo what was agreed.
 
+mod consent;
+mod follow_up;
+mod pinned;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use consent::consent;
+use follow_up::{FollowUps, Progress, begin, follow, follow_ups};
+use pinned::pinned;
+
 use crate::{
-    catalog::{self, values::Segment},
+    catalog,
     domain::{
-        Action, Conclusion, Diagnostic, Known, Login, ObjectId, Pull, PullState, RepoName, RepoPath,
-        RequestId, Rule, Run, RunEntity, RunPull, Stage, Template, TemplateName, Timestamp,
+        Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, Timestamp,
     },
     plan::{
         Decision, admit,
-        approval::{self, Case, Judgement},
-        build::{self, FORMAT, Plan, PlannedRule, PlannedStep, Recipe, Site},
+        approval::Judgement,
+        build::{Recipe, Site},
         facts::{Looked, Pending},
         message::{self, FollowUp},
+        plan_file::{self, FORMAT, Plan},
         read, review, say,
-        step::{Call, CatalogChange, Commit, Step},
+        step::{Call, CatalogChange, Step},
         writeback,
     },
 };
@@ -162,7 +170,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         return job.denied("it was merged with mistakes in it");
     };
     let plan = match plan_file? {
-        Ok(Some(found)) => match review::read_plan(found) {
+        Ok(Some(found)) => match plan_file::read_plan(found) {
             Ok(plan) => plan,
             Err(why) => return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}"))),
         },
@@ -327,198 +335,6 @@ fn why_not(judgement: &Judgement) -> String {
     missing.join(", ")
 }
 
-/// Our follow-up pull requests by step, the newest of each.
-type FollowUps<'a> = BTreeMap<crate::domain::StepId, &'a Pull>;
-
-fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<FollowUps<'a>, String>> {
-    let mut found = BTreeMap::new();
-    let mut pending = false;
-    for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
-        match site.look.pulls_from(&step.repository, &step.branch) {
-            Err(Pending) => pending = true,
-            Ok(Err(why)) => {
-                return Ok(Err(format!(
-                    "the pull requests in `{}` could not be read: {why}",
-                    step.repository
-                )));
-            }
-            Ok(Ok(pulls)) => {
-                let marker = message::follow_up_marker(&plan.request, step.id.as_str());
-                let ours = pulls.iter().filter(|pull| {
-                    pull.author.as_ref() == Some(&site.here.me)
-                        && (message::marker_of(&pull.body) == marker || pulls.len() == 1)
-                });
-                if let Some(pull) = ours.max_by_key(|pull| pull.number) {
-                    found.insert(step.id.clone(), pull.as_ref());
-                }
-            }
-        }
-    }
-    if pending { Err(Pending) } else { Ok(Ok(found)) }
-}
-
-/// The judgement as of the merge.
-fn consent(
-    site: &Site<'_>,
-    job: &Job<'_>,
-    pull: &Pull,
-    before: Option<ObjectId>,
-    plan: &Plan,
-    merged_at: Timestamp,
-) -> Looked<Result<Judgement, String>> {
-    let catalog = &site.here.catalog;
-    let Some(before) = before else { return Ok(Err("the catalog has no commit before the merge".into())) };
-    let chain = site.look.chain(catalog, pull.head, before);
-    let activity = match &pull.head_branch {
-        Some(branch) => site.look.activity(catalog, branch),
-        None => Ok(Ok(&[][..])),
-    };
-    let key = reviewed_key(site, pull, plan);
-    let (chain, activity) = match (chain?, activity?) {
-        (Ok(chain), Ok(activity)) => (chain, activity),
-        (chain, activity) => {
-            let why = chain.err().or(activity.err()).unwrap_or_else(|| "no answer".into());
-            return Ok(Err(format!("the history of #{} could not be read: {why}", pull.number)));
-        }
-    };
-    let key = match key? {
-        Ok(key) => key,
-        Err(why) => return Ok(Err(why)),
-    };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
-    let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
-        pull,
-        activity,
-        chain,
-        key: &key,
-        until: Some(merged_at),
-        catalog: site.catalog,
-    };
-    Ok(Ok(approval::judge(site.look, site.here, site.definitions, &case)?))
-}
-
-/// The key that our check had to name: over all requests of the pull request.
-fn reviewed_key(site: &Site<'_>, pull: &Pull, plan: &Plan) -> Looked<Result<String, String>> {
-    let requests = &site.definitions.settings.folders.requests;
-    let siblings = review::spoken_of(pull);
-    if siblings.len() <= 1 {
-        return Ok(Ok(plan.key.clone()));
-    }
-    let mut keys = Vec::new();
-    let mut pending = false;
-    for id in siblings.keys() {
-        let path = read::request_path(site.definitions, id, "plan.yaml");
-        match site.look.file(&site.here.catalog, pull.head, &path) {
-            Err(Pending) => pending = true,
-            Ok(Err(why)) => return Ok(Err(format!("`{requests}/{id}` could not be read: {why}"))),
-            Ok(Ok(None)) => {}
-            Ok(Ok(Some(file))) => {
-                if let Ok(plan) = review::read_plan(file) {
-                    keys.push((id.as_str(), plan.key.clone()));
-                }
-            }
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
-    let keys: Vec<(&str, &str)> = keys.iter().map(|(id, key)| (*id, key.as_str())).collect();
-    Ok(Ok(review::combine(&keys)))
-}
-
-struct Pinned {
-    action: Action,
-    templates: BTreeMap<TemplateName, Template>,
-}
-
-impl Pinned {
-    fn recipe(&self, plan: &Plan) -> Recipe<'_> {
-        Recipe {
-            action: &self.action,
-            blob: plan.pins.action,
-            templates: self.templates.iter().map(|(name, template)| (name.clone(), template)).collect(),
-        }
-    }
-}
-
-/// The action and templates that the plan was made from, read by their blobs.
-fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, String>> {
-    let present = Recipe::present(site.definitions, &plan.asked.action);
-    if let Some(recipe) = present.filter(|recipe| recipe.blob == plan.pins.action) {
-        let same = recipe
-            .templates
-            .iter()
-            .all(|(name, template)| plan.pins.templates.get(name) == Some(&template.pins));
-        if same && recipe.templates.len() == plan.pins.templates.len() {
-            let templates =
-                recipe.templates.iter().map(|(name, template)| (name.clone(), (*template).clone())).collect();
-            return Ok(Ok(Pinned { action: recipe.action.clone(), templates }));
-        }
-    }
-    let mut pending = false;
-    let mut blob = |id: ObjectId| match site.look.blob(&site.here.catalog, id) {
-        Err(Pending) => {
-            pending = true;
-            Ok(None)
-        }
-        Ok(Ok(Some(bytes))) => Ok(Some(bytes.clone())),
-        Ok(Ok(None)) => Err(format!("the pinned object {id} is gone")),
-        Ok(Err(why)) => Err(format!("the pinned object {id} could not be read: {why}")),
-    };
-    let action = match blob(plan.pins.action) {
-        Ok(action) => action,
-        Err(why) => return Ok(Err(why)),
-    };
-    let mut templates = BTreeMap::new();
-    for (name, files) in &plan.pins.templates {
-        let mut read = BTreeMap::new();
-        for (path, id) in files {
-            match blob(*id) {
-                Ok(Some(bytes)) => {
-                    read.insert(path.clone(), bytes);
-                }
-                Ok(None) => {}
-                Err(why) => return Ok(Err(why)),
-            }
-        }
-        templates.insert(name.clone(), read);
-    }
-    if pending {
-        return Err(Pending);
-    }
-    let Some(action) = action else { return Err(Pending) };
-    let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, plan.asked.action);
-    let Ok(source) = source.parse() else { return Ok(Err("the action's name makes no path".into())) };
-    let Ok(action) = catalog::read_action(&source, &action) else {
-        return Ok(Err("the pinned action cannot be read".into()));
-    };
-    let mut checked = BTreeMap::new();
-    for (name, files) in templates {
-        match catalog::read_template(&name, &files) {
-            Ok(template) => checked.insert(name, template),
-            Err(_) => return Ok(Err(format!("the pinned template `{name}` cannot be read"))),
-        };
-    }
-    Ok(Ok(Pinned { action, templates: checked }))
-}
-
-/// How one step stands.
-enum Progress {
-    /// Nothing is to be done in this repository.
-    Nothing,
-    /// Steps to take now.
-    Act(Vec<Step>),
-    /// It waits for people; perhaps something is to be said meanwhile.
-    Waits(FollowUp, Vec<Step>),
-    Done(RunPull, Option<Timestamp>),
-    Closed(RunPull, Option<Login>),
-    Denied(String),
-    Failed(String),
-    Unclear(String),
-}
-
 fn carry_out(
     job: &Job<'_>,
     pull: &Pull,
@@ -630,283 +446,6 @@ fn carry_out(
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
     Ok(finishing.record(finishing.run(stage, reason, done, entities), files))
-}
-
-/// A step that has no follow-up yet.
-fn begin(
-    job: &Job<'_>,
-    pull: &Pull,
-    recipe: &Recipe<'_>,
-    planned: &PlannedStep,
-    file: &crate::domain::RequestFile,
-    document: &catalog::yaml::Document,
-) -> Looked<Progress> {
-    let site = job.site;
-    let place = |path: &[Segment]| document.place(path);
-    let head = site.look.head(&planned.repository, &planned.branch);
-    // Asked early so that it is answered together with what the inputs need.
-    let _unused = site.look.repository(&planned.repository);
-    let accepted = match admit::accept(site, recipe.action, job.id, file, &place)? {
-        Ok(accepted) => accepted,
-        Err(problems) => return Ok(Progress::Failed(first(&problems))),
-    };
-    let Some(step) = recipe.action.steps.iter().find(|step| step.id == planned.id) else {
-        return Ok(Progress::Failed(format!("the action has no step `{}`", planned.id)));
-    };
-    let context = build::context(recipe.action, &accepted);
-    let done = match build::plan_step(site, recipe, step, job.id, &context)? {
-        Ok(done) => done,
-        Err(problems) if problems.iter().any(|problem| problem.code.0 == "repository-unreachable") => {
-            return Ok(Progress::Unclear(first(&problems)));
-        }
-        Err(problems) => return Ok(Progress::Failed(first(&problems))),
-    };
-    if done.planned.changes.is_empty() {
-        return Ok(Progress::Nothing);
-    }
-    let changed = done.planned != *planned;
-    let marker = message::follow_up_marker(job.id, planned.id.as_str());
-    let body = message::follow_up_body(
-        &marker,
-        &done.planned.body,
-        job.id,
-        &read::reference(&site.here.catalog, pull.number),
-        &job.requesters,
-        &job.approved,
-        changed,
-    );
-    match head? {
-        Err(why) => Ok(Progress::Unclear(format!("`{}` could not be looked at: {why}", planned.branch))),
-        Ok(None) => {
-            let target = match site.look.repository(&planned.repository)? {
-                Ok(Some(known)) => known.default_branch.clone(),
-                _ => None,
-            };
-            let Some((_, target)) = target else {
-                return Ok(Progress::Unclear(format!("`{}` could not be looked at", planned.repository)));
-            };
-            Ok(Progress::Act(vec![Step::Commit(Commit {
-                repository: planned.repository.clone(),
-                branch: done.planned.branch.clone(),
-                expect: None,
-                parent: target,
-                changes: done.changes,
-                message: commit_message(job, &done.planned, pull),
-                at: job.at,
-            })]))
-        }
-        Ok(Some(commit)) => {
-            // The branch is there and no pull request is: adopted only if it is what we would have pushed.
-            let mut pending = false;
-            for change in &done.planned.changes {
-                match site.look.file(&planned.repository, commit, &change.path) {
-                    Err(Pending) => pending = true,
-                    Ok(Ok(found)) if found.map(|file| file.id) == change.after => {}
-                    Ok(Ok(_)) => {
-                        return Ok(Progress::Failed(format!(
-                            "the branch `{}` of `{}` exists with other content",
-                            planned.branch, planned.repository
-                        )));
-                    }
-                    Ok(Err(why)) => return Ok(Progress::Unclear(why.to_string())),
-                }
-            }
-            if pending {
-                return Err(Pending);
-            }
-            Ok(Progress::Act(vec![Step::Call(Call::OpenPull {
-                repository: planned.repository.clone(),
-                branch: done.planned.branch.clone(),
-                base: done.planned.base.clone(),
-                title: done.planned.title.clone(),
-                body,
-            })]))
-        }
-    }
-}
-
-fn first(problems: &[Diagnostic]) -> String {
-    problems.first().map_or_else(|| "it is no longer valid".to_owned(), |problem| problem.message.clone())
-}
-
-fn commit_message(job: &Job<'_>, step: &PlannedStep, pull: &Pull) -> String {
-    format!(
-        "{}\n\nFollows from {}.\n\nChandlery-Request: {}\nChandlery-Step: {}\n",
-        step.title,
-        read::reference(&job.site.here.catalog, pull.number),
-        job.id,
-        step.id
-    )
-}
-
-/// A step whose follow-up exists.
-fn follow(job: &Job<'_>, planned: &PlannedStep, follow_up: &Pull) -> Looked<Progress> {
-    let site = job.site;
-    let reference = read::reference(&follow_up.repository, follow_up.number);
-    let run_pull = |differs_in: Vec<String>| RunPull {
-        step: Some(planned.id.clone()),
-        repository: follow_up.repository.clone(),
-        number: follow_up.number,
-        merge_commit: follow_up.merge_commit.map(|commit| commit.to_string()),
-        differs_in,
-    };
-    if follow_up.state == PullState::Closed {
-        return Ok(Progress::Closed(run_pull(Vec::new()), follow_up.closed_by.clone()));
-    }
-    // Is what we pushed what was approved?
-    let first = match &follow_up.commits {
-        Known::Yes(commits) => match commits.first() {
-            Some(first) => first,
-            None => return Ok(Progress::Unclear(format!("{reference} has no commits"))),
-        },
-        Known::Unknown(why) => {
-            return Ok(Progress::Unclear(format!("the commits of {reference} could not be read: {why}")));
-        }
-    };
-    let approved = match same_files(site, &planned.repository, first.id, planned)? {
-        Ok(differs) => differs.is_empty(),
-        Err(why) => return Ok(Progress::Unclear(why)),
-    };
-    let mut steps = Vec::new();
-    if !approved {
-        match changed_consent(job, follow_up, first)? {
-            Err(why) => return Ok(Progress::Unclear(why)),
-            Ok((judgement, check)) => {
-                if follow_up.state == PullState::Merged && !judgement.is_given() {
-                    return Ok(Progress::Denied(format!(
-                        "{reference} had changed since its approval and was merged without a new one: {}",
-                        why_not(&judgement)
-                    )));
-                }
-                let ready = check.is_none() && judgement.is_given();
-                steps.extend(check);
-                if follow_up.state == PullState::Open {
-                    let state = if ready {
-                        "open, approved, waits to be merged"
-                    } else {
-                        "changed since its approval: waits for approval there"
-                    };
-                    if ready && planned.auto_merge && !follow_up.draft {
-                        steps.push(merge(follow_up));
-                    }
-                    return Ok(Progress::Waits(FollowUp { reference, state: state.into() }, steps));
-                }
-            }
-        }
-    }
-    match follow_up.state {
-        PullState::Open => {
-            // Merged by us only while it is exactly what was approved.
-            if planned.auto_merge && !follow_up.draft && follow_up.head == first.id {
-                steps.push(merge(follow_up));
-            }
-            Ok(Progress::Waits(FollowUp { reference, state: "open, waits to be merged".into() }, steps))
-        }
-        PullState::Merged | PullState::Closed => {
-            let Some(merge) = follow_up.merge_commit else {
-                return Ok(Progress::Unclear(format!(
-                    "the forge does not say yet how {reference} was merged"
-                )));
-            };
-            let differs = if approved {
-                same_files(site, &planned.repository, merge, planned)?
-            } else {
-                Ok(Vec::new())
-            };
-            match differs {
-                Ok(differs) => Ok(Progress::Done(run_pull(differs), follow_up.merged_at)),
-                Err(why) => Ok(Progress::Unclear(why)),
-            }
-        }
-    }
-}
-
-fn merge(pull: &Pull) -> Step {
-    Step::Call(Call::Merge { repository: pull.repository.clone(), number: pull.number, head: pull.head })
-}
-
-/// The planned files that a commit has with other content.
-fn same_files(
-    site: &Site<'_>,
-    repository: &RepoName,
-    commit: ObjectId,
-    planned: &PlannedStep,
-) -> Looked<Result<Vec<String>, String>> {
-    let mut differs = Vec::new();
-    let mut pending = false;
-    for change in &planned.changes {
-        match site.look.file(repository, commit, &change.path) {
-            Err(Pending) => pending = true,
-            Ok(Ok(found)) => {
-                if found.map(|file| file.id) != change.after {
-                    differs.push(change.path.to_string());
-                }
-            }
-            Ok(Err(why)) => return Ok(Err(format!("`{}` could not be read: {why}", change.path))),
-        }
-    }
-    if pending { Err(Pending) } else { Ok(Ok(differs)) }
-}
-
-/// The consent that a changed follow-up needs on its own pull request, and the check that says so there.
-fn changed_consent(
-    job: &Job<'_>,
-    follow_up: &Pull,
-    first: &crate::domain::PullCommit,
-) -> Looked<Result<(Judgement, Option<Step>), String>> {
-    let site = job.site;
-    let plan = job.plan.ok_or(Pending)?;
-    let Some(base) = first.parents.first().copied() else {
-        return Ok(Err("the follow-up has no base".into()));
-    };
-    let chain = site.look.chain(&follow_up.repository, follow_up.head, base);
-    let activity = match &follow_up.head_branch {
-        Some(branch) => site.look.activity(&follow_up.repository, branch),
-        None => Ok(Ok(&[][..])),
-    };
-    let (chain, activity) = match (chain?, activity?) {
-        (Ok(chain), Ok(activity)) => (chain, activity),
-        (chain, activity) => {
-            let why = chain.err().or(activity.err()).unwrap_or_else(|| "no answer".into());
-            return Ok(Err(format!("the history of the follow-up could not be read: {why}")));
-        }
-    };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
-    let key = first.id.to_string();
-    let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
-        pull: follow_up,
-        activity,
-        chain,
-        key: &key,
-        until: follow_up.merged_at,
-        catalog: site.catalog,
-    };
-    let judgement = approval::judge(site.look, site.here, site.definitions, &case)?;
-    let title = message::check_title(&judgement);
-    let conclusion = judgement.is_given().then_some(Conclusion::Success);
-    let newest = match &follow_up.commits {
-        Known::Yes(commits) => {
-            commits.iter().find(|commit| commit.id == follow_up.head).and_then(|commit| commit.checks.last())
-        }
-        Known::Unknown(_) => None,
-    };
-    let said = newest.is_some_and(|check| {
-        check.external_id == key && check.title == title && check.conclusion == conclusion
-    });
-    let check = (follow_up.state == PullState::Open && !said).then(|| {
-        Step::Call(Call::Check {
-            repository: follow_up.repository.clone(),
-            commit: follow_up.head,
-            external_id: key.clone(),
-            conclusion,
-            title,
-            summary: "This repository changed after the request was approved, so what is merged here needs the same approvals here.".into(),
-            run: newest.filter(|check| check.external_id == key).map(|check| check.id),
-        })
-    });
-    Ok(Ok((judgement, check)))
 }
 
 /// How a request that has ended is told on its pull request: its stage, and what is still unsaid.

@@ -2,31 +2,29 @@
 //! checked and planned, the plan is committed onto its branch, and one comment a request and one
 //! check say what would change and who must agree.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod branch;
+mod request;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use branch::{PlanOnBranch, plan_commit};
+use request::{Asked, judge_request, stage_of};
 
 use crate::{
-    catalog::{self, Mode, values::Segment},
-    domain::{
-        Approval, Change, Changes, Conclusion, Diagnostic, Known, Login, Memo, MergeMode, ObjectId, Place, Pull,
-        PullState, RequestId, Rule, Stage,
-    },
-    intake::issue_form,
+    catalog::Mode,
+    domain::{Conclusion, Known, Login, MergeMode, Pull, PullState, RequestId, Rule, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
-        build::{Built, Plan, Site, digest},
+        build::{Built, Site},
         execute,
-        facts::{ChainCommit, ChainKind, DiffEntry, File, Looked, Pending},
-        fork, issue, message, read, say,
-        step::{Call, Commit, Step},
+        facts::{DiffEntry, Looked, Pending},
+        fork, message,
+        plan_file::{self, PlannedRule},
+        read, say,
+        step::{Call, Step},
     },
 };
-
-/// The most requests that one pull request may carry.
-const MOST_REQUESTS: usize = 20;
 
 /// The most people that one request asks for a review.
 const MOST_REVIEWERS: usize = 15;
@@ -45,16 +43,6 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         PullState::Closed => closed(site, pull),
         PullState::Merged => merged(site, pull),
     }
-}
-
-/// One request of an open pull request.
-struct Asked {
-    /// The folder below `requests/`, as written.
-    name: String,
-    /// Its identifier, if that is one.
-    id: Option<RequestId>,
-    requesters: BTreeSet<Login>,
-    plan: Result<Built, Vec<Diagnostic>>,
 }
 
 fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
@@ -140,8 +128,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut judgements = BTreeMap::new();
     for request in &asked {
         let Ok(built) = &request.plan else { continue };
-        let rules: Vec<Rule> =
-            built.plan.approval.iter().map(crate::plan::build::PlannedRule::rule).collect();
+        let rules: Vec<Rule> = built.plan.approval.iter().map(PlannedRule::rule).collect();
         let case = Case {
             rules: &rules,
             requesters: &request.requesters,
@@ -234,288 +221,6 @@ fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_
     groups.keys().find_map(|name| name.parse::<RequestId>().ok()?.issue())
 }
 
-fn stage_of(request: &Asked) -> Stage {
-    match &request.plan {
-        Err(_) => Stage::Invalid,
-        Ok(built) if built.is_noop() => Stage::Noop,
-        Ok(_) => Stage::WaitingForApproval,
-    }
-}
-
-fn judge_request(
-    site: &Site<'_>,
-    pull: &Pull,
-    name: &str,
-    files: &Files<'_>,
-    groups: &BTreeMap<String, Files<'_>>,
-    others: &[&crate::domain::RepoPath],
-) -> Looked<Asked> {
-    let folder = &site.definitions.settings.folders.requests;
-    let source = Place::file(format!("{folder}/{name}/request.yaml"));
-    let mut asked =
-        Asked { name: name.to_owned(), id: None, requesters: BTreeSet::new(), plan: Err(Vec::new()) };
-    let refuse = |asked: Asked, code, message: String, help: &str| {
-        Ok(Asked { plan: Err(vec![Diagnostic::error(code, source.clone(), message).help(help)]), ..asked })
-    };
-    let id = match name.parse::<RequestId>() {
-        Ok(id) => id,
-        Err(problem) => return refuse(asked, "bad-request-id", problem.to_string(), "rename the folder"),
-    };
-    asked.id = Some(id.clone());
-    let is_ours = pull.author.as_ref() == Some(&site.here.me);
-    asked.requesters = match admit::requesters(site, pull, &id)? {
-        Ok(people) => people,
-        Err(why) => return refuse(asked, "requester-unknown", why, "open the request again"),
-    };
-    if !others.is_empty() {
-        return refuse(
-            asked,
-            "mixed-change",
-            format!("the pull request also changes {}", some_paths(others)),
-            "put requests and other changes in pull requests of their own",
-        );
-    }
-    if groups.len() > MOST_REQUESTS {
-        return refuse(
-            asked,
-            "too-many-requests",
-            format!("{} requests in one pull request", groups.len()),
-            "at most 20",
-        );
-    }
-    if id.is_reserved() && !is_ours {
-        return refuse(
-            asked,
-            "reserved-request-id",
-            format!("`{id}` is a name for requests that come from issues and forks"),
-            "rename the folder",
-        );
-    }
-    if let Some(file) =
-        files.keys().find(|file| !matches!(file.as_str(), "request.yaml" | "plan.yaml" | "plan.diff"))
-    {
-        return refuse(
-            asked,
-            "surplus-file",
-            format!("`{folder}/{id}/{file}` does not belong to a request"),
-            "remove it; only Chandlery writes beside request.yaml",
-        );
-    }
-    let path = read::request_path(site.definitions, &id, "request.yaml");
-    let spent = files.values().any(|entry| entry.before.is_some());
-    let appeared = site.look.appearances(site.catalog, &path);
-    let file = site.look.file(&site.here.catalog, pull.head, &path);
-    if spent || matches!(&appeared, Ok(Ok(list)) if !list.is_empty()) {
-        return refuse(
-            asked,
-            "spent-request-id",
-            format!("`{id}` was used before: a request is asked once"),
-            "ask anew under another name",
-        );
-    }
-    match appeared? {
-        Ok(_) => {}
-        Err(why) => {
-            return refuse(
-                asked,
-                "history-unreadable",
-                format!("the catalog's history could not be read: {why}"),
-                "it is tried again on the next pass",
-            );
-        }
-    }
-    let bytes = match file? {
-        Ok(Some(file)) => file.bytes.clone(),
-        Ok(None) => {
-            return refuse(
-                asked,
-                "no-request-file",
-                format!("`{folder}/{id}` has no request.yaml"),
-                "add it",
-            );
-        }
-        Err(why) => {
-            return refuse(
-                asked,
-                "request-unreadable",
-                format!("the request could not be read: {why}"),
-                "it is tried again on the next pass",
-            );
-        }
-    };
-    let (file, document) = match catalog::read_request(&path, &bytes) {
-        Ok(read) => read,
-        Err(problems) => return Ok(Asked { plan: Err(problems), ..asked }),
-    };
-    let action =
-        match admit::action(site.definitions, &file.action, document.place(&[Segment::Key("action".into())]))
-        {
-            Ok(action) => action,
-            Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
-        };
-    let allowed = admit::may_ask(site, action, &asked.requesters, &source);
-    let still_asked = if is_ours { same_as_issue(site, &id, &bytes) } else { Ok(Ok(())) };
-    let plan = admit::admit(site, &id, &file, &|path: &[Segment]| document.place(path));
-    if let Approval::Rules(rules) = &action.approval {
-        // Asked early so that they are answered together with the rest.
-        for team in rules.iter().flat_map(|rule| &rule.teams) {
-            drop(approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team));
-        }
-    }
-    if let Err(problem) = allowed? {
-        return Ok(Asked { plan: Err(vec![problem]), ..asked });
-    }
-    if let Err(problems) = still_asked? {
-        return Ok(Asked { plan: Err(problems), ..asked });
-    }
-    asked.plan = plan?;
-    Ok(asked)
-}
-
-/// Whether the branch says what the issue says now.
-fn same_as_issue(site: &Site<'_>, id: &RequestId, bytes: &[u8]) -> Looked<Result<(), Vec<Diagnostic>>> {
-    let Some(number) = id.issue() else { return Ok(Ok(())) };
-    let problem = |message: String| {
-        let place = Place::file(format!("issue #{number}"));
-        Ok(Err(vec![
-            Diagnostic::error("issue-differs", place, message).help("edit the issue; this branch follows it"),
-        ]))
-    };
-    let issue = match site.look.issue(number)? {
-        Ok(Some(issue)) => issue,
-        Ok(None) => return problem("the issue is gone".into()),
-        Err(why) => return problem(format!("the issue could not be read: {why}")),
-    };
-    if issue::request_id(issue) != *id {
-        return problem(format!("the issue is not the one that `{id}` stands for"));
-    }
-    let reading = issue_form::parse(&issue.body, number, site.definitions);
-    match issue::read_form(site, issue, reading)? {
-        Ok(file) if issue::request_bytes(&file) == bytes => Ok(Ok(())),
-        Ok(_) => problem("the issue was edited and says something else than this branch".into()),
-        Err(problems) => Ok(Err(problems)),
-    }
-}
-
-fn some_paths(paths: &[&crate::domain::RepoPath]) -> String {
-    let shown: Vec<String> = paths.iter().take(3).map(|path| message::quoted(path.as_str())).collect();
-    let more = paths.len().saturating_sub(3);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
-}
-
-enum PlanOnBranch {
-    There,
-    Push(Commit),
-    Unclear(String),
-}
-
-/// Whether the branch carries the present plans, in a commit of ours.
-fn plan_commit(
-    site: &Site<'_>,
-    pull: &Pull,
-    asked: &[Asked],
-    chain: &[ChainCommit],
-    activity: &[crate::domain::Activity],
-) -> Looked<PlanOnBranch> {
-    let (Some(branch), catalog) = (&pull.head_branch, &site.here.catalog) else {
-        return Ok(PlanOnBranch::There);
-    };
-    let good: Vec<(&RequestId, &Built)> = asked
-        .iter()
-        .filter_map(|request| Some((request.id.as_ref()?, request.plan.as_ref().ok()?)))
-        .filter(|(_, built)| !built.is_noop())
-        .collect();
-    if good.is_empty() {
-        return Ok(PlanOnBranch::There);
-    }
-    let mut changes = Changes::new();
-    let mut allowed = BTreeSet::new();
-    let mut same = true;
-    let mut pending = false;
-    for (id, built) in &good {
-        let plan_path = read::request_path(site.definitions, id, "plan.yaml");
-        let diff_path = read::request_path(site.definitions, id, "plan.diff");
-        match (site.look.file(catalog, pull.head, &plan_path), site.look.file(catalog, pull.head, &diff_path))
-        {
-            (Ok(plan), Ok(diff)) => {
-                let (Ok(plan), Ok(diff)) = (plan, diff) else {
-                    return Ok(PlanOnBranch::Unclear(format!("the plan of `{id}` could not be read back")));
-                };
-                let found = plan.and_then(|file| read_plan(file).ok());
-                same &= found
-                    .is_some_and(|found| found.is_same_but_for_pins(&built.plan))
-                    && diff.is_some_and(|file| file.bytes == built.diff_file());
-            }
-            _ => pending = true,
-        }
-        allowed.insert(plan_path.clone());
-        allowed.insert(diff_path.clone());
-        if id.is_reserved() {
-            allowed.insert(read::request_path(site.definitions, id, "request.yaml"));
-        }
-        changes.insert(plan_path, Change::Put(built.plan_file()));
-        changes.insert(diff_path, Change::Put(built.diff_file()));
-    }
-    if pending {
-        return Err(Pending);
-    }
-    let newest = chain.iter().find(|commit| commit.kind != ChainKind::CleanMergeOfBase);
-    if same && let Some(newest) = newest {
-        let only_plans =
-            newest.kind == ChainKind::Ordinary && newest.paths.iter().all(|path| allowed.contains(path));
-        let pushed_by: Vec<_> =
-            activity.iter().filter(|activity| activity.after == Some(newest.id)).collect();
-        if only_plans && pushed_by.iter().any(|activity| activity.actor.as_ref() == Some(&site.here.me)) {
-            return Ok(PlanOnBranch::There);
-        }
-        // It may be ours and the forge's list may lag: pushing again would only go round in circles.
-        if only_plans && pushed_by.is_empty() {
-            return Ok(PlanOnBranch::Unclear(format!(
-                "the forge does not say yet who pushed {}",
-                newest.id.short()
-            )));
-        }
-    }
-    let names: Vec<String> = good.iter().map(|(id, _)| id.to_string()).collect();
-    Ok(PlanOnBranch::Push(Commit {
-        repository: catalog.clone(),
-        branch: branch.clone(),
-        expect: Some(pull.head),
-        parent: pull.head,
-        changes,
-        message: format!(
-            "Plan {}\n\nWhat the request would do; the review is of these very bytes.\n",
-            names.join(", ")
-        ),
-        at: pull.created_at,
-    }))
-}
-
-/// Reads a `plan.yaml`.
-///
-/// # Errors
-/// Why it is none, in words.
-pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, String> {
-    static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
-    READ.get(&file.id, || parse_plan(&file.bytes).map(Arc::new))
-}
-
-fn parse_plan(bytes: &[u8]) -> Result<Plan, String> {
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
-    let version: Versioned = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
-    if version.version > crate::plan::build::FORMAT {
-        return Err(format!(
-            "it is written in version {} of the format, which is newer than this program",
-            version.version
-        ));
-    }
-    serde_yaml::from_str(text).map_err(|problem| problem.to_string())
-}
-
 /// What our check names: the key of the one plan, or a digest over all.
 fn combined_key(asked: &[Asked]) -> String {
     let keys: Vec<(&str, &str)> = asked
@@ -524,15 +229,7 @@ fn combined_key(asked: &[Asked]) -> String {
             (request.name.as_str(), request.plan.as_ref().map_or("invalid", |built| built.plan.key.as_str()))
         })
         .collect();
-    combine(&keys)
-}
-
-/// The key for several requests of one pull request, by name.
-pub(super) fn combine(keys: &[(&str, &str)]) -> String {
-    match keys {
-        [(_, key)] => (*key).to_owned(),
-        several => digest(&several),
-    }
+    plan_file::combine(&keys)
 }
 
 fn check_text(

@@ -1,0 +1,284 @@
+//! How does one step stand? Its follow-up pull request is found by its branch, in all states, and
+//! adopted only if our App opened it; where there is none, it is opened.
+
+use std::collections::BTreeMap;
+
+use super::{Job, consent::changed_consent, why_not};
+use crate::{
+    catalog::{self, values::Segment},
+    domain::{
+        Diagnostic, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile, RunPull, StepId,
+        Timestamp,
+    },
+    plan::{
+        admit,
+        build::{self, Recipe, Site},
+        facts::{Looked, Pending},
+        message::{self, FollowUp},
+        plan_file::{Plan, PlannedStep},
+        read,
+        step::{Call, Commit, Step},
+        target,
+    },
+};
+
+/// Our follow-up pull requests by step, the newest of each.
+pub(super) type FollowUps<'a> = BTreeMap<StepId, &'a Pull>;
+
+pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<FollowUps<'a>, String>> {
+    let mut found = BTreeMap::new();
+    let mut pending = false;
+    for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
+        match site.look.pulls_from(&step.repository, &step.branch) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => {
+                return Ok(Err(format!(
+                    "the pull requests in `{}` could not be read: {why}",
+                    step.repository
+                )));
+            }
+            Ok(Ok(pulls)) => {
+                let marker = message::follow_up_marker(&plan.request, step.id.as_str());
+                let ours = pulls.iter().filter(|pull| {
+                    pull.author.as_ref() == Some(&site.here.me)
+                        && (message::marker_of(&pull.body) == marker || pulls.len() == 1)
+                });
+                if let Some(pull) = ours.max_by_key(|pull| pull.number) {
+                    found.insert(step.id.clone(), pull.as_ref());
+                }
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Ok(found)) }
+}
+
+/// How one step stands.
+pub(super) enum Progress {
+    /// Nothing is to be done in this repository.
+    Nothing,
+    /// Steps to take now.
+    Act(Vec<Step>),
+    /// It waits for people; perhaps something is to be said meanwhile.
+    Waits(FollowUp, Vec<Step>),
+    Done(RunPull, Option<Timestamp>),
+    Closed(RunPull, Option<Login>),
+    Denied(String),
+    Failed(String),
+    Unclear(String),
+}
+
+/// A step that has no follow-up yet.
+pub(super) fn begin(
+    job: &Job<'_>,
+    pull: &Pull,
+    recipe: &Recipe<'_>,
+    planned: &PlannedStep,
+    file: &RequestFile,
+    document: &catalog::yaml::Document,
+) -> Looked<Progress> {
+    let site = job.site;
+    let place = |path: &[Segment]| document.place(path);
+    let head = site.look.head(&planned.repository, &planned.branch);
+    // Asked early so that it is answered together with what the inputs need.
+    let _unused = site.look.repository(&planned.repository);
+    let accepted = match admit::accept(site, recipe.action, job.id, file, &place)? {
+        Ok(accepted) => accepted,
+        Err(problems) => return Ok(Progress::Failed(first(&problems))),
+    };
+    let Some(step) = recipe.action.steps.iter().find(|step| step.id == planned.id) else {
+        return Ok(Progress::Failed(format!("the action has no step `{}`", planned.id)));
+    };
+    let context = build::context(recipe.action, &accepted);
+    let done = match target::plan_step(site, recipe, step, job.id, &context)? {
+        Ok(done) => done,
+        Err(problems) if problems.iter().any(|problem| problem.code.0 == "repository-unreachable") => {
+            return Ok(Progress::Unclear(first(&problems)));
+        }
+        Err(problems) => return Ok(Progress::Failed(first(&problems))),
+    };
+    if done.planned.changes.is_empty() {
+        return Ok(Progress::Nothing);
+    }
+    let changed = done.planned != *planned;
+    let marker = message::follow_up_marker(job.id, planned.id.as_str());
+    let body = message::follow_up_body(
+        &marker,
+        &done.planned.body,
+        job.id,
+        &read::reference(&site.here.catalog, pull.number),
+        &job.requesters,
+        &job.approved,
+        changed,
+    );
+    match head? {
+        Err(why) => Ok(Progress::Unclear(format!("`{}` could not be looked at: {why}", planned.branch))),
+        Ok(None) => {
+            let target = match site.look.repository(&planned.repository)? {
+                Ok(Some(known)) => known.default_branch.clone(),
+                _ => None,
+            };
+            let Some((_, target)) = target else {
+                return Ok(Progress::Unclear(format!("`{}` could not be looked at", planned.repository)));
+            };
+            Ok(Progress::Act(vec![Step::Commit(Commit {
+                repository: planned.repository.clone(),
+                branch: done.planned.branch.clone(),
+                expect: None,
+                parent: target,
+                changes: done.changes,
+                message: commit_message(job, &done.planned, pull),
+                at: job.at,
+            })]))
+        }
+        Ok(Some(commit)) => {
+            // The branch is there and no pull request is: adopted only if it is what we would have pushed.
+            let mut pending = false;
+            for change in &done.planned.changes {
+                match site.look.file(&planned.repository, commit, &change.path) {
+                    Err(Pending) => pending = true,
+                    Ok(Ok(found)) if found.map(|file| file.id) == change.after => {}
+                    Ok(Ok(_)) => {
+                        return Ok(Progress::Failed(format!(
+                            "the branch `{}` of `{}` exists with other content",
+                            planned.branch, planned.repository
+                        )));
+                    }
+                    Ok(Err(why)) => return Ok(Progress::Unclear(why.to_string())),
+                }
+            }
+            if pending {
+                return Err(Pending);
+            }
+            Ok(Progress::Act(vec![Step::Call(Call::OpenPull {
+                repository: planned.repository.clone(),
+                branch: done.planned.branch.clone(),
+                base: done.planned.base.clone(),
+                title: done.planned.title.clone(),
+                body,
+            })]))
+        }
+    }
+}
+
+pub(super) fn first(problems: &[Diagnostic]) -> String {
+    problems.first().map_or_else(|| "it is no longer valid".to_owned(), |problem| problem.message.clone())
+}
+
+fn commit_message(job: &Job<'_>, step: &PlannedStep, pull: &Pull) -> String {
+    format!(
+        "{}\n\nFollows from {}.\n\nChandlery-Request: {}\nChandlery-Step: {}\n",
+        step.title,
+        read::reference(&job.site.here.catalog, pull.number),
+        job.id,
+        step.id
+    )
+}
+
+/// A step whose follow-up exists.
+pub(super) fn follow(job: &Job<'_>, planned: &PlannedStep, follow_up: &Pull) -> Looked<Progress> {
+    let site = job.site;
+    let reference = read::reference(&follow_up.repository, follow_up.number);
+    let run_pull = |differs_in: Vec<String>| RunPull {
+        step: Some(planned.id.clone()),
+        repository: follow_up.repository.clone(),
+        number: follow_up.number,
+        merge_commit: follow_up.merge_commit.map(|commit| commit.to_string()),
+        differs_in,
+    };
+    if follow_up.state == PullState::Closed {
+        return Ok(Progress::Closed(run_pull(Vec::new()), follow_up.closed_by.clone()));
+    }
+    // Is what we pushed what was approved?
+    let first = match &follow_up.commits {
+        Known::Yes(commits) => match commits.first() {
+            Some(first) => first,
+            None => return Ok(Progress::Unclear(format!("{reference} has no commits"))),
+        },
+        Known::Unknown(why) => {
+            return Ok(Progress::Unclear(format!("the commits of {reference} could not be read: {why}")));
+        }
+    };
+    let approved = match same_files(site, &planned.repository, first.id, planned)? {
+        Ok(differs) => differs.is_empty(),
+        Err(why) => return Ok(Progress::Unclear(why)),
+    };
+    let mut steps = Vec::new();
+    if !approved {
+        match changed_consent(job, follow_up, first)? {
+            Err(why) => return Ok(Progress::Unclear(why)),
+            Ok((judgement, check)) => {
+                if follow_up.state == PullState::Merged && !judgement.is_given() {
+                    return Ok(Progress::Denied(format!(
+                        "{reference} had changed since its approval and was merged without a new one: {}",
+                        why_not(&judgement)
+                    )));
+                }
+                let ready = check.is_none() && judgement.is_given();
+                steps.extend(check);
+                if follow_up.state == PullState::Open {
+                    let state = if ready {
+                        "open, approved, waits to be merged"
+                    } else {
+                        "changed since its approval: waits for approval there"
+                    };
+                    if ready && planned.auto_merge && !follow_up.draft {
+                        steps.push(merge(follow_up));
+                    }
+                    return Ok(Progress::Waits(FollowUp { reference, state: state.into() }, steps));
+                }
+            }
+        }
+    }
+    match follow_up.state {
+        PullState::Open => {
+            // Merged by us only while it is exactly what was approved.
+            if planned.auto_merge && !follow_up.draft && follow_up.head == first.id {
+                steps.push(merge(follow_up));
+            }
+            Ok(Progress::Waits(FollowUp { reference, state: "open, waits to be merged".into() }, steps))
+        }
+        PullState::Merged | PullState::Closed => {
+            let Some(merge) = follow_up.merge_commit else {
+                return Ok(Progress::Unclear(format!(
+                    "the forge does not say yet how {reference} was merged"
+                )));
+            };
+            let differs = if approved {
+                same_files(site, &planned.repository, merge, planned)?
+            } else {
+                Ok(Vec::new())
+            };
+            match differs {
+                Ok(differs) => Ok(Progress::Done(run_pull(differs), follow_up.merged_at)),
+                Err(why) => Ok(Progress::Unclear(why)),
+            }
+        }
+    }
+}
+
+fn merge(pull: &Pull) -> Step {
+    Step::Call(Call::Merge { repository: pull.repository.clone(), number: pull.number, head: pull.head })
+}
+
+/// The planned files that a commit has with other content.
+fn same_files(
+    site: &Site<'_>,
+    repository: &RepoName,
+    commit: ObjectId,
+    planned: &PlannedStep,
+) -> Looked<Result<Vec<String>, String>> {
+    let mut differs = Vec::new();
+    let mut pending = false;
+    for change in &planned.changes {
+        match site.look.file(repository, commit, &change.path) {
+            Err(Pending) => pending = true,
+            Ok(Ok(found)) => {
+                if found.map(|file| file.id) != change.after {
+                    differs.push(change.path.to_string());
+                }
+            }
+            Ok(Err(why)) => return Ok(Err(format!("`{}` could not be read: {why}", change.path))),
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Ok(differs)) }
+}

@@ -1,0 +1,337 @@
+//! What would one step write into its target repository? Rendered against what is there now.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    domain::{
+        Branch, Bytes, Change, Changes, Diagnostic, FileMode, InvalidId, MergeMode, ObjectId, Place,
+        RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
+    },
+    plan::{
+        build::{Recipe, Site},
+        diff,
+        facts::{Looked, Pending},
+        plan_file::{FileChange, PlannedStep},
+    },
+    render,
+};
+
+/// One planned step with what it writes.
+pub(super) struct StepDone {
+    /// The step as planned.
+    pub(super) planned: PlannedStep,
+    /// The files to write.
+    pub(super) changes: Changes,
+    /// Each file before and after, for the diff.
+    pub(super) files: BTreeMap<RepoPath, diff::Versions>,
+}
+
+/// Plans one step against its target.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn plan_step(
+    site: &Site<'_>,
+    recipe: &Recipe<'_>,
+    step: &Step,
+    request: &RequestId,
+    context: &render::Context,
+) -> Looked<Result<StepDone, Vec<Diagnostic>>> {
+    let pull = &step.pull_request;
+    let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, recipe.action.identifier);
+    let place = |field: &str| {
+        let mut place = Place::file(source.clone());
+        place.field = Some(format!("steps.{}.pullRequest.{field}", step.id));
+        place
+    };
+    let Some(template) = recipe.templates.get(&pull.template) else {
+        let problem = Diagnostic::error(
+            "unknown-template",
+            place("template"),
+            format!("there is no template `{}`", pull.template),
+        );
+        return Ok(Err(vec![problem.help("the platform team must mend the action")]));
+    };
+    let repository: RepoName = match render::text(&pull.repository, &place("repository"), context) {
+        Err(problem) => return Ok(Err(vec![problem])),
+        Ok(text) => match text.parse() {
+            Ok(repository) => repository,
+            Err(problem) => {
+                let problem: InvalidId = problem;
+                return Ok(Err(vec![Diagnostic::error(
+                    "bad-repository",
+                    place("repository"),
+                    problem.to_string(),
+                )]));
+            }
+        },
+    };
+    let allowed = &site.definitions.settings.repositories;
+    if !allowed.contains(&repository) {
+        let mut problem = Diagnostic::error(
+            "repository-not-allowed",
+            place("repository"),
+            format!("`{repository}` is not among the repositories that may be changed"),
+        );
+        if let Some(near) = nearest(repository.as_str(), allowed.iter().map(RepoName::as_str)) {
+            problem = problem
+                .help(format!("did you mean `{near}`? Otherwise add it to `repositories` in chandlery.yaml"));
+        } else {
+            problem = problem.help("add it to `repositories` in chandlery.yaml");
+        }
+        return Ok(Err(vec![problem]));
+    }
+    let known = match site.look.repository(&repository)? {
+        Ok(Some(known)) => known,
+        Ok(None) => {
+            let problem = Diagnostic::error(
+                "repository-not-found",
+                place("repository"),
+                format!("the repository `{repository}` does not exist, or Chandlery may not see it"),
+            );
+            return Ok(Err(vec![problem.help("the platform team must give Chandlery access to it")]));
+        }
+        Err(why) => {
+            let problem = Diagnostic::error(
+                "repository-unreachable",
+                place("repository"),
+                format!("the repository `{repository}` could not be looked at: {why}"),
+            );
+            return Ok(Err(vec![problem.help("nothing to do: it is tried again on the next pass")]));
+        }
+    };
+    if known.archived {
+        let problem = Diagnostic::error(
+            "repository-archived",
+            place("repository"),
+            format!("`{repository}` is archived"),
+        );
+        return Ok(Err(vec![
+            problem.help("the platform team must name another repository, or unarchive it"),
+        ]));
+    }
+    let Some((base, head)) = &known.default_branch else {
+        let problem =
+            Diagnostic::error("repository-empty", place("repository"), format!("`{repository}` is empty"));
+        return Ok(Err(vec![problem.help("give it a first commit")]));
+    };
+
+    let target = Target { site, repository: &repository, head: *head, source: source.clone() };
+    let files = match target.files(template, context)? {
+        Ok(files) => files,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let mut problems = Vec::new();
+    let mut texts = |field: &str, template: &Option<String>, default: String| match template {
+        None => default,
+        Some(template) => render::text(template, &place(field), context).unwrap_or_else(|problem| {
+            problems.push(problem);
+            String::new()
+        }),
+    };
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = one_line(texts("title", &pull.title, format!("{} ({request})", recipe.action.title)));
+    let body = texts("body", &pull.body, String::new());
+    let branch = texts("branch", &pull.branch, default_branch(request, &step.id));
+    let branch: Option<Branch> = match branch.parse() {
+        Ok(branch) => Some(branch),
+        Err(problem) => {
+            let problem: InvalidId = problem;
+            problems.push(Diagnostic::error("bad-branch", place("branch"), problem.to_string()));
+            None
+        }
+    };
+    let (Some(branch), true) = (branch, problems.is_empty()) else { return Ok(Err(problems)) };
+    if branch == *base {
+        let problem =
+            Diagnostic::error("bad-branch", place("branch"), format!("`{branch}` is the default branch"));
+        return Ok(Err(vec![problem.help("the platform team must name another branch, or none")]));
+    }
+
+    let mut changes = Vec::new();
+    let mut contents = Changes::new();
+    for (path, versions) in &files {
+        let after = versions.after.as_ref().map(|bytes| ObjectId::of_blob(bytes));
+        let before = versions.before.as_ref().map(|bytes| ObjectId::of_blob(bytes));
+        if before == after {
+            continue;
+        }
+        changes.push(FileChange { path: path.clone(), before, after });
+        let change = versions.after.as_ref().map_or(Change::Delete, |bytes| Change::Put(bytes.clone()));
+        contents.insert(path.clone(), change);
+    }
+    let auto_merge = pull.merge == MergeMode::Auto;
+    let planned = PlannedStep {
+        id: step.id.clone(),
+        repository,
+        base: base.clone(),
+        branch,
+        title,
+        body,
+        auto_merge,
+        changes,
+    };
+    Ok(Ok(StepDone { planned, changes: contents, files }))
+}
+
+fn default_branch(request: &RequestId, step: &StepId) -> String {
+    format!("chandlery/{}-{step}", request.slug())
+}
+
+struct Target<'a> {
+    site: &'a Site<'a>,
+    repository: &'a RepoName,
+    head: ObjectId,
+    source: String,
+}
+
+impl Target<'_> {
+    /// Every file that the template writes or edits, before and after.
+    fn files(
+        &self,
+        template: &Template,
+        context: &render::Context,
+    ) -> Looked<Result<BTreeMap<RepoPath, diff::Versions>, Vec<Diagnostic>>> {
+        let rendered = match render::files(template, context) {
+            Ok(rendered) => rendered,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let mut problems = Vec::new();
+        let mut pending = false;
+        let mut files = BTreeMap::new();
+        for (path, bytes) in rendered {
+            match self.existing(&path) {
+                Err(Pending) => pending = true,
+                Ok(Err(problem)) => problems.push(problem),
+                Ok(Ok(before)) => {
+                    if !template.manifest.overwrite && before.as_ref().is_some_and(|before| *before != bytes)
+                    {
+                        problems.push(self.problem(
+                            "file-exists",
+                            format!("`{path}` exists in `{}` with other content", self.repository),
+                            "choose another name; what exists is never overwritten",
+                        ));
+                        continue;
+                    }
+                    files.insert(path, diff::Versions { before, after: Some(bytes) });
+                }
+            }
+        }
+        for edit in &template.manifest.set {
+            let place = Place::file(format!(
+                "{}/{}/template.yaml",
+                self.site.definitions.settings.folders.templates, template.name
+            ));
+            let path = match render::path(&edit.path, &place, context) {
+                Ok(path) => path,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let (value, target) = match (
+                render::value(&edit.value, &place, context),
+                render::edit::target(&edit.target, &place, context),
+            ) {
+                (Ok(value), Ok(target)) => (value, target),
+                (value, target) => {
+                    problems.extend(value.err());
+                    problems.extend(target.err());
+                    continue;
+                }
+            };
+            if !files.contains_key(&path) {
+                match self.existing(&path) {
+                    Err(Pending) => {
+                        pending = true;
+                        continue;
+                    }
+                    Ok(Err(problem)) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                    Ok(Ok(before)) => {
+                        files.insert(path.clone(), diff::Versions { after: before.clone(), before });
+                    }
+                }
+            }
+            let Some(versions) = files.get_mut(&path) else { continue };
+            let Some(old) = &versions.after else {
+                problems.push(self.problem(
+                    "no-such-file",
+                    format!("`{path}` is not in `{}`, so nothing can be set in it", self.repository),
+                    "check that what you ask to change exists",
+                ));
+                files.remove(&path);
+                continue;
+            };
+            match render::edit::set(&path, old, &target, &value) {
+                Ok(new) => versions.after = Some(new.into()),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if pending {
+            return Err(Pending);
+        }
+        Ok(if problems.is_empty() { Ok(files) } else { Err(problems) })
+    }
+
+    /// The bytes of a path that may be written: an ordinary file or nothing, and no link on the way.
+    fn existing(&self, path: &RepoPath) -> Looked<Result<Option<Bytes>, Diagnostic>> {
+        let mut pending = false;
+        let text = path.as_str();
+        for (end, _) in text.match_indices('/') {
+            let Ok(parent) = text[..end].parse::<RepoPath>() else { continue };
+            match self.site.look.file(self.repository, self.head, &parent) {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(_))) => {
+                    return Ok(Err(self.problem(
+                        "path-through-file",
+                        format!(
+                            "`{path}` would lie below `{parent}`, which is no folder in `{}`",
+                            self.repository
+                        ),
+                        "choose another name",
+                    )));
+                }
+                Ok(Err(why)) => return Ok(Err(self.unreadable(&parent, &why))),
+                Err(Pending) => pending = true,
+            }
+        }
+        if matches!(path.file_name(), ".gitmodules" | ".gitattributes") {
+            return Ok(Err(self.problem(
+                "forbidden-path",
+                format!("`{path}` changes how Git itself reads the repository"),
+                "the platform team must take it out of the template",
+            )));
+        }
+        let found = self.site.look.file(self.repository, self.head, path)?;
+        if pending {
+            return Err(Pending);
+        }
+        Ok(match found {
+            Ok(None) => Ok(None),
+            Ok(Some(file)) => match file.mode {
+                FileMode::File | FileMode::Executable => Ok(Some(file.bytes.clone())),
+                FileMode::Link | FileMode::Submodule => Err(self.problem(
+                    "path-through-link",
+                    format!("`{path}` is a link in `{}`", self.repository),
+                    "links are never written through; choose another name",
+                )),
+            },
+            Err(why) => Err(self.unreadable(path, &why)),
+        })
+    }
+
+    fn unreadable(&self, path: &RepoPath, why: &str) -> Diagnostic {
+        self.problem(
+            "repository-unreachable",
+            format!("`{path}` could not be read in `{}`: {why}", self.repository),
+            "nothing to do: it is tried again on the next pass",
+        )
+    }
+
+    fn problem(&self, code: &'static str, message: String, help: &str) -> Diagnostic {
+        Diagnostic::error(code, Place::file(self.source.clone()), message).help(help)
+    }
+}
