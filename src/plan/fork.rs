@@ -67,6 +67,7 @@ pub(super) fn decide(
     let close = |ours: &Pull| {
         let reference = read::reference(&site.here.catalog, ours.number);
         let mut steps = say(&site.here.catalog, pull.number, &pull.comments, message::fork_taken(&reference));
+        // Closed only when it is said, and doubles could be seen.
         if steps.is_empty() {
             let repository = site.here.catalog.clone();
             steps.push(Step::Call(Call::ClosePull { repository, number: pull.number }));

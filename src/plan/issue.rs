@@ -295,8 +295,8 @@ fn finish(
     let reference = pull.map(|number| read::reference(&site.here.catalog, number));
     let body = message::issue_ended(stage, reference.as_deref(), reason);
     let mut steps = say(&site.here.catalog, issue.number, &issue.comments, body);
-    // A closed issue is not looked at again, so it is closed only once it says how it ended.
-    if steps.is_empty() {
+    // A closed issue is not looked at again: it is closed last, and not before doubles of a new comment could be seen.
+    if !steps.iter().any(|step| matches!(step, Step::Call(Call::Say { comment: None, .. }))) {
         let completed = matches!(stage, Stage::Success | Stage::Noop);
         steps.push(Step::Call(Call::CloseIssue { number: issue.number, completed }));
     }

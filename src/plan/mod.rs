@@ -85,7 +85,7 @@ pub enum Verdict {
 pub struct Decision {
     /// Each request concerned.
     pub stages: BTreeMap<RequestId, Stage>,
-    /// What to do, in order; each step stands on its own.
+    /// What to do, in order; where a step fails, those behind it wait for the next look.
     pub steps: Vec<Step>,
     /// What could not be decided because the world did not answer; the next pass tries again.
     pub waits: Vec<String>,

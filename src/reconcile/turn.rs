@@ -2,8 +2,8 @@
 //! again, until a look at everything finds nothing to do.
 //!
 //! Flow: a *wave* looks at some keys, decides each, and carries out all their steps; the next wave
-//! looks at the keys that acted. When none is left and something was done, everything is looked at
-//! once more.
+//! looks at the keys whose acts open the way to others, or failed. When none is left and something
+//! was done, everything is looked at once more.
 //!
 //! Guarantees: no I/O here; a pass may be dropped at any point and the next one goes on from what
 //! Git and the forge say; two passes at once do no harm, since every act carries what it expects.
@@ -21,7 +21,7 @@ use crate::{
     plan::{
         self, Decision, Key, Verdict,
         facts::{Answer, Facts, Here, Open, Question},
-        step::{Act, Acted},
+        step::{Act, Acted, Call},
     },
     reconcile::batch::{self, Batched},
 };
@@ -116,6 +116,8 @@ enum Phase {
         queue: VecDeque<Batched>,
         doing: Vec<Key>,
         touched: BTreeSet<Key>,
+        /// What did not go well in this wave; nothing more is done about it before it is looked at again.
+        failed: BTreeSet<Key>,
     },
 }
 
@@ -147,7 +149,7 @@ impl Turn {
                 Phase::Decide { definitions, here, undecided, decided, rounds } => {
                     self.decide(definitions, here, undecided, decided, rounds)
                 }
-                Phase::Act { queue, touched, .. } => self.act(queue, touched),
+                Phase::Act { queue, touched, failed, .. } => self.act(queue, touched, failed),
             };
             match output {
                 Some(Output::Look(questions)) => {
@@ -260,14 +262,29 @@ impl Turn {
             self.report.stages.extend(decision.stages);
             self.report.waits.extend(decision.waits.into_iter().map(|why| format!("{key}: {why}")));
         }
-        self.phase = Phase::Act { queue, doing: Vec::new(), touched: BTreeSet::new() };
+        self.phase = Phase::Act {
+            queue,
+            doing: Vec::new(),
+            touched: BTreeSet::new(),
+            failed: BTreeSet::new(),
+        };
         None
     }
 
-    fn act(&mut self, mut queue: VecDeque<Batched>, mut touched: BTreeSet<Key>) -> Option<Output> {
-        if let Some(Batched { act, keys }) = queue.pop_front() {
-            touched.extend(keys.iter().cloned());
-            self.phase = Phase::Act { queue, doing: keys, touched };
+    fn act(
+        &mut self,
+        mut queue: VecDeque<Batched>,
+        mut touched: BTreeSet<Key>,
+        failed: BTreeSet<Key>,
+    ) -> Option<Output> {
+        while let Some(Batched { act, keys }) = queue.pop_front() {
+            if keys.iter().all(|key| failed.contains(key)) {
+                continue;
+            }
+            if opens_the_way(&act) {
+                touched.extend(keys.iter().cloned());
+            }
+            self.phase = Phase::Act { queue, doing: keys, touched, failed };
             return Some(Output::Act(act));
         }
         self.waves += 1;
@@ -283,8 +300,12 @@ impl Turn {
     }
 
     fn acted(&mut self, acted: Acted) {
-        let Phase::Act { doing, .. } = &mut self.phase else { return };
+        let Phase::Act { doing, touched, failed, .. } = &mut self.phase else { return };
         let keys = std::mem::take(doing);
+        if acted != Acted::Done {
+            touched.extend(keys.iter().cloned());
+            failed.extend(keys.iter().cloned());
+        }
         match acted {
             Acted::Done => {
                 self.acted = true;
@@ -314,6 +335,18 @@ impl Turn {
         };
         self.report.stopped = Some(Stopped::World(why));
         Some(Output::Done(self.report.clone()))
+    }
+}
+
+/// Whether something more is likely to be done once this is. What was only said is looked at again when everything is.
+fn opens_the_way(act: &Act) -> bool {
+    match act {
+        Act::Push { .. } => true,
+        Act::Call(call) => match call {
+            Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,
+            Call::Check { run, .. } => run.is_none(),
+            Call::Say { .. } | Call::Unsay { .. } | Call::AskReviewers { .. } | Call::CloseIssue { .. } => false,
+        },
     }
 }
 

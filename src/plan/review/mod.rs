@@ -166,14 +166,14 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         return Ok(decision);
     }
     decision.steps.extend(check);
-    if first_time && all_good && !pull.draft {
-        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
-    }
     for request in &asked {
         let body = comment(site, pull, request, judgements.get(&request.name), given);
         let marker = message::marker_of(&body).to_owned();
         let about_this = pull.comments.iter().filter(|comment| message::marker_of(&comment.body) == marker);
         decision.steps.extend(say(catalog, pull.number, &about_this.cloned().collect::<Vec<_>>(), body));
+    }
+    if first_time && all_good && !pull.draft {
+        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
     }
     // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {

@@ -833,8 +833,8 @@ impl Simulated {
                 sim.base_at_end = Some(base);
                 Acted::Done
             }
-            Some(sim) if sim.pull.state == PullState::Closed => Acted::Done,
-            _ => Acted::Refused("not open".into()),
+            Some(_) => Acted::Done,
+            None => Acted::Refused("gone".into()),
         }
     }
 
