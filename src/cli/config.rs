@@ -9,6 +9,7 @@ use clap::Args;
 use crate::{
     catalog::Root,
     domain::{RepoName, RepoPath, Secret},
+    forge::identity::Credentials,
     reconcile::Settings,
 };
 
@@ -48,6 +49,12 @@ pub struct ForgeSettings {
     /// Read the token from this file, not from CHANDLERY_TOKEN or GITHUB_TOKEN
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Act as the GitHub App with this id [env: CHANDLERY_APP_ID]; its private key is read from CHANDLERY_APP_KEY or a file
+    #[arg(long, value_name = "ID")]
+    pub app_id: Option<u64>,
+    /// Read the App's private key (PEM) from this file [env: CHANDLERY_APP_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub app_key_file: Option<PathBuf>,
     /// The catalog's folder in its repository [default: the repository's root]
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<String>,
@@ -91,19 +98,7 @@ impl ForgeSettings {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => git_url_beside(&api_url),
         };
-        let token = match &self.token_file {
-            Some(path) => {
-                read(path).with_context(|| format!("cannot read the token from `{}`", path.display()))?
-            }
-            None => match ["CHANDLERY_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| environment(name)) {
-                Some(token) => token,
-                None => bail!("no token is given; set CHANDLERY_TOKEN or name a file with --token-file"),
-            },
-        };
-        let token = Secret::new(&token);
-        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            bail!("the token is empty or holds spaces; give the token alone, on one line");
-        }
+        let credentials = self.credentials(environment, read)?;
         let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose()?);
         let cache = match (
             &self.cache,
@@ -127,12 +122,64 @@ impl ForgeSettings {
         Ok(Settings {
             api_url,
             git_url,
-            token,
+            credentials,
             catalog,
             root,
             cache: std::path::absolute(cache.join("repositories").join(forge))?,
             environment,
         })
+    }
+}
+
+impl ForgeSettings {
+    /// An App, if one is named; a token otherwise.
+    fn credentials(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> anyhow::Result<Credentials> {
+        let id = match (self.app_id, environment("CHANDLERY_APP_ID")) {
+            (Some(id), _) => Some(id),
+            (None, Some(text)) => Some(
+                text.trim()
+                    .parse()
+                    .context("CHANDLERY_APP_ID is no number: it is the App ID, not its name")?,
+            ),
+            (None, None) => None,
+        };
+        if let Some(id) = id {
+            let file = self
+                .app_key_file
+                .clone()
+                .or_else(|| environment("CHANDLERY_APP_KEY_FILE").map(PathBuf::from));
+            let key = match (file, environment("CHANDLERY_APP_KEY")) {
+                (Some(path), _) => read(&path)
+                    .with_context(|| format!("cannot read the App's key from `{}`", path.display()))?,
+                (None, Some(key)) => key,
+                (None, None) => {
+                    bail!(
+                        "the App's key is not given; set CHANDLERY_APP_KEY or name a file with --app-key-file"
+                    )
+                }
+            };
+            return Ok(Credentials::App { id, key: Secret::new(&key) });
+        }
+        let token = match &self.token_file {
+            Some(path) => {
+                read(path).with_context(|| format!("cannot read the token from `{}`", path.display()))?
+            }
+            None => match ["CHANDLERY_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| environment(name)) {
+                Some(token) => token,
+                None => bail!(
+                    "no token is given; set CHANDLERY_TOKEN or name a file with --token-file, or act as an App with --app-id"
+                ),
+            },
+        };
+        let token = Secret::new(&token);
+        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!("the token is empty or holds spaces; give the token alone, on one line");
+        }
+        Ok(Credentials::Token(token))
     }
 }
 
@@ -202,7 +249,9 @@ mod tests {
             ..ForgeSettings::default()
         };
         let settings = resolve(&settings, &[]).unwrap();
-        assert_eq!(settings.token.expose(), "from-a-file");
+        assert!(
+            matches!(&settings.credentials, Credentials::Token(token) if token.expose() == "from-a-file")
+        );
         assert!(!format!("{settings:?}").contains("from-a-file"));
         let bad = resolve(
             &ForgeSettings { token_file: None, ..ForgeSettings::default() },

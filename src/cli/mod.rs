@@ -12,6 +12,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod forge;
 pub mod demo;
+pub mod app;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -46,6 +47,7 @@ enum Command {
     /// Serve a forge on loopback that behaves like GitHub
     Forge(forge::ForgeArgs),
     Demo(demo::DemoArgs),
+    App(app::AppArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -65,6 +67,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),
+        Command::App(args) => app::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

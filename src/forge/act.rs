@@ -21,31 +21,35 @@ impl Writer {
             Call::OpenPull { repository, branch, base, title, body } => {
                 let body =
                     json!({ "title": title, "head": branch.as_str(), "base": base.as_str(), "body": body });
-                let reply = self.send(Method::POST, &format!("/repos/{repository}/pulls"), &body).await;
+                let reply = self.send(repository, Method::POST, "/pulls", &body).await;
                 judge(reply, &|reply| reply.status == 422 && reply.words().contains("already exists"))
             }
             Call::ClosePull { repository, number } => {
-                let path = format!("/repos/{repository}/pulls/{number}");
-                judge(self.send(Method::PATCH, &path, &json!({ "state": "closed" })).await, &|_| false)
+                let path = format!("/pulls/{number}");
+                judge(
+                    self.send(repository, Method::PATCH, &path, &json!({ "state": "closed" })).await,
+                    &|_| false,
+                )
             }
             Call::Merge { repository, number, head } => {
-                self.merge(&format!("/repos/{repository}/pulls/{number}/merge"), &head.to_string()).await
+                self.merge(repository, &format!("/pulls/{number}/merge"), &head.to_string()).await
             }
             Call::AskReviewers { repository, number, users, teams } => {
-                self.ask(&format!("/repos/{repository}/pulls/{number}/requested_reviewers"), users, teams)
-                    .await
+                self.ask(repository, &format!("/pulls/{number}/requested_reviewers"), users, teams).await
             }
             Call::Say { repository, number: _, body, comment: Some(id) } => {
-                let path = format!("/repos/{repository}/issues/comments/{id}");
-                judge(self.send(Method::PATCH, &path, &json!({ "body": body })).await, &|_| false)
+                let path = format!("/issues/comments/{id}");
+                judge(self.send(repository, Method::PATCH, &path, &json!({ "body": body })).await, &|_| false)
             }
             Call::Say { repository, number, body, comment: None } => {
-                let path = format!("/repos/{repository}/issues/{number}/comments");
-                judge(self.send(Method::POST, &path, &json!({ "body": body })).await, &|_| false)
+                let path = format!("/issues/{number}/comments");
+                judge(self.send(repository, Method::POST, &path, &json!({ "body": body })).await, &|_| false)
             }
             Call::Unsay { repository, comment } => {
-                let path = format!("/repos/{repository}/issues/comments/{comment}");
-                judge(self.send(Method::DELETE, &path, &Value::Null).await, &|reply| reply.status == 404)
+                let path = format!("/issues/comments/{comment}");
+                judge(self.send(repository, Method::DELETE, &path, &Value::Null).await, &|reply| {
+                    reply.status == 404
+                })
             }
             Call::Check { repository, commit, external_id, conclusion, title, summary, run } => {
                 let mut body = json!({
@@ -61,21 +65,20 @@ impl Writer {
                     None => body["status"] = "in_progress".into(),
                 }
                 let (method, path) = match run {
-                    Some(run) => (Method::PATCH, format!("/repos/{repository}/check-runs/{run}")),
+                    Some(run) => (Method::PATCH, format!("/check-runs/{run}")),
                     None => {
                         body["head_sha"] = commit.to_string().into();
-                        (Method::POST, format!("/repos/{repository}/check-runs"))
+                        (Method::POST, "/check-runs".to_owned())
                     }
                 };
-                judge(self.send(method, &path, &body).await, &|_| false)
+                judge(self.send(repository, method, &path, &body).await, &|_| false)
             }
             Call::CloseIssue { number, completed } => {
                 let reason = if *completed { "completed" } else { "not_planned" };
                 let body = json!({ "state": "closed", "state_reason": reason });
-                judge(
-                    self.send(Method::PATCH, &format!("/repos/{catalog}/issues/{number}"), &body).await,
-                    &|_| false,
-                )
+                judge(self.send(catalog, Method::PATCH, &format!("/issues/{number}"), &body).await, &|_| {
+                    false
+                })
             }
         };
         info!(call = name(call), outcome = ?acted, "called the forge");
@@ -83,10 +86,12 @@ impl Writer {
     }
 
     /// Merges in the first way that the repository allows.
-    async fn merge(&self, path: &str, head: &str) -> Acted {
+    async fn merge(&self, repository: &RepoName, path: &str, head: &str) -> Acted {
         let mut last = Acted::Refused("the repository allows no kind of merge".to_owned());
         for method in ["merge", "squash", "rebase"] {
-            let reply = self.send(Method::PUT, path, &json!({ "sha": head, "merge_method": method })).await;
+            let reply = self
+                .send(repository, Method::PUT, path, &json!({ "sha": head, "merge_method": method }))
+                .await;
             // "Merge commits are not allowed on this repository." and so on.
             let other_way =
                 matches!(&reply, Ok(reply) if reply.status == 405 && reply.words().contains("not allowed"));
@@ -99,15 +104,15 @@ impl Writer {
     }
 
     /// Asks everybody at once, and each alone when the forge will not have one of them.
-    async fn ask(&self, path: &str, users: &[Login], teams: &[String]) -> Acted {
+    async fn ask(&self, repository: &RepoName, path: &str, users: &[Login], teams: &[String]) -> Acted {
         let all = json!({ "reviewers": users, "team_reviewers": teams });
-        let reply = self.send(Method::POST, path, &all).await;
+        let reply = self.send(repository, Method::POST, path, &all).await;
         if !matches!(&reply, Ok(reply) if reply.status == 422) || users.len() + teams.len() < 2 {
             return judge(reply, &|reply| reply.status == 422);
         }
         let single_users = users.iter().map(|user| json!({ "reviewers": [user] }));
         for one in single_users.chain(teams.iter().map(|team| json!({ "team_reviewers": [team] }))) {
-            let reply = self.send(Method::POST, path, &one).await;
+            let reply = self.send(repository, Method::POST, path, &one).await;
             if let failed @ Acted::Failed(_) = judge(reply, &|reply| reply.status == 422) {
                 return failed;
             }

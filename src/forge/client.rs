@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::domain::{Secret, Timestamp};
+use super::identity::{Credentials, Identity, Use};
+use crate::domain::{RepoName, Secret, Timestamp};
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +48,31 @@ pub enum ForgeError {
         what: String,
         /// What happened.
         why: String,
+    },
+    /// The App's key cannot be used.
+    #[error(
+        "the App's private key cannot be read: give the PEM file that GitHub made for the App, unchanged"
+    )]
+    Key,
+    /// The App may not go there at all.
+    #[error(
+        "the App is not installed on {repository}: install it there, or take the repository out of `repositories`"
+    )]
+    NotInstalled {
+        /// Where.
+        repository: RepoName,
+    },
+    /// The App may not do this.
+    #[error(
+        "the App may not {word} `{resource}` at {owner}: give it that permission, and have the owner accept it"
+    )]
+    NotGranted {
+        /// Whose repositories.
+        owner: String,
+        /// The permission, as GitHub names it.
+        resource: String,
+        /// `read` or `write`.
+        word: String,
     },
     /// It answered with an error.
     #[error("the forge answered {status} to {what}: {words}")]
@@ -89,8 +115,9 @@ pub struct Tally {
     closed_until: Option<Instant>,
 }
 
-struct Wire {
+pub(super) struct Wire {
     crab: Octocrab,
+    identity: Identity,
     rest: String,
     graphql: String,
     origin: String,
@@ -124,7 +151,11 @@ pub(super) struct GraphError {
 ///
 /// # Errors
 /// When the address cannot be used.
-pub fn connect(api_url: &str, token: &Secret) -> Result<(Reader, Writer), ForgeError> {
+pub fn connect(
+    api_url: &str,
+    credentials: &Credentials,
+    catalog: &RepoName,
+) -> Result<(Reader, Writer), ForgeError> {
     let bad = |why: &str| ForgeError::Address { url: api_url.to_owned(), why: why.to_owned() };
     let uri: Uri = api_url.parse().map_err(|_| bad("it cannot be read; write it as https://host/api/v3"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -156,10 +187,10 @@ pub fn connect(api_url: &str, token: &Secret) -> Result<(Reader, Writer), ForgeE
         .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
         .set_connect_timeout(Some(Duration::from_secs(10)))
         .set_read_timeout(Some(PATIENCE))
-        .personal_token(token.expose().to_owned())
         .build()
         .map_err(|error| bad(&error.to_string()))?;
-    let wire = Arc::new(Wire { crab, rest, graphql, origin, tally: Mutex::default() });
+    let identity = Identity::new(credentials, catalog)?;
+    let wire = Arc::new(Wire { crab, identity, rest, graphql, origin, tally: Mutex::default() });
     Ok((Reader(Arc::clone(&wire)), Writer(wire)))
 }
 
@@ -174,16 +205,30 @@ impl Reader {
         self.0.tally().waited = Duration::ZERO;
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Reply, ForgeError> {
-        self.0.call(Method::GET, &format!("{}{path}", self.0.rest), None, true).await
+    /// The token with which Git reads a repository.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn git_token(&self, name: &RepoName) -> Result<Secret, ForgeError> {
+        self.0.identity.token(&self.0, Use::Read, name).await
+    }
+
+    /// Whether one token reads everything, whoever owns it.
+    pub(super) fn is_one_token(&self) -> bool {
+        self.0.identity.is_one_token()
+    }
+
+    /// Reads a path; `on` is the repository that it is about.
+    pub(super) async fn get(&self, on: &RepoName, path: &str) -> Result<Reply, ForgeError> {
+        self.0.call(Method::GET, &format!("{}{path}", self.0.rest), None, (Use::Read, on)).await
     }
 
     /// All pages of a list.
-    pub(super) async fn pages(&self, path: &str) -> Result<Vec<Value>, ForgeError> {
+    pub(super) async fn pages(&self, on: &RepoName, path: &str) -> Result<Vec<Value>, ForgeError> {
         let mut items = Vec::new();
         let mut next = format!("{}{path}", self.0.rest);
         for _ in 0..MOST_PAGES {
-            let reply = self.0.call(Method::GET, &next, None, true).await?.success()?;
+            let reply = self.0.call(Method::GET, &next, None, (Use::Read, on)).await?.success()?;
             let Value::Array(page) = reply.json()? else {
                 return Err(reply.strange("it is no list"));
             };
@@ -199,10 +244,15 @@ impl Reader {
         })
     }
 
-    /// Asks a query; parts of its answer may be missing, with a reason each.
-    pub(super) async fn graphql(&self, query: &str) -> Result<(Value, Vec<GraphError>), ForgeError> {
+    /// Asks a query about repositories of one owner; parts of its answer may be missing, with a reason each.
+    pub(super) async fn graphql(
+        &self,
+        on: &RepoName,
+        query: &str,
+    ) -> Result<(Value, Vec<GraphError>), ForgeError> {
         let body = json!({ "query": query });
-        let reply = self.0.call(Method::POST, &self.0.graphql, Some(&body), true).await?.success()?;
+        let reply =
+            self.0.call(Method::POST, &self.0.graphql, Some(&body), (Use::Read, on)).await?.success()?;
         let mut answer = reply.json()?;
         let errors: Vec<GraphError> =
             answer["errors"].as_array().into_iter().flatten().map(GraphError::read).collect();
@@ -218,10 +268,24 @@ impl Reader {
 
 impl Writer {
     /// Changes something, once.
-    pub(super) async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Reply, ForgeError> {
+    pub(super) async fn send(
+        &self,
+        on: &RepoName,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Reply, ForgeError> {
         self.0.tally().writes += 1;
         let body = (!body.is_null()).then_some(body);
-        self.0.call(method, &format!("{}{path}", self.0.rest), body, false).await
+        self.0.call(method, &format!("{}/repos/{on}{path}", self.0.rest), body, (Use::Write, on)).await
+    }
+
+    /// The token with which Git writes to a repository.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn git_token(&self, name: &RepoName) -> Result<Secret, ForgeError> {
+        self.0.identity.token(&self.0, Use::Write, name).await
     }
 }
 
@@ -235,16 +299,18 @@ impl Wire {
         method: Method,
         path: &str,
         body: Option<&Value>,
-        reading: bool,
+        (usage, on): (Use, &RepoName),
     ) -> Result<Reply, ForgeError> {
         let what = format!("{method} {path}");
         let mut pause = PAUSE;
-        let mut tries = if reading { TRIES } else { 1 };
+        let mut renewed = false;
+        let mut tries = if usage == Use::Read { TRIES } else { 1 };
         loop {
             self.wait().await?;
             tries -= 1;
+            let token = self.identity.token(self, usage, on).await?;
             self.tally().calls += 1;
-            let answer = match timeout(PATIENCE, self.once(&method, path, body, &what)).await {
+            let answer = match timeout(PATIENCE, self.once(&method, path, body, &what, Some(&token))).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ForgeError::Silent { what: what.clone(), why: "it took too long".to_owned() }),
             };
@@ -253,9 +319,12 @@ impl Wire {
                 Err(error) => warn!(%error, "asking again"),
                 Ok(reply) => {
                     debug!(call = %what, status = reply.status, "answered");
-                    let now = reply.header("date").and_then(read_date);
-                    if now.is_some() {
-                        self.tally().now = now;
+                    let now = self.hear_the_time(&reply);
+                    // A token that was revoked did nothing, so even a write may be sent again with another.
+                    if reply.status == 401 && !renewed && self.identity.forget(usage, on).await {
+                        renewed = true;
+                        tries += 1;
+                        continue;
                     }
                     if let Some(closed) = reply.limit(now) {
                         // Nothing was done, so even a write may be sent again.
@@ -273,6 +342,46 @@ impl Wire {
             sleep(pause).await;
             pause *= 4;
         }
+    }
+
+    /// Notes the time that an answer tells.
+    fn hear_the_time(&self, reply: &Reply) -> Option<Timestamp> {
+        let now = reply.header("date").and_then(read_date);
+        if now.is_some() {
+            self.tally().now = now;
+        }
+        now
+    }
+
+    /// The forge's clock as last heard; it is asked for if it never was.
+    pub(super) async fn now(&self) -> Result<Timestamp, ForgeError> {
+        let known = self.tally().now;
+        if let Some(now) = known {
+            return Ok(now);
+        }
+        let path = format!("{}/rate_limit", self.rest);
+        let what = format!("GET {path}");
+        self.tally().calls += 1;
+        let reply = self.once(&Method::GET, &path, None, &what, None).await?;
+        self.hear_the_time(&reply).ok_or_else(|| reply.strange("it does not tell the time"))
+    }
+
+    /// A call of the App itself, with what it signed.
+    pub(super) async fn as_app(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        jwt: &Secret,
+    ) -> Result<Reply, ForgeError> {
+        let path = format!("{}{path}", self.rest);
+        let what = format!("{method} {path}");
+        self.wait().await?;
+        self.tally().calls += 1;
+        let answer = timeout(PATIENCE, self.once(&method, &path, body, &what, Some(jwt))).await;
+        let reply = answer.map_err(|_| ForgeError::Silent { what, why: "it took too long".to_owned() })??;
+        self.hear_the_time(&reply);
+        Ok(reply)
     }
 
     /// Waits for the forge's limit to pass, if that is soon.
@@ -300,10 +409,14 @@ impl Wire {
         path: &str,
         body: Option<&Value>,
         what: &str,
+        token: Option<&Secret>,
     ) -> Result<Reply, ForgeError> {
         let silent =
             |error: &dyn std::error::Error| ForgeError::Silent { what: what.to_owned(), why: causes(error) };
-        let builder = Request::builder().method(method.clone()).uri(path);
+        let mut builder = Request::builder().method(method.clone()).uri(path);
+        if let Some(token) = token {
+            builder = builder.header("authorization", format!("Bearer {}", token.expose()));
+        }
         let request = self.crab.build_request(builder, body).map_err(|error| silent(&error))?;
         let response = self.crab.execute(request).await.map_err(|error| silent(&error))?;
         let (parts, body) = response.into_parts();
@@ -417,7 +530,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// A text as one segment of a path, or one value of a query.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
@@ -469,7 +582,9 @@ mod tests {
         for url in
             ["http://forge.test/api/v3", "ftp://x", "forge.test", "https://me:secret@forge.test/api/v3"]
         {
-            assert!(matches!(connect(url, &Secret::new("x")), Err(ForgeError::Address { .. })), "{url}");
+            let token = Credentials::Token(Secret::new("x"));
+            let tried = connect(url, &token, &"a/b".parse().unwrap());
+            assert!(matches!(tried, Err(ForgeError::Address { .. })), "{url}");
         }
     }
 }

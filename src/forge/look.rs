@@ -56,7 +56,7 @@ impl Reader {
     /// When the forge does not say.
     pub async fn here(&self, catalog: &RepoName) -> Result<Here, ForgeError> {
         let query = format!("{{ {ALWAYS} {} }}", repository(0, catalog, "defaultBranchRef { name }"));
-        let (data, errors) = self.graphql(&query).await?;
+        let (data, errors) = self.graphql(catalog, &query).await?;
         let strange = |why: String| ForgeError::Strange { what: "the question who we are".to_owned(), why };
         read_here(catalog, &data, &errors).map_err(strange)
     }
@@ -89,9 +89,9 @@ impl Reader {
             while single.len() < CALLS_AT_ONCE
                 && let Some(question) = waiting.next()
             {
-                let reader = self.clone();
+                let (reader, catalog) = (self.clone(), catalog.clone());
                 single.spawn(async move {
-                    let answer = reader.single(&question).await;
+                    let answer = reader.single(&catalog, &question).await;
                     (question, answer.unwrap_or_else(|error| unknown(&error.to_string())))
                 });
             }
@@ -102,8 +102,16 @@ impl Reader {
             }
         }
         let mut numbers: BTreeMap<Question, (RepoName, Vec<u64>)> = BTreeMap::new();
-        for chunk in small.chunks(SMALL_AT_ONCE) {
-            for (question, found) in self.small(catalog, chunk).await {
+        let small = self.by_owner(small, |question| match question {
+            Question::Repository(name) | Question::Head(name, _) | Question::PullsFrom(name, _) => {
+                name.clone()
+            }
+            _ => catalog.clone(),
+        });
+        for (on, chunk) in
+            small.iter().flat_map(|(on, all)| all.chunks(SMALL_AT_ONCE).map(move |chunk| (on, chunk)))
+        {
+            for (question, found) in self.small(catalog, on, chunk).await {
                 match found {
                     Ok(Small::Answer(answer)) => answers.push((question, answer)),
                     Ok(Small::Numbers(repository, found)) => {
@@ -114,11 +122,15 @@ impl Reader {
                 }
             }
         }
-        let wanted: Vec<Large> = wanted.into_iter().collect();
+        let wanted = self.by_owner(wanted.into_iter().collect(), |item| match item {
+            Large::Issue(name, _) | Large::Pull(name, _) => name.clone(),
+        });
         let mut large: BTreeMap<Large, Known<Option<Item>>> = BTreeMap::new();
         let mut branch = None;
-        for chunk in wanted.chunks(LARGE_AT_ONCE) {
-            large.extend(self.large(catalog, chunk, &mut branch).await);
+        for (on, chunk) in
+            wanted.iter().flat_map(|(on, all)| all.chunks(LARGE_AT_ONCE).map(move |chunk| (on, chunk)))
+        {
+            large.extend(self.large(catalog, on, chunk, &mut branch).await);
         }
         let pull =
             |repository: &RepoName, number: u64| match large.get(&Large::Pull(repository.clone(), number)) {
@@ -160,32 +172,55 @@ impl Reader {
             }
         }
         if questions.contains(&Question::Now) {
-            answers.push((Question::Now, self.now(!answers.is_empty()).await));
+            answers.push((Question::Now, self.now(catalog, !answers.is_empty()).await));
         }
         answers
     }
 
+    /// What is asked, divided by who owns it, where one token does not read everything; each part with a repository of
+    /// that owner.
+    fn by_owner<T>(&self, all: Vec<T>, of: impl Fn(&T) -> RepoName) -> Vec<(RepoName, Vec<T>)> {
+        let mut parts: BTreeMap<String, (RepoName, Vec<T>)> = BTreeMap::new();
+        for one in all {
+            let name = of(&one);
+            let owner = if self.is_one_token() { String::new() } else { name.owner().to_owned() };
+            parts.entry(owner).or_insert_with(|| (name, Vec::new())).1.push(one);
+        }
+        parts.into_values().collect()
+    }
+
+    /// How a query begins; what the catalog is called is seen with its owner's token only.
+    fn beginning(&self, catalog: &RepoName, on: &RepoName) -> String {
+        let here = if self.is_one_token() || on.owner() == catalog.owner() {
+            repository(usize::MAX, catalog, "defaultBranchRef { name }")
+        } else {
+            String::new()
+        };
+        format!("{{ {ALWAYS} {here}")
+    }
+
     /// The forge's clock, from its last answer; one is asked for if there was none in this look.
-    async fn now(&self, just_answered: bool) -> Answer {
-        if !just_answered && let Err(error) = self.get("/rate_limit").await {
+    async fn now(&self, catalog: &RepoName, just_answered: bool) -> Answer {
+        if !just_answered && let Err(error) = self.get(catalog, "/rate_limit").await {
             return unknown(&error.to_string());
         }
         self.tally().now.map_or_else(|| unknown("the forge does not tell the time"), Answer::Now)
     }
 
     /// One call each.
-    async fn single(&self, question: &Question) -> Result<Answer, ForgeError> {
+    async fn single(&self, catalog: &RepoName, question: &Question) -> Result<Answer, ForgeError> {
         match question {
             Question::Activity(repository, branch) => {
                 let reference = encode(&branch.full());
-                let items =
-                    self.pages(&format!("/repos/{repository}/activity?ref={reference}&per_page=100")).await?;
+                let items = self
+                    .pages(repository, &format!("/repos/{repository}/activity?ref={reference}&per_page=100"))
+                    .await?;
                 let activity: Known<Vec<Activity>> = items.iter().rev().map(read_activity).collect();
                 Ok(activity.map_or_else(|why| unknown(&why), |activity| Answer::Activity(Arc::new(activity))))
             }
             Question::Permission(repository, login) => {
                 let path = format!("/repos/{repository}/collaborators/{}/permission", encode(login.as_str()));
-                let reply = self.get(&path).await?;
+                let reply = self.get(repository, &path).await?;
                 if reply.status == 404 {
                     return Ok(Answer::Permission(Permission::None));
                 }
@@ -205,7 +240,7 @@ impl Reader {
                 };
                 let path =
                     format!("/orgs/{}/teams/{}/members?per_page=100", encode(organisation), encode(slug));
-                let items = self.pages(&path).await?;
+                let items = self.pages(catalog, &path).await?;
                 let members =
                     items.iter().filter_map(|member| member["login"].as_str()?.parse().ok()).collect();
                 Ok(Answer::Members(Arc::new(members)))
@@ -214,9 +249,13 @@ impl Reader {
         }
     }
 
-    async fn small(&self, catalog: &RepoName, questions: &[Question]) -> Vec<(Question, Known<Small>)> {
-        let mut query =
-            format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
+    async fn small(
+        &self,
+        catalog: &RepoName,
+        on: &RepoName,
+        questions: &[Question],
+    ) -> Vec<(Question, Known<Small>)> {
+        let mut query = self.beginning(catalog, on);
         for (index, question) in questions.iter().enumerate() {
             match question {
                 Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
@@ -244,7 +283,7 @@ impl Reader {
             }
         }
         query.push_str(" }");
-        let (data, errors) = match self.graphql(&query).await {
+        let (data, errors) = match self.graphql(on, &query).await {
             Ok(answer) => answer,
             Err(error) => {
                 let why = error.to_string();
@@ -320,7 +359,7 @@ impl Reader {
                 "{list}(first: 100, after: {after}, states: [OPEN], orderBy: {{ field: CREATED_AT, direction: ASC }}) {fields}"
             );
             let (data, errors) = self
-                .graphql(&format!("{{ {ALWAYS} {} }}", repository(0, catalog, &selection)))
+                .graphql(catalog, &format!("{{ {ALWAYS} {} }}", repository(0, catalog, &selection)))
                 .await
                 .map_err(|e| e.to_string())?;
             if data["r0"][list].is_null() {
@@ -335,11 +374,11 @@ impl Reader {
     async fn large(
         &self,
         catalog: &RepoName,
+        on: &RepoName,
         wanted: &[Large],
         branch: &mut Option<Branch>,
     ) -> Vec<(Large, Known<Option<Item>>)> {
-        let mut query =
-            format!("{{ {ALWAYS} {}", repository(usize::MAX, catalog, "defaultBranchRef { name }"));
+        let mut query = self.beginning(catalog, on);
         let (issue, pull) = (issue_fields(), pull_fields());
         for (index, item) in wanted.iter().enumerate() {
             let part = match item {
@@ -354,19 +393,24 @@ impl Reader {
         }
         query.push_str(" }");
         let all = |why: String| wanted.iter().map(|item| (item.clone(), Err(why.clone()))).collect();
-        let (mut data, errors) = match self.graphql(&query).await {
+        let (mut data, errors) = match self.graphql(on, &query).await {
             Ok(answer) => answer,
             Err(error) => return all(error.to_string()),
         };
-        let here = match read_here(catalog, &data, &errors) {
-            Ok(here) => here,
-            Err(why) => return all(why),
+        if !data["here"].is_null() {
+            match read_here(catalog, &data, &errors) {
+                Ok(here) => *branch = Some(here.branch),
+                Err(why) => return all(why),
+            }
+        }
+        let me: Login = match data["viewer"]["login"].as_str().map(str::parse) {
+            Some(Ok(me)) => me,
+            _ => return all("the forge does not say who we are".to_owned()),
         };
-        *branch = Some(here.branch);
         let mut found = Vec::new();
         for (index, item) in wanted.iter().enumerate() {
             let alias = format!("r{index}");
-            let known = self.one(item, &alias, data[&alias].take(), &errors, &here.me).await;
+            let known = self.one(item, &alias, data[&alias].take(), &errors, &me).await;
             found.push((item.clone(), known));
         }
         found
@@ -432,7 +476,7 @@ impl Reader {
                 "{{ {ALWAYS} {} }}",
                 repository(0, name, &format!("{kind}(number: {number}) {{ {fields} }}"))
             );
-            let (mut data, errors) = self.graphql(&query).await.map_err(|error| error.to_string())?;
+            let (mut data, errors) = self.graphql(name, &query).await.map_err(|error| error.to_string())?;
             let mut page = data["r0"][kind][list].take();
             let (Some(nodes), Some(more)) = (into["nodes"].as_array_mut(), page["nodes"].as_array_mut())
             else {

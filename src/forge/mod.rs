@@ -5,6 +5,7 @@
 //! only look holds a [`client::Reader`], and there is no way from it to a [`client::Writer`].
 
 pub mod client;
+pub mod identity;
 mod graph;
 pub mod look;
 pub mod act;

@@ -13,7 +13,7 @@ use super::{
     write::write_commit,
 };
 use crate::{
-    domain::{Login, RepoName},
+    domain::{Login, RepoName, Secret},
     plan::step::{Acted, Commit},
 };
 
@@ -43,6 +43,11 @@ impl Mirror {
             mirror.make()?;
         }
         Ok(mirror)
+    }
+
+    /// Who we are there from now on.
+    pub fn authenticate(&mut self, token: Secret) {
+        self.git.remote.token = Some(token);
     }
 
     /// Its objects, as they are now.

@@ -74,6 +74,9 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Refusa
             return Err(refuse(401, "Repository not found or authentication needed."));
         }
         let key = call.repository_key(&owner, &name, needed)?;
+        if let Some(grant) = &call.grant {
+            grant.require(if pushes { "POST" } else { "GET" }, &["git"])?;
+        }
         if pushes && call.repository(&key).archived {
             return Err(refuse(403, "This repository was archived so it is read-only."));
         }

@@ -16,6 +16,7 @@ mod exchange;
 mod faults;
 mod webhooks;
 mod git_http;
+mod apps;
 mod rest;
 mod graphql;
 mod control;
@@ -30,7 +31,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use faults::{Action, Fault};
-pub use seed::{Seed, SeedOrganization, SeedProtection, SeedRepository, SeedTeam, SeedUser};
+pub use seed::{
+    Seed, SeedApp, SeedInstallation, SeedOrganization, SeedProtection, SeedRepository, SeedTeam, SeedUser,
+};
 
 /// Where the forge keeps its things and where it listens.
 #[derive(Debug, Clone)]

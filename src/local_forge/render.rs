@@ -29,7 +29,7 @@ impl View<'_> {
         format!("{}/api/v3/{path}", self.shared.url)
     }
 
-    fn html(&self, path: &str) -> String {
+    pub(super) fn html(&self, path: &str) -> String {
         format!("{}/{path}", self.shared.url)
     }
 

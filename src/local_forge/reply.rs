@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::apps::Grant;
 use super::store::{Permission, Repository, State, User};
 use super::{Shared, objects, render::View};
 
@@ -109,6 +110,10 @@ pub(crate) struct Call<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) state: &'a mut State,
     pub(crate) actor: Option<String>,
+    /// The App that speaks for itself, with a JWT.
+    pub(crate) app: Option<u64>,
+    /// What the token of an installation allows, when one is used.
+    pub(crate) grant: Option<Grant>,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: BTreeMap<String, String>,
@@ -155,7 +160,7 @@ impl Call<'_> {
 
     /// Refuses a caller with less than this permission.
     pub(crate) fn require(&self, key: &str, needed: Permission) -> Result<(), Refusal> {
-        let permission = self.state.permission(self.repository(key), self.actor.as_deref());
+        let permission = self.permission(self.repository(key));
         if permission < Permission::Read {
             return Err(not_found());
         }
@@ -167,6 +172,14 @@ impl Call<'_> {
             Permission::Admin => refuse(403, "Must have admin rights to Repository."),
             _ => refuse(403, "Resource not accessible by personal access token"),
         })
+    }
+
+    /// What the caller may do in a repository.
+    pub(crate) fn permission(&self, repository: &Repository) -> Permission {
+        match &self.grant {
+            Some(grant) => grant.permission(repository),
+            None => self.state.permission(repository, self.actor.as_deref()),
+        }
     }
 
     pub(crate) fn repository(&self, key: &str) -> &Repository {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::apps::{App, Installation};
 use super::objects;
 use super::store::{Organization, Permission, Protection, Repository, RequiredCheck, State, Team, User};
 use super::{Shared, clock, motion};
@@ -24,6 +25,32 @@ pub struct Seed {
     pub orgs: Vec<SeedOrganization>,
     #[serde(default)]
     pub repositories: Vec<SeedRepository>,
+    #[serde(default)]
+    pub apps: Vec<SeedApp>,
+}
+
+/// An App that proves who it is with a key; its account is `SLUG[bot]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedApp {
+    pub id: u64,
+    pub slug: String,
+    /// The public half of its key, PEM.
+    pub public_key: String,
+    /// `contents: write` and so on.
+    pub permissions: BTreeMap<String, String>,
+    #[serde(default)]
+    pub installations: Vec<SeedInstallation>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedInstallation {
+    /// The user or organisation.
+    pub account: String,
+    /// The names of its repositories that the App may see; all of them when absent.
+    #[serde(default)]
+    pub repositories: Option<Vec<String>>,
 }
 
 /// A login that ends in `[bot]` is an App.
@@ -118,6 +145,29 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
             continue;
         }
         add_user(state, &user.login, &user.token, user.email.clone());
+    }
+    for app in &seed.apps {
+        if state.apps.contains_key(&app.id) {
+            continue;
+        }
+        // Nobody can sign in as an App but with its key.
+        let nothing = format!("no token {}", state.next_id());
+        add_user(state, &format!("{}[bot]", app.slug), &nothing, None);
+        let installations = app.installations.iter().map(|installation| Installation {
+            id: state.next_id(),
+            account: installation.account.clone(),
+            repositories: installation.repositories.as_ref().map(|names| names.iter().cloned().collect()),
+        });
+        let installations = installations.collect();
+        let app = App {
+            id: app.id,
+            slug: app.slug.clone(),
+            public_key: app.public_key.clone(),
+            permissions: app.permissions.clone(),
+            installations,
+            created_at: state.stamp(),
+        };
+        state.apps.insert(app.id, app);
     }
     for organization in &seed.orgs {
         if state.organizations.contains_key(&organization.login) {

@@ -21,6 +21,7 @@ use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::apps;
 use super::exchange::{Exchange, Exchanges};
 use super::faults::{Action, Faults};
 use super::reply::{Answer, Body, Call, Refusal, Reply, read_query, refuse};
@@ -180,18 +181,26 @@ impl Forge {
         incoming: &Incoming,
         handler: impl FnOnce(&mut Call<'_>) -> Result<T, Refusal>,
     ) -> Result<(T, Vec<super::reply::HookEvent>), Refusal> {
-        let actor = match git_http::token(incoming.header("authorization")) {
-            None => None,
-            Some(token) => {
-                let user = state.user_of_token(&token).ok_or_else(|| refuse(401, "Bad credentials"))?;
-                Some(user.login.clone())
+        let (mut actor, mut app, mut grant) = (None, None, None);
+        if let Some(token) = git_http::token(incoming.header("authorization")) {
+            if let Some(user) = state.user_of_token(&token) {
+                actor = Some(user.login.clone());
+            } else if let Some(found) = apps::grant_of_token(state, &token) {
+                actor = state.apps.get(&found.app).map(apps::App::login);
+                grant = Some(found);
+            } else if token.split('.').count() == 3 {
+                app = Some(apps::app_of_jwt(state, &token)?);
+            } else {
+                return Err(refuse(401, "Bad credentials"));
             }
-        };
+        }
         let body = serde_json::from_slice(&incoming.body).unwrap_or(Value::Null);
         let mut call = Call {
             shared: &self.shared,
             state,
             actor,
+            app,
+            grant,
             method: &incoming.method,
             path: incoming.path.strip_prefix("/api/v3").unwrap_or(&incoming.path),
             query: read_query(&incoming.query),
@@ -218,7 +227,10 @@ impl Forge {
     fn who(&self, incoming: &Incoming) -> (Option<String>, Timestamp) {
         let state = &lock(&self.memory).state;
         let token = git_http::token(incoming.header("authorization"));
-        let user = token.and_then(|token| state.user_of_token(&token)).map(|user| user.login.clone());
+        let user = token.and_then(|token| match state.user_of_token(&token) {
+            Some(user) => Some(user.login.clone()),
+            None => state.apps.get(&apps::grant_of_token(state, &token)?.app).map(apps::App::login),
+        });
         (user, state.now())
     }
 

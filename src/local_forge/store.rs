@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::apps::{App, Grant};
 use super::clock;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -19,6 +20,11 @@ pub(crate) struct State {
     pub(crate) organizations: BTreeMap<String, Organization>,
     /// By `owner/name`.
     pub(crate) repositories: BTreeMap<String, Repository>,
+    #[serde(default)]
+    pub(crate) apps: BTreeMap<u64, App>,
+    /// What each token of an installation allows.
+    #[serde(default)]
+    pub(crate) app_tokens: BTreeMap<String, Grant>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -429,6 +435,18 @@ impl State {
         if repository.owner == login {
             return Permission::Admin;
         }
+        let installed = |app: &App| {
+            app.login() == login
+                && app.installations.iter().any(|installation| {
+                    installation.account == repository.owner
+                        && installation
+                            .repositories
+                            .as_ref()
+                            .is_none_or(|names| names.contains(&repository.name))
+                })
+        };
+        let by_app = if self.apps.values().any(installed) { Permission::Write } else { Permission::None };
+        let public = public.max(by_app);
         let direct = repository.collaborators.get(login).copied().unwrap_or(Permission::None);
         let Some(organization) = self.organizations.get(&repository.owner) else {
             return direct.max(public);

@@ -11,8 +11,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::contents::Contents;
 use crate::{
     catalog::Root,
-    domain::{Branch, Login, ObjectId, RepoName, Secret},
-    forge::client::{ForgeError, Reader, Writer, connect},
+    domain::{Branch, Login, ObjectId, RepoName},
+    forge::{
+        client::{ForgeError, Reader, Writer, connect},
+        identity::Credentials,
+    },
     git::{
         mirror::{Mirror, chain},
         wire::{Remote, WireError},
@@ -31,7 +34,7 @@ pub struct Settings {
     /// The address in front of `owner/name.git`, such as `https://github.com`.
     pub git_url: String,
     /// Who we are, to the forge.
-    pub token: Secret,
+    pub credentials: Credentials,
     /// The catalog's repository.
     pub catalog: RepoName,
     /// The catalog's folder in it.
@@ -75,7 +78,7 @@ impl Hands {
     /// # Errors
     /// When an address cannot be used.
     pub fn new(settings: Settings) -> Result<Self, ForgeError> {
-        let (reader, writer) = connect(&settings.api_url, &settings.token)?;
+        let (reader, writer) = connect(&settings.api_url, &settings.credentials, &settings.catalog)?;
         let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { settings, reader, writer, repositories, heads, here: None })
     }
@@ -181,12 +184,12 @@ impl Hands {
         let mut threads = JoinSet::new();
         for (name, questions) in of_git {
             let heads = self.heads.get(&name).cloned().unwrap_or_default();
-            match self.contents(&name) {
+            match self.readable(&name).await {
                 Ok(contents) => drop(threads.spawn_blocking(move || {
                     contents.lock().unwrap_or_else(PoisonError::into_inner).answer(questions, &heads)
                 })),
-                Err(error) => {
-                    let why: Arc<str> = chain(&error).into();
+                Err(why) => {
+                    let why: Arc<str> = why.into();
                     answers.extend(
                         questions.into_iter().map(|question| (question, Answer::Unknown(Arc::clone(&why)))),
                     );
@@ -208,7 +211,15 @@ impl Hands {
             Ok(contents) => contents,
             Err(error) => return Acted::Failed(chain(&error)),
         };
-        let push = move || contents.lock().unwrap_or_else(PoisonError::into_inner).mirror.push(&commits, &me);
+        let token = match self.writer.git_token(repository).await {
+            Ok(token) => token,
+            Err(error) => return Acted::Failed(error.to_string()),
+        };
+        let push = move || {
+            let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+            contents.mirror.authenticate(token);
+            contents.mirror.push(&commits, &me)
+        };
         match spawn_blocking(push).await {
             Ok(acted) => acted,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -224,14 +235,22 @@ impl Hands {
         Ok(self.here.insert((here.branch, here.me)).clone())
     }
 
+    /// Our copy of a repository, with the token that reads it.
+    async fn readable(&mut self, name: &RepoName) -> Result<Arc<Mutex<Contents>>, String> {
+        let contents = self.contents(name).map_err(|error| chain(&error))?;
+        let token = self.reader.git_token(name).await.map_err(|error| error.to_string())?;
+        contents.lock().unwrap_or_else(PoisonError::into_inner).mirror.authenticate(token);
+        Ok(contents)
+    }
+
     fn contents(&mut self, name: &RepoName) -> Result<Arc<Mutex<Contents>>, WireError> {
         if let Some(contents) = self.repositories.get(name) {
             return Ok(Arc::clone(contents));
         }
-        let Settings { git_url, token, environment, cache, root, .. } = &self.settings;
+        let Settings { git_url, environment, cache, root, .. } = &self.settings;
         let remote = Remote {
             url: format!("{}/{name}.git", git_url.trim_end_matches('/')),
-            token: Some(token.clone()),
+            token: None,
             environment: environment.clone(),
         };
         let contents = Arc::new(Mutex::new(Contents::new(Mirror::open(cache, name, remote)?, root.clone())));
@@ -261,9 +280,9 @@ impl Hands {
             Some(Answer::Unknown(why)) => return Answer::Unknown(Arc::clone(why)),
             _ => return Answer::Unknown("the catalog's default branch cannot be found".into()),
         };
-        let contents = match self.contents(&self.settings.catalog.clone()) {
+        let contents = match self.readable(&self.settings.catalog.clone()).await {
             Ok(contents) => contents,
-            Err(error) => return Answer::Unknown(chain(&error).into()),
+            Err(why) => return Answer::Unknown(why.into()),
         };
         let read = move || contents.lock().unwrap_or_else(PoisonError::into_inner).unfinished(head);
         match spawn_blocking(read).await {

@@ -262,12 +262,8 @@ impl Turn {
             self.report.stages.extend(decision.stages);
             self.report.waits.extend(decision.waits.into_iter().map(|why| format!("{key}: {why}")));
         }
-        self.phase = Phase::Act {
-            queue,
-            doing: Vec::new(),
-            touched: BTreeSet::new(),
-            failed: BTreeSet::new(),
-        };
+        self.phase =
+            Phase::Act { queue, doing: Vec::new(), touched: BTreeSet::new(), failed: BTreeSet::new() };
         None
     }
 
@@ -345,7 +341,9 @@ fn opens_the_way(act: &Act) -> bool {
         Act::Call(call) => match call {
             Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,
             Call::Check { run, .. } => run.is_none(),
-            Call::Say { .. } | Call::Unsay { .. } | Call::AskReviewers { .. } | Call::CloseIssue { .. } => false,
+            Call::Say { .. } | Call::Unsay { .. } | Call::AskReviewers { .. } | Call::CloseIssue { .. } => {
+                false
+            }
         },
     }
 }

@@ -8,6 +8,7 @@ use chandlery::{
         ActivityKind, Attribution, Branch, Change, Conclusion, Known, ObjectId, Permission, Pull, PullState,
         RepoName, ReviewState, Secret,
     },
+    forge::identity::Credentials,
     local_forge::{self, Options, Running, Seed},
     plan::{
         facts::{Answer, ChainKind, Question},
@@ -85,7 +86,7 @@ impl World {
         Settings {
             api_url: format!("{}/api/v3", self.forge.url),
             git_url: self.forge.url.clone(),
-            token: Secret::new("bot-token"),
+            credentials: Credentials::Token(Secret::new("bot-token")),
             catalog: name("acme/catalog"),
             root: Root(None),
             cache: self.folder.path().join("cache"),
@@ -515,7 +516,7 @@ async fn adapter_pushes_only_where_it_expects() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn adapter_says_what_a_token_may_not_do_without_saying_the_token() {
     let world = World::new().await;
-    let wrong = Settings { token: Secret::new("wrong-token"), ..world.settings() };
+    let wrong = Settings { credentials: Credentials::Token(Secret::new("wrong-token")), ..world.settings() };
     let mut hands = Hands::new(wrong).unwrap();
     let questions = [
         Question::Here,
@@ -532,7 +533,7 @@ async fn adapter_says_what_a_token_may_not_do_without_saying_the_token() {
     assert!(!said.contains("wrong-token"), "{said}");
 
     world.does("eve", "POST acme/catalog/issues", json!({ "title": "t" })).await;
-    let reader = Settings { token: Secret::new("eve-token"), ..world.settings() };
+    let reader = Settings { credentials: Credentials::Token(Secret::new("eve-token")), ..world.settings() };
     let mut hands = Hands::new(reader).unwrap();
     let main = world.head("acme/catalog", "main").await;
     let act = push(vec![commit("acme/catalog", "mine", None, main, "a", "b\n")]);

@@ -24,6 +24,7 @@ mod plan;
 mod histories;
 mod agree;
 mod crash;
+mod identity;
 mod planted;
 mod layers;
 mod readme;

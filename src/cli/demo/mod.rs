@@ -27,6 +27,7 @@ use crate::{
     catalog::Root,
     cli,
     domain::Secret,
+    forge::identity::Credentials,
     local_forge::{self, Options, Seed},
     reconcile::{Hands, Settings},
 };
@@ -138,7 +139,7 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
     let settings = Settings {
         api_url: format!("{url}/api/v3"),
         git_url: url.to_owned(),
-        token: token(ME).with_context(|| format!("the seed has no user `{ME}`"))?,
+        credentials: Credentials::Token(token(ME).with_context(|| format!("the seed has no user `{ME}`"))?),
         catalog: CATALOG.parse()?,
         root: Root(None),
         cache: folder.join("cache"),

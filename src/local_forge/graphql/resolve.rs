@@ -311,7 +311,7 @@ fn repository<'a>(walk: &Walk<'a>, found: &'a Repository, name: &str, arguments:
         "isFork" => leaf(found.fork_of.is_some()),
         "owner" => Ok(Found::One(Thing::Actor(&found.owner))),
         "viewerPermission" => {
-            let permission = walk.call.state.permission(found, walk.call.actor.as_deref());
+            let permission = walk.call.permission(found);
             leaf((permission > Permission::None).then(|| permission.role().to_uppercase()))
         }
         "defaultBranchRef" => one(reference(&found.default_branch)),

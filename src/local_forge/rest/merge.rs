@@ -18,7 +18,7 @@ pub(crate) fn is_merged(call: &Call<'_>, key: &str, number: u64) -> Answer {
 pub(crate) fn missing_check(call: &Call<'_>, key: &str, pull: &Pull) -> Option<String> {
     let repository = call.repository(key);
     let rules = repository.protections.get(&pull.base_branch)?;
-    let admin = call.state.permission(repository, call.actor.as_deref()) >= Permission::Admin;
+    let admin = call.permission(repository) >= Permission::Admin;
     if admin && !rules.enforce_admins {
         return None;
     }

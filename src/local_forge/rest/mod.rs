@@ -15,6 +15,7 @@ pub(crate) mod repos;
 pub(crate) mod reviews;
 pub(crate) mod teams;
 
+use super::apps;
 use super::reply::{Answer, Call, Refusal, decode, not_found, refuse};
 use super::store::Permission;
 
@@ -28,6 +29,8 @@ pub(crate) fn route(call: &mut Call<'_>) -> Answer {
         ("GET", ["user"]) => repos::myself(call),
         ("GET", ["users", login]) => repos::user(call, login),
         ("POST", ["user", "repos"]) => repos::create(call, None),
+        (_, ["app", rest @ ..]) => apps::route(call, rest),
+        ("GET", ["repos", owner, name, "installation"]) => apps::installation_of(call, owner, name),
         ("GET", ["orgs", login]) => teams::organization(call, login),
         ("POST", ["orgs", login, "repos"]) => repos::create(call, Some(login)),
         (_, ["orgs", login, rest @ ..]) => teams::route(call, login, rest),
@@ -42,6 +45,9 @@ fn number(text: &str) -> Result<u64, Refusal> {
 
 fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> Answer {
     let key = call.repository_key(owner, name, Permission::Read)?;
+    if let Some(grant) = &call.grant {
+        grant.require(call.method, rest)?;
+    }
     if call.method != "GET" {
         call.actor()?;
         if call.repository(&key).archived && !rest.is_empty() {

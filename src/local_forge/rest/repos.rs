@@ -423,7 +423,7 @@ pub(crate) fn may_push(call: &Call<'_>, key: &str, branch: &str) -> bool {
     let Some(actor) = call.actor.as_deref() else {
         return false;
     };
-    let admin = call.state.permission(repository, Some(actor)) >= Permission::Admin;
+    let admin = call.permission(repository) >= Permission::Admin;
     rules.push.contains(actor) || (admin && !rules.enforce_admins)
 }
 

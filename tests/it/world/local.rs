@@ -11,7 +11,10 @@ use std::{
 use chandlery::{
     catalog::{Definitions, Root},
     domain::{ObjectId, Secret},
-    local_forge::{self, Options, Running, Seed, SeedOrganization, SeedRepository, SeedUser},
+    forge::identity::Credentials,
+    local_forge::{
+        self, Options, Running, Seed, SeedApp, SeedInstallation, SeedOrganization, SeedRepository, SeedUser,
+    },
     plan::{
         facts::{Answer, Question},
         step::{Act, Acted},
@@ -58,7 +61,35 @@ impl Local {
     fn start(record: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed(folder.path());
-        Self::serve(folder, Some(seed), record)
+        Self::serve(folder, Some(seed), record, None)
+    }
+
+    /// As `new`, but we are an App with this id and these permissions; `record` is told every exchange.
+    pub fn as_app(id: u64, permissions: &[(&str, &str)], record: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut seed = seed(folder.path());
+        let (key, public_key) = key_pair();
+        seed.users.retain(|user| user.login != fixture::ME);
+        for repository in &mut seed.repositories {
+            repository.collaborators.remove(fixture::ME);
+            repository.private = true;
+        }
+        let installation = SeedInstallation {
+            account: "acme".to_owned(),
+            repositories: Some(vec!["catalog".into(), "infra".into()]),
+        };
+        seed.apps = vec![SeedApp {
+            id,
+            slug: fixture::ME.trim_end_matches("[bot]").to_owned(),
+            public_key,
+            permissions: permissions
+                .iter()
+                .map(|(name, word)| (name.to_string(), word.to_string()))
+                .collect(),
+            installations: vec![installation],
+        }];
+        let app = Credentials::App { id, key: Secret::new(&key) };
+        Self::serve(folder, Some(seed), Some(record.to_owned()), Some(app))
     }
 
     /// Stops the forge; the folder holds all that it knows.
@@ -71,17 +102,24 @@ impl Local {
     pub fn resumed(saved: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&saved.join("forge"), &folder.path().join("forge"));
-        Self::serve(folder, None, None)
+        Self::serve(folder, None, None, None)
     }
 
-    fn serve(folder: TempDir, seed: Option<Seed>, record: Option<PathBuf>) -> Self {
+    fn serve(
+        folder: TempDir,
+        seed: Option<Seed>,
+        record: Option<PathBuf>,
+        credentials: Option<Credentials>,
+    ) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let root = folder.path().join("forge");
         let options = Options { root, listen: "127.0.0.1:0".parse().unwrap(), seed, record };
         let forge = runtime.block_on(local_forge::start(options)).unwrap();
         let url = forge.url.clone();
-        let hands = runtime.block_on(async { Hands::new(settings(&url, folder.path())) }).unwrap();
+        let mut settings = settings(&url, folder.path());
+        settings.credentials = credentials.unwrap_or(settings.credentials);
+        let hands = runtime.block_on(async { Hands::new(settings) }).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { runtime, forge: Some(forge), url, client, hands, folder, changes_of_the_action: 0 }
     }
@@ -465,6 +503,26 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A fresh key for an App, private and public, PEM.
+pub fn key_pair() -> (String, String) {
+    use aws_lc_rs::{
+        encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+        rsa::{KeyPair, KeySize},
+        signature::KeyPair as _,
+    };
+    use base64::Engine;
+    let pem = |name: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let lines: Vec<_> =
+            text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines.join("\n"))
+    };
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private = AsDer::<Pkcs8V1Der>::as_der(&pair).unwrap();
+    let public = AsDer::<PublicKeyX509Der>::as_der(pair.public_key()).unwrap();
+    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+}
+
 /// The token of somebody.
 pub fn token(who: &str) -> String {
     format!("{}-token", who.trim_end_matches("[bot]"))
@@ -475,7 +533,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
     Settings {
         api_url: format!("{url}/api/v3"),
         git_url: url.to_owned(),
-        token: Secret::new(&token(fixture::ME)),
+        credentials: Credentials::Token(Secret::new(&token(fixture::ME))),
         catalog: Repo::Catalog.name(),
         root: Root::default(),
         cache: folder.join("cache"),
@@ -509,6 +567,7 @@ pub fn seed(folder: &Path) -> Seed {
         .map(|(who, _)| SeedUser { login: who.to_string(), token: token(who), email: None })
         .collect();
     Seed {
+        apps: Vec::new(),
         now: Some("2026-11-18T11:06:40Z".parse().unwrap()),
         users,
         orgs: vec![SeedOrganization { login: "acme".to_owned(), ..SeedOrganization::default() }],

@@ -1,0 +1,180 @@
+//! Who are we to the forge? Whoever a given token says, or a GitHub App, which signs with its key
+//! and has the forge make it a token for each purpose: one that only reads, for all repositories of
+//! an owner, and one that writes, for a single repository.
+//! <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app>
+
+use std::collections::BTreeMap;
+
+use hyper::Method;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::client::{ForgeError, Wire};
+use crate::domain::{RepoName, Secret, Timestamp};
+
+/// What proves who we are.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A token, used for everything.
+    Token(Secret),
+    /// A GitHub App.
+    App {
+        /// Its id.
+        id: u64,
+        /// Its private key, PEM.
+        key: Secret,
+    },
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+/// A token is made anew this long before it ends, in seconds: a push must not outlive it.
+const EARLY: i64 = 600;
+/// How long what we sign is good for, in seconds; GitHub allows ten minutes, and clocks differ.
+const SIGNED: i64 = 480;
+
+/// What is read anywhere.
+const READ: [&str; 5] = ["checks", "contents", "issues", "members", "pull_requests"];
+/// What is written in the catalog, and in a target.
+const WRITE_CATALOG: [&str; 4] = ["checks", "contents", "issues", "pull_requests"];
+const WRITE_TARGET: [&str; 3] = ["checks", "contents", "pull_requests"];
+/// What is taken along where it was granted: files in `.github/workflows` need it, and teams can be read only in organisations.
+const OPTIONAL: [&str; 2] = ["members", "workflows"];
+
+pub(super) struct Identity {
+    who: Who,
+    catalog: RepoName,
+}
+
+enum Who {
+    Token(Secret),
+    App { id: u64, key: Box<EncodingKey>, minted: Mutex<BTreeMap<Scope, Minted>> },
+}
+
+/// The use, and the owner or the repository that it is for.
+type Scope = (Use, String);
+
+#[derive(Clone)]
+struct Minted {
+    token: Secret,
+    until: Timestamp,
+}
+
+impl Identity {
+    /// # Errors
+    /// When the key is none.
+    pub(super) fn new(credentials: &Credentials, catalog: &RepoName) -> Result<Self, ForgeError> {
+        let who = match credentials {
+            Credentials::Token(token) => Who::Token(token.clone()),
+            Credentials::App { id, key } => {
+                let key = EncodingKey::from_rsa_pem(key.expose().as_bytes()).map_err(|_| ForgeError::Key)?;
+                Who::App { id: *id, key: Box::new(key), minted: Mutex::default() }
+            }
+        };
+        Ok(Self { who, catalog: catalog.clone() })
+    }
+
+    /// The token for this use of a repository.
+    ///
+    /// # Errors
+    /// When the App is not installed there, lacks a permission, or the forge does not answer.
+    pub(super) async fn token(&self, wire: &Wire, usage: Use, name: &RepoName) -> Result<Secret, ForgeError> {
+        let (id, key, minted) = match &self.who {
+            Who::Token(token) => return Ok(token.clone()),
+            Who::App { id, key, minted } => (*id, key, minted),
+        };
+        let scope = scope(usage, name);
+        // Held while a token is made, so that many calls at once make one.
+        let mut minted = minted.lock().await;
+        let now = wire.now().await?;
+        if let Some(known) = minted.get(&scope)
+            && known.until.seconds() - now.seconds() > EARLY
+        {
+            return Ok(known.token.clone());
+        }
+        let made = self.mint(wire, usage, name, &jwt(id, key, now)?).await?;
+        minted.insert(scope, made.clone());
+        Ok(made.token)
+    }
+
+    /// Forgets a token that the forge no longer takes; false when another would be no other.
+    pub(super) async fn forget(&self, usage: Use, name: &RepoName) -> bool {
+        match &self.who {
+            Who::Token(_) => false,
+            Who::App { minted, .. } => minted.lock().await.remove(&scope(usage, name)).is_some(),
+        }
+    }
+
+    async fn mint(
+        &self,
+        wire: &Wire,
+        usage: Use,
+        name: &RepoName,
+        jwt: &Secret,
+    ) -> Result<Minted, ForgeError> {
+        let found = wire.as_app(Method::GET, &format!("/repos/{name}/installation"), None, jwt).await?;
+        if found.status == 404 {
+            return Err(ForgeError::NotInstalled { repository: name.clone() });
+        }
+        let installation = found.success()?.json()?;
+        let (word, needed): (_, &[&str]) = match usage {
+            Use::Read => ("read", &READ),
+            Use::Write if *name == self.catalog => ("write", &WRITE_CATALOG),
+            Use::Write => ("write", &WRITE_TARGET),
+        };
+        let granted = |resource: &str| match installation["permissions"][resource].as_str() {
+            Some("write" | "admin") => true,
+            Some("read") => usage == Use::Read,
+            _ => false,
+        };
+        let wanted = needed.iter().chain(if usage == Use::Write { &["workflows"][..] } else { &[] });
+        let mut permissions = serde_json::Map::new();
+        for resource in wanted {
+            if granted(resource) {
+                permissions.insert((*resource).to_owned(), word.into());
+            } else if !OPTIONAL.contains(resource) {
+                let (resource, word) = ((*resource).to_owned(), word.to_owned());
+                return Err(ForgeError::NotGranted { owner: name.owner().to_owned(), resource, word });
+            }
+        }
+        let mut body = json!({ "permissions": permissions });
+        if usage == Use::Write {
+            body["repositories"] = json!([name.name()]);
+        }
+        let id = &installation["id"];
+        let path = format!("/app/installations/{id}/access_tokens");
+        let answer = wire.as_app(Method::POST, &path, Some(&body), jwt).await?.success()?;
+        let made: Value = answer.json()?;
+        let until = made["expires_at"].as_str().and_then(|text| text.parse().ok());
+        match (made["token"].as_str(), until) {
+            (Some(token), Some(until)) => Ok(Minted { token: Secret::new(token), until }),
+            _ => Err(answer.strange("it holds no token")),
+        }
+    }
+
+    /// Whether one token reads everything, whoever owns it.
+    pub(super) fn is_one_token(&self) -> bool {
+        matches!(self.who, Who::Token(_))
+    }
+}
+
+fn scope(usage: Use, name: &RepoName) -> Scope {
+    match usage {
+        Use::Read => (usage, name.owner().to_owned()),
+        Use::Write => (usage, name.to_string()),
+    }
+}
+
+/// What proves to the forge that we hold the App's key.
+fn jwt(id: u64, key: &EncodingKey, now: Timestamp) -> Result<Secret, ForgeError> {
+    let now = now.seconds();
+    let claims = json!({ "iss": id.to_string(), "iat": now - 60, "exp": now + SIGNED });
+    let signed = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key);
+    signed.map(|jwt| Secret::new(&jwt)).map_err(|_| ForgeError::Key)
+}

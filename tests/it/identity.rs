@@ -1,0 +1,143 @@
+//! Does Chandlery act as a GitHub App? With its key, and with no more than each purpose needs.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    scenarios,
+    world::{World, local::Local, reconcile, simulated::Simulated},
+};
+
+const ID: u64 = 4711;
+
+/// What the manifest asks for.
+const PERMISSIONS: [(&str, &str); 6] = [
+    ("checks", "write"),
+    ("contents", "write"),
+    ("issues", "write"),
+    ("members", "read"),
+    ("metadata", "read"),
+    ("pull_requests", "write"),
+];
+
+fn exchanges(record: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(record).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_app_tells_the_same_story_with_tokens_that_reach_no_further_than_they_must() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("exchanges.jsonl");
+    let story = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scenarios/form-to-catalog.txt"),
+    )
+    .unwrap();
+    let mut world = Local::as_app(ID, &PERMISSIONS, &record);
+    assert_eq!(scenarios::play(&mut world, &story), scenarios::play(&mut Simulated::new(), &story));
+
+    let minted: Vec<Value> = exchanges(&record)
+        .into_iter()
+        .filter(|exchange| exchange["path"].as_str().unwrap().ends_with("/access_tokens"))
+        .map(|exchange| exchange["request"].clone())
+        .collect();
+    let read = json!({ "permissions": {
+        "checks": "read", "contents": "read", "issues": "read", "members": "read", "pull_requests": "read",
+    }});
+    let catalog = json!({ "permissions": {
+        "checks": "write", "contents": "write", "issues": "write", "pull_requests": "write",
+    }, "repositories": ["catalog"] });
+    let target = json!({ "permissions": {
+        "checks": "write", "contents": "write", "pull_requests": "write",
+    }, "repositories": ["infra"] });
+    let wanted: BTreeSet<String> = [read, catalog, target].iter().map(Value::to_string).collect();
+    let found: BTreeSet<String> = minted.iter().map(Value::to_string).collect();
+    assert_eq!(found, wanted);
+    assert_eq!(minted.len(), 3, "each is made once and kept: {minted:#?}");
+    // Judged with the other exchanges of the suite.
+    if let Some(folder) = std::env::var_os("CHANDLERY_RECORD") {
+        std::fs::copy(&record, Path::new(&folder).join("identity.jsonl")).unwrap();
+    }
+}
+
+#[test]
+fn a_token_is_made_anew_before_it_ends_and_when_it_was_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("exchanges.jsonl");
+    let mut world = Local::as_app(ID, &PERMISSIONS, &record);
+    let minted = || {
+        exchanges(&record)
+            .iter()
+            .filter(|one| one["path"].as_str().unwrap().ends_with("/access_tokens"))
+            .count()
+    };
+    assert!(reconcile(&mut world).stopped.is_none());
+    assert_eq!(minted(), 1);
+    world.control("POST", "clock", &json!({ "advanceSeconds": 3_300 }));
+    // The time is heard with the first answer, and the token changed from the next call on.
+    assert!(reconcile(&mut world).stopped.is_none());
+    assert!(reconcile(&mut world).stopped.is_none());
+    assert_eq!(minted(), 2);
+    let fault =
+        json!({ "path": "^/api/graphql$", "times": 1, "action": { "kind": "failBefore", "status": 401 } });
+    world.control("POST", "faults", &fault);
+    assert!(reconcile(&mut world).stopped.is_none());
+    assert_eq!(minted(), 3);
+}
+
+#[test]
+fn what_the_app_lacks_is_named_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("exchanges.jsonl");
+    let fewer: Vec<_> = PERMISSIONS.into_iter().filter(|(name, _)| *name != "checks").collect();
+    let mut world = Local::as_app(ID, &fewer, &record);
+    let stopped = format!("{:?}", reconcile(&mut world).stopped);
+    assert!(stopped.contains("the App may not read `checks` at acme: give it that permission"), "{stopped}");
+
+    // It may read everything, and write no checks.
+    let weaker: Vec<_> = PERMISSIONS
+        .into_iter()
+        .map(|(name, word)| (name, if name == "checks" { "read" } else { word }))
+        .collect();
+    let mut world = Local::as_app(ID, &weaker, &record);
+    assert!(world.deed(&"dan files create-bucket name=logs".parse().unwrap()));
+    let report = reconcile(&mut world);
+    let left = format!("{:?}", report.left);
+    assert!(left.contains("the App may not write `checks` at acme"), "{left}");
+}
+
+#[test]
+fn another_key_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("exchanges.jsonl");
+    let mut world = Local::as_app(ID, &PERMISSIONS, &record);
+    let (other, _) = crate::world::local::key_pair();
+    let file = folder.path().join("key.pem");
+    std::fs::write(&file, other).unwrap();
+    let run = |key: &Path| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_chandlery"))
+            .args([
+                "reconcile",
+                "--repository",
+                "acme/catalog",
+                "--app-id",
+                &ID.to_string(),
+                "--app-key-file",
+            ])
+            .arg(key)
+            .args(["--api-url", &format!("{}/api/v3", world.url()), "--cache"])
+            .arg(folder.path().join("cache"))
+            .env_remove("CHANDLERY_TOKEN")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&file);
+    assert!(code == Some(3) && said.contains("A JSON web token could not be decoded"), "{code:?} {said}");
+    std::fs::write(&file, "not a key").unwrap();
+    let (code, said) = run(&file);
+    assert!(code == Some(3) && said.contains("the App's private key cannot be read"), "{code:?} {said}");
+    assert!(!said.contains("not a key"));
+    assert!(reconcile(&mut world).stopped.is_none());
+}
