@@ -1,14 +1,19 @@
 //! `chandlery reconcile`: one pass over everything that is open.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::{
     catalog::report,
     cli::{self, config::ForgeSettings, output},
+    plan::message,
     reconcile::{Counts, Hands, Report, Stopped, drive},
 };
 
@@ -39,6 +44,9 @@ pub fn run(args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
         let report = drive(&mut hands).await;
         anyhow::Ok((report, hands.counts()))
     })?;
+    if let Some(file) = summary_file() {
+        append(&file, &summary(&report, counts))?;
+    }
     match args.format {
         Format::Text => output::print(&text(&report, counts))?,
         Format::Json => output::print(&format!("{}\n", as_json(&report, counts)))?,
@@ -70,6 +78,57 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
         text,
         "{} acts; {} API calls ({} of them writes), {} pushes, {} fetches",
         report.acts, counts.calls, counts.writes, counts.pushes, counts.fetches
+    );
+    text
+}
+
+/// Where a job of GitHub Actions writes what people read of it.
+fn summary_file() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn append(file: &Path, text: &str) -> anyhow::Result<()> {
+    let mut file = File::options()
+        .create(true)
+        .append(true)
+        .open(file)
+        .with_context(|| format!("cannot write the job's summary `{}`", file.display()))?;
+    file.write_all(text.as_bytes()).context("cannot write the job's summary")
+}
+
+/// What a pass did, as Markdown.
+fn summary(report: &Report, counts: Counts) -> String {
+    let mut text = String::from("### Chandlery\n\n");
+    if report.stages.is_empty() {
+        text.push_str("Nothing is open.\n");
+    } else {
+        text.push_str("| request | stage |\n| --- | --- |\n");
+        for (id, stage) in &report.stages {
+            let _ = writeln!(text, "| `{id}` | {stage} |");
+        }
+    }
+    let said = |why: &str| message::quoted(&output::plain(why));
+    let stopped = match &report.stopped {
+        None => None,
+        Some(Stopped::World(why)) => Some(said(why)),
+        Some(Stopped::Settings(problems)) => {
+            Some(format!("chandlery.yaml has {} mistakes: run `chandlery validate`", problems.len()))
+        }
+    };
+    if let Some(why) = stopped {
+        let _ = writeln!(text, "\n**Stopped:** {why}");
+    }
+    for why in &report.waits {
+        let _ = writeln!(text, "- waits: {}", said(why));
+    }
+    for (key, why) in &report.left {
+        let _ = writeln!(text, "- left to the next pass: {key}: {}", said(why));
+    }
+    let Counts { calls, writes, points, pushes, fetches } = counts;
+    let _ = writeln!(
+        text,
+        "\n{} acts; {calls} API calls ({writes} of them writes, {points} GraphQL points), {pushes} pushes, {fetches} fetches\n",
+        report.acts
     );
     text
 }

@@ -170,6 +170,19 @@ fn crash(number: usize) {
 }
 
 #[test]
+fn a_job_of_github_actions_gets_a_summary() {
+    let mut world = Local::new();
+    assert!(world.deed(&STORY[0].parse().unwrap()));
+    let file = world.folder().join("summary.md");
+    let output = reconciler(&world).env("GITHUB_STEP_SUMMARY", &file).output().unwrap();
+    assert!(output.status.success());
+    let told = std::fs::read_to_string(&file).unwrap();
+    assert!(told.starts_with("### Chandlery\n\n| request | stage |\n"), "{told}");
+    assert!(told.contains("issue-1` | waiting_for_approval |"), "{told}");
+    assert!(told.contains(" GraphQL points), "), "{told}");
+}
+
+#[test]
 fn killed_while_a_form_becomes_a_plan() {
     crash(0);
 }
