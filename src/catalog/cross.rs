@@ -230,7 +230,8 @@ fn required(
 
 /// Reads every text of an action that is a template: is it one, and are its names known?
 fn expressions(action: &Action, reader: &mut Reader) {
-    let names = Names::of(action);
+    let written = written_inputs(reader);
+    let names = Names::of(action, &written);
     for (index, step) in action.steps.iter().enumerate() {
         let path = trail!["steps", index, "pullRequest"];
         let pull = &step.pull_request;
@@ -262,6 +263,13 @@ fn expressions(action: &Action, reader: &mut Reader) {
     }
 }
 
+/// The names of the inputs that stand in an action's file, good or not.
+fn written_inputs(reader: &Reader) -> BTreeSet<String> {
+    let document = reader.document.value();
+    let inputs = document.pointer("/trigger/userInputs/properties").and_then(Value::as_object);
+    inputs.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
 /// What a template of an action may speak of.
 struct Names<'a> {
     environment: Environment<'static>,
@@ -269,10 +277,11 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(action: &'a Action) -> Self {
+    /// `written` are the inputs as written: what is wrong with one is said where it is, not wherever it is used.
+    fn of(action: &'a Action, written: &'a BTreeSet<String>) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let inputs = action.inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let inputs = written.iter().map(String::as_str).collect();
         let is_entity = |(name, input): &'a (String, Property)| {
             (input.format == Some(Format::Entity)).then_some(name.as_str())
         };

@@ -453,7 +453,7 @@ fn wrong_type(kind: &TypeKind, value: &Value, path: &[Segment]) -> Wrong {
             wrong.help(format!("write `{}`", matches!(text.to_lowercase().as_str(), "yes" | "on" | "true")))
         }
         ([JsonType::Number | JsonType::Integer], Value::String(text)) if text.parse::<f64>().is_ok() => {
-            wrong.help("remove the quotes")
+            wrong.help("write it in digits and without quotes, such as `10` or `0.5`")
         }
         ([JsonType::String], Value::Number(_) | Value::Bool(_)) => wrong.help("put it in quotes"),
         ([JsonType::Array], Value::String(_) | Value::Number(_)) => wrong

@@ -75,7 +75,9 @@ fn issue_forms(args: &IssueFormsArgs) -> anyhow::Result<ExitCode> {
     let entities = entities(&definitions, &found.files);
     let forms =
         issue_form::generate(&definitions, &|blueprint| entities.get(blueprint).cloned().unwrap_or_default());
-    let folder = args.into.clone().unwrap_or(top);
+    // The folder above may stand for a repository when reading; nothing is written there.
+    let is_repository = top.join(".git").exists();
+    let folder = args.into.clone().unwrap_or(if is_repository { top } else { args.path.clone() });
     let changes = changes(&folder, &forms)?;
     let in_the_way: Vec<_> = changes.iter().filter(|change| matches!(change, Change::InTheWay(_))).collect();
     if args.check || !in_the_way.is_empty() {

@@ -53,12 +53,15 @@ enum Command {
 /// Runs the command; the exit code says how it went.
 pub fn run(cli: Cli) -> ExitCode {
     let level = match cli.verbose {
-        0 => "warn",
+        0 => "chandlery=warn",
         1 => "chandlery=info,warn",
         _ => "chandlery=debug,info",
     };
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .without_time();
     subscriber.init();
     let done = match cli.command {
         Command::Validate(args) => validate::run(&args),

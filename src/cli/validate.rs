@@ -11,8 +11,9 @@ use clap::{Args, ValueEnum};
 
 use super::output;
 use crate::{
-    catalog::{Files, Report, Root, check_all, load_settings, report},
+    catalog::{Files, Report, Root, check_all, load_definitions, load_settings, report},
     domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
+    render,
 };
 
 /// Check a catalog: every problem, with its place and what to do
@@ -76,6 +77,13 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     };
     let Report { mut diagnostics, counts } = check_all(&found.root, &found.files);
     diagnostics.extend(found.unreadable);
+    if let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) {
+        let folder = settings.folders.templates.clone();
+        let (definitions, _) = load_definitions(&found.root, settings, &found.files);
+        for (name, template) in &definitions.templates {
+            diagnostics.extend(render::check(template, &format!("{folder}/{name}")));
+        }
+    }
     let summary = report::summary(&diagnostics, &counts);
     match args.format {
         Format::Text => {

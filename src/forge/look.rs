@@ -55,7 +55,7 @@ impl Reader {
     /// # Errors
     /// When the forge does not say.
     pub async fn here(&self, catalog: &RepoName) -> Result<Here, ForgeError> {
-        let query = format!("{{ {ALWAYS} {} }}", repository(0, catalog, "defaultBranchRef { name }"));
+        let query = format!("{} }}", self.beginning(catalog, catalog));
         let (data, errors) = self.graphql(catalog, &query).await?;
         let strange = |why: String| ForgeError::Strange { what: "the question who we are".to_owned(), why };
         read_here(catalog, &data, &errors).map_err(strange)
@@ -191,7 +191,10 @@ impl Reader {
 
     /// How a query begins; what the catalog is called is seen with its owner's token only.
     fn beginning(&self, catalog: &RepoName, on: &RepoName) -> String {
-        let here = if self.is_one_token() || on.owner() == catalog.owner() {
+        let here = if self.is_one_token() {
+            repository(usize::MAX, catalog, "defaultBranchRef { name } viewerPermission")
+        } else if on.owner() == catalog.owner() {
+            // An App reads with a token that may only read.
             repository(usize::MAX, catalog, "defaultBranchRef { name }")
         } else {
             String::new()
@@ -559,6 +562,11 @@ fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError]) -> Known<H
         ));
     }
     let me = data["viewer"]["login"].as_str().ok_or("the forge does not say who we are")?;
+    if matches!(node["viewerPermission"].as_str(), Some("READ" | "TRIAGE")) {
+        return Err(format!(
+            "`{me}` may only read {catalog}: give it write access, or use the token of somebody who has it"
+        ));
+    }
     let branch = node["defaultBranchRef"]["name"]
         .as_str()
         .ok_or_else(|| format!("the repository {catalog} is empty; push a first commit"))?;

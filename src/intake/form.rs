@@ -67,7 +67,7 @@ pub fn accept(
         {
             entities.insert(name.clone(), entity);
         }
-        inputs.insert(name.clone(), value.clone());
+        inputs.insert(name.clone(), plain(value));
     }
     match review {
         Review { pending: true, .. } => Ok(None),
@@ -82,6 +82,20 @@ pub fn accept(
             };
             Ok(Some(Accepted { request, entity, entities }))
         }
+    }
+}
+
+/// A value as it is worked with: `5.0` is the number 5, and is written so wherever it goes.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+                Value::from(float as i64)
+            }
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
     }
 }
 

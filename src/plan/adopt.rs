@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Branch, Change, Changes, Pull, RequestId, Timestamp},
+    domain::{Branch, Change, Changes, Pull, PullState, RequestId, Timestamp},
     plan::{
         build::{Built, Site},
         facts::Looked,
@@ -40,9 +40,23 @@ pub(super) fn branch(id: &RequestId) -> Branch {
 pub(super) fn pull<'a>(site: &Site<'a>, id: &RequestId) -> Looked<Result<Option<&'a Arc<Pull>>, String>> {
     let branch = branch(id);
     Ok(match site.look.pulls_from(&site.here.catalog, &branch)? {
+        Ok(pulls) if let Some(why) = opened_by_others(site, pulls) => Err(why),
         Ok(pulls) => Ok(pulls.iter().rfind(|pull| pull.author.as_ref() == Some(&site.here.me))),
         Err(why) => Err(format!("the pull requests of `{branch}` could not be read: {why}")),
     })
+}
+
+/// Why our pull request cannot be opened: somebody else has one open from our branch.
+pub(super) fn opened_by_others(site: &Site<'_>, pulls: &[Arc<Pull>]) -> Option<String> {
+    let other = pulls
+        .iter()
+        .find(|pull| pull.state == PullState::Open && pull.author.as_ref() != Some(&site.here.me))?;
+    let by = other.author.as_ref().map_or("somebody", |login| login.as_str());
+    Some(format!(
+        "{} was opened by `{by}` and not by `{}`: act as before, or close it",
+        read::reference(&other.repository, other.number),
+        site.here.me
+    ))
 }
 
 /// What is still missing of the pull request: its branch as it was asked, then itself.

@@ -51,6 +51,24 @@ fn of_file(path: &RepoPath, versions: &Versions) -> String {
     out
 }
 
+/// Whether a character is not seen, or changes the order in which others are.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text in which nothing is hidden: what could not be seen, or would reorder what is, stands as its number.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_invisible(c) {
+            let _ = write!(shown, "<U+{:04X}>", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// What a reviewer should read twice, in words.
 pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec<String> {
     let mut risks = Vec::new();
@@ -82,6 +100,9 @@ pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec
                 || line.contains("RoleBinding")
         }) {
             risks.push(format!("`{path}` in `{repository}` changes who may do what (IAM)"));
+        }
+        if new_lines().any(|line| line.chars().any(is_invisible)) {
+            risks.push(format!("`{path}` in `{repository}` holds characters that cannot be seen"));
         }
         if new_lines().any(|line| line.contains("0.0.0.0/0") || line.contains("::/0")) {
             risks.push(format!("`{path}` in `{repository}` opens something to the whole Internet"));

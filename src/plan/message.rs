@@ -14,6 +14,7 @@ use crate::{
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
+        diff,
         plan_file::{EntityOperation, FileChange, Plan, PlannedRule},
     },
 };
@@ -57,6 +58,7 @@ pub fn request_of(body: &str) -> Option<RequestId> {
 /// Text that people typed, as inline code.
 pub fn quoted(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = diff::visible(&line);
     let shown: String =
         if line.chars().count() > 200 { line.chars().take(200).chain("…".chars()).collect() } else { line };
     let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -193,6 +195,9 @@ pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> St
     if let Some(pull) = pull {
         let _ = writeln!(text, "\nThe whole story is at {pull}.");
     }
+    if matches!(stage, Stage::Cancelled | Stage::Declined) {
+        text.push_str("\nTo ask again, file a new issue; this one is not taken up again.\n");
+    }
     text
 }
 
@@ -244,7 +249,7 @@ fn effect(built: &Built, before: usize) -> String {
         let folded = format!(
             "\n<details><summary>{}</summary>\n\n{}\n</details>\n",
             section.title,
-            fenced("diff", &section.diff)
+            fenced("diff", &diff::visible(&section.diff))
         );
         if before + text.len() + folded.len() + tail.len() > LONGEST {
             let _ = writeln!(
@@ -293,7 +298,7 @@ pub fn preview(title: &str, built: &Built) -> String {
         text.push_str("\nNothing would change: it is as asked already.\n");
     }
     if !built.diff.is_empty() {
-        let _ = write!(text, "\n{}", built.diff);
+        let _ = write!(text, "\n{}", diff::visible(&built.diff));
     }
     let _ = writeln!(text, "\nPlan `{}`", plan.key);
     text

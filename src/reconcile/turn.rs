@@ -32,6 +32,10 @@ pub const MOST_ROUNDS: usize = 12;
 /// The most waves of a pass. A request needs about eight from its form to its end.
 const MOST_WAVES: usize = 60;
 
+/// In how many waves of a pass a key may act. A request needs about eight from its form to its end; one that goes on
+/// and on meets something that nobody thought of, and must not wear out the forge.
+const MOST_WAVES_OF_A_KEY: usize = 20;
+
 /// How often the acts of a key may fail or be refused in one pass.
 const MOST_TRIES: usize = 3;
 
@@ -94,6 +98,9 @@ pub struct Turn {
     phase: Phase,
     report: Report,
     tries: BTreeMap<Key, usize>,
+    /// In how many waves each key has acted, and which have in this one.
+    busy: BTreeMap<Key, usize>,
+    acting: BTreeSet<Key>,
     /// Looked at in the next wave; none means everything open.
     focus: Option<BTreeSet<Key>>,
     /// Whether something was done since everything was last looked at.
@@ -284,6 +291,14 @@ impl Turn {
             return Some(Output::Act(act));
         }
         self.waves += 1;
+        for key in std::mem::take(&mut self.acting) {
+            let waves = self.busy.entry(key.clone()).or_default();
+            *waves += 1;
+            if *waves >= MOST_WAVES_OF_A_KEY {
+                self.tries.insert(key.clone(), MOST_TRIES);
+                self.report.left.insert(key, "it does not come to rest".to_owned());
+            }
+        }
         touched.retain(|key| self.tries.get(key).is_none_or(|tries| *tries < MOST_TRIES));
         if (touched.is_empty() && !self.acted) || self.waves >= MOST_WAVES {
             return Some(Output::Done(self.report.clone()));
@@ -308,6 +323,7 @@ impl Turn {
                 self.report.acts += 1;
                 for key in keys {
                     self.report.left.remove(&key);
+                    self.acting.insert(key);
                 }
             }
             Acted::Refused(why) | Acted::Failed(why) => {

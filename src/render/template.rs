@@ -106,6 +106,29 @@ pub fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath
     })
 }
 
+/// What is wrong with a folder of templates whatever it is filled with; `folder` is where it lies.
+pub fn check(template: &Template, folder: &str) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for (name, content) in &template.files {
+        let place = Place::file(format!("{folder}/files/{name}"));
+        // A file's name has no lines that a place could be in.
+        problems.extend(engine::check(name, None, &Place { span: None, ..place.clone() }).map(
+            |mut problem| {
+                problem.place.span = None;
+                problem
+            },
+        ));
+        if let Ok(source) = std::str::from_utf8(content) {
+            problems.extend(engine::check(source, template.manifest.delimiters.as_ref(), &place));
+        }
+    }
+    for edit in &template.manifest.set {
+        problems
+            .extend(super::edit::check_target(&edit.target, &Place::file(format!("{folder}/template.yaml"))));
+    }
+    problems
+}
+
 /// The files that a template gives. YAML and JSON files are looked at: each must be readable, and no
 /// input may have added structure to it.
 ///

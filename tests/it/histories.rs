@@ -139,7 +139,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             _ => Deed::Offer { who, id, ask },
         };
     }
-    match chance.below(41) {
+    match chance.below(42) {
         0..=8 => Deed::Approve {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
@@ -180,6 +180,10 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
                 Deed::Wait { seconds: 300 }
             }
         }
+        40 => {
+            let path = format!("entities/_user/{}.yaml", chance.pick(&PEOPLE));
+            Deed::Propose { who, path, text: format!("# {}\n", chance.below(3)) }
+        }
         39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off"]).to_string() },
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
@@ -218,6 +222,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Ask { .. } => "ask",
         Deed::Offer { .. } => "offer",
         Deed::Mode { .. } => "mode",
+        Deed::Propose { .. } => "propose",
         Deed::Push { .. } => "push",
         Deed::Tamper { .. } => "tamper",
         Deed::Rewind { .. } => "force-push",
@@ -241,7 +246,7 @@ fn kind(deed: &Deed) -> &'static str {
 }
 
 /// The kinds of deeds.
-const KINDS: usize = 27;
+const KINDS: usize = 28;
 
 /// A world that can be looked at as what it really is, under whatever falsifies it.
 pub trait Story: World {

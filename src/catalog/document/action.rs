@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::BTreeSet;
+
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -309,8 +311,23 @@ fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
             return Approval::Rules(Vec::new());
         }
     };
+    let mut names = BTreeSet::new();
     let rule = |(index, rule): (usize, RuleDocument)| {
         let path = trail!["approval", "rules", index];
+        if !names.insert(rule.name.clone()) {
+            let wrong = Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
+            reader.wrong(wrong.help("give each rule a name of its own, so that people can tell them apart"));
+        }
+        let people: BTreeSet<&String> = rule.users.iter().collect();
+        if !rule.all
+            && rule.teams.is_empty()
+            && !people.is_empty()
+            && rule.count.is_some_and(|count| count as usize > people.len())
+        {
+            let message = format!("is more than the {} named", people.len());
+            let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
+            reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
+        }
         if rule.users.is_empty() && rule.teams.is_empty() {
             let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
             reader.wrong(wrong.help("name users or teams"));

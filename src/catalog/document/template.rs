@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Reader, join, kind};
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Delimiters, EditTarget, TemplateManifest, TextEdit},
+    domain::{Delimiters, EditTarget, RepoPath, TemplateManifest, TextEdit},
 };
 
 /// How a folder of templates is rendered, `action-templates/<name>/template.yaml`.
@@ -102,6 +102,14 @@ impl EditDocument {
                 return None;
             }
         };
+        // What expressions give is judged when it is rendered; what is written out is judged here.
+        if !self.path.contains(['{', '[', '<'])
+            && let Err(problem) = self.path.parse::<RepoPath>()
+        {
+            let wrong =
+                Wrong::new("template-path", &join(path, "path"), format!("cannot be used: {problem}"));
+            reader.wrong(wrong.help("name a file inside the target repository"));
+        }
         Some(TextEdit { path: self.path, target, value: self.value })
     }
 }

@@ -1,7 +1,7 @@
 //! How does one step stand? Its follow-up pull request is found by its branch, in all states, and
 //! adopted only if our App opened it; where there is none, it is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Job, consent::changed_consent, why_not};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         Timestamp,
     },
     plan::{
-        admit,
+        admit, adopt,
         build::{self, Recipe, Site},
         facts::{Looked, Pending},
         message::{self, FollowUp},
@@ -39,6 +39,9 @@ pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<Foll
             }
             Ok(Ok(pulls)) => {
                 let marker = message::follow_up_marker(&plan.request, step.id.as_str());
+                if let Some(why) = adopt::opened_by_others(site, pulls) {
+                    return Ok(Err(why));
+                }
                 let ours = pulls.iter().filter(|pull| {
                     pull.author.as_ref() == Some(&site.here.me)
                         && (message::marker_of(&pull.body) == marker || pulls.len() == 1)
@@ -60,9 +63,10 @@ pub(super) enum Progress {
     Act(Vec<Step>),
     /// It waits for people; perhaps something is to be said meanwhile.
     Waits(FollowUp, Vec<Step>),
-    Done(RunPull, Option<Timestamp>),
+    /// Merged, when, and who approved it anew there.
+    Done(RunPull, Option<Timestamp>, BTreeSet<Login>),
     Closed(RunPull, Option<Login>),
-    Denied(String),
+    Denied(RunPull, String),
     Failed(String),
     Unclear(String),
 }
@@ -99,7 +103,7 @@ pub(super) fn begin(
     if done.planned.changes.is_empty() {
         return Ok(Progress::Nothing);
     }
-    let changed = done.planned != *planned;
+    let changed = done.planned.changes != planned.changes;
     let marker = message::follow_up_marker(job.id, planned.id.as_str());
     let body = message::follow_up_body(
         &marker,
@@ -198,22 +202,29 @@ pub(super) fn follow(job: &Job<'_>, planned: &PlannedStep, follow_up: &Pull) -> 
             return Ok(Progress::Unclear(format!("the commits of {reference} could not be read: {why}")));
         }
     };
-    let approved = match same_files(site, &planned.repository, first.id, planned)? {
-        Ok(differs) => differs.is_empty(),
-        Err(why) => return Ok(Progress::Unclear(why)),
+    // The same bytes may come from others: what they replace was read by those who approved, too.
+    let from =
+        first.parents.first().map(|base| differing(site, &planned.repository, *base, planned, Side::Before));
+    let to = differing(site, &planned.repository, first.id, planned, Side::After);
+    let approved = match (from.transpose()?.unwrap_or(Ok(Vec::new())), to?) {
+        (Ok(from), Ok(to)) => from.is_empty() && to.is_empty(),
+        (Err(why), _) | (_, Err(why)) => return Ok(Progress::Unclear(why)),
     };
     let mut steps = Vec::new();
+    let mut approvers = BTreeSet::new();
     if !approved {
         match changed_consent(job, follow_up, first)? {
             Err(why) => return Ok(Progress::Unclear(why)),
             Ok((judgement, check)) => {
                 if follow_up.state == PullState::Merged && !judgement.is_given() {
-                    return Ok(Progress::Denied(format!(
+                    let why = format!(
                         "{reference} had changed since its approval and was merged without a new one: {}",
                         why_not(&judgement)
-                    )));
+                    );
+                    return Ok(Progress::Denied(run_pull(Vec::new()), why));
                 }
                 let ready = check.is_none() && judgement.is_given();
+                approvers = judgement.approved_by();
                 steps.extend(check);
                 if follow_up.state == PullState::Open {
                     let state = if ready {
@@ -244,12 +255,12 @@ pub(super) fn follow(job: &Job<'_>, planned: &PlannedStep, follow_up: &Pull) -> 
                 )));
             };
             let differs = if approved {
-                same_files(site, &planned.repository, merge, planned)?
+                differing(site, &planned.repository, merge, planned, Side::After)?
             } else {
                 Ok(Vec::new())
             };
             match differs {
-                Ok(differs) => Ok(Progress::Done(run_pull(differs), follow_up.merged_at)),
+                Ok(differs) => Ok(Progress::Done(run_pull(differs), follow_up.merged_at, approvers)),
                 Err(why) => Ok(Progress::Unclear(why)),
             }
         }
@@ -260,12 +271,20 @@ fn merge(pull: &Pull) -> Step {
     Step::Call(Call::Merge { repository: pull.repository.clone(), number: pull.number, head: pull.head })
 }
 
-/// The planned files that a commit has with other content.
-fn same_files(
+/// The content before a plan, or after it.
+#[derive(Clone, Copy)]
+enum Side {
+    Before,
+    After,
+}
+
+/// The planned files that a commit has with other content than the plan names.
+fn differing(
     site: &Site<'_>,
     repository: &RepoName,
     commit: ObjectId,
     planned: &PlannedStep,
+    side: Side,
 ) -> Looked<Result<Vec<String>, String>> {
     let mut differs = Vec::new();
     let mut pending = false;
@@ -273,7 +292,11 @@ fn same_files(
         match site.look.file(repository, commit, &change.path) {
             Err(Pending) => pending = true,
             Ok(Ok(found)) => {
-                if found.map(|file| file.id) != change.after {
+                let wanted = match side {
+                    Side::Before => change.before,
+                    Side::After => change.after,
+                };
+                if found.map(|file| file.id) != wanted {
                     differs.push(change.path.to_string());
                 }
             }

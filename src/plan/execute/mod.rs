@@ -365,6 +365,7 @@ fn carry_out(
     let mut shown = Vec::new();
     let mut done = Vec::new();
     let mut finished = job.at;
+    let mut approved = job.approved.clone();
     let mut open = Vec::new();
     let mut refused = None;
     for (step, state) in progress {
@@ -376,7 +377,8 @@ fn carry_out(
                 shown.push(follow_up);
                 decision.steps.extend(steps);
             }
-            Progress::Done(run_pull, at) => {
+            Progress::Done(run_pull, at, approvers) => {
+                approved.extend(approvers);
                 finished = finished.max(at.unwrap_or(finished));
                 shown.push(FollowUp {
                     reference: read::reference(&run_pull.repository, run_pull.number),
@@ -390,7 +392,8 @@ fn carry_out(
                 refused = Some((Stage::Declined, format!("{by} closed {what} without merging it")));
                 done.push(run_pull);
             }
-            Progress::Denied(why) => {
+            Progress::Denied(run_pull, why) => {
+                done.push(run_pull);
                 refused = Some((Stage::Denied, why));
             }
             Progress::Failed(why) => {
@@ -399,8 +402,7 @@ fn carry_out(
             Progress::Unclear(why) => decision.waits.push(why),
         }
     }
-    let finishing =
-        Job { at: finished, requesters: job.requesters.clone(), approved: job.approved.clone(), ..*job };
+    let finishing = Job { at: finished, requesters: job.requesters.clone(), approved, ..*job };
 
     if let Some((stage, why)) = refused {
         // What is still open is taken back first; then the end is recorded.

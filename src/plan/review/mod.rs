@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// What the check says where nothing is asked.
+const NO_REQUEST: &str = "no request in this pull request";
+
 /// The most people that one request asks for a review.
 const MOST_REVIEWERS: usize = 15;
 
@@ -65,7 +68,9 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     };
     let (groups, others) = group(site, diff);
     if groups.is_empty() {
-        return Ok(Decision::nothing());
+        // The check may be required of every pull request, and there is nothing here for us to judge.
+        let check = check_step(site, pull, "no request", Some(Conclusion::Success), NO_REQUEST);
+        return Ok(Decision { steps: check.into_iter().collect(), ..Decision::nothing() });
     }
     if is_fork {
         return fork::decide(site, pull, &groups, &others);
@@ -74,9 +79,15 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     if let Some(number) = issue_behind(site, pull, &groups) {
         match site.look.issue(number)? {
             Ok(Some(issue)) if issue.open && !issue.locked => {}
-            Ok(_) => {
-                let close = Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number });
-                return Ok(Decision { steps: vec![close], ..Decision::nothing() });
+            Ok(issue) => {
+                let mut steps = Vec::new();
+                if let Some(issue) = issue {
+                    let reference = read::reference(catalog, pull.number);
+                    let body = message::issue_ended(Stage::Cancelled, Some(&reference), None);
+                    steps = say(catalog, number, &issue.comments, body);
+                }
+                steps.push(Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number }));
+                return Ok(Decision { steps, ..Decision::nothing() });
             }
             Err(why) => return Ok(Decision::waiting(format!("issue #{number} could not be read: {why}"))),
         }
@@ -107,7 +118,9 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(|built| !built.is_noop()));
     for request in &asked {
-        if let Some(id) = &request.id {
+        // What is on the default branch already speaks for itself, whatever somebody would do to it.
+        let is_there = groups[&request.name].values().any(|entry| entry.before.is_some());
+        if let Some(id) = request.id.as_ref().filter(|_| !is_there) {
             decision.stages.insert(id.clone(), stage_of(request));
         }
     }
@@ -154,7 +167,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     // 3. Say so.
     let first_time = !pull.comments.iter().any(|comment| message::request_of(&comment.body).is_some());
     let (title, conclusion) = if observes && all_good {
-        ("planned; this catalog only observes".to_owned(), Some(Conclusion::Neutral))
+        ("planned; this catalog only observes".to_owned(), None)
     } else {
         check_text(&asked, &judgements, pull.draft, given)
     };
@@ -281,7 +294,12 @@ fn check_step(
         external_id: key.to_owned(),
         conclusion,
         title: title.to_owned(),
-        summary: "What would change and who must approve stands in the comment on the pull request.".into(),
+        summary: if title == NO_REQUEST {
+            "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest."
+        } else {
+            "What would change and who must approve stands in the comment on the pull request."
+        }
+        .into(),
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
     }))
@@ -347,7 +365,12 @@ fn comment(
                 blocked: Vec::new(),
                 void: BTreeMap::new(),
             };
-            let judgement = judgement.unwrap_or(&nothing);
+            let mut judgement = judgement.unwrap_or(&nothing).clone();
+            if site.definitions.settings.mode == Mode::Observe {
+                // No plan was committed that an approval could be about.
+                judgement.blocked.clear();
+                judgement.void.clear();
+            }
             let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
             let mut notes = Vec::new();
             if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() {
@@ -371,7 +394,7 @@ fn comment(
             } else {
                 "approve by reviewing this pull request."
             };
-            message::planned(&about, built, judgement, &notes, next)
+            message::planned(&about, built, &judgement, &notes, next)
         }
     }
 }
@@ -399,12 +422,12 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             Some(login) => format!("`{login}` closed it without merging"),
             None => "it was closed without merging".to_owned(),
         };
-        let body = message::progress(
-            &about,
-            &[],
-            Some(&why),
-            "nothing more. Ask again whenever you like; reopening this tries again.",
-        );
+        let next = if id.is_reserved() {
+            "nothing more. To ask again, file it anew."
+        } else {
+            "nothing more. Ask again whenever you like; reopening this tries again."
+        };
+        let body = message::progress(&about, &[], Some(&why), next);
         decision.stages.insert(id, stage);
         decision.steps.extend(say(&site.here.catalog, pull.number, &comment, body));
     }

@@ -41,6 +41,12 @@ pub fn target(target: &EditTarget, at: &Place, context: &Context) -> Result<Edit
     Ok(EditTarget::At { at: place::show(&steps), document: *document })
 }
 
+/// What is wrong with a target whatever it is filled with.
+pub(super) fn check_target(target: &EditTarget, at: &Place) -> Option<Diagnostic> {
+    let EditTarget::At { at: written, .. } = target else { return None };
+    place::read(written).err().map(|problem| bad_place(at.clone(), written, &problem))
+}
+
 /// The file `old` with `value` at `target`.
 ///
 /// # Errors

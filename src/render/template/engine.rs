@@ -106,6 +106,11 @@ pub(super) fn render(
     Ok(Output { text, expressions })
 }
 
+/// What is wrong with a template whatever it is filled with.
+pub(super) fn check(source: &str, delimiters: Option<&Delimiters>, place: &Place) -> Option<Diagnostic> {
+    compiled(source, delimiters).err().map(|error| diagnostic(&error, source, place, &Value::UNDEFINED))
+}
+
 fn expression(source: &str) -> Result<Arc<Expression<'static, 'static>>, Error> {
     COMPILED_EXPRESSIONS.get(source, || EXPRESSIONS.compile_expression_owned(source.to_owned()).map(Arc::new))
 }

@@ -65,6 +65,9 @@ impl fmt::Display for Deed {
             Self::LockIssue { who, issue } => write!(f, "{who} locks-issue {issue}"),
             Self::Ask { who, id, ask } => write!(f, "{who} asks {id} {ask}"),
             Self::Offer { who, id, ask } => write!(f, "{who} offers {id} {ask}"),
+            Self::Propose { who, path, text } => {
+                write!(f, "{who} proposes {path} {}", text.trim_end().replace('\n', "\\n"))
+            }
             Self::Mode { mode } => write!(f, "ada sets-mode {mode}"),
             Self::Push { who, pull, ask } => write!(f, "{who} pushes {} {ask}", At(Repo::Catalog, *pull)),
             Self::Tamper { who, pull, file } => {
@@ -119,6 +122,9 @@ impl FromStr for Deed {
             "locks-issue" => Self::LockIssue { who, issue: number()? },
             "asks" => Self::Ask { who, id: third.clone(), ask: rest.parse()? },
             "offers" => Self::Offer { who, id: third.clone(), ask: rest.parse()? },
+            "proposes" => {
+                Self::Propose { who, path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
+            }
             "sets-mode" => Self::Mode { mode: third.clone() },
             "pushes" => Self::Push { who, pull: pull()?, ask: rest.parse()? },
             "tampers" => Self::Tamper { who, pull: pull()?, file: rest },

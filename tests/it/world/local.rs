@@ -357,6 +357,15 @@ impl Local {
                 let pull = json!({ "title": "Please", "body": "", "head": head, "base": "main" });
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
+            Deed::Propose { who, path, text } => {
+                let branch = format!("propose/{}", path.replace('/', "-"));
+                if self.tip(catalog, &branch).is_some() || !self.files(catalog, "main").contains(path) {
+                    return None;
+                }
+                self.commit(who, catalog, &branch, &[(path, Some(text))])?;
+                let pull = json!({ "title": "Better so", "body": "", "head": branch, "base": "main" });
+                self.does(who, "POST", catalog, "pulls", &pull).map(drop)
+            }
             Deed::Mode { mode } => {
                 let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
                 self.put("ada", catalog, "main", "chandlery.yaml", &text)

@@ -70,6 +70,12 @@ pub enum Deed {
         id: String,
         ask: Ask,
     },
+    /// Opens a pull request that asks nothing: a file of the catalog says something else.
+    Propose {
+        who: String,
+        path: String,
+        text: String,
+    },
     /// The platform team sets the mode of the catalog: `on`, `observe` or `off`.
     Mode {
         mode: String,

@@ -1056,6 +1056,19 @@ impl Simulated {
             }
             Deed::Ask { who, id, ask } => self.ask_branch(who, id, ask),
             Deed::Offer { who, id, ask } => self.offer(who, id, ask),
+            Deed::Propose { who, path, text } => {
+                let branch: Branch = format!("propose/{}", path.replace('/', "-")).parse().unwrap();
+                let base = self.store(&catalog).branches[&main_branch()];
+                let path: RepoPath = path.parse().unwrap();
+                let taken = self.store(&catalog).branches.contains_key(&branch);
+                if !writes(who) || taken || !self.tree(base).contains_key(&path) {
+                    return false;
+                }
+                let tree = self.changed_tree(base, &[(path, Change::Put(text.as_bytes().into()))].into());
+                let commit = self.commit(vec![base], tree, vec![Attribution::Account(login(who))]);
+                self.move_branch(&catalog, &branch, commit, &login(who), ActivityKind::Created);
+                self.open_pull(&catalog, &branch, "Better so", "", &login(who)).is_ok()
+            }
             Deed::Mode { mode } => {
                 let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
                 self.put(&catalog, &main_branch(), "chandlery.yaml", &text, "ada")
