@@ -181,8 +181,9 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             }
         }
         40 => {
-            let path = format!("entities/_user/{}.yaml", chance.pick(&PEOPLE));
-            Deed::Propose { who, path, text: format!("# {}\n", chance.below(3)) }
+            let whose = *chance.pick(&PEOPLE);
+            let text = format!("# {}\nidentifier: {whose}\nblueprint: _user\n", chance.below(3));
+            Deed::Propose { who, path: format!("entities/_user/{whose}.yaml"), text }
         }
         39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off"]).to_string() },
         38 => {
