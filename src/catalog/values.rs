@@ -361,7 +361,7 @@ impl Schema {
             Kind::ExclusiveMaximum { limit } => {
                 one("out-of-range", format!("must be less than {limit}, and is {value}"))
             }
-            Kind::MultipleOf { multiple_of } if multiple_of.as_f64() == Some(1.0) => {
+            Kind::MultipleOf { multiple_of } if *multiple_of == 1.0 => {
                 one("out-of-range", format!("must be a whole number, and is {value}"))
             }
             Kind::MultipleOf { multiple_of } => {
