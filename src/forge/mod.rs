@@ -1,11 +1,13 @@
 //! What does the forge say, and what is it told?
 //!
-//! `client` speaks HTTP and keeps within the forge's limits; `graph` is the part of GitHub's
-//! GraphQL schema that we read; `look` answers questions; `act` carries out calls. Whoever can
-//! only look holds a [`client::Reader`], and there is no way from it to a [`client::Writer`].
+//! `client` speaks HTTP and keeps within the forge's limits, and `identity` says as whom; `graph` is
+//! the part of GitHub's GraphQL schema that we read, and `answers` what the rest means; `look`
+//! answers questions; `act` carries out calls. Whoever can only look holds a [`client::Reader`], and
+//! there is no way from it to a [`client::Writer`].
 
 pub mod client;
 pub mod identity;
+mod answers;
 mod graph;
 pub mod look;
 pub mod act;
