@@ -183,7 +183,7 @@ fn named(
     let mut pending = false;
     let mut unknown = None;
     for team in teams {
-        match approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team) {
+        match approval::members(site.look, site.definitions, site.catalog, team) {
             Err(Pending) => pending = true,
             Ok(Ok(members)) if members.contains(login) => return Ok(Ok(true)),
             Ok(Ok(_)) => {}

@@ -13,7 +13,7 @@ use crate::{
     catalog::Definitions,
     domain::{
         Activity, ActivityKind, Attribution, EntityId, Known, Login, ObjectId, Permission, Pull, Quorum,
-        RepoName, Review, ReviewState, Rule, TeamSlug, Timestamp,
+        Review, ReviewState, Rule, TeamSlug, Timestamp,
     },
     plan::{
         facts::{ChainCommit, ChainKind, Here, Looked, Looker},
@@ -116,7 +116,7 @@ pub fn judge(
     let contributors = contributors(case, &here.me, &mut blocked);
 
     // Refusals: by somebody with write access, or named by a rule.
-    let named = named(look, &here.catalog, definitions, case);
+    let named = named(look, definitions, case);
     let mut refused_by = BTreeSet::new();
     let mut pending = false;
     for (login, review) in &latest {
@@ -224,7 +224,6 @@ fn rule_state(
 /// The people whom each rule names, or why that cannot be told.
 fn named(
     look: &Looker<'_>,
-    catalog: &RepoName,
     definitions: &Definitions,
     case: &Case<'_>,
 ) -> Looked<Vec<Result<BTreeSet<Login>, String>>> {
@@ -235,7 +234,7 @@ fn named(
             let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
             let mut pending = false;
             for team in &rule.teams {
-                match members(look, catalog, definitions, case.catalog, team) {
+                match members(look, definitions, case.catalog, team) {
                     Ok(Ok(members)) => people.extend(members),
                     Ok(Err(why)) => return Ok(Err(why)),
                     Err(_) => pending = true,
@@ -253,12 +252,10 @@ fn named(
 /// `Pending` while answers are awaited; inside, why the team is not known.
 pub fn members(
     look: &Looker<'_>,
-    catalog: &RepoName,
     definitions: &Definitions,
     commit: ObjectId,
     team: &TeamSlug,
 ) -> Looked<Result<BTreeSet<Login>, String>> {
-    let _ = catalog;
     let id = EntityId {
         blueprint: "_team".parse().expect("a built-in blueprint has a proper name"),
         identifier: match team.as_str().parse() {

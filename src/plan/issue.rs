@@ -51,7 +51,10 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(why)),
     };
     match ours.map(|pull| pull.state) {
-        Some(PullState::Merged) => return Ok(merged(site, issue, &id, ours)),
+        // What happens now is decided about the request; when it has ended, its record says so.
+        Some(PullState::Merged) => {
+            return Ok(Decision { stages: [(id, Stage::InProgress)].into(), ..Decision::nothing() });
+        }
         Some(PullState::Closed) => return Ok(closed(site, issue, &id, ours)),
         Some(PullState::Open) | None => {}
     }
@@ -262,12 +265,6 @@ pub(super) fn request_bytes(file: &RequestFile) -> Vec<u8> {
 fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnostic]) -> Decision {
     let steps = say(&site.here.catalog, issue.number, &issue.comments, message::issue_mistakes(problems));
     Decision { stages: [(id.clone(), Stage::Invalid)].into(), steps, ..Decision::nothing() }
-}
-
-fn merged(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Decision {
-    let _ = (site, issue, pull);
-    // What happens now is decided about the request; when it has ended, its record says so.
-    Decision { stages: [(id.clone(), Stage::InProgress)].into(), ..Decision::nothing() }
 }
 
 fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Decision {

@@ -153,7 +153,7 @@ pub(super) fn judge_request(
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
-            drop(approval::members(site.look, &site.here.catalog, site.definitions, site.catalog, team));
+            drop(approval::members(site.look, site.definitions, site.catalog, team));
         }
     }
     if let Err(problem) = allowed? {
