@@ -2,10 +2,10 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::output;
+use super::output::{self, Format};
 use crate::forge::client::encode;
 
 /// Each permission with its level and what it is for; what is optional may be taken away on GitHub.
@@ -63,12 +63,6 @@ struct ManifestArgs {
     /// How to print it; json is the manifest alone
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the command.

@@ -3,6 +3,16 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
+use clap::ValueEnum;
+
+/// For whom a command speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
 
 /// Prints text that has been made fit for a terminal. Whoever stops reading (`| head`) is not an error.
 ///

@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::{
     catalog::report,
-    cli::{self, config::ForgeSettings, output},
+    cli::{
+        self,
+        config::ForgeSettings,
+        output::{self, Format},
+    },
     plan::message,
     reconcile::{Counts, Hands, Report, Stopped, drive},
 };
@@ -25,12 +29,6 @@ pub struct ReconcileArgs {
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the command.

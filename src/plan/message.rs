@@ -139,34 +139,24 @@ fn plain(text: &str) -> String {
 
 /// The comment on a request with mistakes.
 pub fn mistakes(about: &About<'_>, problems: &[Diagnostic]) -> String {
-    let mut text = about.heading();
-    let _ = write!(
-        text,
-        "\n{}\n\nEdit the request, and it is tried again. Nothing else was made.\n",
-        report::markdown(problems)
-    );
-    cut(text)
+    with_mistakes(about.heading(), problems, "Edit the request")
 }
 
 /// The comment on an issue whose form has mistakes.
 pub fn issue_mistakes(problems: &[Diagnostic]) -> String {
-    let mut text = format!("{}\n### This request has mistakes\n\n", issue_marker());
-    let _ = write!(
-        text,
-        "{}\n\nEdit the issue, and it is tried again. Nothing else was made.\n",
-        report::markdown(problems)
-    );
-    cut(text)
+    let heading = format!("{}\n### This request has mistakes\n\n", issue_marker());
+    with_mistakes(heading, problems, "Edit the issue")
 }
 
 /// The comment on a pull request from a fork whose request has mistakes.
 pub fn fork_mistakes(problems: &[Diagnostic]) -> String {
-    let mut text = format!("{}\n### This request has mistakes\n\n", fork_marker());
-    let _ = write!(
-        text,
-        "{}\n\nPush a better one to your fork, and it is tried again. Nothing else was made.\n",
-        report::markdown(problems)
-    );
+    let heading = format!("{}\n### This request has mistakes\n\n", fork_marker());
+    with_mistakes(heading, problems, "Push a better one to your fork")
+}
+
+fn with_mistakes(mut text: String, problems: &[Diagnostic], cure: &str) -> String {
+    let problems = report::markdown(problems);
+    let _ = write!(text, "\n{problems}\n\n{cure}, and it is tried again. Nothing else was made.\n");
     cut(text)
 }
 

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -209,20 +209,24 @@ pub fn digest(value: &impl Serialize) -> String {
 /// Why it is none, in words.
 pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, String> {
     static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
-    READ.get(&file.id, || parse_plan(&file.bytes).map(Arc::new))
+    READ.get(&file.id, || read_versioned(&file.bytes).map(Arc::new))
 }
 
-fn parse_plan(bytes: &[u8]) -> Result<Plan, String> {
-    #[derive(serde::Deserialize)]
+/// Reads a file that we wrote, if this program knows its version of the format: what a newer one wrote is told by
+/// its number, before anything else in it is looked at.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub(super) fn read_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
-    let version: Versioned = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
-    if version.version > FORMAT {
+    let Versioned { version } = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
+    if version > FORMAT {
         return Err(format!(
-            "it is written in version {} of the format, which is newer than this program",
-            version.version
+            "it is written in version {version} of the format, which is newer than this program"
         ));
     }
     serde_yaml::from_str(text).map_err(|problem| problem.to_string())
@@ -233,5 +237,17 @@ pub(super) fn combine(keys: &[(&str, &str)]) -> String {
     match keys {
         [(_, key)] => (*key).to_owned(),
         several => digest(&several),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_program_wrote_is_told_by_its_version() {
+        let told = read_versioned::<crate::domain::Run>(b"version: 2\nsomething: new\n").unwrap_err();
+        assert!(told.contains("version 2 of the format, which is newer"), "{told}");
+        assert!(read_versioned::<crate::domain::Run>(b"version: 1\nsomething: new\n").is_err());
     }
 }

@@ -19,10 +19,13 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use super::{config, output};
+use super::{
+    config,
+    output::{self, Format},
+};
 use crate::{
     catalog::Root,
     cli,
@@ -54,14 +57,6 @@ pub struct DemoArgs {
     /// Keep the forge running when the story is told, until interrupted
     #[arg(long)]
     serve: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// How to go on, for people
-    Text,
-    /// What became of the requests: one object, for programs
-    Json,
 }
 
 /// Tells the story.

@@ -43,22 +43,11 @@ pub(super) fn recorded(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => None,
         Ok(Some(file)) => {
-            Some(read_run(&file.bytes).map_err(|why| format!("`{path}` cannot be read: {why}")))
+            let run = plan_file::read_versioned(&file.bytes);
+            Some(run.map_err(|why| format!("`{path}` cannot be read: {why}")))
         }
         Err(why) => Some(Err(format!("`{path}` could not be looked at: {why}"))),
     })
-}
-
-fn read_run(bytes: &[u8]) -> Result<Run, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
-    let run: Run = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
-    if run.version > FORMAT {
-        return Err(format!(
-            "it is written in version {} of the format, which is newer than this program",
-            run.version
-        ));
-    }
-    Ok(run)
 }
 
 pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
