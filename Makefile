@@ -26,7 +26,7 @@ NEXTEST := cargo nextest run --locked --release
 # The rules alone, in memory; a mistake in them shows within seconds.
 CORE := kind(lib) | test(/(^|::)core_/)
 
-.PHONY: help test check demo bench gen story soak build tools
+.PHONY: help test check demo bench gen story soak dist build tools
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 9
 
@@ -67,6 +67,12 @@ test: ## Fetch what the tests need, and run them all
 			awk -v wanted="# acme/$$repository" '/^# /{on = ($$0 == wanted)} on && !/^# /' '$(LEFT)/plan.txt' |
 				git -C '$(LEFT)/rendered/'"$$repository" apply -
 		done
+		# What a new catalog and a new target get, and our own workflows and action.
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-catalog' --repository acme/catalog > '$(LEFT)/init.txt'
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-target' --repository acme/catalog \
+			--target acme/infrastructure >> '$(LEFT)/init.txt'
+		mkdir '$(LEFT)/rendered/ours'
+		cp -r .github action.yml '$(LEFT)/rendered/ours'
 		'$(PYTHON)/bin/python' tests/render/check.py '$(LEFT)/rendered' \
 			--forms '$(LEFT)/demo/checkout/.github/ISSUE_TEMPLATE' --node-modules '$(RENDER)/node_modules'
 	} 2>&1 | tee "$$log"
@@ -97,6 +103,12 @@ story: tools ## Play one scenario (NAME=…) or one generated history (SEED=…)
 
 soak: tools ## Play 200,000 generated histories (HISTORIES=… for another number)
 	@HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
+
+dist: ## Build what is published, static, for TARGET=x86_64-unknown-linux-musl
+	@test -n '$(TARGET)' || { echo 'name the target: make dist TARGET=x86_64-unknown-linux-musl' >&2; exit 2; }
+	cargo build --locked --profile dist --target '$(TARGET)'
+	mkdir -p dist
+	cp '$(CARGO_TARGET_DIR)/$(TARGET)/dist/chandlery' 'dist/chandlery-$(TARGET)'
 
 build:
 	@cargo test --locked --release --no-run

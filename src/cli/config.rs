@@ -63,6 +63,11 @@ pub struct ForgeSettings {
     pub cache: Option<PathBuf>,
 }
 
+/// A variable of the environment, if it is set and says something.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 impl ForgeSettings {
     /// Everything that looking and acting need.
     ///
@@ -70,7 +75,7 @@ impl ForgeSettings {
     /// When something is missing or makes no sense.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let read = |path: &Path| std::fs::read_to_string(path);
-        self.resolve(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), &read)
+        self.resolve(&variable, &read)
     }
 
     fn resolve(

@@ -63,18 +63,10 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
 
 fn issue_forms(args: &IssueFormsArgs) -> anyhow::Result<ExitCode> {
     let Location { top, .. } = locate(&args.path, args.root.as_ref())?;
-    let found = files_of_work_tree(&args.path, args.root.as_ref())?;
-    let settings = match load_settings(&found.root, found.files.get(&found.root.settings_path())) {
-        Ok(settings) => settings,
+    let forms = match forms_of(&args.path, args.root.as_ref())? {
+        Ok(forms) => forms,
         Err(problems) => return refuse(&problems),
     };
-    let (definitions, problems) = load_definitions(&found.root, settings, &found.files);
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return refuse(&problems);
-    }
-    let entities = entities(&definitions, &found.files);
-    let forms =
-        issue_form::generate(&definitions, &|blueprint| entities.get(blueprint).cloned().unwrap_or_default());
     // The folder above may stand for a repository when reading; nothing is written there.
     let is_repository = top.join(".git").exists();
     let folder = args.into.clone().unwrap_or(if is_repository { top } else { args.path.clone() });
@@ -85,11 +77,49 @@ fn issue_forms(args: &IssueFormsArgs) -> anyhow::Result<ExitCode> {
         told.iter().try_for_each(|change| output::print(&format!("{change}\n")))?;
         return Ok(if told.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
     }
-    for change in &changes {
-        change.carry_out(&folder, &forms)?;
+    carry_out(&changes, &folder, &forms)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What came of making forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forms {
+    Written,
+    /// The catalog has mistakes, so there are none.
+    Mistakes,
+}
+
+/// Makes the forms of the catalog at the top of a repository; what somebody else wrote is kept.
+pub(super) fn write_forms(top: &Path) -> anyhow::Result<Forms> {
+    let Ok(forms) = forms_of(top, None)? else { return Ok(Forms::Mistakes) };
+    carry_out(&changes(top, &forms)?, top, &forms)?;
+    Ok(Forms::Written)
+}
+
+type Texts = BTreeMap<RepoPath, String>;
+
+/// The forms that a catalog on disk should have, or its mistakes.
+fn forms_of(path: &Path, root: Option<&RepoPath>) -> anyhow::Result<Result<Texts, Vec<Diagnostic>>> {
+    let found = files_of_work_tree(path, root)?;
+    let settings = match load_settings(&found.root, found.files.get(&found.root.settings_path())) {
+        Ok(settings) => settings,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let (definitions, problems) = load_definitions(&found.root, settings, &found.files);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Ok(Err(problems));
+    }
+    let entities = entities(&definitions, &found.files);
+    let of = |blueprint: &BlueprintId| entities.get(blueprint).cloned().unwrap_or_default();
+    Ok(Ok(issue_form::generate(&definitions, &of)))
+}
+
+fn carry_out(changes: &[Change], folder: &Path, forms: &Texts) -> anyhow::Result<()> {
+    for change in changes {
+        change.carry_out(folder, forms)?;
         output::print(&format!("{change}\n"))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn refuse(problems: &[Diagnostic]) -> anyhow::Result<ExitCode> {

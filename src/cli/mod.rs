@@ -13,6 +13,7 @@ pub mod reconcile;
 pub mod forge;
 pub mod demo;
 pub mod app;
+pub mod init;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -48,6 +49,7 @@ enum Command {
     Forge(forge::ForgeArgs),
     Demo(demo::DemoArgs),
     App(app::AppArgs),
+    Init(init::InitArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -71,6 +73,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::App(args) => app::run(&args),
+        Command::Init(args) => init::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

@@ -28,3 +28,4 @@ mod identity;
 mod planted;
 mod layers;
 mod readme;
+mod init;

@@ -51,9 +51,10 @@ def main():
     workflows = [path for path in files if path.parent.parts[-2:] == (".github", "workflows")]
     report.judge("actionlint", workflows, each([need("actionlint"), "-no-color", "-shellcheck=", "-pyflakes="]))
     audit = [need("zizmor"), "--offline", "--no-config", "--no-progress", "--strict-collection", "--quiet"]
-    report.judge("zizmor", workflows, each(audit))
+    actions = [path for path in files if path.name == "action.yml"]
+    report.judge("zizmor", workflows + actions, each(audit))
 
-    documents = [path for path in files if path.suffix in {".yaml", ".yml"} and path not in workflows]
+    documents = [path for path in files if path.suffix in {".yaml", ".yml"} and path not in workflows + actions]
     manifests = [path for path in documents if is_manifest(path)]
     report.judge("kubernetes-validate", manifests, each([need("kubernetes-validate"), "--strict", "--quiet"]))
     others = [path for path in documents if path not in manifests]

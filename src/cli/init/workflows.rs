@@ -1,0 +1,237 @@
+//! Which files run Chandlery on GitHub, and what in them differs from catalog to catalog?
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use include_dir::{Dir, include_dir};
+
+use super::texts;
+use crate::domain::{RepoName, RepoPath};
+
+/// What every catalog gets, and every target.
+static SETUP: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/init/setup");
+static TARGET: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/init/target");
+
+/// The environments that keep the App's key, and the token of a target.
+pub(in crate::cli) const ENVIRONMENT: &str = "chandlery";
+pub(in crate::cli) const WAKE_ENVIRONMENT: &str = "chandlery-wake";
+/// The workflow that acts, and all that the catalog needs.
+pub(in crate::cli) const ACTING: &str = ".github/workflows/chandlery.yml";
+pub(in crate::cli) const OF_CATALOG: [&str; 3] =
+    [ACTING, ".github/workflows/chandlery-wake.yml", ".github/workflows/chandlery-validate.yml"];
+
+/// The release that this program is part of, if it was built for one: the action and its commit.
+const RELEASE: Option<&str> = option_env!("CHANDLERY_RELEASE");
+/// Where no release is known. The action refuses it, and doctor names it.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+const NO_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// An action of a repository at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Action {
+    repository: RepoName,
+    commit: String,
+}
+
+/// The program that a workflow runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Release {
+    action: Action,
+    version: String,
+    sha256: String,
+}
+
+/// What is put into the files.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Words {
+    pub(in crate::cli) repository: RepoName,
+    pub(in crate::cli) owners: String,
+    pub(in crate::cli) app: String,
+    pub(in crate::cli) branch: String,
+    pub(in crate::cli) release: Release,
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "an action is named OWNER/NAME@COMMIT, with all 40 digits of the commit".to_owned();
+        let (repository, commit) = text.split_once('@').ok_or_else(wrong)?;
+        if commit.len() != 40 || !is_hex(commit) {
+            return Err(wrong());
+        }
+        Ok(Self { repository: repository.parse().map_err(|_| wrong())?, commit: commit.to_owned() })
+    }
+}
+
+impl Release {
+    /// What is said, then what this program knows of itself.
+    pub(super) fn from_options(action: Option<Action>, sha256: Option<String>) -> Self {
+        let ours = || RELEASE.and_then(|release| release.parse().ok());
+        let unknown = || Action { repository: nobody(), commit: NO_COMMIT.to_owned() };
+        Self {
+            action: action.or_else(ours).unwrap_or_else(unknown),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sha256: sha256.unwrap_or_else(|| NO_SHA256.to_owned()),
+        }
+    }
+
+    /// Whether a workflow with this could run.
+    pub(in crate::cli) fn is_known(&self) -> bool {
+        self.action.commit != NO_COMMIT && self.sha256 != NO_SHA256
+    }
+
+    /// The release that a workflow names, if it names one in our words.
+    pub(in crate::cli) fn of_workflow(text: &str) -> Option<Self> {
+        let after = |word: &str| {
+            text.lines()
+                .find_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix(word))
+                .map(str::trim)
+        };
+        let action = after("uses:").filter(|uses| !uses.starts_with("actions/"))?;
+        let action = action.split_once(" #").map_or(action, |(action, _)| action).trim().parse().ok()?;
+        let version = after("version:")?;
+        let is_version = !version.is_empty() && version.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let sha256 = read_sha256(after("sha256:")?).ok()?;
+        is_version.then(|| Self { action, version: version.to_owned(), sha256 })
+    }
+}
+
+fn nobody() -> RepoName {
+    "OWNER/chandlery".parse().expect("it is a name")
+}
+
+/// Everything of the catalog that is not a definition, by its path.
+pub(super) fn of_catalog(words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+    filled(&SETUP, words)
+}
+
+pub(super) fn of_target(words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+    filled(&TARGET, words)
+}
+
+/// What a file would be if it were written now; none if it is not one of ours.
+pub(in crate::cli) fn expected(path: &str, words: &Words) -> Option<String> {
+    let file = SETUP.get_file(path)?;
+    Some(fill(file.contents_utf8()?, words))
+}
+
+fn filled(folder: &Dir<'_>, words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+    Ok(texts(folder)?.into_iter().map(|(path, text)| (path, fill(&text, words))).collect())
+}
+
+/// Every word was checked when it was read: none can end a line, a quote or an expression.
+fn fill(text: &str, words: &Words) -> String {
+    let Words { repository, owners, app, branch, release } = words;
+    let Release { action, version, sha256 } = release;
+    [
+        ("%OWNER%", repository.owner()),
+        ("%REPOSITORY%", &repository.to_string()),
+        ("%OWNERS%", owners),
+        ("%APP%", app),
+        ("%BRANCH%", branch),
+        ("%ACTION%", &action.repository.to_string()),
+        ("%COMMIT%", &action.commit),
+        ("%VERSION%", version),
+        ("%SHA256%", sha256),
+    ]
+    .into_iter()
+    .fold(text.to_owned(), |text, (place, word)| text.replace(place, word))
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+pub(super) fn read_action(text: &str) -> Result<Action, String> {
+    text.parse()
+}
+
+pub(super) fn read_sha256(text: &str) -> Result<String, String> {
+    if text.len() == 64 && is_hex(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a SHA-256 has 64 digits, 0 to 9 and a to f".to_owned())
+}
+
+pub(super) fn read_name(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if plain && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err("an App is named as in its address on GitHub: small letters, digits and -".to_owned())
+}
+
+pub(super) fn read_owners(text: &str) -> Result<String, String> {
+    let is_owner = |owner: &str| {
+        owner.strip_prefix('@').is_some_and(|name| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'))
+        })
+    };
+    if !text.is_empty() && text.split(' ').all(is_owner) {
+        return Ok(text.to_owned());
+    }
+    Err("owners are named @LOGIN or @OWNER/TEAM, with a space between two".to_owned())
+}
+
+pub(super) fn read_branch(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'));
+    if plain && !text.is_empty() && !text.starts_with('-') && !text.contains("..") {
+        return Ok(text.to_owned());
+    }
+    Err("the branch is named with letters, digits, - _ . and /".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        Words {
+            repository: "acme/catalog".parse().unwrap(),
+            owners: "@acme/platform".to_owned(),
+            app: "acme-chandlery".to_owned(),
+            branch: "main".to_owned(),
+            release: Release::from_options(
+                Some("acme/chandlery@0123456789abcdef0123456789abcdef01234567".parse().unwrap()),
+                Some("ab".repeat(32)),
+            ),
+        }
+    }
+
+    #[test]
+    fn every_place_is_filled() {
+        let words = words();
+        let mut files = of_catalog(&words).unwrap();
+        files.extend(of_target(&words).unwrap());
+        for (path, text) in files {
+            let left =
+                regex::Regex::new("%[A-Z0-9]+%").unwrap().find(&text).map(|found| found.as_str().to_owned());
+            assert_eq!(left, None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_workflow_tells_which_release_it_runs() {
+        let words = words();
+        let text = expected(ACTING, &words).unwrap();
+        assert_eq!(Release::of_workflow(&text), Some(words.release));
+        assert_eq!(Release::of_workflow(&text.replace("sha256: ab", "sha256: $(id)")), None);
+    }
+
+    #[test]
+    fn words_cannot_break_out() {
+        for bad in ["a/b@main", "a/b@0123", "a b/c@0123456789abcdef0123456789abcdef01234567"] {
+            assert!(read_action(bad).is_err(), "{bad}");
+        }
+        for bad in ["x'", "", "A B", "a\nb"] {
+            assert!(read_name(bad).is_err(), "{bad}");
+        }
+        for bad in ["platform", "@a\n@b", "@a  @b"] {
+            assert!(read_owners(bad).is_err(), "{bad}");
+        }
+        for bad in ["main]", "a..b", "-x", "a\"b"] {
+            assert!(read_branch(bad).is_err(), "{bad}");
+        }
+    }
+}
