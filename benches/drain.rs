@@ -147,7 +147,7 @@ impl World for Noting<'_> {
 
     fn act(&mut self, act: &Act) -> Acted {
         let acted = self.local.act(act);
-        if let Act::Push { repository, commits } = act {
+        if let Act::Push { repository, commits, .. } = act {
             let at = if *repository == Repo::Catalog.name() { Repo::Catalog } else { Repo::Infra };
             let git = git2::Repository::open_bare(bare(self.local.folder(), at)).unwrap();
             let tip = |commit: &Commit| {

@@ -91,12 +91,12 @@ fn template(definitions: &Definitions, name: &TemplateName, path: &[Segment], re
 fn repository(definitions: &Definitions, name: &str, path: &[Segment], reader: &mut Reader) {
     let known = &definitions.settings.repositories;
     let is_name = name.parse::<RepoName>().is_ok();
-    if !is_name || known.iter().any(|known| known.as_str() == name) {
+    if !is_name || known.keys().any(|known| known.as_str() == name) {
         return;
     }
     let message = format!("is `{name}`, which is not among the `repositories` of the settings");
     let wrong = Wrong::new("unknown-repository", path, message);
-    let near = crate::domain::nearest(name, known.iter().map(RepoName::as_str));
+    let near = crate::domain::nearest(name, known.keys().map(RepoName::as_str));
     reader.wrong(match near {
         Some(near) => wrong.help(format!("did you mean `{near}`?")),
         None => wrong.help(format!("add it to `repositories` in `{}`", definitions.root.settings_path())),

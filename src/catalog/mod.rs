@@ -60,6 +60,26 @@ pub enum Mode {
     Off,
 }
 
+/// How commits of ours reach a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitBy {
+    /// They are pushed.
+    #[default]
+    Push,
+    /// The forge makes them when it is called, and signs them where it can.
+    Api,
+}
+
+/// How the records of finished runs reach the default branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordBy {
+    /// Straight.
+    #[default]
+    Push,
+    /// By a pull request of ours, where the branch's rules want one.
+    PullRequest,
+}
+
 /// Where the parts of the catalog lie, as paths in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
@@ -91,8 +111,24 @@ pub struct Settings {
     pub mode: Mode,
     /// Where everything lies.
     pub folders: Folders,
-    /// The repositories that follow-up pull requests may go to.
-    pub repositories: BTreeSet<RepoName>,
+    /// How commits reach the catalog.
+    pub commits: CommitBy,
+    /// How records reach its default branch.
+    pub state: RecordBy,
+    /// The repositories that follow-up pull requests may go to, each with how commits reach it.
+    pub repositories: BTreeMap<RepoName, CommitBy>,
+}
+
+impl Settings {
+    /// How commits reach a repository.
+    pub fn commits_to(&self, repository: &RepoName, catalog: &RepoName) -> CommitBy {
+        let said = if repository == catalog {
+            Some(self.commits)
+        } else {
+            self.repositories.get(repository).copied()
+        };
+        said.unwrap_or_default()
+    }
 }
 
 /// A definition with the blob that it was read from.

@@ -144,7 +144,7 @@ fn name(call: &Call) -> &'static str {
 }
 
 /// What an answer means; `also_done` names the error that means it was done before.
-fn judge(reply: Result<Reply, ForgeError>, also_done: &dyn Fn(&Reply) -> bool) -> Acted {
+pub(super) fn judge(reply: Result<Reply, ForgeError>, also_done: &dyn Fn(&Reply) -> bool) -> Acted {
     let reply = match reply {
         Ok(reply) => reply,
         Err(error) => return Acted::Failed(error.to_string()),

@@ -11,3 +11,4 @@ mod answers;
 mod graph;
 pub mod look;
 pub mod act;
+mod commit;

@@ -8,13 +8,13 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 use tracing::{info, warn};
 
 use super::{
-    objects::{Objects, ReadError},
+    objects::{Objects, Read, ReadError},
     wire::{Git, Pushed, Ref, Remote, WireError},
-    write::write_commit,
+    write::{trees, write_commit},
 };
 use crate::{
     domain::{Login, RepoName, Secret},
-    plan::step::{Acted, Commit},
+    plan::step::{Acted, Commit, Trees},
 };
 
 /// So many files are written as one pack.
@@ -98,22 +98,9 @@ impl Mirror {
 
     /// Makes these commits and pushes them together, each on its own condition.
     pub fn push(&mut self, commits: &[Commit], me: &Login) -> Acted {
-        let mut refs = match self.write(commits, me) {
-            Err(ReadError::Missing(_)) => match self.fetch(&BTreeSet::new()) {
-                Ok(()) => self.write(commits, me),
-                Err(error) => return Acted::Failed(chain(&error)),
-            },
-            written => written,
-        };
-        if matches!(refs, Err(ReadError::Broken(_))) {
-            if let Err(error) = self.renew() {
-                return Acted::Failed(chain(&error));
-            }
-            refs = self.write(commits, me);
-        }
-        let refs = match refs {
+        let refs = match self.working(|mirror| mirror.write(commits, me)) {
             Ok(refs) => refs,
-            Err(error) => return Acted::Failed(chain(&error)),
+            Err(why) => return Acted::Failed(why),
         };
         self.pushes += 1;
         let results = match self.git.push(&refs) {
@@ -136,18 +123,43 @@ impl Mirror {
         }
     }
 
+    /// The folders that these commits make, for a forge that writes them itself.
+    ///
+    /// # Errors
+    /// Why they cannot be made, in words.
+    pub fn trees(&mut self, commits: &[Commit]) -> Result<Vec<Trees>, String> {
+        self.working(|mirror| {
+            let objects = mirror.objects()?;
+            commits
+                .iter()
+                .map(|commit| {
+                    follows(&objects, commit)?;
+                    trees(&objects, commit)
+                })
+                .collect()
+        })
+    }
+
+    /// Does it again with everything fetched where something is missing, and with a new copy where ours is broken.
+    fn working<T>(&mut self, work: impl Fn(&Self) -> Read<T>) -> Result<T, String> {
+        let mut done = match work(self) {
+            Err(ReadError::Missing(_)) => {
+                self.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
+                work(self)
+            }
+            done => done,
+        };
+        if matches!(done, Err(ReadError::Broken(_))) {
+            self.renew().map_err(|error| chain(&error))?;
+            done = work(self);
+        }
+        done.map_err(|error| chain(&error))
+    }
+
     fn write(&self, commits: &[Commit], me: &Login) -> Result<Vec<Ref>, ReadError> {
         let make = |objects: &Objects| {
             let made = commits.iter().map(|commit| {
-                if let Some(expect) = commit.expect
-                    && !objects.contains(commit.parent, expect)?
-                {
-                    return Err(ReadError::Strange(format!(
-                        "the new commit of `{}` would drop commits: it does not follow {}",
-                        commit.branch,
-                        expect.short()
-                    )));
-                }
+                follows(objects, commit)?;
                 let id = write_commit(objects, commit, me)?;
                 Ok(Ref { name: commit.branch.full(), commit: id, expect: commit.expect })
             });
@@ -186,6 +198,18 @@ impl Mirror {
             Ok(file)
         };
         open().map_err(|source| WireError::Start { what: format!("lock `{}`", path.display()), source })
+    }
+}
+
+/// No commit of ours may drop what a branch holds.
+fn follows(objects: &Objects, commit: &Commit) -> Read<()> {
+    match commit.expect {
+        Some(expect) if !objects.contains(commit.parent, expect)? => Err(ReadError::Strange(format!(
+            "the new commit of `{}` would drop commits: it does not follow {}",
+            commit.branch,
+            expect.short()
+        ))),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use git2::{ObjectType, Signature, Time};
 use super::objects::{Objects, Read, ReadError, to_git};
 use crate::{
     domain::{Change, Changes, Login, ObjectId},
-    plan::step::Commit,
+    plan::step::{Commit, Trees},
 };
 
 const FOLDER: &[u8] = b"40000";
@@ -34,6 +34,19 @@ pub fn write_commit(objects: &Objects, commit: &Commit, me: &Login) -> Read<Obje
     };
     let bytes = bytes().map_err(|error: git2::Error| ReadError::broken(&error))?;
     objects.store(ObjectType::Commit, &bytes)
+}
+
+/// The folders that a commit makes, and what differs; the commit itself is not written.
+///
+/// # Errors
+/// As [`write_commit`].
+pub fn trees(objects: &Objects, commit: &Commit) -> Read<Trees> {
+    let before = objects.root(commit.parent)?;
+    let after = write_tree(objects, before, &commit.changes)?;
+    let changes = objects.changes(Some(before), after)?;
+    let files =
+        changes.into_iter().map(|(path, entry)| (path, entry.after.map(|after| after.mode))).collect();
+    Ok(Trees { before, after, files })
 }
 
 /// Writes the tree that these changes make of another one.

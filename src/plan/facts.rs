@@ -326,6 +326,8 @@ impl<'a> Looker<'a> {
         now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
+        /// What there is to look at.
+        open() -> &'a Open, Question::Open, Answer::Open(open) => open;
         /// Where a branch points.
         head(repository: &RepoName, branch: &Branch) -> Option<ObjectId>, Question::Head(repository.clone(), branch.clone()), Answer::Head(head) => *head;
         /// What is known of a repository.

@@ -10,7 +10,8 @@
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
 //! * `build`: the plan, step by step (`target`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it;
+//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
+//!   request for records, where rules want one;
 //! * `preview`: the plan of a request that nobody has asked yet;
 //! * `message`: every sentence that we say.
 
@@ -22,6 +23,7 @@ pub mod build;
 mod target;
 pub mod diff;
 pub mod writeback;
+pub mod record;
 pub mod forms;
 pub mod message;
 mod preview;

@@ -1,7 +1,14 @@
 //! What is to be done? Steps need no further choice: each names its whole result and what it
 //! expects to find. If the world moved, the step is refused and the next turn decides again.
 
-use crate::domain::{Branch, Changes, Conclusion, Login, ObjectId, RepoName, RepoPath, RequestId, Timestamp};
+use std::collections::BTreeMap;
+
+use crate::{
+    catalog::CommitBy,
+    domain::{
+        Branch, Changes, Conclusion, FileMode, Login, ObjectId, RepoName, RepoPath, RequestId, Timestamp,
+    },
+};
 
 /// One thing to do.
 #[must_use]
@@ -50,6 +57,17 @@ pub struct Commit {
     pub message: String,
     /// The commit's time; from facts, so that the same step makes the same commit.
     pub at: Timestamp,
+}
+
+/// The folders that a commit makes, for a forge that writes it itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trees {
+    /// The root folder of the parent.
+    pub before: ObjectId,
+    /// The root folder of the commit.
+    pub after: ObjectId,
+    /// What is done at each path that differs: the mode of the file there, or none where it goes.
+    pub files: BTreeMap<RepoPath, Option<FileMode>>,
 }
 
 /// What one run changes on the catalog's default branch.
@@ -166,6 +184,8 @@ pub enum Act {
         repository: RepoName,
         /// One commit a branch.
         commits: Vec<Commit>,
+        /// With Git, or by calls of the forge.
+        by: CommitBy,
     },
     /// Calls the forge.
     Call(Call),

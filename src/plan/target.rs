@@ -67,13 +67,13 @@ pub(super) fn plan_step(
         },
     };
     let allowed = &site.definitions.settings.repositories;
-    if !allowed.contains(&repository) {
+    if !allowed.contains_key(&repository) {
         let mut problem = Diagnostic::error(
             "repository-not-allowed",
             place("repository"),
             format!("`{repository}` is not among the repositories that may be changed"),
         );
-        if let Some(near) = nearest(repository.as_str(), allowed.iter().map(RepoName::as_str)) {
+        if let Some(near) = nearest(repository.as_str(), allowed.keys().map(RepoName::as_str)) {
             problem = problem
                 .help(format!("did you mean `{near}`? Otherwise add it to `repositories` in chandlery.yaml"));
         } else {

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::Definitions,
+    catalog::{Definitions, RecordBy, Settings},
     domain::{Branch, RepoName},
     plan::{
         Key,
         facts::{Facts, Here, Question},
         forms,
+        record::{self, Delivery},
         step::{Act, Call, CatalogChange, Commit, Step},
     },
 };
@@ -21,23 +22,29 @@ pub(super) struct Batched {
     pub(super) keys: Vec<Key>,
 }
 
-/// Cuts the steps of one wave into acts: pushes first, then calls.
-pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
+/// Cuts the steps of one wave into acts: pushes first, then calls. Says what else people must know.
+///
+/// # Errors
+/// What must be known first.
+pub(super) fn cut(
+    settings: &Settings,
+    facts: &Facts,
+    here: &Here,
+    steps: Vec<(Key, Step)>,
+) -> Result<(Vec<Batched>, Vec<String>), BTreeSet<Question>> {
     let mut commits: BTreeMap<RepoName, BTreeMap<Branch, (Commit, Vec<Key>)>> = BTreeMap::new();
     let mut wanted: Vec<(Key, CatalogChange)> = Vec::new();
-    let mut calls: Vec<(Key, Call)> = Vec::new();
+    let mut calls: Vec<(Vec<Key>, Call)> = Vec::new();
+    let mut commit_once = |commit: Commit, keys: Vec<Key>| {
+        // Two steps for one branch: the first is done, the other is decided anew in the next wave.
+        let branches = commits.entry(commit.repository.clone()).or_default();
+        branches.entry(commit.branch.clone()).or_insert((commit, keys));
+    };
     for (key, step) in steps {
         match step {
-            // Two steps for one branch: the first is done, the other is decided anew in the next wave.
-            Step::Commit(commit) => {
-                commits
-                    .entry(commit.repository.clone())
-                    .or_default()
-                    .entry(commit.branch.clone())
-                    .or_insert_with(|| (commit, vec![key]));
-            }
+            Step::Commit(commit) => commit_once(commit, vec![key]),
             Step::CatalogChange(change) => wanted.push((key, change)),
-            Step::Call(call) => calls.push((key, call)),
+            Step::Call(call) => calls.push((vec![key], call)),
         }
     }
     // Who was first comes first; what touches the same files is decided anew in the next wave.
@@ -48,10 +55,26 @@ pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
             changes.push((key, change));
         }
     }
+    let mut waits = Vec::new();
     if !changes.is_empty() {
-        let keys = changes.iter().map(|(key, _)| key.clone()).collect();
-        let commit = catalog_commit(here, changes.into_iter().map(|(_, change)| change).collect());
-        commits.entry(here.catalog.clone()).or_default().insert(here.branch.clone(), (commit, keys));
+        let list: Vec<&CatalogChange> = changes.iter().map(|(_, change)| change).collect();
+        let delivery = match settings.state {
+            RecordBy::Push => Delivery {
+                about: (0..list.len()).collect(),
+                steps: vec![Step::Commit(catalog_commit(here, &list))],
+                waits: Vec::new(),
+            },
+            RecordBy::PullRequest => record::deliver(facts, here, &list, &|list| catalog_commit(here, list))?,
+        };
+        let keys: Vec<Key> = delivery.about.iter().map(|index| changes[*index].0.clone()).collect();
+        for step in delivery.steps {
+            match step {
+                Step::Commit(commit) => commit_once(commit, keys.clone()),
+                Step::Call(call) => calls.push((keys.clone(), call)),
+                Step::CatalogChange(_) => unreachable!("a change is delivered by commits and calls"),
+            }
+        }
+        waits = delivery.waits;
     }
     let pushes = commits.into_iter().map(|(repository, branches)| {
         let mut keys = Vec::new();
@@ -60,10 +83,11 @@ pub(super) fn cut(here: &Here, steps: Vec<(Key, Step)>) -> Vec<Batched> {
             keys.extend(of);
             list.push(commit);
         }
-        Batched { act: Act::Push { repository, commits: list }, keys }
+        let by = settings.commits_to(&repository, &here.catalog);
+        Batched { act: Act::Push { repository, commits: list, by }, keys }
     });
-    let calls = calls.into_iter().map(|(key, call)| Batched { act: Act::Call(call), keys: vec![key] });
-    pushes.chain(calls).collect()
+    let calls = calls.into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
+    Ok((pushes.chain(calls).collect(), waits))
 }
 
 /// Adds the issue forms that the catalog's commit, if it is in this act, must write too.
@@ -73,9 +97,11 @@ pub(super) fn add_forms(
     here: &Here,
     batched: &mut Batched,
 ) -> Result<(), BTreeSet<Question>> {
-    let Act::Push { repository, commits } = &mut batched.act else { return Ok(()) };
+    let Act::Push { repository, commits, .. } = &mut batched.act else { return Ok(()) };
     if *repository == here.catalog
-        && let Some(commit) = commits.iter_mut().find(|commit| commit.branch == here.branch)
+        && let Some(commit) = commits
+            .iter_mut()
+            .find(|commit| commit.branch == here.branch || record::is_branch(&commit.branch))
     {
         let forms = forms::regenerated(definitions, facts, here, commit)?;
         commit.changes.extend(forms);
@@ -84,19 +110,19 @@ pub(super) fn add_forms(
 }
 
 /// One commit for all of these changes.
-fn catalog_commit(here: &Here, changes: Vec<CatalogChange>) -> Commit {
-    let subject = match changes.as_slice() {
+fn catalog_commit(here: &Here, changes: &[&CatalogChange]) -> Commit {
+    let subject = match changes {
         [one] => one.summary.clone(),
         several => format!("Record {} runs", several.len()),
     };
     let mut message = format!("{subject}\n\n");
     if changes.len() > 1 {
-        for change in &changes {
+        for change in changes {
             message.push_str(&format!("* {}\n", change.summary));
         }
         message.push('\n');
     }
-    for change in &changes {
+    for change in changes {
         message.push_str(&format!("Chandlery-Run: {}\n", change.trailer));
     }
     let base = changes.first().expect("there is at least one change").base;
@@ -106,7 +132,7 @@ fn catalog_commit(here: &Here, changes: Vec<CatalogChange>) -> Commit {
         expect: Some(base),
         parent: base,
         at: changes.iter().map(|change| change.at).max().expect("there is at least one change"),
-        changes: changes.into_iter().flat_map(|change| change.changes).collect(),
+        changes: changes.iter().flat_map(|change| change.changes.clone()).collect(),
         message,
     }
 }

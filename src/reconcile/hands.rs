@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::contents::Contents;
 use crate::{
-    catalog::Root,
+    catalog::{CommitBy, Root},
     domain::{Branch, Login, ObjectId, RepoName},
     forge::{
         client::{ForgeError, Reader, Writer, connect},
@@ -133,7 +133,10 @@ impl Hands {
         self.reader.begin();
         match act {
             Act::Call(call) => self.writer.act(&self.settings.catalog, call).await,
-            Act::Push { repository, commits } => self.push(repository, commits.clone()).await,
+            Act::Push { repository, commits, by: CommitBy::Push } => {
+                self.push(repository, commits.clone()).await
+            }
+            Act::Push { repository, commits, by: CommitBy::Api } => self.commit(repository, commits).await,
         }
     }
 
@@ -224,6 +227,31 @@ impl Hands {
             Ok(acted) => acted,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+
+    /// Has the forge make these commits; one after the other, each on its own condition.
+    async fn commit(&mut self, repository: &RepoName, commits: &[Commit]) -> Acted {
+        let contents = match self.readable(repository).await {
+            Ok(contents) => contents,
+            Err(why) => return Acted::Failed(why),
+        };
+        let list = commits.to_vec();
+        let trees = move || contents.lock().unwrap_or_else(PoisonError::into_inner).mirror.trees(&list);
+        let trees = match spawn_blocking(trees).await {
+            Ok(Ok(trees)) => trees,
+            Ok(Err(why)) => return Acted::Failed(why),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let mut worst = Acted::Done;
+        for (commit, trees) in commits.iter().zip(&trees) {
+            match self.writer.commit(commit, trees).await {
+                Acted::Done => {}
+                acted @ Acted::Refused(_) if worst == Acted::Done => worst = acted,
+                Acted::Refused(_) => {}
+                acted @ Acted::Failed(_) => worst = acted,
+            }
+        }
+        worst
     }
 
     /// The default branch and our login, as last heard.

@@ -245,12 +245,18 @@ impl Turn {
                 Verdict::Settled(decision) => decided.push((key, decision)),
             }
         }
-        let mut queue = VecDeque::new();
+        let (mut queue, mut waits) = (VecDeque::new(), Vec::new());
         if waiting.is_empty() {
             let steps = decided
                 .iter()
                 .flat_map(|(key, decision)| decision.steps.iter().map(|step| (key.clone(), step.clone())));
-            queue = batch::cut(&here, steps.collect()).into();
+            match batch::cut(&definitions.settings, &self.facts, &here, steps.collect()) {
+                Ok((acts, more)) => {
+                    queue = acts.into();
+                    waits = more;
+                }
+                Err(more) => questions.extend(more),
+            }
             for act in &mut queue {
                 if let Err(more) = batch::add_forms(&definitions, &self.facts, &here, act) {
                     questions.extend(more);
@@ -265,6 +271,7 @@ impl Turn {
             self.phase = Phase::Decide { definitions, here, undecided: waiting, decided, rounds: rounds + 1 };
             return Some(Output::Look(questions));
         }
+        self.report.waits.extend(waits);
         for (key, decision) in decided {
             self.report.stages.extend(decision.stages);
             self.report.waits.extend(decision.waits.into_iter().map(|why| format!("{key}: {why}")));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use chandlery::{
-    catalog::Root,
+    catalog::{CommitBy, Root},
     domain::{
         ActivityKind, Attribution, Branch, Change, Conclusion, Known, ObjectId, Permission, Pull, PullState,
         RepoName, ReviewState, Secret,
@@ -183,7 +183,7 @@ fn commit(
 }
 
 fn push(commits: Vec<Commit>) -> Act {
-    Act::Push { repository: commits[0].repository.clone(), commits }
+    Act::Push { repository: commits[0].repository.clone(), commits, by: CommitBy::Push }
 }
 
 fn say(number: u64, body: &str, comment: Option<u64>) -> Act {

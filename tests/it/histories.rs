@@ -9,7 +9,7 @@ use std::{
 };
 
 use chandlery::{
-    domain::{Change, Login, ObjectId, PullState, RepoPath, Run, Stage},
+    domain::{Branch, Change, Login, ObjectId, PullState, RepoPath, Run, Stage},
     plan::{message, step::Call},
     reconcile::{Input, Output, Report, Turn},
 };
@@ -185,7 +185,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             let text = format!("# {}\nidentifier: {whose}\nblueprint: _user\n", chance.below(3));
             Deed::Propose { who, path: format!("entities/_user/{whose}.yaml"), text }
         }
-        39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off"]).to_string() },
+        39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off", "by-pull", "by-api"]).to_string() },
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
             Deed::ChangeTarget { path, text: format!("name: x\nsize: {}\n", 1 + chance.below(3)) }
@@ -437,6 +437,9 @@ fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
         told.events.push(event.clone());
         happen(world, &event, told);
     };
+    if chance.one_in(5) {
+        play(world, told, Event::Deed(Deed::Mode { mode: "by-pull".into() }));
+    }
     if chance.one_in(3) {
         let beginning = *chance.pick(&BEGINNINGS);
         for line in IN_PROGRESS.lines().chain(beginning.lines()) {
@@ -573,7 +576,11 @@ fn twins<W: Story>(world: &mut W, told: &mut Told) {
 /// The end of every history: calm passes until nothing is done, and what must then hold.
 fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     world.deed(&Deed::Wait { seconds: 600 });
-    world.deed(&Deed::Mode { mode: "on".into() });
+    let on = told.events.iter().rev().find_map(|event| match event {
+        Event::Deed(Deed::Mode { mode }) if mode.starts_with("by-") => Some(mode.clone()),
+        _ => None,
+    });
+    world.deed(&Deed::Mode { mode: on.unwrap_or_else(|| "on".into()) });
     let mut last = Report::default();
     for _ in 0..4 {
         last = calm(&mut world);
@@ -596,6 +603,11 @@ fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     valid(&real)?;
     told.world = real;
     Ok(told)
+}
+
+/// Whether what is pushed there ends in the catalog.
+fn is_for_records(branch: &Branch) -> bool {
+    branch.as_str() == "main" || branch.as_str().starts_with("chandlery/state/")
 }
 
 /// At most one of each effect, and nothing of others taken away.
@@ -679,7 +691,7 @@ fn consent(world: &Simulated) -> Result<(), String> {
                 .strip_prefix("chandlery/")
                 .and_then(|rest| rest.strip_suffix("-code"))
                 .map(str::to_owned),
-            Effect::Pushed { branch, changes, .. } if branch.as_str() == "main" => {
+            Effect::Pushed { branch, changes, .. } if is_for_records(branch) => {
                 for (path, change) in changes.iter() {
                     if let Change::Put(bytes) = change
                         && path.file_name() == "run.yaml"

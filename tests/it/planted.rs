@@ -214,7 +214,7 @@ impl World for Careless {
     fn act(&mut self, act: &Act) -> Acted {
         let mut act = act.clone();
         if self.fault == Fault::PushesOverWhatIsThere
-            && let Act::Push { repository, commits } = &mut act
+            && let Act::Push { repository, commits, .. } = &mut act
         {
             for commit in commits {
                 let head = Question::Head(repository.clone(), commit.branch.clone());

@@ -1,12 +1,13 @@
 //! What may `chandlery.yaml` say?
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{Reader, join, kind, located};
 use crate::{
     catalog::{
-        Folders, Mode, Root, Settings,
+        CommitBy, Folders, Mode, RecordBy, Root, Settings,
         values::{Segment, Wrong, trail},
     },
     domain::{Diagnostic, RepoName, RepoPath},
@@ -28,9 +29,51 @@ pub(in crate::catalog) struct SettingsDocument {
     /// Where everything lies, seen from the catalog's root.
     #[serde(default)]
     folders: Option<FoldersDocument>,
-    /// The repositories, `owner/name`, that follow-up pull requests may go to.
+    /// How commits reach the catalog.
     #[serde(default)]
-    repositories: Option<Vec<String>>,
+    commits: CommitsDocument,
+    /// How the records of finished runs reach the default branch.
+    #[serde(default)]
+    state: StateDocument,
+    /// The repositories that follow-up pull requests may go to: `owner/name`, or with more to say about one.
+    #[serde(default)]
+    #[schemars(schema_with = "repositories")]
+    repositories: Option<Vec<Value>>,
+}
+
+/// How commits reach a repository: `push` sends them with Git, `api` has the forge make them, which signs what an App made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum CommitsDocument {
+    #[default]
+    Push,
+    Api,
+}
+
+/// How records reach the default branch: `push` goes straight there, `pullRequest` through one that Chandlery merges.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum StateDocument {
+    #[default]
+    Push,
+    PullRequest,
+}
+
+/// A repository that follow-up pull requests may go to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RepositoryDocument {
+    /// Which: `owner/name`.
+    name: String,
+    /// How commits reach it.
+    #[serde(default)]
+    commits: CommitsDocument,
+}
+
+fn repositories(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let one = generator.subschema_for::<RepositoryDocument>();
+    let list = json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, one] } });
+    json!({ "anyOf": [list, { "type": "null" }] }).try_into().unwrap_or_default()
 }
 
 kind!(SettingsDocument, "chandlery");
@@ -93,8 +136,9 @@ impl SettingsDocument {
             folder("templates", named.templates, "action-templates"),
             folder("requests", named.requests, "requests"),
         ];
-        let repositories = self.repositories.unwrap_or_default();
-        let repositories = reader.names::<RepoName>(&trail!["repositories"], &repositories);
+        let repositories = self.repositories.unwrap_or_default().into_iter().enumerate();
+        let repositories =
+            repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
         let [blueprints, entities, actions, templates, requests] = folders;
         let folders = Folders {
             blueprints: blueprints?,
@@ -124,9 +168,36 @@ impl SettingsDocument {
             version: self.version,
             mode,
             folders,
-            repositories: repositories.into_iter().collect(),
+            commits: self.commits.into_domain(),
+            state: match self.state {
+                StateDocument::Push => RecordBy::Push,
+                StateDocument::PullRequest => RecordBy::PullRequest,
+            },
+            repositories,
         })
     }
+}
+
+impl CommitsDocument {
+    fn into_domain(self) -> CommitBy {
+        match self {
+            Self::Push => CommitBy::Push,
+            Self::Api => CommitBy::Api,
+        }
+    }
+}
+
+/// One entry of the list: a name, or a name with more to say.
+fn repository(index: usize, value: Value, reader: &mut Reader) -> Option<(RepoName, CommitBy)> {
+    let path = join(&trail!["repositories"], index);
+    let (name, path, commits) = match value {
+        Value::String(name) => (name, path, CommitBy::Push),
+        value => {
+            let document: RepositoryDocument = serde_json::from_value(value).ok()?;
+            (document.name, join(&path, "name"), document.commits.into_domain())
+        }
+    };
+    Some((reader.name(&path, &name)?, commits))
 }
 
 fn overlap(one: &RepoPath, other: &RepoPath) -> bool {

@@ -70,6 +70,8 @@ fn definitions(action: Action) -> Definitions {
     let settings = Settings {
         version: 1,
         mode: Mode::On,
+        commits: Default::default(),
+        state: Default::default(),
         folders: Folders {
             blueprints: folder("blueprints"),
             entities: folder("entities"),

@@ -21,13 +21,15 @@ use crate::{
         facts::{DiffEntry, Looked, Pending},
         fork, message,
         plan_file::{self, PlannedRule},
-        read, say,
+        read, record, say,
         step::{Call, Step},
     },
 };
 
 /// What the check says where nothing is asked.
 const NO_REQUEST: &str = "no request in this pull request";
+const ELSEWHERE: &str = "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest.";
+const IN_COMMENT: &str = "What would change and who must approve stands in the comment on the pull request.";
 
 /// The most people that one request asks for a review.
 const MOST_REVIEWERS: usize = 15;
@@ -49,6 +51,9 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
 }
 
 fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
+    if let Some(decision) = record::decide(site, pull)? {
+        return Ok(decision);
+    }
     let catalog = &site.here.catalog;
     let is_fork = pull.head_repository.as_ref() != Some(catalog);
     let diff = site.look.diff(catalog, site.catalog, pull.head);
@@ -69,7 +74,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let (groups, others) = group(site, diff);
     if groups.is_empty() {
         // The check may be required of every pull request, and there is nothing here for us to judge.
-        let check = check_step(site, pull, "no request", Some(Conclusion::Success), NO_REQUEST);
+        let check = check_step(site, pull, "no request", Some(Conclusion::Success), (NO_REQUEST, ELSEWHERE));
         return Ok(Decision { steps: check.into_iter().collect(), ..Decision::nothing() });
     }
     if is_fork {
@@ -171,7 +176,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     } else {
         check_text(&asked, &judgements, pull.draft, given)
     };
-    let check = check_step(site, pull, &key, conclusion, &title);
+    let check = check_step(site, pull, &key, conclusion, (&title, IN_COMMENT));
     let check_is_there = check.is_none();
     // What counts depends on the check, so the comment is written once, when it is there.
     if let Some(Step::Call(Call::Check { run: None, .. })) = check {
@@ -275,12 +280,12 @@ fn check_text(
 }
 
 /// Our newest check run on the head, if it says something else, is changed or followed by another.
-fn check_step(
+pub(super) fn check_step(
     site: &Site<'_>,
     pull: &Pull,
     key: &str,
     conclusion: Option<Conclusion>,
-    title: &str,
+    (title, summary): (&str, &str),
 ) -> Option<Step> {
     let Known::Yes(commits) = &pull.commits else { return None };
     let newest = commits.iter().find(|commit| commit.id == pull.head).and_then(|commit| commit.checks.last());
@@ -294,12 +299,7 @@ fn check_step(
         external_id: key.to_owned(),
         conclusion,
         title: title.to_owned(),
-        summary: if title == NO_REQUEST {
-            "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest."
-        } else {
-            "What would change and who must approve stands in the comment on the pull request."
-        }
-        .into(),
+        summary: summary.to_owned(),
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
     }))

@@ -87,6 +87,17 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
+/// `chandlery.yaml` in a mode; `by-pull` and `by-api` are ways of being on.
+pub fn settings(mode: &str) -> String {
+    match mode {
+        "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
+        "by-api" => {
+            SETTINGS.replace("[acme/infra]", "[{ name: acme/infra, commits: api }]") + "commits: api\n"
+        }
+        mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),
+    }
+}
+
 pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\n";
 
 pub const PLATFORM: &str = "identifier: platform\nblueprint: _team\nrelations:\n  members: [bo, cleo]\n";

@@ -367,7 +367,7 @@ impl Local {
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
             Deed::Mode { mode } => {
-                let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
+                let text = fixture::settings(mode);
                 self.put("ada", catalog, "main", "chandlery.yaml", &text)
             }
             Deed::Push { who, pull, ask } => {

@@ -76,7 +76,8 @@ pub enum Deed {
         path: String,
         text: String,
     },
-    /// The platform team sets the mode of the catalog: `on`, `observe` or `off`.
+    /// The platform team sets the mode of the catalog: `on`, `observe` or `off`; or on, with records `by-pull` or
+    /// commits `by-api`.
     Mode {
         mode: String,
     },

@@ -607,7 +607,7 @@ impl Simulated {
 
     fn do_act(&mut self, act: &Act) -> Acted {
         match act {
-            Act::Push { repository, commits } => {
+            Act::Push { repository, commits, .. } => {
                 let mut refused = Vec::new();
                 for commit in commits {
                     if let Err(why) = self.push(repository, commit) {
@@ -1070,7 +1070,7 @@ impl Simulated {
                 self.open_pull(&catalog, &branch, "Better so", "", &login(who)).is_ok()
             }
             Deed::Mode { mode } => {
-                let text = fixture::SETTINGS.replace("mode: on", &format!("mode: {mode}"));
+                let text = fixture::settings(mode);
                 self.put(&catalog, &main_branch(), "chandlery.yaml", &text, "ada")
             }
             Deed::Push { who, pull, ask } => {

@@ -1,0 +1,231 @@
+//! How do records reach the default branch where its rules want a pull request?
+//!
+//! Through one of our own, from a branch named after what it records, opened and merged by us. While it is open the
+//! runs in it count as carried: they are not recorded twice, even if the default branch moves on or other rules
+//! keep it waiting. What the world makes of it (closed by somebody, changed, in conflict) is told, not forced.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    Decision,
+    build::Site,
+    facts::{DiffEntry, Facts, Here, Looked, Looker, Pending, Question},
+    review,
+    step::{Call, CatalogChange, Commit, Step},
+};
+use crate::domain::{Branch, Change, Conclusion, ObjectId, Pull, PullState, RepoPath};
+
+/// What the branches of records begin with.
+const BRANCHES: &str = "chandlery/state/";
+
+/// What the check of such a pull request is about.
+const CHECK_KEY: &str = "record";
+
+const SUMMARY: &str = "Written by Chandlery from runs that have ended: entities, and the record of each run.";
+
+/// What is to be done about some changes.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// Which of the changes the steps are about, by their place.
+    pub about: Vec<usize>,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What people must know.
+    pub waits: Vec<String>,
+}
+
+/// Whether a branch of the catalog is one of records.
+pub fn is_branch(branch: &Branch) -> bool {
+    branch.as_str().starts_with(BRANCHES)
+}
+
+fn is_ours(here: &Here, pull: &Pull) -> bool {
+    pull.author.as_ref() == Some(&here.me)
+        && pull.head_repository.as_ref() == Some(&here.catalog)
+        && pull.base_branch == here.branch
+        && pull.head_branch.as_ref().is_some_and(is_branch)
+}
+
+/// Brings these changes, all made on one commit and disjoint, to the default branch by a pull request.
+/// `commit` makes the commit for some of them.
+///
+/// # Errors
+/// What must be known first.
+pub fn deliver(
+    facts: &Facts,
+    here: &Here,
+    changes: &[&CatalogChange],
+    commit: &dyn Fn(&[&CatalogChange]) -> Commit,
+) -> Result<Delivery, BTreeSet<Question>> {
+    let look = Looker::new(facts);
+    delivery(&look, here, changes, commit).map_err(|Pending| look.missing())
+}
+
+fn delivery(
+    look: &Looker<'_>,
+    here: &Here,
+    changes: &[&CatalogChange],
+    commit: &dyn Fn(&[&CatalogChange]) -> Commit,
+) -> Looked<Delivery> {
+    let base = changes.first().expect("there is a change").base;
+    let mut delivery = Delivery::default();
+    let mut left: Vec<usize> = (0..changes.len()).collect();
+    for pull in on_their_way(look, here)? {
+        let pull = match pull {
+            Ok(pull) => pull,
+            Err(why) => return Ok(Delivery { waits: vec![why], ..delivery }),
+        };
+        let diff = match look.diff(&here.catalog, base, pull.head)? {
+            Ok(diff) => diff,
+            Err(why) => {
+                let why = format!("the records of #{} could not be read: {why}", pull.number);
+                return Ok(Delivery { waits: vec![why], ..delivery });
+            }
+        };
+        let touches = |change: &CatalogChange| change.changes.keys().any(|path| diff.contains_key(path));
+        let carries = |change: &CatalogChange| {
+            change.changes.iter().all(|(path, change)| is_made(diff.get(path), change))
+        };
+        if changes.iter().any(|change| touches(change) && !carries(change)) {
+            // It says something else of the same run or entity; what is true is written anew.
+            let (repository, number) = (here.catalog.clone(), pull.number);
+            delivery.steps.push(Step::Call(Call::ClosePull { repository, number }));
+        } else {
+            left.retain(|index| !carries(changes[*index]));
+        }
+    }
+    if left.is_empty() {
+        return Ok(delivery);
+    }
+    let wanted: Vec<&CatalogChange> = left.iter().map(|index| changes[*index]).collect();
+    let mut commit = commit(&wanted);
+    commit.branch = branch_of(&wanted);
+    let head = look.head(&here.catalog, &commit.branch);
+    let pulls = look.pulls_from(&here.catalog, &commit.branch);
+    delivery.about = left;
+    match (head?, pulls?) {
+        (Err(why), _) | (_, Err(why)) => {
+            delivery.waits.push(format!("what became of `{}` could not be learnt: {why}", commit.branch))
+        }
+        (Ok(None), _) => {
+            commit.expect = None;
+            delivery.steps.push(Step::Commit(commit));
+        }
+        (Ok(Some(_)), Ok([])) => delivery.steps.push(open(here, commit, &wanted)),
+        (Ok(Some(_)), Ok(pulls)) => {
+            delivery.waits.extend(pulls.last().map(|pull| stuck(pull, &commit.branch)))
+        }
+    }
+    Ok(delivery)
+}
+
+/// Our open pull requests with records.
+fn on_their_way<'a>(look: &Looker<'a>, here: &Here) -> Looked<Vec<Result<&'a Pull, String>>> {
+    let open = match look.open()? {
+        Ok(open) => open,
+        Err(why) => return Ok(vec![Err(format!("what is open could not be learnt: {why}"))]),
+    };
+    let mut pulls = Vec::new();
+    let mut pending = false;
+    for number in &open.pulls {
+        match look.pull(*number) {
+            Err(Pending) => pending = true,
+            Ok(Ok(Some(pull))) if pull.state == PullState::Open && is_ours(here, pull) => {
+                pulls.push(Ok(pull))
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => pulls.push(Err(format!("pull request #{number} could not be read: {why}"))),
+        }
+    }
+    if pending { Err(Pending) } else { Ok(pulls) }
+}
+
+fn is_made(entry: Option<&DiffEntry>, change: &Change) -> bool {
+    match (entry, change) {
+        (Some(entry), Change::Put(bytes)) => {
+            entry.after.is_some_and(|after| after.id == ObjectId::of_blob(bytes))
+        }
+        (Some(entry), Change::Delete) => entry.after.is_none(),
+        (None, _) => false,
+    }
+}
+
+/// The branch for these changes: the same changes on the same commit, the same branch.
+fn branch_of(changes: &[&CatalogChange]) -> Branch {
+    let mut digest = Sha256::new();
+    for change in changes {
+        digest.update(change.base.to_string());
+        for (path, change) in &change.changes {
+            let path: &RepoPath = path;
+            let blob = match change {
+                Change::Put(bytes) => ObjectId::of_blob(bytes).to_string(),
+                Change::Delete => "-".to_owned(),
+            };
+            digest.update(format!("\n{path} {blob}"));
+        }
+    }
+    let name = hex::encode(digest.finalize());
+    format!("{BRANCHES}{}", &name[..16]).parse().expect("letters and digits make a branch")
+}
+
+fn open(here: &Here, commit: Commit, changes: &[&CatalogChange]) -> Step {
+    let title = commit.message.lines().next().unwrap_or("Record runs").to_owned();
+    let mut body = String::from(
+        "What became of these requests, for the catalog. The rules of the default branch want a pull request; Chandlery merges it.\n\n",
+    );
+    for change in changes {
+        body.push_str(&format!("- {}\n", change.summary));
+    }
+    Step::Call(Call::OpenPull {
+        repository: here.catalog.clone(),
+        branch: commit.branch,
+        base: here.branch.clone(),
+        title,
+        body,
+    })
+}
+
+fn stuck(pull: &Pull, branch: &Branch) -> String {
+    let what = match pull.state {
+        PullState::Open | PullState::Merged => {
+            return format!("the forge does not show yet what #{} holds", pull.number);
+        }
+        PullState::Closed => "was closed without a merge",
+    };
+    format!(
+        "#{}, which records what became of requests, {what}: delete its branch `{branch}`, and it is made anew",
+        pull.number
+    )
+}
+
+/// What to do about an open pull request with records; none if it is not one of those.
+pub(super) fn decide(site: &Site<'_>, pull: &Pull) -> Looked<Option<Decision>> {
+    let Some(branch) = pull.head_branch.as_ref().filter(|_| is_ours(site.here, pull)) else {
+        return Ok(None);
+    };
+    let pushed = match site.look.activity(&site.here.catalog, branch)? {
+        Ok(pushed) => pushed,
+        Err(why) => {
+            return Ok(Some(Decision::waiting(format!(
+                "who pushed to `{branch}` could not be learnt: {why}"
+            ))));
+        }
+    };
+    let all_ours = !pushed.is_empty() && pushed.iter().all(|push| push.actor.as_ref() == Some(&site.here.me));
+    let (conclusion, title) = if all_ours {
+        (Conclusion::Success, "what became of requests")
+    } else if pushed.is_empty() {
+        return Ok(Some(Decision::waiting(format!("the forge does not say yet who pushed to `{branch}`"))));
+    } else {
+        (Conclusion::Failure, "somebody else pushed to this branch: close it and delete the branch")
+    };
+    let check = review::check_step(site, pull, CHECK_KEY, Some(conclusion), (title, SUMMARY));
+    let mut steps: Vec<Step> = check.into_iter().collect();
+    if all_ours && steps.is_empty() {
+        let (repository, number, head) = (site.here.catalog.clone(), pull.number, pull.head);
+        steps.push(Step::Call(Call::Merge { repository, number, head }));
+    }
+    Ok(Some(Decision { steps, ..Decision::nothing() }))
+}
