@@ -386,7 +386,7 @@ fn write_back() -> [Duration; 4] {
             }
         }
         let start = Instant::now();
-        write_commit(&mirror.objects().unwrap(), &unseen, &me).unwrap();
+        write_commit(&mirror.objects().unwrap(), &unseen, &me, None).unwrap();
         times[2].push(start.elapsed());
         let start = Instant::now();
         assert_eq!(mirror.push(&[commit(changes, parent, tip, round as i64)], &me), Acted::Done);

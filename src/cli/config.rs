@@ -1,7 +1,10 @@
 //! Which forge, which catalog, and who are we there? Read from options and the environment, here only.
 #![expect(clippy::disallowed_methods, reason = "the environment and the token's file are read here")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -9,7 +12,8 @@ use clap::Args;
 use crate::{
     catalog::Root,
     domain::{RepoName, RepoPath, Secret},
-    forge::identity::Credentials,
+    forge::{client::Manners, identity::Credentials, pace::Pace},
+    git::sign::Signer,
     reconcile::Settings,
 };
 
@@ -55,6 +59,10 @@ pub struct ForgeSettings {
     /// Read the App's private key (PEM) from this file [env: CHANDLERY_APP_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     pub app_key_file: Option<PathBuf>,
+    /// Sign what is pushed with the private SSH key in this file [env: CHANDLERY_SIGNING_KEY_FILE, or the key itself in
+    /// CHANDLERY_SIGNING_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub signing_key_file: Option<PathBuf>,
     /// The catalog's folder in its repository [default: the repository's root]
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<String>,
@@ -104,6 +112,15 @@ impl ForgeSettings {
             None => git_url_beside(&api_url),
         };
         let credentials = self.credentials(environment, read)?;
+        let key_file = self
+            .signing_key_file
+            .clone()
+            .or_else(|| environment("CHANDLERY_SIGNING_KEY_FILE").map(PathBuf::from));
+        let signer = match (key_file, environment("CHANDLERY_SIGNING_KEY")) {
+            (Some(file), _) => Some(Signer::from_file(&file)),
+            (None, text) => text.map(|text| Signer::from_text(&Secret::new(&text))),
+        };
+        let signer = signer.transpose().context("the signing key cannot be used")?.map(Arc::new);
         let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose()?);
         let cache = match (
             &self.cache,
@@ -124,13 +141,24 @@ impl ForgeSettings {
             git_url.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
         let environment =
             FOR_GIT.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
+        let cache = std::path::absolute(cache)?;
+        // On loopback is a forge of one's own; GitHub's limits are others'.
+        let is_own = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+            .iter()
+            .any(|host| api_url.starts_with(host));
+        let manners = Manners {
+            pace: (!is_own).then_some(Pace::GITHUB),
+            answers: Some(cache.join("answers").join(&forge)),
+        };
         Ok(Settings {
             api_url,
+            manners,
             git_url,
             credentials,
             catalog,
             root,
-            cache: std::path::absolute(cache.join("repositories").join(forge))?,
+            signer,
+            cache: cache.join("repositories").join(forge),
             environment,
         })
     }

@@ -74,8 +74,8 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
     }
     let _ = writeln!(
         text,
-        "{} acts; {} API calls ({} of them writes), {} pushes, {} fetches",
-        report.acts, counts.calls, counts.writes, counts.pushes, counts.fetches
+        "{} acts; {} API calls ({} of them writes, {} unchanged), {} pushes, {} fetches",
+        report.acts, counts.calls, counts.writes, counts.unchanged, counts.pushes, counts.fetches
     );
     text
 }
@@ -122,10 +122,10 @@ fn summary(report: &Report, counts: Counts) -> String {
     for (key, why) in &report.left {
         let _ = writeln!(text, "- left to the next pass: {key}: {}", said(why));
     }
-    let Counts { calls, writes, points, pushes, fetches } = counts;
+    let Counts { calls, unchanged, writes, points, pushes, fetches } = counts;
     let _ = writeln!(
         text,
-        "\n{} acts; {calls} API calls ({writes} of them writes, {points} GraphQL points), {pushes} pushes, {fetches} fetches\n",
+        "\n{} acts; {calls} API calls ({writes} of them writes, {unchanged} unchanged and free, {points} GraphQL points), {pushes} pushes, {fetches} fetches\n",
         report.acts
     );
     text
@@ -140,6 +140,7 @@ fn as_json(report: &Report, counts: Counts) -> serde_json::Value {
         "waits": report.waits,
         "left": left,
         "calls": counts.calls,
+        "unchanged": counts.unchanged,
         "writes": counts.writes,
         "points": counts.points,
         "pushes": counts.pushes,

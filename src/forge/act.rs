@@ -113,8 +113,9 @@ impl Writer {
         let single_users = users.iter().map(|user| json!({ "reviewers": [user] }));
         for one in single_users.chain(teams.iter().map(|team| json!({ "team_reviewers": [team] }))) {
             let reply = self.send(repository, Method::POST, path, &one).await;
-            if let failed @ Acted::Failed(_) = judge(reply, &|reply| reply.status == 422) {
-                return failed;
+            let acted = judge(reply, &|reply| reply.status == 422);
+            if matches!(acted, Acted::Failed(_) | Acted::Postponed { .. }) {
+                return acted;
             }
         }
         Acted::Done
@@ -147,6 +148,7 @@ fn name(call: &Call) -> &'static str {
 pub(super) fn judge(reply: Result<Reply, ForgeError>, also_done: &dyn Fn(&Reply) -> bool) -> Acted {
     let reply = match reply {
         Ok(reply) => reply,
+        Err(ForgeError::Limited { seconds }) => return Acted::Postponed { seconds },
         Err(error) => return Acted::Failed(error.to_string()),
     };
     if (200..300).contains(&reply.status) || also_done(&reply) {

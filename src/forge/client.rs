@@ -2,6 +2,7 @@
 //! calls never: a write whose answer was lost may have been done, and the next turn will see it.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::identity::{Credentials, Identity, Use};
+use super::{
+    identity::{Credentials, Identity, Use},
+    kept::{self, Kept},
+    pace::{Pace, Sent},
+};
 use crate::domain::{RepoName, Secret, Timestamp};
 
 /// How long one call may take.
@@ -100,11 +105,22 @@ pub enum ForgeError {
     },
 }
 
+/// How we treat a forge.
+#[derive(Debug, Clone, Default)]
+pub struct Manners {
+    /// How fast we write; none where there is no limit.
+    pub pace: Option<Pace>,
+    /// Where answers are kept, so that they are asked for again only if they changed.
+    pub answers: Option<PathBuf>,
+}
+
 /// What was asked of the forge so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
     /// Calls, each try of them.
     pub calls: u64,
+    /// Those of them whose answer was the same as before, which the forge does not count.
+    pub unchanged: u64,
     /// Calls that change something.
     pub writes: u64,
     /// What GraphQL cost.
@@ -113,6 +129,8 @@ pub struct Tally {
     pub now: Option<Timestamp>,
     waited: Duration,
     closed_until: Option<Instant>,
+    /// Whether a call was put off, so that only last words are left to say.
+    put_off: bool,
 }
 
 pub(super) struct Wire {
@@ -122,6 +140,9 @@ pub(super) struct Wire {
     graphql: String,
     origin: String,
     tally: Mutex<Tally>,
+    kept: Kept,
+    pace: Option<Pace>,
+    sent: Mutex<Sent>,
 }
 
 /// Asks the forge. It cannot change anything.
@@ -130,6 +151,15 @@ pub struct Reader(Arc<Wire>);
 
 /// Changes things on the forge.
 pub struct Writer(Arc<Wire>);
+
+/// One call, as it is sent.
+struct Call<'a> {
+    method: &'a Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+    /// What we know of the answer already.
+    etag: Option<&'a str>,
+}
 
 /// An answer.
 pub(super) struct Reply {
@@ -155,6 +185,7 @@ pub fn connect(
     api_url: &str,
     credentials: &Credentials,
     catalog: &RepoName,
+    manners: Manners,
 ) -> Result<(Reader, Writer), ForgeError> {
     let bad = |why: &str| ForgeError::Address { url: api_url.to_owned(), why: why.to_owned() };
     let uri: Uri = api_url.parse().map_err(|_| bad("it cannot be read; write it as https://host/api/v3"))?;
@@ -190,7 +221,17 @@ pub fn connect(
         .build()
         .map_err(|error| bad(&error.to_string()))?;
     let identity = Identity::new(credentials, catalog)?;
-    let wire = Arc::new(Wire { crab, identity, rest, graphql, origin, tally: Mutex::default() });
+    let wire = Arc::new(Wire {
+        crab,
+        identity,
+        rest,
+        graphql,
+        origin,
+        tally: Mutex::default(),
+        kept: Kept::new(manners.answers),
+        pace: manners.pace,
+        sent: Mutex::default(),
+    });
     Ok((Reader(Arc::clone(&wire)), Writer(wire)))
 }
 
@@ -275,6 +316,7 @@ impl Writer {
         path: &str,
         body: &Value,
     ) -> Result<Reply, ForgeError> {
+        self.0.keep_pace().await?;
         self.0.tally().writes += 1;
         let body = (!body.is_null()).then_some(body);
         self.0.call(method, &format!("{}/repos/{on}{path}", self.0.rest), body, (Use::Write, on)).await
@@ -310,8 +352,11 @@ impl Wire {
             tries -= 1;
             let token = self.identity.token(self, usage, on).await?;
             self.tally().calls += 1;
-            let answer = match timeout(PATIENCE, self.once(&method, path, body, &what, Some(&token))).await {
-                Ok(answer) => answer,
+            let known = (method == Method::GET).then(|| self.kept.get(path)).flatten();
+            let call =
+                Call { method: &method, path, body, etag: known.as_ref().map(|known| known.etag.as_str()) };
+            let answer = match timeout(PATIENCE, self.once(&call, &what, Some(&token))).await {
+                Ok(answer) => answer.map(|reply| self.as_before(reply, known)),
                 Err(_) => Err(ForgeError::Silent { what: what.clone(), why: "it took too long".to_owned() }),
             };
             match answer {
@@ -344,6 +389,54 @@ impl Wire {
         }
     }
 
+    /// The answer, or what it was before if it is the same; what may be asked for again is kept.
+    fn as_before(&self, mut reply: Reply, known: Option<kept::Answer>) -> Reply {
+        match (reply.status, known) {
+            (304, Some(known)) => {
+                self.tally().unchanged += 1;
+                reply.status = 200;
+                reply.body = known.body.into_bytes();
+                reply.headers.remove("link");
+                if let Some(link) = known.link.and_then(|link| link.parse().ok()) {
+                    reply.headers.insert("link", link);
+                }
+            }
+            (200, _) if reply.what.starts_with("GET ") => {
+                if let (Some(path), Some(etag)) = (reply.what.strip_prefix("GET "), reply.header("etag")) {
+                    self.kept.keep(path, etag, reply.header("link"), &reply.body);
+                }
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    /// Waits until another writing call may be made, if that is soon. What is said when something was put off may use
+    /// what is kept for that, and does not wait.
+    async fn keep_pace(&self) -> Result<(), ForgeError> {
+        let Some(pace) = self.pace else { return Ok(()) };
+        loop {
+            let now = Instant::now();
+            let wait = {
+                let mut tally = self.tally();
+                let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                let wait = sent.wait(pace, now.into_std(), tally.put_off);
+                if wait.is_zero() {
+                    sent.note(now.into_std());
+                    return Ok(());
+                }
+                if tally.put_off || tally.waited + wait > WAIT {
+                    tally.put_off = true;
+                    return Err(ForgeError::Limited { seconds: wait.as_secs() + 1 });
+                }
+                tally.waited += wait;
+                wait
+            };
+            debug!(seconds = wait.as_secs(), "keeping the forge's pace");
+            sleep(wait).await;
+        }
+    }
+
     /// Notes the time that an answer tells.
     fn hear_the_time(&self, reply: &Reply) -> Option<Timestamp> {
         let now = reply.header("date").and_then(read_date);
@@ -362,7 +455,8 @@ impl Wire {
         let path = format!("{}/rate_limit", self.rest);
         let what = format!("GET {path}");
         self.tally().calls += 1;
-        let reply = self.once(&Method::GET, &path, None, &what, None).await?;
+        let call = Call { method: &Method::GET, path: &path, body: None, etag: None };
+        let reply = self.once(&call, &what, None).await?;
         self.hear_the_time(&reply).ok_or_else(|| reply.strange("it does not tell the time"))
     }
 
@@ -378,7 +472,8 @@ impl Wire {
         let what = format!("{method} {path}");
         self.wait().await?;
         self.tally().calls += 1;
-        let answer = timeout(PATIENCE, self.once(&method, &path, body, &what, Some(jwt))).await;
+        let call = Call { method: &method, path: &path, body, etag: None };
+        let answer = timeout(PATIENCE, self.once(&call, &what, Some(jwt))).await;
         let reply = answer.map_err(|_| ForgeError::Silent { what, why: "it took too long".to_owned() })??;
         self.hear_the_time(&reply);
         Ok(reply)
@@ -403,19 +498,16 @@ impl Wire {
         Ok(())
     }
 
-    async fn once(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-        what: &str,
-        token: Option<&Secret>,
-    ) -> Result<Reply, ForgeError> {
+    async fn once(&self, call: &Call<'_>, what: &str, token: Option<&Secret>) -> Result<Reply, ForgeError> {
+        let Call { method, path, body, etag } = *call;
         let silent =
             |error: &dyn std::error::Error| ForgeError::Silent { what: what.to_owned(), why: causes(error) };
         let mut builder = Request::builder().method(method.clone()).uri(path);
         if let Some(token) = token {
             builder = builder.header("authorization", format!("Bearer {}", token.expose()));
+        }
+        if let Some(etag) = etag {
+            builder = builder.header("if-none-match", etag);
         }
         let request = self.crab.build_request(builder, body).map_err(|error| silent(&error))?;
         let response = self.crab.execute(request).await.map_err(|error| silent(&error))?;
@@ -583,7 +675,7 @@ mod tests {
             ["http://forge.test/api/v3", "ftp://x", "forge.test", "https://me:secret@forge.test/api/v3"]
         {
             let token = Credentials::Token(Secret::new("x"));
-            let tried = connect(url, &token, &"a/b".parse().unwrap());
+            let tried = connect(url, &token, &"a/b".parse().unwrap(), Manners::default());
             assert!(matches!(tried, Err(ForgeError::Address { .. })), "{url}");
         }
     }

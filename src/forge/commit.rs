@@ -83,7 +83,7 @@ impl Writer {
         let id = |reply: &Reply| reply.json().ok()?["sha"].as_str().map(str::to_owned);
         match made {
             Ok(reply) => id(&reply).ok_or_else(|| Acted::Failed(format!("the forge made no object: {path}"))),
-            Err(error) => Err(Acted::Failed(error.to_string())),
+            Err(error) => Err(judge(Err(error), &|_| false)),
         }
     }
 }

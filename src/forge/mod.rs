@@ -7,6 +7,8 @@
 
 pub mod client;
 pub mod identity;
+pub mod pace;
+mod kept;
 mod answers;
 mod graph;
 pub mod look;

@@ -3,12 +3,13 @@
 //! The cache holds a bare copy of each repository. It holds nothing that the remote does not
 //! have, but for commits about to be pushed: a copy that cannot be used is thrown away.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 
 use tracing::{info, warn};
 
 use super::{
     objects::{Objects, Read, ReadError},
+    sign::Signer,
     wire::{Git, Pushed, Ref, Remote, WireError},
     write::{trees, write_commit},
 };
@@ -24,6 +25,7 @@ const MANY: usize = 20;
 pub struct Mirror {
     name: RepoName,
     git: Git,
+    signer: Option<Arc<Signer>>,
     /// How often it was fetched.
     pub fetches: u64,
     /// How often it was pushed to.
@@ -37,7 +39,8 @@ impl Mirror {
     /// When the folder cannot be made.
     pub fn open(cache: &Path, name: &RepoName, remote: Remote) -> Result<Self, WireError> {
         let folder = cache.join(name.owner()).join(format!("{}.git", name.name()));
-        let mirror = Self { name: name.clone(), git: Git { folder, remote }, fetches: 0, pushes: 0 };
+        let mirror =
+            Self { name: name.clone(), git: Git { folder, remote }, signer: None, fetches: 0, pushes: 0 };
         if git2::Repository::open_bare(&mirror.git.folder).is_err() {
             let _lock = mirror.lock()?;
             mirror.make()?;
@@ -48,6 +51,11 @@ impl Mirror {
     /// Who we are there from now on.
     pub fn authenticate(&mut self, token: Secret) {
         self.git.remote.token = Some(token);
+    }
+
+    /// Signs what is pushed from now on.
+    pub fn sign_with(&mut self, signer: Arc<Signer>) {
+        self.signer = Some(signer);
     }
 
     /// Its objects, as they are now.
@@ -160,7 +168,7 @@ impl Mirror {
         let make = |objects: &Objects| {
             let made = commits.iter().map(|commit| {
                 follows(objects, commit)?;
-                let id = write_commit(objects, commit, me)?;
+                let id = write_commit(objects, commit, me, self.signer.as_deref())?;
                 Ok(Ref { name: commit.branch.full(), commit: id, expect: commit.expect })
             });
             made.collect()

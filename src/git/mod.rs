@@ -9,5 +9,6 @@ pub mod mirror;
 pub mod objects;
 pub mod history;
 pub mod write;
+pub mod sign;
 #[cfg(test)]
 mod fixture;

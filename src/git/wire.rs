@@ -4,8 +4,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
-    path::PathBuf,
+    io::{Read, Write},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -13,6 +13,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use tempfile::NamedTempFile;
 
 use crate::domain::{ObjectId, Secret};
 
@@ -176,12 +178,14 @@ impl Git {
 
     fn run(&self, arguments: &[String]) -> Result<Output, WireError> {
         let start = |source| WireError::Start { what: format!("run `git {}`", arguments[0]), source };
+        let secrets = self.secrets().map_err(start)?;
         let mut child = Command::new("git")
             .args(arguments)
             .current_dir(&self.folder)
             .env_clear()
             .envs(self.remote.environment.iter().map(|(name, value)| (name, value)))
             .envs(self.environment())
+            .env("GIT_CONFIG_GLOBAL", secrets.as_ref().map_or(Path::new("/dev/null"), |file| file.path()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -197,6 +201,17 @@ impl Git {
         Ok(Output { success: status.success(), stdout, stderr })
     }
 
+    /// Settings with our token, in a file that only we can read and that goes when git is done: arguments can be read
+    /// by every process of the machine, and the environment by every program that git starts.
+    fn secrets(&self) -> std::io::Result<Option<NamedTempFile>> {
+        let Some(token) = &self.remote.token else { return Ok(None) };
+        let basic = STANDARD.encode(format!("x-access-token:{}", token.expose()));
+        let url = self.remote.url.replace('\\', "\\\\").replace('"', "\\\"");
+        let mut file = NamedTempFile::new()?;
+        writeln!(file, "[http \"{url}\"]\n\textraHeader = \"Authorization: Basic {basic}\"")?;
+        Ok(Some(file))
+    }
+
     /// The environment that git gets beside PATH and proxies. Settings are given here rather than
     /// as arguments, which every process of the machine can read.
     fn environment(&self) -> Vec<(String, String)> {
@@ -204,7 +219,7 @@ impl Git {
         let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
             .iter()
             .any(|host| url.strip_prefix(host).is_some_and(|rest| rest.starts_with([':', '/'])));
-        let mut settings: Vec<(String, String)> = [
+        let settings: Vec<(String, String)> = [
             ("core.hooksPath", "/dev/null"),
             ("credential.helper", ""),
             ("fetch.recurseSubmodules", "false"),
@@ -220,13 +235,8 @@ impl Git {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        if let Some(token) = &self.remote.token {
-            let basic = STANDARD.encode(format!("x-access-token:{}", token.expose()));
-            settings.push((format!("http.{url}.extraHeader"), format!("Authorization: Basic {basic}")));
-        }
         let mut environment: Vec<(String, String)> = [
             ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_DIR", "."),
             ("GIT_TERMINAL_PROMPT", "0"),
             ("GIT_ASKPASS", "true"),
@@ -317,17 +327,38 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_in_the_environment_of_the_one_address_only() {
+    fn the_token_is_in_a_file_of_ours_for_the_one_address() {
         let remote = Remote {
             url: "https://forge.test/a/b.git".to_owned(),
             token: Some(Secret::new("hunter2")),
             environment: Vec::new(),
         };
         let git = Git { folder: PathBuf::new(), remote };
-        let environment: BTreeMap<_, _> = git.environment().into_iter().collect();
-        let names: Vec<&String> =
-            environment.values().filter(|value| value.contains("extraHeader")).collect();
-        assert_eq!(names, ["http.https://forge.test/a/b.git.extraHeader"]);
+        let secret = STANDARD.encode("x-access-token:hunter2");
+        assert!(git.environment().iter().all(|(_, value)| !value.contains(&secret)));
+        let file = git.secrets().unwrap().unwrap();
+        let path = file.path().to_owned();
+        let setting = |address: &str| {
+            let output = Command::new("git")
+                .args([
+                    "config",
+                    "--file",
+                    path.to_str().unwrap(),
+                    "--get-urlmatch",
+                    "http.extraHeader",
+                    address,
+                ])
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        assert_eq!(setting("https://forge.test/a/b.git"), format!("Authorization: Basic {secret}"));
+        assert_eq!(setting("https://forge.test/a/other.git"), "");
+        assert_eq!(setting("https://evil.test/a/b.git"), "");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        drop(file);
+        assert!(!path.exists());
         assert!(!format!("{git:?}").contains("hunter2"));
         assert_eq!(git.words("fatal: hunter2 is wrong"), "fatal: (secret) is wrong");
     }

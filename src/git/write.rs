@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use git2::{ObjectType, Signature, Time};
 
-use super::objects::{Objects, Read, ReadError, to_git};
+use super::{
+    objects::{Objects, Read, ReadError, to_git},
+    sign::Signer,
+};
 use crate::{
     domain::{Change, Changes, Login, ObjectId},
     plan::step::{Commit, Trees},
@@ -19,7 +22,12 @@ const EXECUTABLE: &[u8] = b"100755";
 ///
 /// # Errors
 /// When the parent is missing, or a change would replace something that is no ordinary file.
-pub fn write_commit(objects: &Objects, commit: &Commit, me: &Login) -> Read<ObjectId> {
+pub fn write_commit(
+    objects: &Objects,
+    commit: &Commit,
+    me: &Login,
+    signer: Option<&Signer>,
+) -> Read<ObjectId> {
     let root = objects.root(commit.parent)?;
     let tree = write_tree(objects, root, &commit.changes)?;
     let mail = format!("{me}@users.noreply.github.com");
@@ -33,7 +41,10 @@ pub fn write_commit(objects: &Objects, commit: &Commit, me: &Login) -> Read<Obje
         repository.commit_create_buffer(&who, &who, &message, &tree, &[&parent])
     };
     let bytes = bytes().map_err(|error: git2::Error| ReadError::broken(&error))?;
-    objects.store(ObjectType::Commit, &bytes)
+    match signer {
+        Some(signer) => objects.store(ObjectType::Commit, &signer.sign(&bytes)?),
+        None => objects.store(ObjectType::Commit, &bytes),
+    }
 }
 
 /// The folders that a commit makes, and what differs; the commit itself is not written.
@@ -214,12 +225,59 @@ mod tests {
             at: crate::domain::Timestamp::from_seconds(1_700_000_000),
         };
         let me: Login = "chandlery[bot]".parse().unwrap();
-        let id = write_commit(&repo.objects, &commit, &me).unwrap();
-        assert_eq!(id, write_commit(&repo.objects, &commit, &me).unwrap());
+        let id = write_commit(&repo.objects, &commit, &me, None).unwrap();
+        assert_eq!(id, write_commit(&repo.objects, &commit, &me, None).unwrap());
         let written = repo.objects.repository.find_commit(to_git(id)).unwrap();
         assert_eq!(written.author().to_string(), "chandlery[bot] <chandlery[bot]@users.noreply.github.com>");
         assert_eq!(written.committer().when().seconds(), 1_700_000_000);
         assert_eq!(repo.files(id), ["d/b File", "d/c File"]);
+    }
+
+    /// The git program itself finds the signature good; without the key there is no commit.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "ssh-keygen makes the key, the git program judges")]
+    fn a_signed_commit_is_verified() {
+        let repo = Fixture::new();
+        let parent = repo.commit(&[], "a 1");
+        let commit = Commit {
+            repository: "acme/x".parse().unwrap(),
+            branch: "b".parse().unwrap(),
+            expect: None,
+            parent,
+            changes: changes("a 2"),
+            message: "say\n".to_owned(),
+            at: crate::domain::Timestamp::from_seconds(1_700_000_000),
+        };
+        let me: Login = "chandlery[bot]".parse().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+            .arg(&key)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let text = crate::domain::Secret::new(&std::fs::read_to_string(&key).unwrap());
+        let from_file = Signer::from_file(&key).unwrap();
+        let id = write_commit(&repo.objects, &commit, &me, Some(&from_file)).unwrap();
+        let from_text = Signer::from_text(&text).unwrap();
+        assert_eq!(write_commit(&repo.objects, &commit, &me, Some(&from_text)).unwrap(), id);
+        let allowed = folder.path().join("allowed");
+        let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+        std::fs::write(&allowed, format!("chandlery@acme.test {public}")).unwrap();
+        let verified = Command::new("git")
+            .arg("--git-dir")
+            .arg(repo.folder.path())
+            .args(["-c", &format!("gpg.ssh.allowedSignersFile={}", allowed.display())])
+            .args(["verify-commit", &id.to_string()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&verified.stderr);
+        assert!(verified.status.success() && said.contains("Good \"git\" signature"), "{said}");
+
+        let gone = Signer::from_file(&folder.path().join("gone")).unwrap();
+        let error = write_commit(&repo.objects, &commit, &me, Some(&gone)).unwrap_err();
+        assert!(error.to_string().contains("could not be signed"), "{error}");
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub fn fork_marker() -> &'static str {
     "<!-- chandlery:fork -->"
 }
 
+/// That a request waits for the forge's limits; `until` is a time of the day.
+pub fn waits_for_the_forge(until: &str) -> String {
+    format!("waits: the forge takes no more calls of Chandlery until about {until} UTC")
+}
+
 /// The marker in the text of a follow-up pull request.
 pub fn follow_up_marker(request: &RequestId, step: &str) -> String {
     format!("<!-- chandlery:follow-up {request} {step} -->")

@@ -12,6 +12,7 @@
 //! * `build`: the plan, step by step (`target`) and as a file (`plan_file`);
 //! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
+//! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
 //! * `message`: every sentence that we say.
 
@@ -26,6 +27,7 @@ pub mod writeback;
 pub mod record;
 pub mod forms;
 pub mod message;
+mod postponed;
 mod preview;
 mod read;
 mod admit;
@@ -47,6 +49,7 @@ use crate::{
     },
 };
 
+pub use postponed::postponed;
 pub use preview::{Preview, preview};
 pub use read::reference;
 

@@ -198,6 +198,11 @@ pub enum Acted {
     Done,
     /// The world was not as expected (a branch moved, a pull request closed); look again.
     Refused(String),
+    /// Nothing was done: the forge takes no more calls for so many seconds, and nobody may wait so long.
+    Postponed {
+        /// For how long.
+        seconds: u64,
+    },
     /// The world failed (no answer, a server's error, a limit); it may or may not be done.
     Failed(String),
 }

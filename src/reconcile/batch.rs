@@ -86,8 +86,28 @@ pub(super) fn cut(
         let by = settings.commits_to(&repository, &here.catalog);
         Batched { act: Act::Push { repository, commits: list, by }, keys }
     });
-    let calls = calls.into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
+    let calls =
+        most_awaited_first(calls).into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
     Ok((pushes.chain(calls).collect(), waits))
+}
+
+/// Calls may have to wait for the forge's limits: first those of keys whose approved changes go on, then those that
+/// people hear for the first time, last what only words it anew. The calls of a key stay in their order, and who asked
+/// first comes first.
+fn most_awaited_first(mut calls: Vec<(Vec<Key>, Call)>) -> Vec<(Vec<Key>, Call)> {
+    let mut ranks: BTreeMap<Vec<Key>, u8> = BTreeMap::new();
+    for (keys, call) in &calls {
+        let rank = match call {
+            Call::Merge { .. } | Call::OpenPull { .. } => 0,
+            Call::ClosePull { .. } | Call::CloseIssue { .. } => 1,
+            Call::Say { comment: None, .. } | Call::Check { run: None, .. } | Call::AskReviewers { .. } => 2,
+            Call::Say { .. } | Call::Check { .. } | Call::Unsay { .. } => 3,
+        };
+        let least = ranks.entry(keys.clone()).or_insert(rank);
+        *least = rank.min(*least);
+    }
+    calls.sort_by_key(|(keys, _)| ranks.get(keys).copied());
+    calls
 }
 
 /// Adds the issue forms that the catalog's commit, if it is in this act, must write too.

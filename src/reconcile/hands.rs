@@ -13,11 +13,12 @@ use crate::{
     catalog::{CommitBy, Root},
     domain::{Branch, Login, ObjectId, RepoName},
     forge::{
-        client::{ForgeError, Reader, Writer, connect},
+        client::{ForgeError, Manners, Reader, Tally, Writer, connect},
         identity::Credentials,
     },
     git::{
         mirror::{Mirror, chain},
+        sign::Signer,
         wire::{Remote, WireError},
     },
     plan::{
@@ -35,12 +36,16 @@ pub struct Settings {
     pub git_url: String,
     /// Who we are, to the forge.
     pub credentials: Credentials,
+    /// How we treat it.
+    pub manners: Manners,
     /// The catalog's repository.
     pub catalog: RepoName,
     /// The catalog's folder in it.
     pub root: Root,
     /// Where copies of repositories are kept.
     pub cache: PathBuf,
+    /// What signs the commits that are pushed.
+    pub signer: Option<Arc<Signer>>,
     /// What the git program needs of our environment: PATH, proxies, certificates.
     pub environment: Vec<(String, String)>,
 }
@@ -50,6 +55,8 @@ pub struct Settings {
 pub struct Counts {
     /// Calls of the forge's API, GraphQL included.
     pub calls: u64,
+    /// Those of them whose answer was the same as before, which the forge does not count.
+    pub unchanged: u64,
     /// Those of them that changed something.
     pub writes: u64,
     /// What the GraphQL queries cost.
@@ -78,7 +85,8 @@ impl Hands {
     /// # Errors
     /// When an address cannot be used.
     pub fn new(settings: Settings) -> Result<Self, ForgeError> {
-        let (reader, writer) = connect(&settings.api_url, &settings.credentials, &settings.catalog)?;
+        let (reader, writer) =
+            connect(&settings.api_url, &settings.credentials, &settings.catalog, settings.manners.clone())?;
         let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { settings, reader, writer, repositories, heads, here: None })
     }
@@ -142,9 +150,8 @@ impl Hands {
 
     /// What was asked of the world so far.
     pub fn counts(&self) -> Counts {
-        let tally = self.reader.tally();
-        let mut counts =
-            Counts { calls: tally.calls, writes: tally.writes, points: tally.points, pushes: 0, fetches: 0 };
+        let Tally { calls, unchanged, writes, points, .. } = self.reader.tally();
+        let mut counts = Counts { calls, unchanged, writes, points, pushes: 0, fetches: 0 };
         for contents in self.repositories.values() {
             let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
             counts.pushes += contents.mirror.pushes;
@@ -249,6 +256,7 @@ impl Hands {
                 acted @ Acted::Refused(_) if worst == Acted::Done => worst = acted,
                 Acted::Refused(_) => {}
                 acted @ Acted::Failed(_) => worst = acted,
+                acted @ Acted::Postponed { .. } => return acted,
             }
         }
         worst
@@ -275,13 +283,17 @@ impl Hands {
         if let Some(contents) = self.repositories.get(name) {
             return Ok(Arc::clone(contents));
         }
-        let Settings { git_url, environment, cache, root, .. } = &self.settings;
+        let Settings { git_url, environment, cache, root, signer, .. } = &self.settings;
         let remote = Remote {
             url: format!("{}/{name}.git", git_url.trim_end_matches('/')),
             token: None,
             environment: environment.clone(),
         };
-        let contents = Arc::new(Mutex::new(Contents::new(Mirror::open(cache, name, remote)?, root.clone())));
+        let mut mirror = Mirror::open(cache, name, remote)?;
+        if let Some(signer) = signer {
+            mirror.sign_with(Arc::clone(signer));
+        }
+        let contents = Arc::new(Mutex::new(Contents::new(mirror, root.clone())));
         self.repositories.insert(name.clone(), Arc::clone(&contents));
         Ok(contents)
     }

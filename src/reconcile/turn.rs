@@ -36,6 +36,9 @@ const MOST_WAVES: usize = 60;
 /// and on meets something that nobody thought of, and must not wear out the forge.
 const MOST_WAVES_OF_A_KEY: usize = 20;
 
+/// How many are told that they must wait.
+const MOST_LAST_WORDS: usize = 20;
+
 /// How often the acts of a key may fail or be refused in one pass.
 const MOST_TRIES: usize = 3;
 
@@ -126,6 +129,8 @@ enum Phase {
         /// What did not go well in this wave; nothing more is done about it before it is looked at again.
         failed: BTreeSet<Key>,
     },
+    /// The forge takes no more calls: who waits is told, and the pass ends.
+    TellWhoWaits { queue: VecDeque<Call> },
 }
 
 impl Turn {
@@ -157,6 +162,7 @@ impl Turn {
                     self.decide(definitions, here, undecided, decided, rounds)
                 }
                 Phase::Act { queue, touched, failed, .. } => self.act(queue, touched, failed),
+                Phase::TellWhoWaits { queue } => self.tell_who_waits(queue),
             };
             match output {
                 Some(Output::Look(questions)) => {
@@ -317,7 +323,43 @@ impl Turn {
         None
     }
 
+    /// Says to those whose requests wait for the forge that they do; what cannot be said is in the report.
+    fn tell_who_waits(&mut self, mut queue: VecDeque<Call>) -> Option<Output> {
+        let Some(call) = queue.pop_front() else { return Some(Output::Done(self.report.clone())) };
+        self.phase = Phase::TellWhoWaits { queue };
+        Some(Output::Act(Act::Call(call)))
+    }
+
+    /// Puts off all that is left of this pass.
+    fn postpone(&mut self, seconds: u64) {
+        let Phase::Act { queue, doing, .. } = &mut self.phase else { return };
+        let mut waiting = std::mem::take(doing);
+        waiting.extend(std::mem::take(queue).into_iter().flat_map(|batched| batched.keys));
+        let mut queue = VecDeque::new();
+        let mut told = BTreeSet::new();
+        for key in waiting {
+            self.report
+                .left
+                .insert(key.clone(), format!("the forge takes no more calls for {seconds} seconds"));
+            if told.insert(key.clone()) && queue.len() < MOST_LAST_WORDS {
+                queue.extend(plan::postponed(&self.facts, &key, seconds));
+            }
+        }
+        self.phase = Phase::TellWhoWaits { queue };
+    }
+
     fn acted(&mut self, acted: Acted) {
+        if let Phase::TellWhoWaits { queue } = &mut self.phase {
+            match acted {
+                Acted::Done => self.report.acts += 1,
+                Acted::Refused(_) => {}
+                Acted::Failed(_) | Acted::Postponed { .. } => queue.clear(),
+            }
+            return;
+        }
+        if let Acted::Postponed { seconds } = acted {
+            return self.postpone(seconds);
+        }
         let Phase::Act { doing, touched, failed, .. } = &mut self.phase else { return };
         let keys = std::mem::take(doing);
         if acted != Acted::Done {
@@ -333,6 +375,7 @@ impl Turn {
                     self.acting.insert(key);
                 }
             }
+            Acted::Postponed { .. } => {}
             Acted::Refused(why) | Acted::Failed(why) => {
                 self.acted = true;
                 for key in keys {

@@ -61,11 +61,15 @@ fn pass(
                     world.deed(deed);
                 }
                 let what = mishap.filter(|(at, _)| *at == acts).map(|(_, what)| what);
-                let acted = if what == Some(Mishap::NotDone) { Acted::Done } else { world.act(&act) };
                 acts += 1;
                 input = Input::Acted(match what {
-                    None => acted,
-                    Some(_) => Acted::Failed("no answer".to_owned()),
+                    None => world.act(&act),
+                    Some(Mishap::NotDone) => Acted::Failed("no answer".to_owned()),
+                    Some(Mishap::DoneNotTold) => {
+                        drop(world.act(&act));
+                        Acted::Failed("no answer".to_owned())
+                    }
+                    Some(Mishap::Postponed) => Acted::Postponed { seconds: 600 },
                 });
             }
             Output::Done(report) => return report,

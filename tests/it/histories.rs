@@ -464,7 +464,7 @@ fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
             6..=8 => Event::Pass,
             9 => Event::Mishap {
                 at: chance.below(6),
-                what: *chance.pick(&[Mishap::NotDone, Mishap::DoneNotTold]),
+                what: *chance.pick(&[Mishap::NotDone, Mishap::DoneNotTold, Mishap::Postponed]),
             },
             10 => Event::Crash { at: chance.below(6) },
             11 => Event::Between { at: chance.below(6), deed: some_interruption(world.real(), &mut chance) },

@@ -25,6 +25,7 @@ mod histories;
 mod agree;
 mod crash;
 mod identity;
+mod pace;
 mod planted;
 mod layers;
 mod readme;

@@ -138,6 +138,8 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
         catalog: CATALOG.parse()?,
         root: Root(None),
         cache: folder.join("cache"),
+        signer: None,
+        manners: Default::default(),
         environment: environment.clone(),
     };
     let mut people = BTreeMap::new();

@@ -117,6 +117,7 @@ impl Person {
             match copy.push(&[commit], &me) {
                 Acted::Done => Ok(()),
                 Acted::Refused(why) | Acted::Failed(why) => bail!("{me}: {why}"),
+                Acted::Postponed { seconds } => bail!("{me} must wait {seconds} seconds"),
             }
         };
         spawn_blocking(push).await?

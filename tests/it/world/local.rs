@@ -11,7 +11,7 @@ use std::{
 use chandlery::{
     catalog::{Definitions, Root},
     domain::{ObjectId, Secret},
-    forge::identity::Credentials,
+    forge::{client::Manners, identity::Credentials, pace::Pace},
     local_forge::{
         self, Options, Running, Seed, SeedApp, SeedInstallation, SeedOrganization, SeedRepository, SeedUser,
     },
@@ -122,6 +122,13 @@ impl Local {
         let hands = runtime.block_on(async { Hands::new(settings) }).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { runtime, forge: Some(forge), url, client, hands, folder, changes_of_the_action: 0 }
+    }
+
+    /// From now on another process reconciles, which writes no faster than this.
+    pub fn paced(&mut self, pace: Option<Pace>) {
+        let mut settings = settings(&self.url, self.folder.path());
+        settings.manners = Manners { pace, answers: Some(self.folder.path().join("answers")) };
+        self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
     }
 
     fn stop(&mut self) {
@@ -546,6 +553,8 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         catalog: Repo::Catalog.name(),
         root: Root::default(),
         cache: folder.join("cache"),
+        signer: None,
+        manners: Default::default(),
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
     }
 }

@@ -104,6 +104,8 @@ pub enum Mishap {
     NotDone,
     /// It is done, and the answer is lost.
     DoneNotTold,
+    /// The forge takes no more calls for a while.
+    Postponed,
 }
 
 /// The simulated world.
@@ -1286,6 +1288,7 @@ impl World for Simulated {
         match self.mishap.take() {
             None => self.do_act(act),
             Some(Mishap::NotDone) => Acted::Failed("no answer".into()),
+            Some(Mishap::Postponed) => Acted::Postponed { seconds: 600 },
             Some(Mishap::DoneNotTold) => {
                 self.do_act(act);
                 Acted::Failed("no answer".into())
