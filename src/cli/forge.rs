@@ -1,7 +1,6 @@
 //! `chandlery forge`: serves the local forge until it is told to stop.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::local_forge::{self, Options, Seed};
+use crate::local_forge::{self, Listen, Options, Seed};
 
 /// Serve a forge on loopback that behaves like GitHub
 #[derive(Debug, Args)]
@@ -17,9 +16,10 @@ pub struct ForgeArgs {
     /// Folder of the repositories and the state; made when missing
     #[arg(long, value_name = "DIR")]
     root: PathBuf,
-    /// Loopback address; port 0 takes a free one
+    /// Loopback address, where port 0 takes a free one, or unix:PATH for a Unix socket, where the API is that of
+    /// api.github.com; may be given more than once
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    listen: Vec<Listen>,
     /// Users, organisations and repositories to begin with (YAML)
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
@@ -38,7 +38,9 @@ pub fn run(args: ForgeArgs) -> Result<ExitCode> {
         let options = Options { root: args.root, listen: args.listen, seed, record: args.record };
         let forge = local_forge::start(options).await?;
         let mut output = std::io::stdout().lock();
-        writeln!(output, "listening on {}", forge.url)?;
+        for listens in &forge.listens {
+            writeln!(output, "listening on {listens}")?;
+        }
         output.flush()?;
         drop(output);
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -20,28 +20,30 @@ mod apps;
 mod rest;
 mod graphql;
 mod control;
+mod listen;
 mod server;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use tokio::net::TcpListener;
+use anyhow::{Context, Result};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use faults::{Action, Fault};
+pub use listen::Listen;
 pub use seed::{
     Seed, SeedApp, SeedInstallation, SeedOrganization, SeedProtection, SeedRepository, SeedTeam, SeedUser,
 };
+
+/// What addresses in answers begin with when there is no other door than a Unix socket.
+const NOWHERE: &str = "http://localhost";
 
 /// Where the forge keeps its things and where it listens.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Holds `repositories/OWNER/NAME.git` and `state.json`; made when missing.
     pub root: PathBuf,
-    /// A loopback address; port 0 takes a free one.
-    pub listen: SocketAddr,
+    pub listen: Vec<Listen>,
     pub seed: Option<Seed>,
     /// Appends every REST exchange to this file, one JSON object a line.
     pub record: Option<PathBuf>,
@@ -52,6 +54,8 @@ pub struct Options {
 pub struct Running {
     /// Such as `http://127.0.0.1:40123`; the REST API is below `/api/v3`.
     pub url: String,
+    /// All that it listens on, as people write it.
+    pub listens: Vec<String>,
     stop: watch::Sender<bool>,
     served: JoinHandle<Result<()>>,
 }
@@ -85,20 +89,17 @@ impl Shared {
 
 /// Starts a forge; it serves when this returns.
 pub async fn start(options: Options) -> Result<Running> {
-    if !options.listen.ip().is_loopback() {
-        bail!(
-            "the local forge has no TLS, so it listens on loopback only: use 127.0.0.1 instead of `{}`",
-            options.listen.ip()
-        );
-    }
     std::fs::create_dir_all(options.root.join("repositories"))
         .with_context(|| format!("cannot make the folder `{}`", options.root.display()))?;
     let root = std::path::absolute(&options.root)?;
     git_http::install_hook(&root)?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let mut doors = Vec::new();
+    for listen in &options.listen {
+        doors.push(listen::Door::open(listen).await?);
+    }
+    let listens = doors.iter().map(ToString::to_string).collect();
+    let url = doors.iter().find_map(|door| door.url().transpose()).transpose()?;
+    let url = url.unwrap_or_else(|| NOWHERE.to_owned());
     let shared = Shared { root, url: url.clone(), limits: limits::Limits::default() };
     let mut state = load(&shared.root.join("state.json"))?;
     if let Some(seed) = &options.seed {
@@ -110,8 +111,8 @@ pub async fn start(options: Options) -> Result<Running> {
     forge.catch_up()?;
     forge.save()?;
     let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(server::serve(forge, listener, stopped));
-    Ok(Running { url, stop, served })
+    let served = tokio::spawn(server::serve(forge, doors, stopped));
+    Ok(Running { url, listens, stop, served })
 }
 
 fn load(path: &Path) -> Result<store::State> {

@@ -115,6 +115,8 @@ pub(crate) struct Call<'a> {
     /// What the token of an installation allows, when one is used.
     pub(crate) grant: Option<Grant>,
     pub(crate) method: &'a str,
+    /// What the path is below, as the client knows it.
+    pub(crate) api: String,
     pub(crate) path: &'a str,
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) body: Value,
@@ -233,7 +235,7 @@ impl Call<'_> {
             query.insert("page".to_owned(), number.to_string());
             let query: Vec<String> =
                 query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-            format!("<{}/api/v3{}?{}>; rel=\"{relation}\"", self.shared.url, self.path, query.join("&"))
+            format!("<{}{}?{}>; rel=\"{relation}\"", self.api, self.path, query.join("&"))
         };
         let mut links = Vec::new();
         if page > 1 {

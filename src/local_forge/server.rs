@@ -18,12 +18,12 @@ use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::apps;
 use super::exchange::{Exchange, Exchanges};
 use super::faults::{Action, Faults};
+use super::listen::{Door, as_on_a_server};
 use super::reply::{Answer, Body, Call, Refusal, Reply, read_query, refuse};
 use super::store::State;
 use super::webhooks::{self, Delivery};
@@ -67,6 +67,8 @@ pub(crate) struct Incoming {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
+    /// Where the client found the API, when that was elsewhere than the forge says of itself.
+    api: Option<String>,
     headers: HeaderMap,
     pub(crate) body: Bytes,
     met: Vec<Action>,
@@ -114,6 +116,7 @@ impl Forge {
             method: "POST".to_owned(),
             path: String::new(),
             query: String::new(),
+            api: None,
             headers: HeaderMap::new(),
             body: Bytes::new(),
             met: Vec::new(),
@@ -202,6 +205,7 @@ impl Forge {
             app,
             grant,
             method: &incoming.method,
+            api: incoming.api.clone().unwrap_or_else(|| format!("{}/api/v3", self.shared.url)),
             path: incoming.path.strip_prefix("/api/v3").unwrap_or(&incoming.path),
             query: read_query(&incoming.query),
             body,
@@ -426,6 +430,7 @@ fn record(forge: &Forge, incoming: &Incoming, reply: &Reply, body: &[u8], kind: 
 async fn respond(
     forge: Arc<Forge>,
     request: Request<hyper::body::Incoming>,
+    as_github: bool,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Dropped)?.to_bytes();
@@ -433,10 +438,16 @@ async fn respond(
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
+        api: None,
         headers: parts.headers,
         body,
         met: Vec::new(),
     };
+    if as_github {
+        incoming.path = as_on_a_server(&incoming.path);
+        // A client sends its token on to the host that it asked and to no other, so links lead there.
+        incoming.api = Some(format!("https://{}", incoming.header("host")));
+    }
     if !incoming.path.starts_with("/_control/") {
         incoming.met = forge.faults.meet(&incoming.method, &incoming.path);
     }
@@ -464,7 +475,7 @@ async fn respond(
 /// Serves until told to stop, then writes the state a last time.
 pub(crate) async fn serve(
     forge: Arc<Forge>,
-    listener: TcpListener,
+    doors: Vec<Door>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<()> {
     let undelivered = lock(&forge.undelivered).take();
@@ -473,18 +484,30 @@ pub(crate) async fn serve(
         background.spawn(webhooks::deliver_all(undelivered));
     }
     background.spawn(save_changes(Arc::clone(&forge)));
+    let mut open = tokio::task::JoinSet::new();
+    for door in doors {
+        open.spawn(receive(Arc::clone(&forge), door, stopped.clone()));
+    }
+    drop(stopped.changed().await);
+    while open.join_next().await.is_some() {}
+    background.shutdown().await;
+    forge.save()
+}
+
+/// Lets clients in by one door until told to stop.
+async fn receive(forge: Arc<Forge>, door: Door, mut stopped: watch::Receiver<bool>) {
     let mut connections = tokio::task::JoinSet::new();
+    let as_github = door.is_github();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = door.accept() => accepted,
             _ = stopped.changed() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let Ok((stream, _)) = accepted else { continue };
-        drop(stream.set_nodelay(true));
+        let Ok(stream) = accepted else { continue };
         let forge = Arc::clone(&forge);
         connections.spawn(async move {
-            let service = service_fn(move |request| respond(Arc::clone(&forge), request));
+            let service = service_fn(move |request| respond(Arc::clone(&forge), request, as_github));
             let served = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -494,8 +517,6 @@ pub(crate) async fn serve(
         });
     }
     connections.shutdown().await;
-    background.shutdown().await;
-    forge.save()
 }
 
 async fn save_changes(forge: Arc<Forge>) {

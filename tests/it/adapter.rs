@@ -75,7 +75,7 @@ impl World {
         let seed: Seed = serde_yaml::from_str(&seed).unwrap();
         let options = Options {
             root: path("forge"),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             seed: Some(seed),
             record: None,
         };

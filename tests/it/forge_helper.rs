@@ -84,7 +84,7 @@ impl TestForge {
     fn serve(&mut self) {
         let options = Options {
             root: self.folder.path().join("forge"),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             seed: Some(Seed::read(&self.folder.path().join("seed.yaml")).unwrap()),
             record: Some(self.record.clone()),
         };

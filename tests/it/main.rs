@@ -16,6 +16,7 @@ mod scenarios;
 mod validate;
 mod edits;
 mod forms;
+mod gh;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;

@@ -96,7 +96,7 @@ async fn play(args: &DemoArgs, folder: &Path) -> anyhow::Result<()> {
     let root = folder.join("forge");
     let options = Options {
         root: root.clone(),
-        listen: "127.0.0.1:0".parse()?,
+        listen: vec!["127.0.0.1:0".parse()?],
         seed: Some(seed.clone()),
         record: None,
     };

@@ -114,7 +114,7 @@ impl Local {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let root = folder.path().join("forge");
-        let options = Options { root, listen: "127.0.0.1:0".parse().unwrap(), seed, record };
+        let options = Options { root, listen: vec!["127.0.0.1:0".parse().unwrap()], seed, record };
         let forge = runtime.block_on(local_forge::start(options)).unwrap();
         let url = forge.url.clone();
         let mut settings = settings(&url, folder.path());
