@@ -336,9 +336,11 @@ pub(crate) fn delete_comment(call: &mut Call<'_>, key: &str, id: u64) -> Answer 
     if Some(&comment.author) != call.actor.as_ref() {
         call.require(key, Permission::Write)?;
     }
+    let shown = call.view().comment(call.repository(key), number, comment);
     let at = call.state.stamp();
     let issue = find_mut(call, key, number)?;
     issue.updated_at = at;
     issue.comments.retain(|comment| comment.id != id);
+    tell_comment(call, key, number, "deleted", &shown);
     Ok(Reply::empty())
 }
