@@ -18,6 +18,9 @@ export CHANDLERY_CACHE CARGO_TARGET_DIR
 PYTHON := $(CHANDLERY_CACHE)/python-$(call key,tests/tools.txt tests/render/requirements.txt,python3 -VV)
 RENDER := $(CHANDLERY_CACHE)/render-$(call key,tests/render/package-lock.json,node --version)
 OPENAPI := $(CHANDLERY_CACHE)/openapi-$(call key,tests/openapi/package-lock.json,node --version)
+EMULATE := $(CHANDLERY_CACHE)/emulate-$(call key,tests/emulate/package-lock.json,node --version)
+# Where tests/it/emulate.rs finds it.
+export CHANDLERY_EMULATE := $(EMULATE)
 # Where the tests leave what is judged afterwards.
 LEFT := $(CARGO_TARGET_DIR)/tmp
 export PATH := $(PATH):$(PYTHON)/bin
@@ -114,7 +117,7 @@ build:
 	@cargo test --locked --release --no-run
 
 # A folder that was not finished has no `ready` in it and is made anew.
-tools: $(PYTHON)/ready $(RENDER)/ready $(OPENAPI)/ready
+tools: $(PYTHON)/ready $(RENDER)/ready $(OPENAPI)/ready $(EMULATE)/ready
 
 $(PYTHON)/ready:
 	@rm -rf '$(@D)'
@@ -122,7 +125,7 @@ $(PYTHON)/ready:
 	'$(@D)/bin/pip' install --quiet --disable-pip-version-check -r tests/tools.txt -r tests/render/requirements.txt
 	touch '$@'
 
-$(RENDER)/ready $(OPENAPI)/ready: $(CHANDLERY_CACHE)/%/ready:
+$(RENDER)/ready $(OPENAPI)/ready $(EMULATE)/ready: $(CHANDLERY_CACHE)/%/ready:
 	@rm -rf '$(@D)'
 	mkdir -p '$(@D)'
 	from='tests/$(firstword $(subst -, ,$*))'

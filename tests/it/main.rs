@@ -27,6 +27,7 @@ mod agree;
 mod crash;
 mod identity;
 mod pace;
+mod emulate;
 mod planted;
 mod layers;
 mod readme;
