@@ -138,7 +138,7 @@ impl Side {
     fn at(api: String, private: &str, runs: Runs) -> Self {
         let catalog: RepoName = "acme/catalog".parse().unwrap();
         let app = Credentials::App { id: APP, key: Secret::new(private) };
-        let (reader, writer) = connect(&api, &app, &catalog).unwrap();
+        let (reader, writer) = connect(&api, &app, &catalog, Default::default()).unwrap();
         Self { api, catalog, reader, writer, heard: Heard::new(), notes: Vec::new(), _runs: runs }
     }
 
@@ -192,6 +192,7 @@ impl Side {
             Acted::Done => "done".to_owned(),
             Acted::Refused(why) => format!("refused{}", status_in(&why)),
             Acted::Failed(why) => format!("failed{}", status_in(&why)),
+            Acted::Postponed { .. } => "postponed".to_owned(),
         };
         self.note(step, acted);
     }
