@@ -107,6 +107,8 @@ impl Folders {
 pub struct Settings {
     /// The version of the formats.
     pub version: u32,
+    /// The catalog's own repository, for commands that are started in a copy of it.
+    pub repository: Option<RepoName>,
     /// Whether Chandlery acts.
     pub mode: Mode,
     /// Where everything lies.

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
-    catalog::Root,
+    catalog::{Root, load_settings},
     domain::{RepoName, RepoPath, Secret},
     forge::{client::Manners, identity::Credentials, pace::Pace},
     git::sign::Signer,
@@ -41,7 +41,7 @@ const FOR_GIT: [&str; 14] = [
 /// it, since every process of a machine can read the options of the others.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ForgeSettings {
-    /// The catalog's repository [env: CHANDLERY_REPOSITORY, GITHUB_REPOSITORY]
+    /// The catalog's repository [env: CHANDLERY_REPOSITORY, GITHUB_REPOSITORY] [default: what ./chandlery.yaml says]
     #[arg(long, value_name = "OWNER/NAME")]
     pub repository: Option<String>,
     /// The forge's REST API [env: CHANDLERY_API_URL, GITHUB_API_URL] [default: `https://api.github.com`]
@@ -94,10 +94,16 @@ impl ForgeSettings {
         let first = |option: &Option<String>, names: &[&str]| {
             option.clone().or_else(|| names.iter().find_map(|name| environment(name)))
         };
-        let Some(repository) = first(&self.repository, &["CHANDLERY_REPOSITORY", "GITHUB_REPOSITORY"]) else {
-            bail!("no catalog is named; give --repository OWNER/NAME or set CHANDLERY_REPOSITORY");
+        let catalog: RepoName = match first(&self.repository, &["CHANDLERY_REPOSITORY", "GITHUB_REPOSITORY"])
+        {
+            Some(name) => name.parse()?,
+            None => match self.repository_of_copy(read) {
+                Some(name) => name,
+                None => bail!(
+                    "no catalog is named; give --repository OWNER/NAME, set CHANDLERY_REPOSITORY, or say `repository: OWNER/NAME` in the chandlery.yaml of the folder that this is started in"
+                ),
+            },
         };
-        let catalog: RepoName = repository.parse()?;
         let chosen_api = first(&self.api_url, &["CHANDLERY_API_URL"]);
         let is_chosen = chosen_api.is_some();
         let api_url = chosen_api
@@ -165,6 +171,15 @@ impl ForgeSettings {
 }
 
 impl ForgeSettings {
+    /// What the copy of a catalog says that this was started in. Addresses are never taken from there: whoever may change
+    /// the file could have tokens sent elsewhere.
+    fn repository_of_copy(&self, read: &dyn Fn(&Path) -> std::io::Result<String>) -> Option<RepoName> {
+        let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose().ok()?);
+        let path = root.settings_path();
+        let text = read(Path::new(path.as_str())).ok()?;
+        load_settings(&root, Some(&text.into_bytes().into())).ok()?.repository
+    }
+
     /// An App, if one is named; a token otherwise.
     fn credentials(
         &self,
@@ -260,6 +275,27 @@ mod tests {
         assert_eq!(settings.git_url, "https://ghe.acme.test");
         assert_eq!(settings.environment, [("PATH".to_owned(), "/bin".to_owned())]);
         assert!(settings.cache.ends_with(".cache/chandlery/repositories/https---ghe.acme.test"));
+    }
+
+    #[test]
+    fn a_copy_of_the_catalog_says_which_it_is_when_nothing_else_does() {
+        let settings = ForgeSettings { cache: Some("cache".into()), ..ForgeSettings::default() };
+        let read = |path: &Path| match path.to_str() {
+            Some("chandlery.yaml") => Ok("version: 1\nrepository: acme/catalog\n".to_owned()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let with = |name: &str, value: &str| {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            move |wanted: &str| match wanted {
+                "CHANDLERY_TOKEN" => Some("t".to_owned()),
+                wanted => (wanted == name).then(|| value.clone()),
+            }
+        };
+        let found = |environment: &dyn Fn(&str) -> Option<String>| {
+            settings.resolve(environment, &read).unwrap().catalog.to_string()
+        };
+        assert_eq!(found(&with("", "")), "acme/catalog");
+        assert_eq!(found(&with("GITHUB_REPOSITORY", "acme/other")), "acme/other");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `chandlery reconcile`: one pass over everything that is open.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -8,16 +9,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     catalog::report,
     cli::{
         self,
-        config::ForgeSettings,
+        config::{self, ForgeSettings},
         output::{self, Format},
     },
-    plan::message,
+    domain::RepoName,
+    plan::{Key, message},
     reconcile::{Counts, Hands, Report, Stopped, drive},
 };
 
@@ -37,9 +39,12 @@ pub struct ReconcileArgs {
 /// When the settings make no sense or the forge cannot be reached.
 pub fn run(args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
     let settings = args.forge.settings()?;
+    let woken_by = event().map(|event| keys_of(&event, &settings.catalog)).unwrap_or_default();
+    let lacks = settings.credentials.lacks();
     let (report, counts) = cli::runtime()?.block_on(async {
         let mut hands = Hands::new(settings)?;
-        let report = drive(&mut hands).await;
+        let mut report = drive(&mut hands, woken_by).await;
+        report.waits.extend(lacks.map(str::to_owned));
         anyhow::Ok((report, hands.counts()))
     })?;
     if let Some(file) = summary_file() {
@@ -78,6 +83,27 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
         report.acts, counts.calls, counts.writes, counts.unchanged, counts.pushes, counts.fetches
     );
     text
+}
+
+/// The event that started this job of GitHub Actions. It only wakes: what cannot be read is as good as none.
+#[expect(clippy::disallowed_methods, reason = "the event of a job is a file")]
+fn event() -> Option<Value> {
+    let file = config::variable("GITHUB_EVENT_PATH")?;
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+}
+
+/// What an event of the catalog is about.
+fn keys_of(event: &Value, catalog: &RepoName) -> BTreeSet<Key> {
+    if event["repository"]["full_name"].as_str() != Some(catalog.as_str()) {
+        return BTreeSet::new();
+    }
+    let key = |number: &Value, key: fn(u64) -> Key| number.as_u64().map(key);
+    let issue = &event["issue"];
+    let of_issue = if issue["pull_request"].is_null() { Key::Issue } else { Key::Pull };
+    key(&issue["number"], of_issue)
+        .into_iter()
+        .chain(key(&event["pull_request"]["number"], Key::Pull))
+        .collect()
 }
 
 /// Where a job of GitHub Actions writes what people read of it.
@@ -131,8 +157,8 @@ fn summary(report: &Report, counts: Counts) -> String {
     text
 }
 
-fn as_json(report: &Report, counts: Counts) -> serde_json::Value {
-    let left: serde_json::Map<String, serde_json::Value> =
+fn as_json(report: &Report, counts: Counts) -> Value {
+    let left: serde_json::Map<String, Value> =
         report.left.iter().map(|(key, why)| (key.to_string(), why.clone().into())).collect();
     json!({
         "requests": report.stages,

@@ -27,6 +27,24 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// What these cannot do, as far as the kind of token tells.
+    /// <https://docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats>
+    pub fn lacks(&self) -> Option<&'static str> {
+        let Self::Token(token) = self else { return None };
+        let is_a_persons =
+            ["ghp_", "github_pat_", "gho_", "ghu_"].iter().any(|kind| token.expose().starts_with(kind));
+        if is_a_persons {
+            return Some(
+                "this token is a person's, and GitHub takes checks from Apps only: requests are explained, but none can be approved; act as an App (`chandlery app manifest`)",
+            );
+        }
+        token.expose().starts_with("ghs_").then_some(
+            "this token was made for some repositories and ends within the hour; that of a job of GitHub Actions reaches no other repository, reads no teams and passes no rules: act as an App (`chandlery app manifest`)",
+        )
+    }
+}
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {

@@ -55,6 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "only what follows from it is looked at")]
     fn calls_keep_their_distance() {
         let pace = Pace { minute: 3, hour: 5, reserve: 1 };
         let start = Instant::now();

@@ -107,7 +107,7 @@ fn delivery(
     delivery.about = left;
     match (head?, pulls?) {
         (Err(why), _) | (_, Err(why)) => {
-            delivery.waits.push(format!("what became of `{}` could not be learnt: {why}", commit.branch))
+            delivery.waits.push(format!("what became of `{}` could not be learnt: {why}", commit.branch));
         }
         (Ok(None), _) => {
             commit.expect = None;
@@ -115,7 +115,7 @@ fn delivery(
         }
         (Ok(Some(_)), Ok([])) => delivery.steps.push(open(here, commit, &wanted)),
         (Ok(Some(_)), Ok(pulls)) => {
-            delivery.waits.extend(pulls.last().map(|pull| stuck(pull, &commit.branch)))
+            delivery.waits.extend(pulls.last().map(|pull| stuck(pull, &commit.branch)));
         }
     }
     Ok(delivery)
@@ -133,7 +133,7 @@ fn on_their_way<'a>(look: &Looker<'a>, here: &Here) -> Looked<Vec<Result<&'a Pul
         match look.pull(*number) {
             Err(Pending) => pending = true,
             Ok(Ok(Some(pull))) if pull.state == PullState::Open && is_ours(here, pull) => {
-                pulls.push(Ok(pull))
+                pulls.push(Ok(pull));
             }
             Ok(Ok(_)) => {}
             Ok(Err(why)) => pulls.push(Err(format!("pull request #{number} could not be read: {why}"))),

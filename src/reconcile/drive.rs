@@ -1,12 +1,17 @@
 //! How does the loop meet the world? The turn says what it wants; the hands look and act.
 
+use std::collections::BTreeSet;
+
 use tracing::info;
 
-use crate::reconcile::{Hands, Input, Output, Report, Turn};
+use crate::{
+    plan::Key,
+    reconcile::{Hands, Input, Output, Report, Turn},
+};
 
-/// One pass over everything that is open.
-pub async fn drive(hands: &mut Hands) -> Report {
-    let mut turn = Turn::new();
+/// One pass over everything that is open, and first over what it was woken by.
+pub async fn drive(hands: &mut Hands, woken_by: BTreeSet<Key>) -> Report {
+    let mut turn = Turn::woken_by(woken_by);
     let mut input = Input::Start;
     loop {
         match turn.next(input) {

@@ -139,6 +139,13 @@ impl Turn {
         Self::default()
     }
 
+    /// A pass that looks at these first, since something happened to them, and then at everything.
+    pub fn woken_by(keys: BTreeSet<Key>) -> Self {
+        let focus = (!keys.is_empty()).then_some(keys);
+        // As if something had been done: everything is looked at afterwards.
+        Self { acted: focus.is_some(), focus, ..Self::default() }
+    }
+
     /// Takes what was learnt or done, and says what is wanted next.
     pub fn next(&mut self, input: Input) -> Output {
         match input {
@@ -338,9 +345,7 @@ impl Turn {
         let mut queue = VecDeque::new();
         let mut told = BTreeSet::new();
         for key in waiting {
-            self.report
-                .left
-                .insert(key.clone(), format!("the forge takes no more calls for {seconds} seconds"));
+            self.report.waits.insert(format!("{key}: the forge takes no more calls for {seconds} seconds"));
             if told.insert(key.clone()) && queue.len() < MOST_LAST_WORDS {
                 queue.extend(plan::postponed(&self.facts, &key, seconds));
             }

@@ -27,6 +27,7 @@ mod agree;
 mod crash;
 mod identity;
 mod pace;
+mod secrets;
 mod emulate;
 mod planted;
 mod layers;

@@ -23,6 +23,9 @@ pub(in crate::catalog) struct SettingsDocument {
     /// The version of the formats; this is version 1.
     #[schemars(range(min = 1))]
     version: u32,
+    /// The catalog's own repository, `owner/name`: commands that are started in a copy of it need not be told.
+    #[serde(default)]
+    repository: Option<String>,
     /// Whether Chandlery acts: `observe` says what it would do, `off` does nothing.
     #[serde(default)]
     mode: ModeDocument,
@@ -164,8 +167,13 @@ impl SettingsDocument {
             ModeDocument::On => Mode::On,
             ModeDocument::Off => Mode::Off,
         };
+        let repository = match self.repository {
+            Some(name) => Some(reader.name(&trail!["repository"], &name)?),
+            None => None,
+        };
         Some(Settings {
             version: self.version,
+            repository,
             mode,
             folders,
             commits: self.commits.into_domain(),

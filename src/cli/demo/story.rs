@@ -333,7 +333,7 @@ impl<'a> Story<'a> {
         };
         self.passes += 1;
         tale::command(&format!("chandlery reconcile{options}"))?;
-        let report = drive(&mut self.hands).await;
+        let report = drive(&mut self.hands, [].into()).await;
         match &report.stopped {
             Some(Stopped::World(why)) => bail!("Chandlery stopped: {why}"),
             Some(Stopped::Settings(_)) => bail!("the catalog's settings have mistakes"),

@@ -98,7 +98,6 @@ fn repository_of_environment() -> anyhow::Result<RepoName> {
 }
 
 /// The folder, made if it is missing. Workflows are read at the top of a repository only.
-#[expect(clippy::disallowed_methods, reason = "the work tree is written here")]
 fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     let dir = dir.canonicalize()?;
@@ -117,7 +116,7 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
 fn of_catalog(top: &Path, words: &Words, app: Option<u64>) -> anyhow::Result<BTreeMap<RepoPath, String>> {
     let mut files = workflows::of_catalog(words)?;
     if !top.join("chandlery.yaml").exists() {
-        files.extend(texts(&STARTER)?);
+        files.extend(workflows::filled(&STARTER, words)?);
     }
     for (path, text) in texts(&SCHEMAS)? {
         files.insert(format!("{SCHEMAS_FOLDER}/{path}").parse()?, text);

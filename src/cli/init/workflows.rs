@@ -115,7 +115,7 @@ pub(in crate::cli) fn expected(path: &str, words: &Words) -> Option<String> {
     Some(fill(file.contents_utf8()?, words))
 }
 
-fn filled(folder: &Dir<'_>, words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+pub(super) fn filled(folder: &Dir<'_>, words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
     Ok(texts(folder)?.into_iter().map(|(path, text)| (path, fill(&text, words))).collect())
 }
 
@@ -204,9 +204,9 @@ mod tests {
         let words = words();
         let mut files = of_catalog(&words).unwrap();
         files.extend(of_target(&words).unwrap());
+        let place = regex::Regex::new("%[A-Z0-9]+%").unwrap();
         for (path, text) in files {
-            let left =
-                regex::Regex::new("%[A-Z0-9]+%").unwrap().find(&text).map(|found| found.as_str().to_owned());
+            let left = place.find(&text).map(|found| found.as_str().to_owned());
             assert_eq!(left, None, "{path}");
         }
     }

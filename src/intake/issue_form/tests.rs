@@ -69,6 +69,7 @@ fn definitions(action: Action) -> Definitions {
     let folder = |name: &str| name.parse().unwrap();
     let settings = Settings {
         version: 1,
+        repository: None,
         mode: Mode::On,
         commits: Default::default(),
         state: Default::default(),

@@ -66,6 +66,11 @@ impl Local {
 
     /// As `new`, but we are an App with this id and these permissions; `record` is told every exchange.
     pub fn as_app(id: u64, permissions: &[(&str, &str)], record: &Path) -> Self {
+        Self::as_app_with_key(id, permissions, record).0
+    }
+
+    /// As `as_app`, with the App's private key.
+    pub fn as_app_with_key(id: u64, permissions: &[(&str, &str)], record: &Path) -> (Self, String) {
         let folder = tempfile::tempdir().unwrap();
         let mut seed = seed(folder.path());
         let (key, public_key) = key_pair();
@@ -89,7 +94,7 @@ impl Local {
             installations: vec![installation],
         }];
         let app = Credentials::App { id, key: Secret::new(&key) };
-        Self::serve(folder, Some(seed), Some(record.to_owned()), Some(app))
+        (Self::serve(folder, Some(seed), Some(record.to_owned()), Some(app)), key)
     }
 
     /// Stops the forge; the folder holds all that it knows.
