@@ -81,3 +81,24 @@ fn readme_commands_run() {
     }
     assert_eq!(ran, ["demo", "validate", "generate", "reconcile"]);
 }
+
+/// The page of settings: its YAML validates, and every option and variable of its table is there.
+#[test]
+fn settings_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    fs::write(folder.path().join("chandlery.yaml"), block).unwrap();
+    let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
+    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let help = String::from_utf8(chandlery().args(["reconcile", "--help"]).output().unwrap().stdout).unwrap();
+    let mut options = 0;
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        for word in line.split('`').filter(|word| word.starts_with("--") || word.starts_with("CHANDLERY_")) {
+            assert!(help.contains(word), "{word}");
+            options += 1;
+        }
+    }
+    assert!(options > 15);
+}
