@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::render::{View, node};
-use super::reply::{Answer, Call, Refusal, created, invalid, not_found, ok, refuse};
+use super::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
 use super::store::{Permission, Repository, State};
 
 /// How long a token of an installation lives, and how far a JWT may reach, in seconds.
@@ -40,6 +40,8 @@ pub(crate) struct Installation {
     pub(crate) account: String,
     /// The names of the repositories; none means all.
     pub(crate) repositories: Option<BTreeSet<String>>,
+    #[serde(default)]
+    pub(crate) suspended_at: Option<Timestamp>,
 }
 
 /// What a token of an installation allows.
@@ -64,7 +66,7 @@ impl Grant {
             && self.repositories.as_ref().is_none_or(|names| names.contains(&repository.name))
     }
 
-    fn level(&self, resource: &str) -> u8 {
+    pub(crate) fn level(&self, resource: &str) -> u8 {
         level(self.permissions.get(resource).map(String::as_str))
     }
 
@@ -82,8 +84,9 @@ impl Grant {
 
     /// Refuses what the token's permissions do not reach.
     pub(crate) fn require(&self, method: &str, rest: &[&str]) -> Result<(), Refusal> {
-        let needed = if method == "GET" { 1 } else { 2 };
-        let allowed = resources(rest).iter().any(|resource| self.level(resource) >= needed);
+        let reads = method == "GET";
+        let needed = if reads { 1 } else { 2 };
+        let allowed = resources(rest, reads).iter().any(|resource| self.level(resource) >= needed);
         if allowed { Ok(()) } else { Err(refuse(403, "Resource not accessible by integration")) }
     }
 }
@@ -98,8 +101,14 @@ fn level(word: Option<&str>) -> u8 {
 }
 
 /// Which permissions open a path below a repository; any of them does.
-fn resources(rest: &[&str]) -> &'static [&'static str] {
+fn resources(rest: &[&str], reads: bool) -> &'static [&'static str] {
     match rest {
+        ["rules" | "rulesets", ..] if reads => &["metadata"],
+        ["environments", _, "variables" | "secrets", ..] => &["environments"],
+        ["environments", ..] if reads => &["actions"],
+        ["actions", "workflows", ..] => &["actions"],
+        ["actions", "secrets" | "organization-secrets", ..] => &["secrets"],
+        ["dispatches" | "codeowners", ..] => &["contents"],
         [] | ["collaborators", ..] | ["installation"] => &["metadata"],
         ["issues" | "labels", ..] => &["issues", "pull_requests"],
         ["pulls", _, "merge"]
@@ -161,6 +170,16 @@ pub(crate) fn grant_of_token(state: &State, token: &str) -> Option<Grant> {
     state.app_tokens.get(token).filter(|grant| grant.expires_at > state.now()).cloned()
 }
 
+/// Whether the owner has put the installation to rest that a token is of.
+pub(crate) fn is_suspended(state: &State, grant: &Grant) -> bool {
+    let installations = state.apps.get(&grant.app).into_iter().flat_map(|app| &app.installations);
+    installations.into_iter().any(|known| known.account == grant.account && known.suspended_at.is_some())
+}
+
+pub(crate) fn suspended() -> Refusal {
+    refuse(403, "This installation has been suspended")
+}
+
 /// `/app…`, spoken by the App itself.
 pub(crate) fn route(call: &mut Call<'_>, rest: &[&str]) -> Answer {
     let app = itself(call)?;
@@ -175,6 +194,18 @@ pub(crate) fn route(call: &mut Call<'_>, rest: &[&str]) -> Answer {
             ok(call.view().installation(&app, found.ok_or_else(not_found)?))
         }
         ("POST", ["installations", id, "access_tokens"]) => mint(call, &app, id),
+        ("PUT" | "DELETE", ["installations", id, "suspended"]) => {
+            let at = (call.method == "PUT").then(|| call.state.stamp());
+            let known = call.state.apps.get_mut(&app.id).ok_or_else(not_found)?;
+            let known = known.installations.iter_mut().find(|known| known.id.to_string() == *id);
+            known.ok_or_else(not_found)?.suspended_at = at;
+            Ok(Reply::empty())
+        }
+        ("DELETE", ["installations", id]) => {
+            let known = call.state.apps.get_mut(&app.id).ok_or_else(not_found)?;
+            known.installations.retain(|known| known.id.to_string() != *id);
+            Ok(Reply::empty())
+        }
         _ => Err(not_found()),
     }
 }
@@ -199,6 +230,9 @@ pub(crate) fn installation_of(call: &Call<'_>, owner: &str, name: &str) -> Answe
 fn mint(call: &mut Call<'_>, app: &App, id: &str) -> Answer {
     let installation =
         app.installations.iter().find(|known| known.id.to_string() == id).ok_or_else(not_found)?;
+    if installation.suspended_at.is_some() {
+        return Err(suspended());
+    }
     let asked: Option<BTreeSet<String>> = call.names("repositories").map(|names| names.into_iter().collect());
     let reachable = |name: &String| {
         let key = format!("{}/{name}", installation.account);
@@ -263,7 +297,8 @@ impl View<'_> {
             "repository_selection": if installation.repositories.is_some() { "selected" } else { "all" },
             "access_tokens_url": self.api(&format!("app/installations/{id}/access_tokens")),
             "repositories_url": self.api("installation/repositories"), "html_url": self.html(&format!("settings/installations/{id}")),
-            "created_at": app.created_at, "updated_at": app.created_at, "suspended_by": null, "suspended_at": null,
+            "created_at": app.created_at, "updated_at": app.created_at, "suspended_at": installation.suspended_at,
+            "suspended_by": installation.suspended_at.map(|_| self.user(&installation.account)),
         })
     }
 }

@@ -12,19 +12,39 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::motion;
-use super::reply::{Body, Refusal, Reply, decode, refuse};
+use super::objects::{EMPTY, SIGNER};
+use super::reply::{Body, Call, Refusal, Reply, decode, refuse};
 use super::rest::repos::may_push;
+use super::rules::{self, Unless, Way};
 use super::server::{Forge, Incoming};
 use super::store::Permission;
 
 /// Prints what GitHub prints and declines one ref; the others of the push go through.
+///
+/// Each line of `FORGE_REFUSED_REFS` is a ref, when it is refused, and what is said. What depends on the commits that
+/// are pushed is looked up here, where they are.
 const REFUSING_HOOK: &str = r#"#!/bin/sh
-case " $FORGE_REFUSED_REFS " in
-*" $1 "*)
-    echo "error: GH006: Protected branch update failed for $1." >&2
-    echo "error: Changes must be made through a pull request." >&2
-    exit 1 ;;
-esac
+zero=0000000000000000000000000000000000000000
+forward() { [ "$2" = $zero ] || [ "$3" = $zero ] || git merge-base --is-ancestor "$2" "$3"; }
+signed() {
+    [ "$3" = $zero ] && return 0
+    for commit in $(git rev-list "$3" --not --all); do
+        git cat-file commit "$commit" | grep -q "^ $FORGE_SIGNER\$" || return 1
+    done
+}
+refused=0
+while read -r name unless words; do
+    [ "$name" = "$1" ] || continue
+    case $unless in
+    forward) forward "$@" && continue ;;
+    signed) signed "$@" && continue ;;
+    esac
+    echo "error: $words" >&2
+    refused=1
+done <<END
+$FORGE_REFUSED_REFS
+END
+exit $refused
 "#;
 
 pub(crate) fn install_hook(root: &Path) -> std::io::Result<()> {
@@ -88,11 +108,13 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Refusa
     let lock = forge.push_lock(&key);
     let _guard = lock.lock().await;
     let refused = forge.with_call(incoming, |call| {
-        let branches = pushed_refs(&incoming.body);
-        let branches = branches.into_iter().filter(|name| {
-            name.strip_prefix("refs/heads/").is_some_and(|branch| !may_push(call, &key, branch))
-        });
-        Ok(branches.collect::<Vec<_>>())
+        let mut refused = Vec::new();
+        for (name, after) in pushed_refs(&incoming.body) {
+            if let Some(branch) = name.strip_prefix("refs/heads/") {
+                refused.extend(refusals(call, &key, branch, &after)?);
+            }
+        }
+        Ok(refused)
     })?;
     let reply = backend(forge, incoming, &key, service, &refused).await;
     let (forge, incoming) = (Arc::clone(forge), incoming.clone());
@@ -103,8 +125,32 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Refusa
     reply
 }
 
-/// The refs named by the commands at the head of a push.
-fn pushed_refs(body: &[u8]) -> Vec<String> {
+/// The lines for the hook about one branch.
+fn refusals(call: &Call<'_>, key: &str, branch: &str, after: &str) -> Result<Vec<String>, Refusal> {
+    let line = |when: &str, words: &str| format!("refs/heads/{branch} {when} {words}");
+    if !may_push(call, key, branch) {
+        return Ok(vec![
+            line("always", &format!("GH006: Protected branch update failed for refs/heads/{branch}.")),
+            line("always", "Changes must be made through a pull request."),
+        ]);
+    }
+    let after = (after != EMPTY).then_some(after);
+    let found = rules::violations(call, key, branch, after, Way::Bare, None)?;
+    let mut lines = Vec::new();
+    for violation in found {
+        let when = match violation.unless {
+            None => "always",
+            Some(Unless::Forward) => "forward",
+            Some(Unless::Signed) => "signed",
+        };
+        lines.push(line(when, &format!("GH013: Repository rule violations found for refs/heads/{branch}.")));
+        lines.push(line(when, &format!("- {}", violation.words)));
+    }
+    Ok(lines)
+}
+
+/// The refs named by the commands at the head of a push, and where each is to point.
+fn pushed_refs(body: &[u8]) -> Vec<(String, String)> {
     let mut refs = Vec::new();
     let mut rest = body;
     while let Some((length, after)) = rest.split_at_checked(4) {
@@ -119,7 +165,10 @@ fn pushed_refs(body: &[u8]) -> Vec<String> {
         };
         let command = String::from_utf8_lossy(line);
         let command = command.split('\0').next().unwrap_or_default().trim();
-        refs.extend(command.split(' ').nth(2).map(str::to_owned));
+        let mut words = command.split(' ').skip(1).map(str::to_owned);
+        if let (Some(after), Some(name)) = (words.next(), words.next()) {
+            refs.push((name, after));
+        }
         rest = after;
     }
     refs
@@ -158,7 +207,8 @@ async fn backend(
         .env("HTTP_CONTENT_ENCODING", incoming.header("content-encoding"))
         .env("REMOTE_USER", "someone")
         .env("REMOTE_ADDR", "127.0.0.1")
-        .env("FORGE_REFUSED_REFS", refused.join(" "))
+        .env("FORGE_REFUSED_REFS", refused.join("\n"))
+        .env("FORGE_SIGNER", SIGNER)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -228,7 +278,8 @@ mod tests {
         let body = line(format!("{old} {new} refs/heads/main\0 report-status"))
             + &line(format!("{old} {new} refs/heads/a"))
             + "0000PACK";
-        assert_eq!(pushed_refs(body.as_bytes()), ["refs/heads/main", "refs/heads/a"]);
+        let pushed = ["refs/heads/main", "refs/heads/a"].map(|name| (name.to_owned(), new.clone()));
+        assert_eq!(pushed_refs(body.as_bytes()), pushed);
         assert!(pushed_refs(b"0000").is_empty());
     }
 

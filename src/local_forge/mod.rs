@@ -6,11 +6,13 @@
 
 mod clock;
 mod store;
+mod setup;
 mod seed;
 mod objects;
 mod reply;
 mod render;
 mod motion;
+mod rules;
 mod limits;
 mod exchange;
 mod faults;
@@ -32,7 +34,8 @@ use tokio::task::JoinHandle;
 pub use faults::{Action, Fault};
 pub use listen::Listen;
 pub use seed::{
-    Seed, SeedApp, SeedInstallation, SeedOrganization, SeedProtection, SeedRepository, SeedTeam, SeedUser,
+    Seed, SeedApp, SeedEnvironment, SeedInstallation, SeedOrganization, SeedProtection, SeedRepository,
+    SeedTeam, SeedUser,
 };
 
 /// What addresses in answers begin with when there is no other door than a Unix socket.

@@ -148,6 +148,37 @@ pub(crate) fn write_commit(
     git.commit(None, author, committer, message, &tree, &parents)
 }
 
+/// By this line a signature is known as the forge's own.
+pub(crate) const SIGNER: &str = "Signed by the local forge as GitHub signs for Apps";
+
+/// As `write_commit`, signed by the forge.
+pub(crate) fn write_signed(
+    git: &Repository,
+    tree: Oid,
+    parents: &[Oid],
+    message: &str,
+    person: &Signature<'_>,
+) -> Result<Oid, git2::Error> {
+    let tree = git.find_tree(tree)?;
+    let parents = parents.iter().map(|parent| git.find_commit(*parent)).collect::<Result<Vec<_>, _>>()?;
+    let parents: Vec<&Commit<'_>> = parents.iter().collect();
+    let content = git.commit_create_buffer(person, person, message, &tree, &parents)?;
+    let content = content.as_str().map_err(|_| git2::Error::from_str("the message is no text"))?.to_owned();
+    let signature = format!("-----BEGIN PGP SIGNATURE-----\n\n{SIGNER}\n-----END PGP SIGNATURE-----");
+    git.commit_signed(&content, &signature, None)
+}
+
+/// The signature of a commit, if the forge made it.
+pub(crate) fn signature_of(commit: &Commit<'_>) -> Option<String> {
+    let field = commit.header_field_bytes("gpgsig").ok()?;
+    let text = String::from_utf8_lossy(&field).into_owned();
+    text.contains(SIGNER).then_some(text)
+}
+
+pub(crate) fn is_signed(commit: &Commit<'_>) -> bool {
+    signature_of(commit).is_some()
+}
+
 /// Turns a folder into the first commit; hidden Git folders stay out.
 pub(crate) fn commit_folder(git: &Repository, folder: &Path, at: Timestamp) -> anyhow::Result<Oid> {
     let tree = write_folder(git, folder)?;

@@ -198,14 +198,13 @@ impl View<'_> {
         extend(
             &mut shown,
             json!({
-                "has_issues": true, "has_projects": false,
+                "has_issues": repository.setup.has_issues, "has_projects": false,
                 "has_wiki": false, "has_pages": false, "has_downloads": true, "has_discussions": false,
                 "archived": repository.archived, "disabled": false,
                 "visibility": if repository.private { "private" } else { "public" }, "pushed_at": repository.pushed_at,
                 "created_at": repository.created_at, "updated_at": repository.updated_at, "license": null, "forks": 0,
                 "open_issues": open, "watchers": 0, "network_count": 0, "subscribers_count": 0, "allow_forking": true,
-                "web_commit_signoff_required": false, "allow_squash_merge": true, "allow_merge_commit": true,
-                "allow_rebase_merge": true, "allow_auto_merge": false, "delete_branch_on_merge": false,
+                "web_commit_signoff_required": false,
                 "permissions": {
                     "admin": permission >= Permission::Admin, "maintain": permission >= Permission::Maintain,
                     "push": permission >= Permission::Write, "triage": permission >= Permission::Triage,
@@ -213,6 +212,16 @@ impl View<'_> {
                 },
             }),
         );
+        // How it merges is shown to those only who may write.
+        if permission >= Permission::Write {
+            let setup = &repository.setup;
+            let allows = |method: &str| setup.merge_methods.contains(method);
+            let merging = json!({
+                "allow_squash_merge": allows("squash"), "allow_merge_commit": allows("merge"),
+                "allow_rebase_merge": allows("rebase"), "allow_auto_merge": setup.auto_merge, "delete_branch_on_merge": false,
+            });
+            extend(&mut shown, merging);
+        }
         if let Some(parent) = repository.fork_of.as_ref().and_then(|key| self.state.repositories.get(key)) {
             let parent = self.repository(parent, reader);
             shown["source"] = parent.clone();
@@ -424,7 +433,7 @@ impl View<'_> {
             "html_url": self.html(&format!("{key}/commit/{sha}")), "author": signature(&commit.author()),
             "committer": signature(&commit.committer()),
             "tree": {"sha": commit.tree_id().to_string(), "url": format!("{api}/trees/{}", commit.tree_id())},
-            "message": objects::shown_message(commit), "parents": parents, "verification": verification(),
+            "message": objects::shown_message(commit), "parents": parents, "verification": verification(commit),
         })
     }
 
@@ -451,7 +460,7 @@ impl View<'_> {
                 "author": signature(&commit.author()), "committer": signature(&commit.committer()),
                 "message": objects::shown_message(commit),
                 "tree": {"sha": commit.tree_id().to_string(), "url": format!("{api}/git/trees/{}", commit.tree_id())},
-                "url": format!("{api}/git/commits/{sha}"), "comment_count": 0, "verification": verification(),
+                "url": format!("{api}/git/commits/{sha}"), "comment_count": 0, "verification": verification(commit),
             },
             "url": format!("{api}/commits/{sha}"), "html_url": self.html(&format!("{key}/commit/{sha}")),
             "comments_url": format!("{api}/commits/{sha}/comments"), "author": mapped(&commit.author()),
@@ -461,11 +470,12 @@ impl View<'_> {
 
     pub(crate) fn app(&self, login: &str) -> Value {
         let slug = login.trim_end_matches("[bot]");
-        let Some(app) = self.state.users.get(login) else {
+        let (Some(app), Some(id)) = (self.state.users.get(login), super::rules::app_id(self.state, login))
+        else {
             return Value::Null;
         };
         json!({
-            "id": app.id, "slug": slug, "node_id": node("A", app.id), "owner": self.user(login), "name": slug,
+            "id": id, "slug": slug, "node_id": node("A", id), "owner": self.user(login), "name": slug,
             "description": "", "external_url": self.html(&format!("apps/{slug}")),
             "html_url": self.html(&format!("apps/{slug}")), "created_at": app.created_at,
             "updated_at": app.created_at, "permissions": {"checks": "write"}, "events": [],
@@ -536,8 +546,17 @@ pub(crate) fn signature(signature: &Signature<'_>) -> Value {
     })
 }
 
-fn verification() -> Value {
-    json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null})
+/// Only the forge's own signatures are known to it; anybody else's are as good as none.
+fn verification(commit: &git2::Commit<'_>) -> Value {
+    match objects::signature_of(commit) {
+        Some(signature) => json!({
+            "verified": true, "reason": "valid", "signature": signature,
+            "payload": String::from_utf8_lossy(commit.raw_header_bytes()), "verified_at": objects::when(&commit.committer()),
+        }),
+        None => json!({
+            "verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null,
+        }),
+    }
 }
 
 /// Adds the fields of one object to another.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apps::{App, Installation};
 use super::objects;
+use super::setup::{Environment, Policy, Ruleset, Setup};
 use super::store::{Organization, Permission, Protection, Repository, RequiredCheck, State, Team, User};
 use super::{Shared, clock, motion};
 
@@ -27,6 +28,9 @@ pub struct Seed {
     pub repositories: Vec<SeedRepository>,
     #[serde(default)]
     pub apps: Vec<SeedApp>,
+    /// The version of GitHub Enterprise Server to play, such as `3.19.1`; github.com when absent.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// An App that proves who it is with a key; its account is `SLUG[bot]`.
@@ -51,6 +55,8 @@ pub struct SeedInstallation {
     /// The names of its repositories that the App may see; all of them when absent.
     #[serde(default)]
     pub repositories: Option<Vec<String>>,
+    #[serde(default)]
+    pub suspended: bool,
 }
 
 /// A login that ends in `[bot]` is an App.
@@ -73,6 +79,9 @@ pub struct SeedOrganization {
     pub members: Vec<String>,
     #[serde(default)]
     pub teams: Vec<SeedTeam>,
+    /// The names of secrets that all its repositories may use.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -81,6 +90,9 @@ pub struct SeedTeam {
     pub slug: String,
     #[serde(default)]
     pub members: Vec<String>,
+    /// Name of one of the organisation's repositories to `read`, `write` and so on.
+    #[serde(default)]
+    pub repositories: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -98,6 +110,33 @@ pub struct SeedRepository {
     pub collaborators: BTreeMap<String, String>,
     #[serde(default)]
     pub protected: Vec<SeedProtection>,
+    /// Rulesets, as the body of the call that makes one.
+    #[serde(default)]
+    pub rulesets: Vec<serde_json::Value>,
+    #[serde(default)]
+    pub environments: Vec<SeedEnvironment>,
+    /// The names of its secrets.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Whether workflows are switched off.
+    #[serde(default)]
+    pub no_actions: bool,
+    #[serde(default)]
+    pub no_issues: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedEnvironment {
+    pub name: String,
+    /// Patterns of the branches that may use it; all of them when absent.
+    #[serde(default)]
+    pub branches: Option<Vec<String>>,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// The names of its secrets.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -140,6 +179,7 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
     {
         state.advanced_seconds = now.as_second() - clock::wall().as_second();
     }
+    state.version = seed.version.clone().or_else(|| state.version.take());
     for user in &seed.users {
         if state.users.contains_key(&user.login) {
             continue;
@@ -157,6 +197,7 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
             id: state.next_id(),
             account: installation.account.clone(),
             repositories: installation.repositories.as_ref().map(|names| names.iter().cloned().collect()),
+            suspended_at: installation.suspended.then(|| state.stamp()),
         });
         let installations = installations.collect();
         let app = App {
@@ -183,14 +224,16 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
                 slug: team.slug.clone(),
                 description: None,
                 members: team.members.iter().cloned().collect(),
-                repositories: BTreeMap::new(),
+                repositories: team_rights(&organization.login, team)?,
             };
             teams.insert(team.slug.clone(), team);
         }
         let login = organization.login.clone();
         let owners: BTreeSet<String> = organization.owners.iter().cloned().collect();
         let members = organization.members.iter().chain(&organization.owners).cloned().collect();
-        state.organizations.insert(login.clone(), Organization { id, login, owners, members, teams });
+        let secrets = organization.secrets.iter().cloned().collect();
+        let made = Organization { id, login: login.clone(), owners, members, teams, secrets };
+        state.organizations.insert(login, made);
     }
     for planted in &seed.repositories {
         let key = format!("{}/{}", planted.owner, planted.name);
@@ -238,7 +281,47 @@ pub(super) fn plant(state: &mut State, shared: &Shared, seed: &Seed) -> Result<(
             };
             repository.protections.insert(protection.branch.clone(), rules);
         }
+        set_up(state, &key, planted)?;
     }
+    Ok(())
+}
+
+fn team_rights(organization: &str, team: &SeedTeam) -> Result<BTreeMap<String, Permission>> {
+    let right = |(name, permission): (&String, &String)| match Permission::parse(permission) {
+        Some(permission) => Ok((format!("{organization}/{name}"), permission)),
+        None => bail!("the seed gives the team `{}` the permission `{permission}`, which is none", team.slug),
+    };
+    team.repositories.iter().map(right).collect()
+}
+
+/// What administrators would have set up.
+fn set_up(state: &mut State, key: &str, planted: &SeedRepository) -> Result<()> {
+    let mut setup = Setup {
+        actions: !planted.no_actions,
+        has_issues: !planted.no_issues,
+        secrets: planted.secrets.iter().cloned().collect(),
+        ..Setup::default()
+    };
+    for body in &planted.rulesets {
+        let (id, at) = (state.next_id(), state.stamp());
+        let mut ruleset =
+            Ruleset { id, target: "branch".to_owned(), created_at: at, updated_at: at, ..Ruleset::default() };
+        if let Err(field) = ruleset.fill(body) {
+            bail!("the seed's ruleset of `{key}` makes no sense: look at `{field}`");
+        }
+        setup.rulesets.insert(id, ruleset);
+    }
+    for environment in &planted.environments {
+        let (id, created_at) = (state.next_id(), state.stamp());
+        let policy = environment.branches.as_ref().map(|patterns| {
+            Policy::Named(patterns.iter().map(|pattern| (state.next_id(), pattern.clone())).collect())
+        });
+        let variables = environment.variables.clone();
+        let secrets = environment.secrets.iter().cloned().collect();
+        let made = Environment { id, policy, variables, secrets, created_at };
+        setup.environments.insert(environment.name.clone(), made);
+    }
+    state.repositories.get_mut(key).expect("it was just added").setup = setup;
     Ok(())
 }
 
@@ -278,6 +361,7 @@ pub(super) fn add_repository(
         check_runs: BTreeMap::new(),
         statuses: Vec::new(),
         hooks: BTreeMap::new(),
+        setup: Setup::default(),
     };
     objects::init(&shared.git_dir(&repository.key()))?;
     state.repositories.insert(repository.key(), repository);

@@ -189,6 +189,9 @@ impl Forge {
             if let Some(user) = state.user_of_token(&token) {
                 actor = Some(user.login.clone());
             } else if let Some(found) = apps::grant_of_token(state, &token) {
+                if apps::is_suspended(state, &found) {
+                    return Err(apps::suspended());
+                }
                 actor = state.apps.get(&found.app).map(apps::App::login);
                 grant = Some(found);
             } else if token.split('.').count() == 3 {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apps::{App, Grant};
 use super::clock;
+use super::setup::Setup;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -25,6 +26,9 @@ pub(crate) struct State {
     /// What each token of an installation allows.
     #[serde(default)]
     pub(crate) app_tokens: BTreeMap<String, Grant>,
+    /// The version of GitHub Enterprise Server that is played; none for github.com.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ pub(crate) struct Organization {
     pub(crate) owners: BTreeSet<String>,
     pub(crate) members: BTreeSet<String>,
     pub(crate) teams: BTreeMap<String, Team>,
+    /// The names of the secrets that its repositories may use.
+    #[serde(default)]
+    pub(crate) secrets: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -111,6 +118,8 @@ pub(crate) struct Repository {
     pub(crate) check_runs: BTreeMap<u64, CheckRun>,
     pub(crate) statuses: Vec<Status>,
     pub(crate) hooks: BTreeMap<u64, Hook>,
+    #[serde(default)]
+    pub(crate) setup: Setup,
 }
 
 impl Repository {

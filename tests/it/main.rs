@@ -20,6 +20,7 @@ mod gh;
 mod forge_helper;
 mod forge_quirks;
 mod forge_rest;
+mod forge_rules;
 mod demo;
 mod plan;
 mod histories;

@@ -53,7 +53,8 @@ pub(in crate::cli) fn default_branch(app: Option<u64>) -> Value {
 pub(in crate::cli) fn own_branches(app: Option<u64>) -> Value {
     ruleset(
         "Chandlery: its own branches",
-        "refs/heads/chandlery/**",
+        // `**` alone stops at a slash, and our branches have two or more.
+        "refs/heads/chandlery/**/*",
         app,
         json!([{ "type": "creation" }, { "type": "update" }, { "type": "deletion" }, { "type": "non_fast_forward" }]),
     )

@@ -455,7 +455,7 @@ fn suite<'a>(
         "id" => leaf(node("CS", id)),
         _ => {
             let filter = arguments.get("filterBy").cloned().unwrap_or_default();
-            let app = walk.call.state.users.get(&run.app).map(|user| user.id);
+            let app = crate::local_forge::rules::app_id(walk.call.state, &run.app);
             let mut runs: Vec<&CheckRun> = found
                 .check_runs
                 .values()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::local_forge::motion::tell;
 use crate::local_forge::objects;
 use crate::local_forge::reply::{Answer, Call, Refusal, created, not_found, ok, refuse};
+use crate::local_forge::rules;
 use crate::local_forge::store::{CheckRun, Permission, Status};
 
 fn commit(call: &Call<'_>, key: &str, name: &str) -> Result<String, Refusal> {
@@ -186,7 +187,7 @@ pub(crate) fn of_commit(call: &Call<'_>, key: &str, name: &str) -> Answer {
     let everything = call.parameter("filter") == Some("all");
     let mut found: Vec<&CheckRun> = Vec::new();
     for run in repository.check_runs.values().rev().filter(|run| run.head == sha) {
-        let by = call.state.users.get(&run.app).map(|user| user.id);
+        let by = rules::app_id(call.state, &run.app);
         let fits = wanted.is_none_or(|name| run.name == name)
             && status.is_none_or(|status| run.status == status)
             && app.is_none_or(|id| by == Some(id));

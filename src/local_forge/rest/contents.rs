@@ -4,7 +4,7 @@ use git2::ObjectType;
 use serde_json::{Value, json};
 
 use super::git::{person, read_base64, write_base64};
-use super::repos::{may_push, tip};
+use super::repos::{may_push, refused_move, tip};
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY};
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, not_found, ok, refuse};
@@ -104,6 +104,9 @@ fn change(call: &mut Call<'_>, key: &str, path: &str, content: Option<&[u8]>) ->
     };
     let parents: Vec<git2::Oid> = parent.into_iter().collect();
     let commit = objects::write_commit(&git, new_tree, &parents, &message, &author, &committer)?;
+    if let Some(words) = refused_move(call, key, &branch, Some(&commit.to_string()))? {
+        return Err(refuse(409, words));
+    }
     motion::set(call, key, &format!("refs/heads/{branch}"), Some(&commit.to_string()), None)?;
     let mut shown = call.view().git_commit(key, &git.find_commit(commit)?);
     shown["html_url"] = format!("{}/{key}/commit/{commit}", call.shared.url).into();

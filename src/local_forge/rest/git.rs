@@ -6,7 +6,7 @@ use git2::ObjectType;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::repos::may_push;
+use super::repos::{may_push, refused_move};
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, Person};
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, not_found, ok, refuse};
@@ -46,13 +46,17 @@ fn known_commit(call: &Call<'_>, key: &str, sha: &str) -> Result<(), Refusal> {
     if found.unwrap_or(false) { Ok(()) } else { Err(refuse(422, "Object does not exist")) }
 }
 
-fn check_protection(call: &Call<'_>, key: &str, reference: &str) -> Result<(), Refusal> {
+fn check_protection(call: &Call<'_>, key: &str, reference: &str, after: Option<&str>) -> Result<(), Refusal> {
     call.require(key, Permission::Write)?;
-    match reference.strip_prefix("refs/heads/") {
-        Some(branch) if !may_push(call, key, branch) => {
-            Err(refuse(422, "Cannot update this protected branch"))
-        }
-        _ => Ok(()),
+    let Some(branch) = reference.strip_prefix("refs/heads/") else {
+        return Ok(());
+    };
+    if !may_push(call, key, branch) {
+        return Err(refuse(422, "Cannot update this protected branch"));
+    }
+    match refused_move(call, key, branch, after)? {
+        Some(words) => Err(refuse(422, words)),
+        None => Ok(()),
     }
 }
 
@@ -69,8 +73,8 @@ pub(crate) fn create_reference(call: &mut Call<'_>, key: &str) -> Answer {
     if call.repository(key).refs.contains_key(&reference) {
         return Err(refuse(422, "Reference already exists"));
     }
-    check_protection(call, key, &reference)?;
     known_commit(call, key, &sha)?;
+    check_protection(call, key, &reference, Some(&sha))?;
     motion::set(call, key, &reference, Some(&sha), None)?;
     created(show(call, key, &reference, &sha)?)
 }
@@ -81,8 +85,9 @@ pub(crate) fn update_reference(call: &mut Call<'_>, key: &str, name: &str) -> An
     let Some(before) = call.repository(key).refs.get(&reference).cloned() else {
         return Err(refuse(422, "Reference does not exist"));
     };
-    check_protection(call, key, &reference)?;
+    call.require(key, Permission::Write)?;
     known_commit(call, key, &sha)?;
+    check_protection(call, key, &reference, Some(&sha))?;
     let forced = call.flag("force").unwrap_or(false);
     if !forced && !objects::is_ancestor(&*call.git(key)?, objects::oid(&before)?, objects::oid(&sha)?) {
         return Err(refuse(422, "Update is not a fast forward"));
@@ -96,7 +101,7 @@ pub(crate) fn delete_reference(call: &mut Call<'_>, key: &str, name: &str) -> An
     if !call.repository(key).refs.contains_key(&reference) || name.starts_with("pull/") {
         return Err(refuse(422, "Reference does not exist"));
     }
-    check_protection(call, key, &reference)?;
+    check_protection(call, key, &reference, None)?;
     motion::set(call, key, &reference, None, None)?;
     Ok(Reply::empty())
 }
@@ -261,7 +266,13 @@ pub(crate) fn create_commit(call: &mut Call<'_>, key: &str) -> Answer {
     if parents.iter().any(|parent| git.find_commit(*parent).is_err()) {
         return Err(refuse(422, "Parent SHA does not exist or is not a commit object"));
     }
+    // <https://docs.github.com/authentication/managing-commit-signature-verification/about-commit-signature-verification#signature-verification-for-bots>
+    let alone = ["author", "committer", "signature"].iter().all(|field| call.body.get(field).is_none());
     let author = person(call, "author")?;
+    if alone && call.actor_user()?.is_app() {
+        let id = objects::write_signed(&git, tree.id(), &parents, &message, &author)?;
+        return created(call.view().git_commit(key, &git.find_commit(id)?));
+    }
     let committer =
         if call.body.get("committer").is_some() { person(call, "committer")? } else { author.clone() };
     let id = objects::write_commit(&git, tree.id(), &parents, &message, &author, &committer)?;

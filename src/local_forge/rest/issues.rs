@@ -105,6 +105,9 @@ pub(crate) fn new_issue(
 }
 
 pub(crate) fn create(call: &mut Call<'_>, key: &str) -> Answer {
+    if !call.repository(key).setup.has_issues {
+        return Err(refuse(410, "Issues are disabled for this repo"));
+    }
     let title = call.needed("Issue", "title")?;
     let body = call.text("body").map(str::to_owned);
     check_length("Issue", body.as_deref().unwrap_or_default())?;

@@ -6,7 +6,8 @@ use super::pulls::find_pull;
 use super::repos::tip;
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY, Person};
-use crate::local_forge::reply::{Answer, Call, Reply, not_found, ok, refuse};
+use crate::local_forge::reply::{Answer, Call, Refusal, Reply, not_found, ok, refuse};
+use crate::local_forge::rules::{self, Way};
 use crate::local_forge::store::{ActivityKind, Permission, Pull};
 
 pub(crate) fn is_merged(call: &Call<'_>, key: &str, number: u64) -> Answer {
@@ -15,36 +16,26 @@ pub(crate) fn is_merged(call: &Call<'_>, key: &str, number: u64) -> Answer {
 }
 
 /// The first required check that keeps this pull request from merging, in GitHub's words.
-pub(crate) fn missing_check(call: &Call<'_>, key: &str, pull: &Pull) -> Option<String> {
+fn missing_check(call: &Call<'_>, key: &str, pull: &Pull) -> Option<String> {
     let repository = call.repository(key);
     let rules = repository.protections.get(&pull.base_branch)?;
     let admin = call.permission(repository) >= Permission::Admin;
     if admin && !rules.enforce_admins {
         return None;
     }
-    for check in &rules.required_checks {
-        let app = |login: &str| call.state.users.get(login).map(|user| user.id);
-        let run = repository
-            .check_runs
-            .values()
-            .filter(|run| run.head == pull.head && run.name == check.context)
-            .rfind(|run| check.app_id.is_none() || check.app_id == app(&run.app));
-        // A status counts only where no App was named: every writer can set one.
-        let status = repository.statuses.iter().rfind(|status| {
-            status.sha == pull.head && status.context == check.context && check.app_id.is_none()
-        });
-        let passed = match (run, status) {
-            (Some(run), _) => run.conclusion.is_some().then(|| run.passed()),
-            (None, Some(status)) => (status.state != "pending").then_some(status.state == "success"),
-            (None, None) => None,
-        };
-        match passed {
-            Some(true) => {}
-            Some(false) => return Some(format!("Required status check \"{}\" is failing.", check.context)),
-            None => return Some(format!("Required status check \"{}\" is expected.", check.context)),
-        }
+    rules.required_checks.iter().find_map(|check| {
+        rules::missing_check(call.state, repository, &pull.head, &check.context, check.app_id)
+    })
+}
+
+/// What keeps this pull request from merging, by its branch's protection or by rules.
+pub(crate) fn blocked(call: &Call<'_>, key: &str, pull: &Pull) -> Result<Option<String>, Refusal> {
+    if let Some(words) = missing_check(call, key, pull) {
+        return Ok(Some(words));
     }
-    None
+    let git = call.git(key)?;
+    let found = rules::violations(call, key, &pull.base_branch, Some(&pull.head), Way::Merge, Some(&git))?;
+    Ok((!found.is_empty()).then(|| rules::told(&found)))
 }
 
 pub(crate) fn merge(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
@@ -59,8 +50,19 @@ pub(crate) fn merge(call: &mut Call<'_>, key: &str, number: u64) -> Answer {
     if call.text("sha").is_some_and(|sha| sha != pull.head) {
         return Err(refuse(409, "Head branch was modified. Review and try the merge again."));
     }
-    if let Some(message) = missing_check(call, key, pull) {
+    if let Some(message) = blocked(call, key, pull)? {
         return Err(refuse(405, message));
+    }
+    let method = call.text("merge_method").unwrap_or("merge");
+    let known = match method {
+        "merge" => "Merge commits are",
+        "squash" => "Squash merges are",
+        _ => "Rebase merges are",
+    };
+    if ["merge", "squash", "rebase"].contains(&method)
+        && !rules::allows_method(call, key, &pull.base_branch, method)
+    {
+        return Err(refuse(405, format!("{known} not allowed on this repository.")));
     }
     let (title, head, branch) = (issue.title.clone(), pull.head.clone(), pull.base_branch.clone());
     let source =
@@ -150,6 +152,9 @@ pub(crate) fn update_branch(call: &mut Call<'_>, key: &str, number: u64) -> Answ
         &author,
         &Person::github().sign(at)?,
     )?;
+    if let Some(words) = super::repos::refused_move(call, &head_key, &branch, Some(&commit.to_string()))? {
+        return Err(refuse(422, words));
+    }
     motion::set(call, &head_key, &format!("refs/heads/{branch}"), Some(&commit.to_string()), None)?;
     let url = call.view().api(&format!("repos/{key}/pulls/{number}"));
     Ok(Reply::json(202, json!({"message": "Updating pull request branch.", "url": url})))

@@ -2,9 +2,11 @@
 //!
 //! One table, read from top to bottom; paths as in GitHub's REST reference.
 
+pub(crate) mod actions;
 pub(crate) mod checks;
 pub(crate) mod commits;
 pub(crate) mod contents;
+pub(crate) mod environments;
 pub(crate) mod git;
 pub(crate) mod hooks;
 pub(crate) mod issues;
@@ -13,6 +15,7 @@ pub(crate) mod merge;
 pub(crate) mod pulls;
 pub(crate) mod repos;
 pub(crate) mod reviews;
+pub(crate) mod rulesets;
 pub(crate) mod teams;
 
 use super::apps;
@@ -149,6 +152,13 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         ("POST", ["check-runs"]) => checks::create(call, &key),
         ("GET", ["check-runs", id]) => checks::get(call, &key, number(id)?),
         ("PATCH", ["check-runs", id]) => checks::update(call, &key, number(id)?),
+
+        (_, ["rulesets", rest @ ..]) => rulesets::route(call, &key, rest),
+        ("GET", ["rules", "branches", branch @ ..]) => rulesets::of_branch(call, &key, &branch.join("/")),
+        (_, ["environments", rest @ ..]) => environments::route(call, &key, rest),
+        (_, ["actions", rest @ ..]) => actions::route(call, &key, rest),
+        ("POST", ["dispatches"]) => actions::repository_dispatch(call, &key),
+        ("GET", ["codeowners", "errors"]) => actions::codeowners_errors(call, &key),
 
         ("GET", ["hooks"]) => hooks::list(call, &key),
         ("POST", ["hooks"]) => hooks::create(call, &key),

@@ -159,7 +159,7 @@ pub(crate) fn show(call: &mut Call<'_>, key: &str, number: u64) -> Result<Value,
         (None, _) => "unknown",
         (Some(false), _) => "dirty",
         (Some(true), true) => "draft",
-        (Some(true), false) if super::merge::missing_check(call, key, pull).is_some() => "blocked",
+        (Some(true), false) if super::merge::blocked(call, key, pull)?.is_some() => "blocked",
         (Some(true), false) => "clean",
     };
     let view = call.view();

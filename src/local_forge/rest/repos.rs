@@ -6,11 +6,16 @@ use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY};
 use crate::local_forge::render::node;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
+use crate::local_forge::rules::{self, Way};
 use crate::local_forge::seed;
 use crate::local_forge::store::{Permission, Protection, RequiredCheck};
 
-pub(crate) fn meta(_: &Call<'_>) -> Answer {
-    ok(json!({"verifiable_password_authentication": false}))
+pub(crate) fn meta(call: &Call<'_>) -> Answer {
+    let mut shown = json!({"verifiable_password_authentication": false});
+    if let Some(version) = &call.state.version {
+        shown["installed_version"] = version.as_str().into();
+    }
+    ok(shown)
 }
 
 pub(crate) fn rate_limit(call: &Call<'_>) -> Answer {
@@ -38,7 +43,14 @@ pub(crate) fn user(call: &Call<'_>, login: &str) -> Answer {
 }
 
 pub(crate) fn get(call: &Call<'_>, key: &str) -> Answer {
-    ok(call.view().repository(call.repository(key), call.actor.as_deref()))
+    let mut shown = call.view().repository(call.repository(key), call.actor.as_deref());
+    // A token that may not write sees nothing of merging, whatever its App may do with another.
+    if call.grant.as_ref().is_some_and(|grant| grant.level("contents") < 2)
+        && let Some(fields) = shown.as_object_mut()
+    {
+        fields.retain(|name, _| !name.starts_with("allow_") || name == "allow_forking");
+    }
+    ok(shown)
 }
 
 pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer {
@@ -105,7 +117,29 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
         }
         call.git(key)?.set_head(&reference)?;
     }
+    let (has_issues, auto_merge) = (call.flag("has_issues"), call.flag("allow_auto_merge"));
+    let mut methods = call.repository(key).setup.merge_methods.clone();
+    for (field, method) in
+        [("allow_merge_commit", "merge"), ("allow_squash_merge", "squash"), ("allow_rebase_merge", "rebase")]
+    {
+        match call.flag(field) {
+            Some(true) => drop(methods.insert(method.to_owned())),
+            Some(false) => drop(methods.remove(method)),
+            None => {}
+        }
+    }
+    if methods.is_empty() {
+        return Err(invalid(
+            "Repository",
+            "merge_commit_allowed",
+            "invalid",
+            Some("Sorry, you need to allow at least one merge strategy. (no_merge_method)"),
+        ));
+    }
     let repository = call.repository_mut(key);
+    repository.setup.merge_methods = methods;
+    repository.setup.has_issues = has_issues.unwrap_or(repository.setup.has_issues);
+    repository.setup.auto_merge = auto_merge.unwrap_or(repository.setup.auto_merge);
     repository.updated_at = at;
     repository.archived = archived.unwrap_or(repository.archived);
     repository.private = private.unwrap_or(repository.private);
@@ -414,7 +448,22 @@ fn show_protection(call: &Call<'_>, key: &str, branch: &str, rules: &Protection)
     shown
 }
 
-/// May this person move the branch without a pull request?
+/// Why this person may not move the branch without a pull request, in GitHub's words.
+pub(crate) fn refused_move(
+    call: &Call<'_>,
+    key: &str,
+    branch: &str,
+    after: Option<&str>,
+) -> Result<Option<String>, Refusal> {
+    if !may_push(call, key, branch) {
+        return Ok(Some("Changes must be made through a pull request.".to_owned()));
+    }
+    let git = call.git(key)?;
+    let found = rules::violations(call, key, branch, after, Way::Bare, Some(&git))?;
+    Ok((!found.is_empty()).then(|| rules::told(&found)))
+}
+
+/// May this person move the branch without a pull request, as far as its older protection says?
 pub(crate) fn may_push(call: &Call<'_>, key: &str, branch: &str) -> bool {
     let repository = call.repository(key);
     let Some(rules) = repository.protections.get(branch) else {

@@ -82,6 +82,7 @@ impl Local {
         let installation = SeedInstallation {
             account: "acme".to_owned(),
             repositories: Some(vec!["catalog".into(), "infra".into()]),
+            suspended: false,
         };
         seed.apps = vec![SeedApp {
             id,
@@ -591,6 +592,7 @@ pub fn seed(folder: &Path) -> Seed {
         .collect();
     Seed {
         apps: Vec::new(),
+        version: None,
         now: Some("2026-11-18T11:06:40Z".parse().unwrap()),
         users,
         orgs: vec![SeedOrganization { login: "acme".to_owned(), ..SeedOrganization::default() }],
