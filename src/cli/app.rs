@@ -9,7 +9,7 @@ use super::output::{self, Format};
 use crate::forge::client::encode;
 
 /// Each permission with its level and what it is for; what is optional may be taken away on GitHub.
-const PERMISSIONS: [(&str, &str, &str); 7] = [
+pub(super) const PERMISSIONS: [(&str, &str, &str); 7] = [
     ("metadata", "read", "every App has it: repositories, and what people may do in them"),
     ("contents", "write", "reads the catalog and the targets; pushes plans, records and follow-ups; merges"),
     ("pull_requests", "write", "opens requests and follow-ups, comments on them, asks for reviews"),

@@ -76,6 +76,35 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The token of a person who may administer the catalog, if one is given.
+///
+/// # Errors
+/// When its file cannot be read, or it is no token.
+pub(super) fn admin_token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
+    let text =
+        match file {
+            Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
+                format!("cannot read the administrator's token from `{}`", path.display())
+            })?),
+            None => variable("CHANDLERY_ADMIN_TOKEN"),
+        };
+    text.map(|text| one_word(&text, "the administrator's token")).transpose()
+}
+
+/// This machine's clock, in seconds.
+pub(super) fn clock() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn one_word(text: &str, what: &str) -> anyhow::Result<Secret> {
+    let token = Secret::new(text);
+    if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("{what} is empty or holds spaces; give the token alone, on one line");
+    }
+    Ok(token)
+}
+
 impl ForgeSettings {
     /// Everything that looking and acting need.
     ///
@@ -223,11 +252,7 @@ impl ForgeSettings {
                 ),
             },
         };
-        let token = Secret::new(&token);
-        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            bail!("the token is empty or holds spaces; give the token alone, on one line");
-        }
-        Ok(Credentials::Token(token))
+        Ok(Credentials::Token(one_word(&token, "the token")?))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod forge;
 pub mod demo;
 pub mod app;
 pub mod init;
+pub mod doctor;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -50,6 +51,7 @@ enum Command {
     Demo(demo::DemoArgs),
     App(app::AppArgs),
     Init(init::InitArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -74,6 +76,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::App(args) => app::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

@@ -264,6 +264,25 @@ impl Reader {
         self.0.call(Method::GET, &format!("{}{path}", self.0.rest), None, (Use::Read, on)).await
     }
 
+    /// Reads a path as nobody.
+    pub(super) async fn as_nobody(&self, path: &str) -> Result<Reply, ForgeError> {
+        let path = format!("{}{path}", self.0.rest);
+        let what = format!("GET {path}");
+        self.0.tally().calls += 1;
+        let answer = timeout(PATIENCE, self.0.once(&Method::GET, &path, None, &what, None)).await;
+        let reply = answer.map_err(|_| ForgeError::Silent { what, why: "it took too long".to_owned() })??;
+        self.0.hear_the_time(&reply);
+        Ok(reply)
+    }
+
+    /// Reads a path as the App itself; none when we are no App.
+    pub(super) async fn as_app(&self, path: &str) -> Result<Option<Reply>, ForgeError> {
+        match self.0.identity.itself(&self.0).await? {
+            Some(jwt) => self.0.as_app(Method::GET, path, None, &jwt).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// All pages of a list.
     pub(super) async fn pages(&self, on: &RepoName, path: &str) -> Result<Vec<Value>, ForgeError> {
         let mut items = Vec::new();
@@ -320,6 +339,11 @@ impl Writer {
         self.0.tally().writes += 1;
         let body = (!body.is_null()).then_some(body);
         self.0.call(method, &format!("{}/repos/{on}{path}", self.0.rest), body, (Use::Write, on)).await
+    }
+
+    /// Reads a path below a repository.
+    pub(super) async fn look(&self, on: &RepoName, path: &str) -> Result<Reply, ForgeError> {
+        self.0.call(Method::GET, &format!("{}/repos/{on}{path}", self.0.rest), None, (Use::Write, on)).await
     }
 
     /// The token with which Git writes to a repository.

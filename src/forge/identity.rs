@@ -121,6 +121,17 @@ impl Identity {
         Ok(made.token)
     }
 
+    /// What we sign as the App itself; none when we have a plain token.
+    ///
+    /// # Errors
+    /// When the forge does not tell the time.
+    pub(super) async fn itself(&self, wire: &Wire) -> Result<Option<Secret>, ForgeError> {
+        match &self.who {
+            Who::Token(_) => Ok(None),
+            Who::App { id, key, .. } => jwt(*id, key, wire.now().await?).map(Some),
+        }
+    }
+
     /// Forgets a token that the forge no longer takes; false when another would be no other.
     pub(super) async fn forget(&self, usage: Use, name: &RepoName) -> bool {
         match &self.who {

@@ -14,3 +14,4 @@ mod graph;
 pub mod look;
 pub mod act;
 mod commit;
+pub mod setup;

@@ -34,3 +34,4 @@ mod planted;
 mod layers;
 mod readme;
 mod init;
+mod doctor;

@@ -1,0 +1,179 @@
+//! Is what lies on the default branch sound?
+
+use super::{Finding, Judgement};
+use crate::{
+    catalog::{Definitions, Files, load_definitions, load_settings},
+    cli::{doctor::look::Facts, generate},
+    domain::{BlueprintId, Diagnostic, RepoPath, Severity},
+    intake::issue_form,
+};
+
+/// Attributes by which GitHub folds or hides what a plan would change.
+const HIDING: [&str; 6] = ["linguist-generated", "linguist-vendored", "diff", "binary", "merge", "filter"];
+
+pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
+    let catalog = &facts.catalog;
+    let Some(files) = judged.seen("files of the catalog", &facts.files) else { return };
+    codeowners(facts, files, judged);
+    let path = facts.root.settings_path();
+    let at = format!("{catalog}: {path}");
+    let settings = match load_settings(&facts.root, files.get(&path)) {
+        Ok(settings) => settings,
+        Err(problems) if problems.iter().any(|problem| problem.code.0 == "settings-missing") => {
+            judged.add(Finding::error("settings-missing", at, "there is no such file, so this is no catalog").cure(format!(
+                "in a clone of {catalog}: `chandlery init . --repository {catalog}`, commit; if the catalog lies in a folder, give --root"
+            )));
+            return;
+        }
+        Err(problems) => {
+            judged.add(mistakes("settings-mistaken", at, &problems));
+            return;
+        }
+    };
+    attributes(facts, files, &settings.folders.requests, judged);
+    let (definitions, problems) = load_definitions(&facts.root, settings, files);
+    let errors: Vec<Diagnostic> =
+        problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    if errors.is_empty() {
+        forms(facts, files, &definitions, judged);
+    } else {
+        judged.add(mistakes("definitions-mistaken", catalog.to_string(), &errors));
+    }
+}
+
+fn mistakes(code: &'static str, at: String, problems: &[Diagnostic]) -> Finding {
+    let first = problems.first().map_or("", |problem| problem.message.as_str());
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    };
+    Finding::error(code, at, format!("{first}{more}"))
+        .cure("in a clone: `chandlery validate` names every mistake with its place and what to do")
+}
+
+fn codeowners(facts: &Facts, files: &Files, judged: &mut Judgement) {
+    let catalog = &facts.catalog;
+    let places = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+    let found = places.iter().find(|path| path.parse().is_ok_and(|path: RepoPath| files.contains_key(&path)));
+    let Some(path) = found else {
+        judged.add(
+            Finding::error(
+                "codeowners-missing",
+                format!("{catalog}: .github/CODEOWNERS"),
+                "nobody must review definitions: every two writers can change who approves what",
+            )
+            .cure(format!("in a clone of {catalog}: `chandlery init . --repository {catalog} --owners @ORG/TEAM`, commit")),
+        );
+        return;
+    };
+    let at = format!("{catalog}: {path}");
+    if let Some(Some(errors)) = judged.seen("errors of CODEOWNERS", &facts.codeowners)
+        && let Some(first) = errors.first()
+    {
+        judged.add(
+            Finding::error("codeowners-mistaken", at, format!("{} lines are in error, such as: {first}", errors.len())).cure(
+                "name people and teams that have write access to the catalog: @LOGIN or @ORG/TEAM; a team must be visible",
+            ),
+        );
+    }
+}
+
+fn attributes(facts: &Facts, files: &Files, requests: &RepoPath, judged: &mut Judgement) {
+    let mut places = vec![(".gitattributes".to_owned(), String::new())];
+    places.push((format!("{requests}/.gitattributes"), format!("{requests}/")));
+    for (path, folder) in places {
+        let Some(bytes) = path.parse().ok().and_then(|path: RepoPath| files.get(&path)) else { continue };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let hiding = text.lines().find(|line| {
+            let mut words = line.split_whitespace();
+            let Some(pattern) = words.next().filter(|word| !word.starts_with('#')) else { return false };
+            let hides = |word: &str| {
+                let name = word.trim_start_matches(['-', '!']).split('=').next().unwrap_or_default();
+                HIDING.contains(&name)
+            };
+            words.any(hides)
+                && ["request.yaml", "plan.yaml", "plan.diff", "run.yaml"].iter().any(|file| {
+                    let whole = format!("{requests}/x/{file}");
+                    whole.strip_prefix(&folder).is_some_and(|below| fits(pattern, below))
+                })
+        });
+        if let Some(line) = hiding {
+            judged.add(
+                Finding::error(
+                    "requests-attributes",
+                    format!("{}: {path}", facts.catalog),
+                    format!(
+                        "`{}` lets GitHub fold or hide what a reviewer must see of a request",
+                        line.trim()
+                    ),
+                )
+                .cure(format!("take the line out, or name folders other than `{requests}/`")),
+            );
+        }
+    }
+}
+
+/// Whether a pattern of .gitattributes names a path: <https://git-scm.com/docs/gitattributes>, read widely.
+fn fits(pattern: &str, path: &str) -> bool {
+    let anchored = pattern.trim_start_matches('/');
+    let expression = |pattern: &str| {
+        let escaped = regex::escape(pattern);
+        let expression = escaped.replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]");
+        // `**/` may be no folder at all.
+        expression.replace(".*/", "(?:.*/)?")
+    };
+    let matches =
+        |expression: &str, text: &str| regex::Regex::new(expression).is_ok_and(|found| found.is_match(text));
+    if anchored.contains('/') || pattern.starts_with('/') {
+        return matches(&format!("^{}$", expression(anchored)), path);
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    matches(&format!("^{}$", expression(anchored)), name)
+}
+
+fn forms(facts: &Facts, files: &Files, definitions: &Definitions, judged: &mut Judgement) {
+    let entities = generate::entities(definitions, files);
+    let of = |blueprint: &BlueprintId| entities.get(blueprint).cloned().unwrap_or_default();
+    let wanted = issue_form::generate(definitions, &of);
+    let differs = |(path, text): &(&RepoPath, &String)| {
+        files.get(*path).is_none_or(|bytes| bytes[..] != *text.as_bytes())
+    };
+    let mut wrong: Vec<&RepoPath> = wanted.iter().filter(differs).map(|(path, _)| path).collect();
+    wrong.extend(files.iter().filter_map(|(path, bytes)| {
+        let is_form =
+            path.as_str().starts_with(issue_form::FOLDER) && bytes.starts_with(issue_form::HEADER.as_bytes());
+        (is_form && !wanted.contains_key(path)).then_some(path)
+    }));
+    if let Some(first) = wrong.first() {
+        judged.add(
+            Finding::error(
+                "forms-differ",
+                format!("{}: {first}", facts.catalog),
+                format!("{} issue forms are not what the actions say", wrong.len()),
+            )
+            .cure("in a clone: `chandlery generate issue-forms`, commit"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_pattern_is_read_as_git_reads_it() {
+        for (pattern, path, expected) in [
+            ("*.diff", "requests/x/plan.diff", true),
+            ("requests/** ", "requests/x/plan.diff", false),
+            ("requests/**", "requests/x/plan.diff", true),
+            ("/requests/*/plan.diff", "requests/x/plan.diff", true),
+            ("**/plan.yaml", "requests/x/plan.yaml", true),
+            ("plan.yaml", "requests/x/plan.yaml", true),
+            ("docs/**", "requests/x/plan.diff", false),
+            ("requests/*", "requests/x/plan.diff", false),
+            ("*.png", "requests/x/plan.diff", false),
+        ] {
+            assert_eq!(fits(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}
