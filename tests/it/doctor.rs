@@ -71,6 +71,16 @@ const ACCESS: &[Row] = &[
     ),
     row("installation-suspended", Before(|b| b.seed.apps[0].installations[0].suspended = true)),
     row("permission-missing", Before(|b| drop(b.permissions().remove("contents")))),
+    // A template that writes workflows makes the optional permission a needed one.
+    row(
+        "permission-missing",
+        Before(|b| {
+            b.permissions().remove("workflows");
+            let files = b.file("catalog/action-templates/pipeline/files/.github/workflows");
+            std::fs::create_dir_all(&files).unwrap();
+            std::fs::write(files.join("ci.yml"), "on: push\n").unwrap();
+        }),
+    ),
     row(
         "permission-missing",
         Before(|b| drop(b.permissions().insert("pull_requests".into(), "read".into()))),
@@ -125,10 +135,7 @@ const ACCESS: &[Row] = &[
         "target-archived",
         While(|c| drop(c.call("PATCH", &format!("/repos/{TARGET}"), &json!({"archived": true})))),
     ),
-    row(
-        "target-without-wake",
-        Before(|b| b.replace("infrastructure/.github/workflows/chandlery-wake.yml", "# Written", "# W")),
-    ),
+    row("target-without-wake", Before(|b| b.remove("infrastructure/.github/workflows/chandlery-wake.yml"))),
 ];
 
 /// The rules of branches.
@@ -285,7 +292,7 @@ const CONTENT: &[Row] = &[
             b.replace(
                 "catalog/actions/register-service.yaml",
                 "blueprintIdentifier: service",
-                "blueprintIdentifier: servise",
+                "blueprintIdentifier: servicx",
             )
         }),
     ),
@@ -446,7 +453,7 @@ fn tidy_every_code_of_the_doctor_is_tested_and_has_its_section() {
         let text = std::fs::read_to_string(top.join("src/cli/doctor").join(file)).unwrap();
         texts.push_str(text.split("#[cfg(test)]").next().unwrap());
     }
-    let code = r#"(?:Finding::(?:error|warning)|mistakes)\(\s*"([a-z-]+)"|\("[a-z_]+", "([a-z-]+)", "|Some\(\("([a-z-]+)","#;
+    let code = r#"(?:Finding::(?:error|warning)|mistakes)\(\s*"([a-z-]+)"|\(\s*"[a-z_]+",\s*"([a-z-]+)",\s*"|Some\(\("([a-z-]+)","#;
     let used: BTreeSet<String> = regex::Regex::new(code)
         .unwrap()
         .captures_iter(&texts)

@@ -182,3 +182,6 @@ fn our_ruleset(name: &str) -> Option<Mend> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,10 @@ impl Eyes<'_> {
         let (admin, repository) = self.administrator().await;
         // An administrator sees at least as much; what we see ourselves counts where it is about us.
         let eyes = admin.as_ref().map_or(own, |admin| admin);
-        let repository = repository.unwrap_or_else(|| ours.clone());
+        let repository = match (repository, &ours) {
+            (Some(Ok(None)), Ok(Some(_))) | (None, _) => ours.clone(),
+            (Some(repository), _) => repository,
+        };
         let branch = match &repository {
             Ok(Some(repository)) => Ok(repository.default_branch.clone()),
             Ok(None) => Err("there is no such repository".to_owned()),
@@ -200,9 +203,10 @@ impl Eyes<'_> {
         admin.begin();
         match admin.repository(catalog).await {
             Ok(Some(repository)) if repository.may_administer => (Ok(admin), Some(Ok(Some(repository)))),
-            Ok(_) => (
+            // Whom nothing is shown cannot say that there is nothing, but if nobody sees it, it is not there.
+            Ok(found) => (
                 Err(format!("the token given as an administrator's is nobody's who administers {catalog}")),
-                None,
+                found.is_none().then_some(Ok(None)),
             ),
             Err(error) => (Err(format!("the administrator's token does not work: {error}")), None),
         }

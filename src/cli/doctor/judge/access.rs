@@ -10,6 +10,8 @@ use crate::{
     forge::setup::Installation,
 };
 
+/// How a permission begins that is needed in some catalogs only.
+const OPTIONAL: &str = "optional";
 /// How far clocks may differ, in seconds: what GitHub forgives.
 const SKEW: i64 = 60;
 
@@ -129,8 +131,15 @@ fn app(facts: &Facts, judged: &mut Judgement) {
     }
     match judged.seen("the App's installation", &facts.installation) {
         None => {}
+        // Where there is nothing, nothing can be installed.
+        Some(None) if matches!(facts.repository, Ok(None)) => {}
         Some(None) => judged.add(
-            Finding::error("app-not-installed", catalog, format!("the App `{}` is not installed there", app.slug)).cure(format!(
+            Finding::error(
+                "app-not-installed",
+                catalog,
+                format!("the App `{}` is not installed there, or there is no such repository", app.slug),
+            )
+            .cure(format!(
                 "Settings, Developer settings, GitHub Apps, {}, Install App: choose {} and, under Repository access, {catalog} and its \
                  targets",
                 app.slug,
@@ -188,6 +197,11 @@ fn wanted(name: &str) -> &'static str {
     PERMISSIONS.iter().find(|(known, ..)| *known == name).map_or("", |(_, word, _)| word)
 }
 
+/// Whether files in `.github/workflows` would be refused.
+pub(super) fn lacks_workflows(installation: &Installation) -> bool {
+    installation.permissions.get("workflows").map_or(0, |has| level(has)) < 2
+}
+
 /// What an installation does not allow and must.
 fn lacking(installation: &Installation) -> impl Iterator<Item = (&'static str, &'static str)> {
     PERMISSIONS
@@ -195,7 +209,7 @@ fn lacking(installation: &Installation) -> impl Iterator<Item = (&'static str, &
         .filter(|(name, _, why)| match *name {
             "metadata" => false,
             "members" => installation.of_organisation,
-            _ => !why.starts_with("optional"),
+            _ => !why.starts_with(OPTIONAL),
         })
         .filter(|(name, word, _)| {
             installation.permissions.get(*name).map_or(0, |has| level(has)) < level(word)
@@ -227,7 +241,7 @@ pub(super) fn targets(facts: &Facts, judged: &mut Judgement) {
                     continue;
                 }
                 Some(Some(ours)) if !ours.may_push => {
-                    judged.add(read_only(name, "the token may not write to this target"))
+                    judged.add(read_only(name, "the token may not write to this target"));
                 }
                 Some(Some(_)) => {}
             }

@@ -1,6 +1,6 @@
 //! Is what lies on the default branch sound?
 
-use super::{Finding, Judgement};
+use super::{Finding, Judgement, access::lacks_workflows};
 use crate::{
     catalog::{Definitions, Files, load_definitions, load_settings},
     cli::{doctor::look::Facts, generate},
@@ -34,6 +34,28 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
     let (definitions, problems) = load_definitions(&facts.root, settings, files);
     let errors: Vec<Diagnostic> =
         problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    let writes_workflows = definitions.templates.values().any(|template| {
+        let edits = template.manifest.set.iter().map(|edit| edit.path.as_str());
+        template
+            .files
+            .keys()
+            .map(String::as_str)
+            .chain(edits)
+            .any(|path| path.starts_with(".github/workflows/"))
+    });
+    if let Ok(Some(installation)) = &facts.installation
+        && writes_workflows
+        && lacks_workflows(installation)
+    {
+        judged.add(
+            Finding::error(
+                "permission-missing",
+                "the App",
+                "it lacks the permission `workflows: write`, and a template writes below .github/workflows",
+            )
+            .cure("the App's page, Permissions & events: set `workflows` to Read and write; then accept it where the App is installed"),
+        );
+    }
     if errors.is_empty() {
         forms(facts, files, &definitions, judged);
     } else {
