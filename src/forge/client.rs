@@ -269,7 +269,8 @@ impl Reader {
         let path = format!("{}{path}", self.0.rest);
         let what = format!("GET {path}");
         self.0.tally().calls += 1;
-        let answer = timeout(PATIENCE, self.0.once(&Method::GET, &path, None, &what, None)).await;
+        let call = Call { method: &Method::GET, path: &path, body: None, etag: None };
+        let answer = timeout(PATIENCE, self.0.once(&call, &what, None)).await;
         let reply = answer.map_err(|_| ForgeError::Silent { what, why: "it took too long".to_owned() })??;
         self.0.hear_the_time(&reply);
         Ok(reply)

@@ -100,7 +100,7 @@ pub enum Branches {
     Named(BTreeSet<String>),
 }
 
-/// Names of secrets, by who keeps them.
+/// Names of secrets.
 pub type Names = BTreeSet<String>;
 
 /// The answer, or none when there is nothing.
@@ -274,20 +274,19 @@ impl Reader {
         Ok(Some(Branches::Named(names(&listed.json()?["branch_policies"]))))
     }
 
-    /// The variables of an environment.
+    /// A variable of an environment; none when it is not set.
     ///
     /// # Errors
     /// When the forge does not say.
-    pub async fn variables(
+    pub async fn variable(
         &self,
         name: &RepoName,
         environment: &str,
-    ) -> Result<BTreeMap<String, String>, ForgeError> {
-        let path = format!("/repos/{name}/environments/{environment}/variables?per_page=30");
-        let found = self.get(name, &path).await?.success()?.json()?;
-        let all = found["variables"].as_array().into_iter().flatten();
-        let pair = |one: &Value| Some((one["name"].as_str()?.to_owned(), one["value"].as_str()?.to_owned()));
-        Ok(all.filter_map(pair).collect())
+        variable: &str,
+    ) -> Result<Option<String>, ForgeError> {
+        let path = format!("/repos/{name}/environments/{environment}/variables/{variable}");
+        let found = there(self.get(name, &path).await?)?;
+        Ok(found.and_then(|found| found["value"].as_str().map(str::to_owned)))
     }
 
     /// The names of an environment's secrets.
@@ -304,7 +303,10 @@ impl Reader {
     /// When the forge does not say.
     pub async fn open_secrets(&self, name: &RepoName) -> Result<Names, ForgeError> {
         let mut found = self.secrets_at(name, "actions/secrets").await?;
-        found.extend(self.secrets_at(name, "actions/organization-secrets").await?);
+        // A person's repository has no organisation above it.
+        let above =
+            self.get(name, &format!("/repos/{name}/actions/organization-secrets?per_page=100")).await?;
+        found.extend(there(above)?.map(|above| names(&above["secrets"])).unwrap_or_default());
         Ok(found)
     }
 

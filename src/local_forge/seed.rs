@@ -123,6 +123,9 @@ pub struct SeedRepository {
     pub no_actions: bool,
     #[serde(default)]
     pub no_issues: bool,
+    /// Whether its owner's plan has no rulesets.
+    #[serde(default)]
+    pub no_rules: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -299,6 +302,7 @@ fn set_up(state: &mut State, key: &str, planted: &SeedRepository) -> Result<()> 
     let mut setup = Setup {
         actions: !planted.no_actions,
         has_issues: !planted.no_issues,
+        no_rules: planted.no_rules,
         secrets: planted.secrets.iter().cloned().collect(),
         ..Setup::default()
     };

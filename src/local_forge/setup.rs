@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// What a repository is like beside its content.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Setup {
+    /// Whether it is private on a plan that has no rules for such.
+    #[serde(default)]
+    pub(crate) no_rules: bool,
     pub(crate) has_issues: bool,
     pub(crate) merge_methods: BTreeSet<String>,
     pub(crate) auto_merge: bool,
@@ -25,6 +28,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            no_rules: false,
             has_issues: true,
             merge_methods: ["merge", "rebase", "squash"].map(str::to_owned).into(),
             auto_merge: false,

@@ -140,6 +140,7 @@ const ACCESS: &[Row] = &[
 
 /// The rules of branches.
 const BRANCHES: &[Row] = &[
+    row("plan-without-rules", Before(|b| b.catalog().no_rules = true)),
     mended("no-required-check", Before(|b| b.drop_rule(0, "required_status_checks"))),
     mended(
         "check-from-anybody",

@@ -109,7 +109,11 @@ pub(super) fn judge(facts: &Facts) -> Judgement {
     access::judge(facts, &mut judged);
     if let Some(Some(repository)) = judged.seen(&facts.catalog.to_string(), &facts.repository) {
         settings(facts, repository, &mut judged);
-        branch::judge(facts, repository, &mut judged);
+        if facts.plan_has_rules {
+            branch::judge(facts, repository, &mut judged);
+        } else {
+            judged.add(branch::no_plan(facts));
+        }
         actions::judge(facts, repository, &mut judged);
         content::judge(facts, &mut judged);
     }

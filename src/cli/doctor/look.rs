@@ -25,6 +25,9 @@ use crate::{
 /// What was seen, or why it was not.
 pub(super) type Seen<T> = Result<T, String>;
 
+/// Where the environment names the App, and keeps its key.
+pub(super) const APP_ID: &str = "CHANDLERY_APP_ID";
+pub(super) const APP_KEY: &str = "CHANDLERY_APP_KEY";
 /// A branch such as Chandlery makes; it need not be there.
 const OWN_BRANCH: &str = "chandlery/request/doctor";
 /// Where a target tells the catalog that a follow-up was merged.
@@ -54,12 +57,15 @@ pub(super) struct Facts {
     /// The catalog as we see it, and as an administrator does.
     pub(super) ours: Seen<Option<Repository>>,
     pub(super) repository: Seen<Option<Repository>>,
+    /// False where the owner's plan has no rulesets for private repositories.
+    pub(super) plan_has_rules: bool,
     pub(super) rules: Seen<Vec<Rule>>,
     pub(super) own_rules: Seen<Vec<Rule>>,
     pub(super) rulesets: Seen<Vec<Ruleset>>,
     pub(super) protection: Seen<bool>,
     pub(super) environment: Seen<Option<Branches>>,
-    pub(super) variables: Seen<BTreeMap<String, String>>,
+    /// The App that the environment names.
+    pub(super) app_id_there: Seen<Option<String>>,
     pub(super) secrets: Seen<Names>,
     pub(super) open_secrets: Seen<Names>,
     pub(super) runs_workflows: Seen<bool>,
@@ -95,6 +101,17 @@ fn seen<T>(answer: Result<T, ForgeError>) -> Seen<T> {
     answer.map_err(|error| error.to_string())
 }
 
+/// What an administrator sees, if there is one.
+async fn by<'r, T, F: Future<Output = Result<T, ForgeError>>>(
+    eyes: &Seen<&'r Reader>,
+    ask: impl FnOnce(&'r Reader) -> F,
+) -> Seen<T> {
+    match eyes {
+        Ok(eyes) => seen(ask(eyes).await),
+        Err(why) => Err(why.clone()),
+    }
+}
+
 impl Eyes<'_> {
     /// Looks at everything.
     ///
@@ -127,9 +144,13 @@ impl Eyes<'_> {
             Ok(None) => Err("there is no such repository".to_owned()),
             Err(why) => Err(why.clone()),
         };
-        let rules = match &branch {
-            Ok(branch) => seen(eyes.rules(catalog, branch).await),
-            Err(why) => Err(why.clone()),
+        let (rules, plan_has_rules) = match &branch {
+            Ok(branch) => {
+                let rules = eyes.rules(catalog, branch).await;
+                let plan_has_rules = !rules.as_ref().is_err_and(wants_another_plan);
+                (seen(rules), plan_has_rules)
+            }
+            Err(why) => (Err(why.clone()), true),
         };
         let protection = match (&admin, &branch) {
             (Ok(admin), Ok(branch)) => seen(admin.has_protection(catalog, branch).await),
@@ -139,18 +160,15 @@ impl Eyes<'_> {
             Ok(branch) => self.files(eyes, branch).await,
             Err(why) => Err(why.clone()),
         };
-        let environment = match &admin {
-            Ok(admin) => seen(admin.environment(catalog, ENVIRONMENT).await),
-            Err(why) => Err(why.clone()),
-        };
+        let environment = by(&admin, |admin| admin.environment(catalog, ENVIRONMENT)).await;
         // Without the environment there is nothing in it.
-        let (variables, secrets) = match (&admin, &environment) {
-            (Ok(admin), Ok(Some(_))) => (
-                seen(admin.variables(catalog, ENVIRONMENT).await),
-                seen(admin.secrets(catalog, ENVIRONMENT).await),
-            ),
-            (Ok(_), Ok(None)) => (Ok(BTreeMap::new()), Ok(Names::new())),
-            (Err(why), _) | (_, Err(why)) => (Err(why.clone()), Err(why.clone())),
+        let (app_id_there, secrets) = if matches!(environment, Ok(None)) {
+            (Ok(None), Ok(Names::new()))
+        } else {
+            (
+                by(&admin, |admin| admin.variable(catalog, ENVIRONMENT, APP_ID)).await,
+                by(&admin, |admin| admin.secrets(catalog, ENVIRONMENT)).await,
+            )
         };
         let targets = match &files {
             Ok(files) => self.targets(eyes, files).await,
@@ -167,25 +185,17 @@ impl Eyes<'_> {
             installation,
             ours,
             repository,
+            plan_has_rules,
             rules,
             own_rules: seen(eyes.rules(catalog, OWN_BRANCH).await),
-            rulesets: seen(eyes.rulesets(catalog).await),
+            rulesets: self.rulesets(admin.as_ref().ok().copied()).await,
             protection,
             environment,
-            variables,
+            app_id_there,
             secrets,
-            open_secrets: match &admin {
-                Ok(admin) => seen(admin.open_secrets(catalog).await),
-                Err(why) => Err(why.clone()),
-            },
-            runs_workflows: match &admin {
-                Ok(admin) => seen(admin.runs_workflows(catalog).await),
-                Err(why) => Err(why.clone()),
-            },
-            disabled_workflows: match &admin {
-                Ok(admin) => seen(admin.disabled_workflows(catalog).await),
-                Err(why) => Err(why.clone()),
-            },
+            open_secrets: by(&admin, |admin| admin.open_secrets(catalog)).await,
+            runs_workflows: by(&admin, |admin| admin.runs_workflows(catalog)).await,
+            disabled_workflows: by(&admin, |admin| admin.disabled_workflows(catalog)).await,
             codeowners: seen(eyes.codeowners_errors(catalog).await),
             files,
             targets,
@@ -210,6 +220,24 @@ impl Eyes<'_> {
             ),
             Err(error) => (Err(format!("the administrator's token does not work: {error}")), None),
         }
+    }
+
+    /// The rulesets. Whom they let by is told to administrators, or in what concerns whoever asks: that must be us.
+    async fn rulesets(&self, admin: Option<&Reader>) -> Seen<Vec<Ruleset>> {
+        let catalog = &self.settings.catalog;
+        let Some(admin) = admin else {
+            return seen(self.own.rulesets(catalog).await);
+        };
+        let mut found = seen(admin.rulesets(catalog).await)?;
+        // An organisation's rulesets hide it from the repository's administrators, too.
+        let ours = match found.iter().all(|ruleset| ruleset.lets_by.is_some()) {
+            true => Vec::new(),
+            false => self.own.rulesets(catalog).await.unwrap_or_default(),
+        };
+        for ruleset in &mut found {
+            ruleset.lets_us_by = ours.iter().find(|own| own.id == ruleset.id).and_then(|own| own.lets_us_by);
+        }
+        Ok(found)
     }
 
     /// The files of the default branch that are looked at.
@@ -239,7 +267,7 @@ impl Eyes<'_> {
             return BTreeMap::new();
         };
         let mut targets = BTreeMap::new();
-        for name in settings.repositories {
+        for name in settings.repositories.into_keys() {
             let target = Target {
                 ours: seen(self.own.repository(&name).await),
                 installation: seen(self.own.installation(&name).await),
@@ -257,6 +285,11 @@ fn refusal(error: &ForgeError) -> Option<String> {
         ForgeError::Status { status: 401, words, .. } => Some(words.clone()),
         _ => None,
     }
+}
+
+/// Whether this is to be had for money, or in the open, only.
+fn wants_another_plan(error: &ForgeError) -> bool {
+    matches!(error, ForgeError::Status { status: 403, words, .. } if words.contains("Upgrade to"))
 }
 
 /// Definitions, generated forms, and what GitHub itself reads. Of entities the names alone are needed.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{judge::Mend, look::Facts};
+use super::{
+    judge::Mend,
+    look::{APP_ID, Facts},
+};
 use crate::{
     cli::init::{rulesets, workflows::ENVIRONMENT},
     forge::{
@@ -36,7 +39,7 @@ fn describe(mend: &Mend) -> String {
         Mend::DefaultBranch => "set the ruleset of the default branch".to_owned(),
         Mend::OwnBranches => "set the ruleset of Chandlery's own branches".to_owned(),
         Mend::Environment => format!("limited the environment `{ENVIRONMENT}` to the default branch"),
-        Mend::AppId => format!("set CHANDLERY_APP_ID in the environment `{ENVIRONMENT}`"),
+        Mend::AppId => format!("set {APP_ID} in the environment `{ENVIRONMENT}`"),
         Mend::Workflow(path) => format!("switched on {path}"),
         Mend::MergeMethods => "allowed merge commits, squash and rebase merging".to_owned(),
         Mend::Issues => "switched on issues".to_owned(),
@@ -65,7 +68,7 @@ async fn carry_out(writer: &Writer, facts: &Facts, mend: &Mend) -> Result<(), St
             }
         }
         Mend::AppId => {
-            let is_new = matches!(&facts.variables, Ok(known) if !known.contains_key("CHANDLERY_APP_ID"));
+            let is_new = matches!(&facts.app_id_there, Ok(None));
             set_app_id(writer, facts, needs_app()?, is_new).await
         }
         Mend::Workflow(path) => writer.enable_workflow(catalog, path).await,
@@ -97,5 +100,5 @@ async fn set_ruleset(writer: &Writer, facts: &Facts, ruleset: serde_json::Value)
 
 async fn set_app_id(writer: &Writer, facts: &Facts, app: u64, is_new: bool) -> Result<(), ForgeError> {
     let value = app.to_string();
-    writer.set_variable(&facts.catalog, ENVIRONMENT, ("CHANDLERY_APP_ID", &value), is_new).await
+    writer.set_variable(&facts.catalog, ENVIRONMENT, (APP_ID, &value), is_new).await
 }

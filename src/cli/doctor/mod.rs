@@ -14,7 +14,7 @@ use crate::{
     cli,
     domain::Severity,
     forge::{
-        client::{ForgeError, Writer, connect},
+        client::{ForgeError, Manners, Writer, connect},
         identity::Credentials,
     },
 };
@@ -64,15 +64,17 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let folder = std::env::current_dir()?;
     let (judged, mended) = cli::runtime()?.block_on(async {
-        let own = match connect(&settings.api_url, &settings.credentials, &settings.catalog) {
-            Ok((reader, _)) => reader,
-            Err(error @ ForgeError::Key) => return Ok((unreadable_key(&error), Vec::new())),
-            Err(error) => return Err(error.into()),
-        };
+        let own =
+            match connect(&settings.api_url, &settings.credentials, &settings.catalog, Manners::default()) {
+                Ok((reader, _)) => reader,
+                Err(error @ ForgeError::Key) => return Ok((unreadable_key(&error), Vec::new())),
+                Err(error) => return Err(error.into()),
+            };
         let (admin, writer) = match admin {
             Some(token) => {
+                let token = Credentials::Token(token);
                 let (reader, writer) =
-                    connect(&settings.api_url, &Credentials::Token(token), &settings.catalog)?;
+                    connect(&settings.api_url, &token, &settings.catalog, Manners::default())?;
                 (Ok(reader), Some(writer))
             }
             None => (Err(NO_ADMIN.to_owned()), None),

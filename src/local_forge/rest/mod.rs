@@ -153,6 +153,9 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         ("GET", ["check-runs", id]) => checks::get(call, &key, number(id)?),
         ("PATCH", ["check-runs", id]) => checks::update(call, &key, number(id)?),
 
+        (_, ["rulesets" | "rules", ..]) if call.repository(&key).setup.no_rules => {
+            Err(refuse(403, "Upgrade to GitHub Pro or make this repository public to enable this feature."))
+        }
         (_, ["rulesets", rest @ ..]) => rulesets::route(call, &key, rest),
         ("GET", ["rules", "branches", branch @ ..]) => rulesets::of_branch(call, &key, &branch.join("/")),
         (_, ["environments", rest @ ..]) => environments::route(call, &key, rest),

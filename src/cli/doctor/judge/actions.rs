@@ -3,14 +3,11 @@
 use super::{Finding, Judgement, Mend, app_id};
 use crate::{
     cli::{
-        doctor::look::Facts,
+        doctor::look::{APP_ID, APP_KEY, Facts},
         init::workflows::{ACTING, ENVIRONMENT, OF_CATALOG, Release, Words, expected},
     },
     forge::setup::{Branches, Repository},
 };
-
-const APP_ID: &str = "CHANDLERY_APP_ID";
-const APP_KEY: &str = "CHANDLERY_APP_KEY";
 
 pub(super) fn judge(facts: &Facts, repository: &Repository, judged: &mut Judgement) {
     let catalog = &facts.catalog;
@@ -90,12 +87,12 @@ fn environment(facts: &Facts, branch: &str, judged: &mut Judgement) {
             .mend(Mend::Environment),
         ),
     }
-    if let Some(variables) =
-        judged.seen(&format!("variables of the environment `{ENVIRONMENT}`"), &facts.variables)
+    if let Some(there) =
+        judged.seen(&format!("variable {APP_ID} of the environment `{ENVIRONMENT}`"), &facts.app_id_there)
         && let Some(app) = app_id(facts, &format!("the variable {APP_ID}"), judged)
     {
         let value = app.to_string();
-        let found = match variables.get(APP_ID) {
+        let found = match there {
             None => Some(("app-id-missing", format!("it has no variable {APP_ID}"))),
             Some(other) if *other != value => {
                 Some(("app-id-wrong", format!("its variable {APP_ID} is not the App that we are, {value}")))

@@ -2,6 +2,7 @@
 
 use super::{Finding, Judgement, Mend, app_id, our_ruleset};
 use crate::{
+    catalog::{CommitBy, RecordBy, load_settings},
     cli::doctor::look::Facts,
     forge::{
         act::CHECK,
@@ -46,7 +47,9 @@ pub(super) fn judge(facts: &Facts, repository: &Repository, judged: &mut Judgeme
         // What sleeps was said; what would be missing without it is not said again.
         if !asleep.contains(&Mend::DefaultBranch) {
             default_branch(facts, rules, &rulesets, judged);
-            passes(facts, rules, &rulesets, judged);
+            if ways(facts).1 == RecordBy::Push {
+                passes(facts, rules, &rulesets, judged);
+            }
         }
     }
     if let Some(rules) = judged.seen("rules of Chandlery's own branches", &facts.own_rules)
@@ -69,6 +72,27 @@ pub(super) fn judge(facts: &Facts, repository: &Repository, judged: &mut Judgeme
             );
         }
     }
+}
+
+/// Nothing can be ruled there.
+pub(super) fn no_plan(facts: &Facts) -> Finding {
+    Finding::error(
+        "plan-without-rules",
+        &facts.catalog,
+        "its owner's plan has no rulesets for private repositories, so nothing keeps unapproved requests from being \
+         merged: they are refused after the merge",
+    )
+    .cure("make the catalog public, or have its owner choose another plan; docs/doctor.md says what remains")
+}
+
+/// How commits and records reach the catalog, as its settings say.
+fn ways(facts: &Facts) -> (CommitBy, RecordBy) {
+    let settings = facts
+        .files
+        .as_ref()
+        .ok()
+        .and_then(|files| load_settings(&facts.root, files.get(&facts.root.settings_path())).ok());
+    settings.map(|settings| (settings.commits, settings.state)).unwrap_or_default()
 }
 
 fn page(facts: &Facts) -> String {
@@ -138,14 +162,19 @@ fn default_branch(facts: &Facts, rules: &[Rule], rulesets: &[Ruleset], judged: &
                     page(facts)
                 )),
             )),
-            "required_signatures" => judged.add(from(
+            // What GitHub makes for an App it signs.
+            "required_signatures" if ways(facts).0 == CommitBy::Push => judged.add(from(
                 rule,
                 Finding::error(
                     "signatures-required",
                     &here,
                     "signed commits are required, and the commits that Chandlery pushes are not signed: no request can be merged",
                 )
-                .cure(format!("{}: untick Require signed commits", page(facts))),
+                .cure(format!(
+                    "say `commits: api` in chandlery.yaml, which has GitHub make and sign them; or {}: untick Require \
+                     signed commits",
+                    page(facts)
+                )),
             )),
             "merge_queue" => judged.add(from(
                 rule,
@@ -247,7 +276,11 @@ fn passes(facts: &Facts, rules: &[Rule], rulesets: &[Ruleset], judged: &mut Judg
                     place(facts, &name),
                     "the App is not let by, so what Chandlery writes there is refused",
                 )
-                .cure(format!("{}, {name}: Bypass list, Add bypass: the App, Always allow", page(facts)))
+                .cure(format!(
+                    "{}, {name}: Bypass list, Add bypass: the App, Always allow; where nobody may be let by, say \
+                     `state: pullRequest` in chandlery.yaml",
+                    page(facts)
+                ))
             });
         }
     }
