@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     scenarios,
-    world::{World, local::Local, reconcile, simulated::Simulated},
+    world::{Repo, World, local::Local, reconcile, simulated::Simulated},
 };
 
 const ID: u64 = 4711;
@@ -59,6 +59,43 @@ fn an_app_tells_the_same_story_with_tokens_that_reach_no_further_than_they_must(
     if let Some(folder) = std::env::var_os("CHANDLERY_RECORD") {
         std::fs::copy(&record, Path::new(&folder).join("identity.jsonl")).unwrap();
     }
+}
+
+/// The rules that `init` recommends and signatures on top, with nobody let by: what GitHub makes and signs for the App
+/// goes in by pull requests. Pushed straight, it is refused.
+#[test]
+fn in_a_strict_catalog_verified_commits_and_records_by_pull_request_get_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = Local::as_app(ID, &PERMISSIONS, &folder.path().join("exchanges.jsonl"));
+    let deed = |world: &mut Local, text: &str| assert!(world.deed(&text.parse().unwrap()), "{text}");
+    let init = std::process::Command::new(env!("CARGO_BIN_EXE_chandlery"))
+        .args(["init", "--repository", "acme/catalog", "--app-id", &ID.to_string()])
+        .arg(folder.path().join("new"))
+        .output()
+        .unwrap();
+    assert!(init.status.success());
+    let file = folder.path().join("new/.github/rulesets/default-branch.json");
+    let mut ruleset: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    ruleset["bypass_actors"] = json!([]);
+    ruleset["rules"].as_array_mut().unwrap().push(json!({ "type": "required_signatures" }));
+    deed(&mut world, "ada sets-mode by-both");
+    deed(&mut world, "dan files create-bucket name=logs");
+    let (status, answer) = world.tries("ada", "POST", "/api/v3/repos/acme/catalog/rulesets", &ruleset);
+    assert_eq!(status, 201, "{answer}");
+
+    assert!(reconcile(&mut world).left.is_empty());
+    deed(&mut world, "bo approves catalog#2");
+    assert!(reconcile(&mut world).left.is_empty());
+    deed(&mut world, "dan merges catalog#2");
+    assert!(reconcile(&mut world).left.is_empty());
+    deed(&mut world, "ada merges infra#1");
+    let report = reconcile(&mut world);
+    assert!(report.left.is_empty() && report.waits.is_empty(), "{report:#?}");
+    let seen = crate::world::view(&mut world);
+    assert!(seen.contains("run issue-1 success approved by [bo]"), "{seen}");
+    assert!(seen.contains("catalog#3 by chandlery[bot] merged, check success"), "{seen}");
+    let ours = world.get(Repo::Catalog, "pulls/3/commits").unwrap();
+    assert_eq!(ours[0]["commit"]["verification"]["verified"], true, "{ours:#}");
 }
 
 #[test]

@@ -242,7 +242,7 @@ impl Beginning {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let options = Options {
             root: self.folder.path().join("forge"),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             seed: Some(self.seed),
             // Judged with the other exchanges of the suite.
             record: std::env::var_os("CHANDLERY_RECORD")

@@ -94,6 +94,7 @@ pub fn settings(mode: &str) -> String {
         "by-api" => {
             SETTINGS.replace("[acme/infra]", "[{ name: acme/infra, commits: api }]") + "commits: api\n"
         }
+        "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),
     }
 }
