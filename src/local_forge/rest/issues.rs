@@ -138,19 +138,21 @@ pub(crate) fn edit(call: &mut Call<'_>, key: &str, number: u64) -> Result<(), Re
     let at = call.state.stamp();
     let issue = find_mut(call, key, number)?;
     issue.updated_at = at;
-    issue.title = title.unwrap_or_else(|| issue.title.clone());
-    if body.is_some() && body != issue.body {
+    let renamed = title.is_some_and(|title| std::mem::replace(&mut issue.title, title.clone()) != title);
+    let rewritten = body.is_some() && body != issue.body;
+    let is_pull = issue.pull.is_some();
+    if rewritten {
         // The first version counts as an edit by its author, once there is a second.
         if issue.edits.is_empty() {
             issue.edits.push(Edit { editor: issue.author.clone(), at: issue.created_at });
         }
         issue.edits.push(Edit { editor: actor, at });
         issue.body = body;
-        if issue.pull.is_some() {
-            tell_pull(call, key, number, "edited");
-        } else {
-            tell_issue(call, key, number, "edited");
-        }
+    }
+    match (renamed || rewritten, is_pull) {
+        (true, true) => tell_pull(call, key, number, "edited"),
+        (true, false) => tell_issue(call, key, number, "edited"),
+        (false, _) => {}
     }
     Ok(())
 }
