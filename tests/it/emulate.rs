@@ -19,8 +19,8 @@ use chandlery::{
 };
 use serde_json::{Value, json};
 
-use self::side::{HOOK_SECRET, Side, status_in};
-use crate::world::local::key_pair;
+use self::side::{Side, status_in};
+use crate::{hook, world::local::key_pair};
 
 /// Where the two answer differently: the step, the local forge, emulate, and why ours is as it is.
 const KNOWN: &str = include_str!("../../docs/emulate.md");
@@ -127,7 +127,7 @@ async fn who_is_who(side: &mut Side) {
         .await;
     side.note("team: may write", status);
 
-    let config = json!({ "url": side.heard.url, "content_type": "json", "secret": HOOK_SECRET });
+    let config = json!({ "url": side.heard.url, "content_type": "json", "secret": hook::SECRET });
     let events = ["issues", "issue_comment", "pull_request", "pull_request_review", "check_run", "push"];
     side.asks(
         "webhook: made",

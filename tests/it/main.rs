@@ -17,7 +17,9 @@ mod validate;
 mod edits;
 mod forms;
 mod gh;
+
 mod forge_helper;
+mod hook;
 mod forge_quirks;
 mod forge_rest;
 mod forge_rules;

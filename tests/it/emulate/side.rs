@@ -2,11 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 
@@ -22,17 +21,16 @@ use chandlery::{
         step::{Acted, Call},
     },
 };
-use hmac::{Hmac, Mac};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tempfile::TempDir;
+
+use crate::hook::{self, Delivery};
 
 const APP: u64 = 4711;
 const PEOPLE: [&str; 4] = ["ada", "bo", "eve", "zoe"];
-pub(super) const HOOK_SECRET: &str = "It's a secret to everybody";
 /// How long a delivery may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -207,64 +205,28 @@ pub(super) fn status_in(why: &str) -> String {
     digits.map_or_else(|| format!(": {why}"), |status| format!(" {status}"))
 }
 
-/// Who hears of what happens, by webhook: `event action by whom`, and whether it was signed.
-#[derive(Clone)]
+/// What was heard by webhook: `event action by whom`, and whether it was signed.
 pub(super) struct Heard {
     pub(super) url: String,
-    all: Arc<Mutex<BTreeSet<String>>>,
+    deliveries: Receiver<Delivery>,
+    all: BTreeSet<String>,
 }
 
 impl Heard {
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let all = Arc::new(Mutex::new(BTreeSet::new()));
-        let into = Arc::clone(&all);
-        // It ends with the test's process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let heard = hear(stream);
-                into.lock().unwrap().extend(heard);
-            }
-        });
-        Self { url, all }
+        let (url, deliveries) = hook::listen();
+        Self { url, deliveries, all: BTreeSet::new() }
     }
 
-    pub(super) fn hears(&self, what: &str) -> bool {
+    pub(super) fn hears(&mut self, what: &str) -> bool {
         let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if self.all.lock().unwrap().contains(what) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        while !self.all.contains(what) {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(delivery) = self.deliveries.recv_timeout(left) else { return false };
+            let (action, by) = (delivery.word("/action"), delivery.word("/sender/login"));
+            let signed = if delivery.signed { "signed" } else { "unsigned" };
+            self.all.insert(format!("{} {action} by {by}, {signed}", delivery.event));
         }
-        false
+        true
     }
-}
-
-fn hear(stream: TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(": ") else {
-            if line.trim().is_empty() { break } else { continue }
-        };
-        headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_SECRET.as_bytes()).unwrap();
-    mac.update(&body);
-    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-    let signed = if headers.get("x-hub-signature-256") == Some(&signature) { "signed" } else { "unsigned" };
-    let payload: Value = serde_json::from_slice(&body).ok()?;
-    let (event, word) = (headers.get("x-github-event")?, |at: &str| payload.pointer(at)?.as_str());
-    Some(format!(
-        "{event} {} by {}, {signed}",
-        word("/action").unwrap_or("-"),
-        word("/sender/login").unwrap_or("-")
-    ))
 }
