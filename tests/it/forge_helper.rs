@@ -70,6 +70,11 @@ impl TestForge {
         std::fs::write(files.join("README.md"), "# Catalog\n").unwrap();
         std::fs::write(files.join("apps/checkout.yaml"), "name: checkout\nreplicas: 1\n").unwrap();
         std::fs::write(folder.path().join("seed.yaml"), SEED).unwrap();
+        Self::seeded(name, folder)
+    }
+
+    /// As `start`, with the file `seed.yaml` in this folder.
+    pub(crate) fn seeded(name: &str, folder: tempfile::TempDir) -> Self {
         let exchanges = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exchanges");
         std::fs::create_dir_all(&exchanges).unwrap();
         let record = exchanges.join(format!("{name}.jsonl"));

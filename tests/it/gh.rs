@@ -150,12 +150,12 @@ fn seed_with(catalog: &Path) -> Seed {
     seed
 }
 
-/// What GitHub makes of an issue form that is filled in with `ANSWERS`.
-fn filled_in(form: &Path) -> String {
+/// What GitHub makes of an issue form that is filled in with these answers.
+pub(crate) fn filled_in(form: &Path, answers: &[(&str, &str)]) -> String {
     let form: Value = serde_yaml::from_str(&fs::read_to_string(form).unwrap()).unwrap();
     let sections = form["body"].as_array().unwrap().iter().map(|field| {
         let attributes = &field["attributes"];
-        let given = ANSWERS.iter().find(|(id, _)| field["id"] == *id).map(|(_, answer)| *answer);
+        let given = answers.iter().find(|(id, _)| field["id"] == *id).map(|(_, answer)| *answer);
         let preselected =
             attributes["default"].as_u64().and_then(|at| attributes["options"][at as usize].as_str());
         let answer = given.or(preselected).unwrap_or("_No response_");
@@ -176,7 +176,7 @@ fn a_request_goes_its_whole_way_with_gh() {
     assert_eq!(played.says("hal", &["graphql", "-f", query, "--jq", ".data.viewer.login"]), "hal");
 
     let form = played.folder.path().join("catalog/.github/ISSUE_TEMPLATE/create-cloud-account.yml");
-    let body = format!("body={}", filled_in(&form));
+    let body = format!("body={}", filled_in(&form, &ANSWERS));
     let issues = format!("{catalog}/issues");
     let filed = [&issues, "-f", "title=An account for the printers", "-f", &body, "--jq", ".number"];
     assert_eq!(played.says("dan", &filed), "1");

@@ -12,7 +12,7 @@ use crate::{
 const ID: u64 = 4711;
 
 /// What the manifest asks for.
-const PERMISSIONS: [(&str, &str); 6] = [
+pub(crate) const PERMISSIONS: [(&str, &str); 6] = [
     ("checks", "write"),
     ("contents", "write"),
     ("issues", "write"),

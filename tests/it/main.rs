@@ -17,7 +17,7 @@ mod validate;
 mod edits;
 mod forms;
 mod gh;
-
+mod act;
 mod forge_helper;
 mod hook;
 mod forge_quirks;
