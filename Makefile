@@ -21,6 +21,8 @@ OPENAPI := $(CHANDLERY_CACHE)/openapi-$(call key,tests/openapi/package-lock.json
 EMULATE := $(CHANDLERY_CACHE)/emulate-$(call key,tests/emulate/package-lock.json,node --version)
 # Where tests/it/emulate.rs finds it.
 export CHANDLERY_EMULATE := $(EMULATE)
+# Where tests/it/jq.rs finds the real jq.
+export CHANDLERY_PYTHON := $(PYTHON)/bin/python
 # Where the tests leave what is judged afterwards.
 LEFT := $(CARGO_TARGET_DIR)/tmp
 export PATH := $(PATH):$(PYTHON)/bin

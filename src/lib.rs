@@ -6,6 +6,8 @@
 
 pub mod domain;
 
+pub mod expr;
+
 pub mod catalog;
 
 pub mod intake;

@@ -14,7 +14,8 @@ use super::{
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, TemplateName,
+    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, Query, RepoName, Scorecard,
+    TemplateName,
 };
 
 /// Notes everything in which an action does not fit the other definitions.
@@ -38,6 +39,35 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
     }
     operation(action, reader);
     expressions(action, reader);
+}
+
+/// Notes everything in which a scorecard does not fit the blueprints.
+pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, reader: &mut Reader) {
+    let Some(of) = blueprint(definitions, &scorecard.blueprint, &trail!["blueprint"], reader) else { return };
+    let rules = scorecard.rules.iter().enumerate();
+    let queries = rules.map(|(index, rule)| (trail!["rules", index, "query"].to_vec(), &rule.query));
+    let filter = scorecard.filter.iter().map(|query| (trail!["filter"].to_vec(), query));
+    for (path, query) in filter.chain(queries) {
+        for name in properties_of(query) {
+            if !super::derived::has(of, name) {
+                let message = format!(
+                    "asks for `{name}`, which is not a property of the blueprint `{}`",
+                    of.identifier
+                );
+                let known = super::derived::names(of);
+                reader.wrong(Wrong::new("unknown-property", &path, message).did_you_mean(name, known));
+            }
+        }
+    }
+}
+
+/// The properties that a query asks for.
+fn properties_of(query: &Query) -> Vec<&str> {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().flat_map(properties_of).collect(),
+        Query::Compare { property, .. } => vec![property],
+        Query::RelatedTo { .. } | Query::Along { .. } | Query::AnyOfType { .. } => Vec::new(),
+    }
 }
 
 /// Whether something that it needs is there and cannot be used.

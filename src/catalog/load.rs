@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Defined, Definitions, Files, Root, Settings, cross,
+    Defined, Definitions, Files, Root, Settings, cross, derived,
     document::{
-        Reader, action::ActionDocument, blueprint::BlueprintDocument, read, settings::SettingsDocument,
+        Reader, action::ActionDocument, blueprint::BlueprintDocument, read, scorecard::ScorecardDocument,
+        settings::SettingsDocument,
     },
     template,
     values::{Wrong, trail},
@@ -42,6 +43,7 @@ pub fn load_settings(root: &Root, file: Option<&Bytes>) -> Result<Settings, Vec<
 pub fn load_definitions(root: &Root, settings: Settings, files: &Files) -> (Definitions, Vec<Diagnostic>) {
     let mut definitions = Definitions::new(root.clone(), settings);
     let mut found = blueprints(&mut definitions, files);
+    found.extend(scorecards(&mut definitions, files));
     found.extend(template::load(&mut definitions, files));
     found.extend(actions(&mut definitions, files));
     (definitions, found)
@@ -101,8 +103,7 @@ fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
     let built_in = built_in();
     for (path, bytes) in documents_below(files, &definitions.settings.folders.blueprints) {
         match examine_blueprint(path, bytes, &built_in) {
-            Ok((blueprint, reader, warnings)) => {
-                found.extend(warnings);
+            Ok((blueprint, reader)) => {
                 let name = blueprint.identifier.clone();
                 if let Some((first, ..)) = read.get(&name) {
                     let place = reader.document.place(&trail!["identifier"]);
@@ -131,6 +132,15 @@ fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             }
         }
     }
+    let made: BTreeMap<BlueprintId, Blueprint> = built_in
+        .iter()
+        .chain(read.iter().map(|(name, (_, blueprint, _))| (name, blueprint)))
+        .map(|(name, blueprint)| (name.clone(), blueprint.clone()))
+        .collect();
+    for (name, (_, blueprint, _)) in &read {
+        let wrong = derived::check(blueprint, &made, unusable);
+        dangling.extend(wrong.into_iter().map(|wrong| (name.clone(), wrong)));
+    }
     for (name, (_, blueprint, mut reader)) in read {
         dangling.extract_if(.., |(of, _)| *of == name).for_each(|(_, wrong)| reader.wrong(wrong));
         found.append(&mut reader.found);
@@ -151,7 +161,7 @@ pub(super) fn unknown_blueprint(
         .did_you_mean(name.as_str(), known.iter().map(|known| known.as_str()))
 }
 
-type Examined = (Blueprint, Reader, Vec<Diagnostic>);
+type Examined = (Blueprint, Reader);
 
 /// Reads a blueprint as far as it can be read, noting everything that is wrong with it.
 fn examine_blueprint(
@@ -160,7 +170,6 @@ fn examine_blueprint(
     built_in: &BTreeMap<BlueprintId, Blueprint>,
 ) -> Result<Examined, Vec<Diagnostic>> {
     let (document, mut reader) = read::<BlueprintDocument>(path.as_str(), bytes)?;
-    let warnings = document.warnings(&reader);
     let Some(mut blueprint) = document.into_domain(&mut reader) else { return Err(reader.found) };
     check_file_name(blueprint.identifier.as_str(), path, &mut reader);
     if let Some(base) = built_in.get(&blueprint.identifier) {
@@ -173,7 +182,7 @@ fn examine_blueprint(
         );
         reader.wrong(wrong.help("choose another identifier"));
     }
-    Ok((blueprint, reader, warnings))
+    Ok((blueprint, reader))
 }
 
 /// Adds what the built-in blueprint has.
@@ -203,6 +212,37 @@ fn extend(blueprint: &mut Blueprint, base: &Blueprint, reader: &mut Reader) {
             }
         }
     }
+}
+
+fn scorecards(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut first: BTreeMap<String, RepoPath> = BTreeMap::new();
+    let folder = definitions.settings.folders.scorecards.clone();
+    for (path, bytes) in documents_below(files, &folder) {
+        let (document, mut reader) = match read::<ScorecardDocument>(path.as_str(), bytes) {
+            Ok(read) => read,
+            Err(wrong) => {
+                found.extend(wrong);
+                continue;
+            }
+        };
+        let made = document.into_domain(&mut reader);
+        if let Some(scorecard) = &made {
+            check_file_name(&scorecard.identifier, path, &mut reader);
+            cross::check_scorecard(definitions, scorecard, &mut reader);
+            if let Some(first) = first.get(&scorecard.identifier) {
+                let place = reader.document.place(&trail!["identifier"]);
+                found.push(duplicate("scorecard", &scorecard.identifier, first, place));
+                continue;
+            }
+            first.insert(scorecard.identifier.clone(), path.clone());
+        }
+        match reader.finish(made) {
+            Ok(scorecard) => drop(definitions.scorecards.insert(scorecard.identifier.clone(), scorecard)),
+            Err(wrong) => found.extend(wrong),
+        }
+    }
+    found
 }
 
 fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
@@ -262,6 +302,9 @@ pub(super) fn built_in() -> BTreeMap<BlueprintId, Blueprint> {
         required: Vec::new(),
         relations: BTreeMap::new(),
         ownership: None,
+        mirrors: BTreeMap::new(),
+        calculations: BTreeMap::new(),
+        aggregations: BTreeMap::new(),
     };
     let user = blueprint("_user", "User", ("email", text(Some(Format::Email))));
     let mut team = blueprint("_team", "Team", ("github", text(None)));

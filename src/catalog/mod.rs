@@ -3,13 +3,16 @@
 //! `yaml` reads bytes into a tree that remembers where everything stands; `document` has one
 //! struct for each kind of document, from which its JSON Schema is made; `values` judges values;
 //! `load`, `entity` and `request` turn documents into the nouns of `domain`; `check` looks at a
-//! whole catalog; `report` prints what was found.
+//! whole catalog; `view` answers questions about one; `report` prints what was found.
 
 pub mod values;
 pub mod yaml;
 mod document;
 mod load;
 mod cross;
+mod derived;
+mod compare;
+pub mod view;
 mod template;
 mod entity;
 mod request;
@@ -19,11 +22,12 @@ pub mod report;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, ObjectId, RepoName, RepoPath, Template,
-    TemplateName,
+    Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, ObjectId, RepoName, RepoPath, Scorecard,
+    Template, TemplateName,
 };
 
 pub use check::{Counts, Report, check_all};
+pub use derived::META;
 pub use document::schemas;
 pub use entity::{check_entity, entity_at, read_entity, references, with_defaults};
 pub use load::{load_definitions, load_settings, read_action};
@@ -93,12 +97,14 @@ pub struct Folders {
     pub templates: RepoPath,
     /// Requests.
     pub requests: RepoPath,
+    /// Scorecards.
+    pub scorecards: RepoPath,
 }
 
 impl Folders {
     /// Each of them.
-    pub fn all(&self) -> [&RepoPath; 5] {
-        [&self.blueprints, &self.entities, &self.actions, &self.templates, &self.requests]
+    pub fn all(&self) -> [&RepoPath; 6] {
+        [&self.blueprints, &self.entities, &self.actions, &self.templates, &self.requests, &self.scorecards]
     }
 }
 
@@ -153,6 +159,8 @@ pub struct Definitions {
     pub blueprints: BTreeMap<BlueprintId, Blueprint>,
     /// What people may ask for.
     pub actions: BTreeMap<ActionId, Defined<Action>>,
+    /// How well entities do.
+    pub scorecards: BTreeMap<String, Scorecard>,
     /// What the actions render.
     pub templates: BTreeMap<TemplateName, Template>,
     /// Actions that are there and cannot be used, with the reasons.
@@ -176,6 +184,7 @@ impl Definitions {
             root,
             blueprints: load::built_in(),
             actions: BTreeMap::new(),
+            scorecards: BTreeMap::new(),
             templates: BTreeMap::new(),
             broken: BTreeMap::new(),
             unusable: Unusable::default(),
@@ -183,8 +192,8 @@ impl Definitions {
     }
 
     /// The folders whose files [`load_definitions`] needs.
-    pub fn paths_to_read(settings: &Settings) -> [&RepoPath; 3] {
-        let Folders { blueprints, actions, templates, .. } = &settings.folders;
-        [blueprints, actions, templates]
+    pub fn paths_to_read(settings: &Settings) -> [&RepoPath; 4] {
+        let Folders { blueprints, actions, templates, scorecards, .. } = &settings.folders;
+        [blueprints, actions, templates, scorecards]
     }
 }

@@ -14,6 +14,7 @@ pub mod forge;
 pub mod demo;
 pub mod app;
 pub mod init;
+pub mod ask;
 pub mod doctor;
 
 /// Everything is well.
@@ -51,6 +52,11 @@ enum Command {
     Demo(demo::DemoArgs),
     App(app::AppArgs),
     Init(init::InitArgs),
+    Get(ask::get::GetArgs),
+    List(ask::list::ListArgs),
+    Search(ask::search::SearchArgs),
+    Graph(ask::graph::GraphArgs),
+    Scorecard(ask::scorecard::ScorecardArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -76,6 +82,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::App(args) => app::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Get(args) => ask::get::run(&args),
+        Command::List(args) => ask::list::run(&args),
+        Command::Search(args) => ask::search::run(&args),
+        Command::Graph(args) => ask::graph::run(&args),
+        Command::Scorecard(args) => ask::scorecard::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BlueprintId, Property};
+use super::{BlueprintId, Hop, Property, PropertyType, Query};
 
 /// A kind of thing.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,12 @@ pub struct Blueprint {
     pub relations: BTreeMap<String, Relation>,
     /// Where the owning team comes from.
     pub ownership: Option<Ownership>,
+    /// Properties of related entities, shown here.
+    pub mirrors: BTreeMap<String, Mirror>,
+    /// Properties computed from others of the same entity.
+    pub calculations: BTreeMap<String, Calculation>,
+    /// Properties computed over related entities.
+    pub aggregations: BTreeMap<String, Aggregation>,
 }
 
 impl Blueprint {
@@ -26,6 +32,57 @@ impl Blueprint {
     pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|(key, _)| key == name).map(|(_, property)| property)
     }
+}
+
+/// A property of a related entity, shown here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The name that people read.
+    pub title: Option<String>,
+    /// The relations that lead there.
+    pub path: Vec<String>,
+    /// The property there, or a meta-property such as `$title`.
+    pub property: String,
+}
+
+/// A property computed in jq from the others of its entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calculation {
+    /// The name that people read.
+    pub title: Option<String>,
+    /// Its type.
+    pub kind: PropertyType,
+    /// What computes it.
+    pub text: String,
+}
+
+/// A number computed over related entities.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregation {
+    /// The name that people read.
+    pub title: Option<String>,
+    /// The blueprint of the related entities.
+    pub target: BlueprintId,
+    /// What is computed.
+    pub measure: Measure,
+    /// Which of them count; all if not said.
+    pub query: Option<Query>,
+    /// The way to them, if not any; from there to here where the flag says so.
+    pub path: Option<(Vec<Hop>, bool)>,
+}
+
+/// What is computed over entities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// How many there are.
+    Count,
+    /// Over the numbers that a property of theirs holds.
+    Of {
+        /// Which: `sum`, `min`, `max`, `median` or `average`.
+        function: String,
+        /// The property.
+        property: String,
+    },
 }
 
 /// A pointer from entities of one blueprint to those of another.

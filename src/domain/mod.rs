@@ -18,7 +18,9 @@ mod secret;
 mod time;
 mod files;
 mod property;
+mod query;
 mod blueprint;
+mod scorecard;
 mod entity;
 mod action;
 mod request;
@@ -30,7 +32,7 @@ pub use action::{
     Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, PullRequestStep,
     Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
 };
-pub use blueprint::{Blueprint, Ownership, Relation};
+pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{Code, Diagnostic, Place, Severity, Span, nearest};
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
@@ -44,7 +46,9 @@ pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
     Permission, Pull, PullCommit, PullState, Review, ReviewState,
 };
+pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};
+pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -36,4 +36,6 @@ mod planted;
 mod layers;
 mod readme;
 mod init;
+mod ask;
+mod jq;
 mod doctor;

@@ -102,3 +102,39 @@ fn settings_page_tells_the_truth() {
     }
     assert!(options > 15);
 }
+
+/// The page about asking: its commands run, and its YAML is part of a catalog that validates.
+#[test]
+fn asking_page_tells_the_truth() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/asking.md")).unwrap();
+    let mut ran = 0;
+    for line in page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")) {
+        let output = Command::new(env!("CARGO_BIN_EXE_chandlery"))
+            .args(line.split(' '))
+            .current_dir(root)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        ran += 1;
+    }
+    assert_eq!(ran, 5);
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let [derived, scorecard] = blocks[..] else { panic!("two blocks") };
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("chandlery.yaml", "version: 1\n");
+    put("blueprints/domain.yaml", "identifier: domain\n");
+    put("blueprints/system.yaml", "identifier: system\nrelations: { domain: { target: domain } }\n");
+    let service = "identifier: service\nschema: { properties: { runbook: { type: string } } }\nrelations:\n  system: { target: system }\n  dependsOn: { target: service, many: true }\n";
+    put("blueprints/service.yaml", &format!("{service}{derived}"));
+    put("scorecards/readiness.yaml", scorecard);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

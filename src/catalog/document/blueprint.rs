@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 
 use super::{
     Reader, join, kind,
-    property::{Home, PropertyDocument, check_listed, check_name, properties},
+    property::{Home, PropertyDocument, TypeDocument, check_listed, check_name, properties},
+    query::query,
 };
 use crate::{
-    catalog::values::{Wrong, trail},
-    domain::{Blueprint, Diagnostic, Ownership, Relation},
+    catalog::values::{Segment, Wrong, trail},
+    domain::{Aggregation, Blueprint, Calculation, Hop, Measure, Mirror, Ownership, Relation},
+    expr::Expression,
 };
 
 /// A kind of thing, `blueprints/<identifier>.yaml`.
@@ -35,12 +37,12 @@ pub(in crate::catalog) struct BlueprintDocument {
     relations: Option<BTreeMap<String, RelationDocument>>,
     /// Where the owning team comes from.
     ownership: Option<OwnershipDocument>,
-    /// Properties of related entities, shown here; read, and not computed yet.
-    mirror_properties: Option<Map<String, Value>>,
-    /// Properties computed from others; read, and not computed yet.
-    calculation_properties: Option<Map<String, Value>>,
-    /// Properties computed over related entities; read, and not computed yet.
-    aggregation_properties: Option<Map<String, Value>>,
+    /// Properties of related entities, shown here.
+    mirror_properties: Option<BTreeMap<String, MirrorDocument>>,
+    /// Properties computed from others of the same entity.
+    calculation_properties: Option<BTreeMap<String, CalculationDocument>>,
+    /// Properties computed over related entities.
+    aggregation_properties: Option<BTreeMap<String, AggregationDocument>>,
 }
 
 kind!(BlueprintDocument, "blueprint");
@@ -74,6 +76,133 @@ struct RelationDocument {
     /// Whether it is a list.
     #[serde(default)]
     many: bool,
+}
+
+/// A property of a related entity, shown here.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MirrorDocument {
+    /// The name that people read.
+    title: Option<String>,
+    /// One sentence for people.
+    #[expect(dead_code, reason = "read by other programs")]
+    description: Option<String>,
+    /// The name of a picture; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    icon: Option<String>,
+    /// Relations and at last a property, joined by dots, such as `system.domain` or `system.$title`.
+    path: String,
+}
+
+/// A property computed in jq from the others of its entity.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CalculationDocument {
+    /// The name that people read.
+    title: Option<String>,
+    /// One sentence for people.
+    #[expect(dead_code, reason = "read by other programs")]
+    description: Option<String>,
+    /// The name of a picture; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    icon: Option<String>,
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: TypeDocument,
+    /// What computes it, in jq, from the entity: `.identifier`, `.properties.tier`, `.relations.system`.
+    calculation: String,
+    /// How its text is shown; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    format: Option<String>,
+    /// What kind of specification it is; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    spec: Option<String>,
+    /// What the items of a list are; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    items: Option<Map<String, Value>>,
+    /// Whether it is shown in colours; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    colorized: Option<bool>,
+    /// Which; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    colors: Option<BTreeMap<String, String>>,
+    /// How a date is shown; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    date_format: Option<String>,
+}
+
+/// A number computed over related entities.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AggregationDocument {
+    /// The name that people read.
+    title: Option<String>,
+    /// One sentence for people.
+    #[expect(dead_code, reason = "read by other programs")]
+    description: Option<String>,
+    /// The name of a picture; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    icon: Option<String>,
+    /// Always `number`.
+    #[serde(rename = "type")]
+    #[expect(dead_code, reason = "it is always a number")]
+    kind: Option<String>,
+    /// The blueprint of the related entities.
+    target: String,
+    /// What is computed.
+    calculation_spec: SpecDocument,
+    /// Which of them count, as a query.
+    query: Option<Value>,
+    /// The way to them; any if not said.
+    #[schemars(length(max = 1))]
+    path_filter: Option<Vec<WayDocument>>,
+}
+
+/// What is computed over entities.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SpecDocument {
+    /// `entities` counts them, `property` goes over numbers that they hold.
+    calculation_by: ByDocument,
+    /// `count` of entities; `sum`, `min`, `max`, `median` or `average` of a property.
+    func: FunctionDocument,
+    /// The property.
+    property: Option<String>,
+    /// Over which time an average is taken; only `total` is known.
+    average_of: Option<String>,
+    /// Which date says when it was; kept for other programs.
+    #[expect(dead_code, reason = "read by other programs")]
+    measure_time_by: Option<String>,
+}
+
+/// What is gone over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ByDocument {
+    Entities,
+    Property,
+}
+
+/// What is made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum FunctionDocument {
+    Count,
+    Sum,
+    Min,
+    Max,
+    Median,
+    Average,
+}
+
+/// A way along relations.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WayDocument {
+    /// The relations, one after the other.
+    path: Vec<String>,
+    /// The blueprint at which the way begins, if not this one.
+    from_blueprint: Option<String>,
 }
 
 /// Who owns an entity.
@@ -127,24 +256,107 @@ impl BlueprintDocument {
             required: schema.required,
             relations,
             ownership,
+            mirrors: mirrors(self.mirror_properties.unwrap_or_default(), reader),
+            calculations: calculations(self.calculation_properties.unwrap_or_default(), reader),
+            aggregations: aggregations(self.aggregation_properties.unwrap_or_default(), reader),
         })
     }
+}
 
-    /// What is read and does nothing yet.
-    pub(in crate::catalog) fn warnings(&self, reader: &Reader) -> Vec<Diagnostic> {
-        let kinds = [
-            ("mirrorProperties", &self.mirror_properties),
-            ("calculationProperties", &self.calculation_properties),
-            ("aggregationProperties", &self.aggregation_properties),
-        ];
-        let said = kinds.into_iter().filter(|(_, said)| said.as_ref().is_some_and(|said| !said.is_empty()));
-        let warn = |(name, _): (&str, _)| {
-            let place = reader.document.place_of_key(&trail![name]);
-            Diagnostic::warning("not-computed", place, format!("`{name}` is read, and not computed yet"))
-                .help("it can stay; entities do not have these values")
-        };
-        said.map(warn).collect()
+fn mirrors(documents: BTreeMap<String, MirrorDocument>, reader: &mut Reader) -> BTreeMap<String, Mirror> {
+    let mut made = BTreeMap::new();
+    for (name, document) in documents {
+        let path = trail!["mirrorProperties", name.as_str()];
+        check_name(&name, &path, reader);
+        let mut steps: Vec<String> = document.path.split('.').map(str::to_owned).collect();
+        let property = steps.pop().unwrap_or_default();
+        if steps.is_empty() || property.is_empty() || steps.iter().any(String::is_empty) {
+            let wrong =
+                Wrong::new("invalid-path", &join(&path, "path"), "must lead over a relation to a property");
+            reader.wrong(wrong.help("write relations and a property, joined by dots: `system.domain`"));
+            continue;
+        }
+        made.insert(name, Mirror { title: document.title, path: steps, property });
     }
+    made
+}
+
+fn calculations(
+    documents: BTreeMap<String, CalculationDocument>,
+    reader: &mut Reader,
+) -> BTreeMap<String, Calculation> {
+    let mut made = BTreeMap::new();
+    for (name, document) in documents {
+        let path = trail!["calculationProperties", name.as_str()];
+        check_name(&name, &path, reader);
+        let text = document.calculation;
+        if let Err(refusal) = Expression::parse(&text) {
+            let wrong = Wrong::new("invalid-expression", &join(&path, "calculation"), refusal.message);
+            reader.wrong(match refusal.help {
+                Some(help) => wrong.help(help),
+                None => wrong,
+            });
+            continue;
+        }
+        made.insert(name, Calculation { title: document.title, kind: document.kind.into_domain(), text });
+    }
+    made
+}
+
+fn aggregations(
+    documents: BTreeMap<String, AggregationDocument>,
+    reader: &mut Reader,
+) -> BTreeMap<String, Aggregation> {
+    let mut made = BTreeMap::new();
+    for (name, document) in documents {
+        let path = trail!["aggregationProperties", name.as_str()];
+        check_name(&name, &path, reader);
+        let target = reader.name(&join(&path, "target"), &document.target);
+        let measure = measure(document.calculation_spec, &join(&path, "calculationSpec"), reader);
+        let query = match &document.query {
+            Some(value) => match query(value, &join(&path, "query"), reader) {
+                Some(query) => Some(query),
+                None => continue,
+            },
+            None => None,
+        };
+        let way = document.path_filter.unwrap_or_default().into_iter().next().map(|way| {
+            let hops = way.path.into_iter().map(|relation| Hop { relation, most: 1 }).collect();
+            (hops, way.from_blueprint.is_some_and(|from| from == document.target))
+        });
+        let (Some(target), Some(measure)) = (target, measure) else { continue };
+        made.insert(name, Aggregation { title: document.title, target, measure, query, path: way });
+    }
+    made
+}
+
+fn measure(spec: SpecDocument, path: &[Segment], reader: &mut Reader) -> Option<Measure> {
+    if let Some(other) = spec.average_of.filter(|of| of != "total") {
+        let message = format!("is `{other}`, which is not computed");
+        reader.wrong(Wrong::new("not-computed", &join(path, "averageOf"), message).help("use `total`"));
+        return None;
+    }
+    let function = match (spec.calculation_by, spec.func) {
+        (ByDocument::Entities, FunctionDocument::Count) => return Some(Measure::Count),
+        (ByDocument::Entities, _) | (ByDocument::Property, FunctionDocument::Count) => {
+            let wrong = Wrong::new("not-a-choice", &join(path, "func"), "does not go with `calculationBy`");
+            reader.wrong(wrong.help(
+                "entities are counted (`count`); numbers have `sum`, `min`, `max`, `median`, `average`",
+            ));
+            return None;
+        }
+        (ByDocument::Property, FunctionDocument::Sum) => "sum",
+        (ByDocument::Property, FunctionDocument::Min) => "min",
+        (ByDocument::Property, FunctionDocument::Max) => "max",
+        (ByDocument::Property, FunctionDocument::Median) => "median",
+        (ByDocument::Property, FunctionDocument::Average) => "average",
+    };
+    let Some(property) = spec.property else {
+        let wrong = Wrong::new("missing-key", &join(path, "property"), "is missing");
+        reader.wrong(wrong.help("name a property of the target that holds numbers"));
+        return None;
+    };
+    Some(Measure::Of { function: function.to_owned(), property })
 }
 
 fn relations(

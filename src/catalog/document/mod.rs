@@ -11,6 +11,8 @@ pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;
 pub(super) mod request;
+pub(super) mod query;
+pub(super) mod scorecard;
 
 use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
 
@@ -65,6 +67,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<template::TemplateDocument>(),
         one::<entity::EntityDocument>(),
         one::<request::RequestDocument>(),
+        one::<scorecard::ScorecardDocument>(),
     ])
 }
 

@@ -96,12 +96,24 @@ pub(super) struct PropertyDocument {
 /// The types.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum TypeDocument {
+pub(super) enum TypeDocument {
     String,
     Number,
     Boolean,
     Object,
     Array,
+}
+
+impl TypeDocument {
+    pub(super) fn into_domain(self) -> PropertyType {
+        match self {
+            Self::String => PropertyType::String,
+            Self::Number => PropertyType::Number,
+            Self::Boolean => PropertyType::Boolean,
+            Self::Object => PropertyType::Object,
+            Self::Array => PropertyType::Array,
+        }
+    }
 }
 
 fn formats(_: &mut SchemaGenerator) -> schemars::Schema {
@@ -129,13 +141,7 @@ impl PropertyDocument {
     /// The property, and notes about everything in its definition that contradicts itself.
     pub(super) fn into_domain(self, path: &[Segment], home: Home, reader: &mut Reader) -> Option<Property> {
         let before = reader.found.len();
-        let kind = match self.kind {
-            TypeDocument::String => PropertyType::String,
-            TypeDocument::Number => PropertyType::Number,
-            TypeDocument::Boolean => PropertyType::Boolean,
-            TypeDocument::Object => PropertyType::Object,
-            TypeDocument::Array => PropertyType::Array,
-        };
+        let kind = self.kind.into_domain();
         let format = self.format.as_deref().and_then(Format::named);
         if let Some(format) = format {
             check_format(format, kind, home, path, reader);

@@ -105,6 +105,8 @@ struct FoldersDocument {
     templates: Option<String>,
     /// Requests, `requests` if not said.
     requests: Option<String>,
+    /// Scorecards, `scorecards` if not said.
+    scorecards: Option<String>,
 }
 
 impl SettingsDocument {
@@ -138,23 +140,25 @@ impl SettingsDocument {
             folder("actions", named.actions, "actions"),
             folder("templates", named.templates, "action-templates"),
             folder("requests", named.requests, "requests"),
+            folder("scorecards", named.scorecards, "scorecards"),
         ];
         let repositories = self.repositories.unwrap_or_default().into_iter().enumerate();
         let repositories =
             repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
-        let [blueprints, entities, actions, templates, requests] = folders;
+        let [blueprints, entities, actions, templates, requests, scorecards] = folders;
         let folders = Folders {
             blueprints: blueprints?,
             entities: entities?,
             actions: actions?,
             templates: templates?,
             requests: requests?,
+            scorecards: scorecards?,
         };
-        let places =
-            [&folders.blueprints, &folders.entities, &folders.actions, &folders.templates, &folders.requests];
+        let places = folders.all();
         for (index, one) in places.iter().enumerate() {
             if let Some(other) = places[..index].iter().find(|other| overlap(one, other)) {
-                let name = ["blueprints", "entities", "actions", "templates", "requests"][index];
+                let name =
+                    ["blueprints", "entities", "actions", "templates", "requests", "scorecards"][index];
                 let path: Vec<Segment> = join(&trail!["folders"], name);
                 let message = format!("is `{one}`, which overlaps with `{other}`");
                 reader.wrong(

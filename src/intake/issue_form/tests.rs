@@ -79,6 +79,7 @@ fn definitions(action: Action) -> Definitions {
             actions: folder("actions"),
             templates: folder("templates"),
             requests: folder("requests"),
+            scorecards: folder("scorecards"),
         },
         repositories: [].into(),
     };
@@ -87,6 +88,7 @@ fn definitions(action: Action) -> Definitions {
         root: Root(None),
         blueprints: BTreeMap::new(),
         actions: BTreeMap::new(),
+        scorecards: BTreeMap::new(),
         templates: BTreeMap::new(),
         broken: BTreeMap::new(),
         unusable: Default::default(),

@@ -1,0 +1,260 @@
+//! What may a query say? Port has two words for the same list: searches have `rules`, scorecards `conditions`.
+
+use serde_json::{Map, Value};
+
+use super::{Reader, join};
+use crate::{
+    catalog::values::{Segment, Wrong},
+    domain::{BlueprintId, Direction, Hop, Operator, PRESETS, Query},
+};
+
+/// How deep groups may be nested.
+const DEEPEST: usize = 20;
+/// How often one relation may be followed.
+const MOST_HOPS: u64 = 15;
+
+/// Reads a group of rules; notes everything that is wrong with it.
+pub(in crate::catalog) fn query(value: &Value, path: &[Segment], reader: &mut Reader) -> Option<Query> {
+    let before = reader.found.len();
+    let query = read(value, path, 0, &mut |wrong| reader.wrong(wrong));
+    query.filter(|_| reader.found.len() == before)
+}
+
+/// As [`query`], for one that stands in no file.
+pub(in crate::catalog) fn loose_query(value: &Value) -> Result<Query, Vec<Wrong>> {
+    let mut found = Vec::new();
+    match read(value, &[], 0, &mut |wrong| found.push(wrong)) {
+        Some(query) if found.is_empty() => Ok(query),
+        _ => Err(found),
+    }
+}
+
+fn read(value: &Value, path: &[Segment], depth: usize, wrong: &mut dyn FnMut(Wrong)) -> Option<Query> {
+    let Some(entries) = value.as_object() else {
+        wrong(Wrong::new("wrong-type", path, "must be a mapping"));
+        return None;
+    };
+    if depth > DEEPEST {
+        wrong(Wrong::new("invalid-query", path, "is nested too deeply"));
+        return None;
+    }
+    if entries.contains_key("combinator")
+        || entries.contains_key("rules")
+        || entries.contains_key("conditions")
+    {
+        return group(entries, path, depth, wrong);
+    }
+    rule(entries, path, wrong)
+}
+
+fn group(
+    entries: &Map<String, Value>,
+    path: &[Segment],
+    depth: usize,
+    wrong: &mut dyn FnMut(Wrong),
+) -> Option<Query> {
+    only(entries, &["combinator", "rules", "conditions", "type"], path, wrong);
+    let word = if entries.contains_key("conditions") { "conditions" } else { "rules" };
+    let Some(rules) = entries.get(word).and_then(Value::as_array) else {
+        wrong(
+            Wrong::new("missing-key", &join(path, word), "is missing").help("list the rules that must hold"),
+        );
+        return None;
+    };
+    let below = join(path, word);
+    let made: Vec<Option<Query>> = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| read(rule, &join(&below, index), depth + 1, wrong))
+        .collect();
+    let made: Vec<Query> = made.into_iter().collect::<Option<_>>()?;
+    match entries.get("combinator").and_then(Value::as_str) {
+        Some("and") | None => Some(Query::All(made)),
+        Some("or") => Some(Query::Any(made)),
+        Some(other) => {
+            let message = format!("cannot be `{other}`");
+            wrong(
+                Wrong::new("not-a-choice", &join(path, "combinator"), message)
+                    .help("it can be `and` or `or`"),
+            );
+            None
+        }
+    }
+}
+
+fn rule(entries: &Map<String, Value>, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) -> Option<Query> {
+    let Some(name) = entries.get("operator").and_then(Value::as_str) else {
+        let missing = Wrong::new("missing-key", &join(path, "operator"), "is missing");
+        wrong(missing.help("a rule is such as `{ property: tier, operator: \"=\", value: gold }`"));
+        return None;
+    };
+    match name {
+        "relatedTo" => related_to(entries, path, wrong),
+        "matchAny" => along(entries, path, wrong),
+        _ => compare(name, entries, path, wrong),
+    }
+}
+
+fn compare(
+    name: &str,
+    entries: &Map<String, Value>,
+    path: &[Segment],
+    wrong: &mut dyn FnMut(Wrong),
+) -> Option<Query> {
+    only(entries, &["property", "propertySchema", "operator", "value"], path, wrong);
+    let Some(operator) = Operator::named(name) else {
+        let known = Operator::NAMES.iter().map(|(name, _)| *name).chain(["relatedTo", "matchAny"]);
+        let unknown = Wrong::new("not-a-choice", &join(path, "operator"), format!("cannot be `{name}`"));
+        let known: Vec<&str> = known.collect();
+        wrong(match crate::domain::nearest(name, known.iter().copied()) {
+            Some(near) => unknown.help(format!("did you mean `{near}`?")),
+            None => unknown.help(format!("it can be {}", known.join(" "))),
+        });
+        return None;
+    };
+    let value = entries.get("value").cloned().unwrap_or(Value::Null);
+    operand(operator, &value, &join(path, "value"), wrong);
+    if let Some(schema) = entries.get("propertySchema").and_then(Value::as_object) {
+        let text = |key: &str| schema.get(key).and_then(Value::as_str).map(str::to_owned);
+        let Some(kind) = text("type") else {
+            wrong(Wrong::new("missing-key", &join(&join(path, "propertySchema"), "type"), "is missing"));
+            return None;
+        };
+        return Some(Query::AnyOfType { kind, format: text("format"), operator, value });
+    }
+    match entries.get("property") {
+        Some(Value::String(property)) => Some(Query::Compare { property: property.clone(), operator, value }),
+        Some(_) => {
+            wrong(Wrong::new("wrong-type", &join(path, "property"), "must be the name of a property"));
+            None
+        }
+        None => {
+            let missing = Wrong::new("missing-key", &join(path, "property"), "is missing");
+            wrong(
+                missing
+                    .help("name a property, or `$identifier`, `$title`, `$team`, `$createdAt` and the like"),
+            );
+            None
+        }
+    }
+}
+
+/// What an operator compares with.
+fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {
+    let a_list = "must be a list";
+    let problem = match operator {
+        _ if operator.takes_no_value() => None,
+        Operator::In | Operator::NotIn | Operator::ContainsAny => (!value.is_array()).then_some(a_list),
+        Operator::Between | Operator::NotBetween => (!is_span(value))
+            .then_some("must be `{ from: …, to: … }` with dates, or `{ preset: lastWeek }` and the like"),
+        Operator::Equal if value.is_object() => (!is_span(value)).then_some(
+            "must be a value, `{ from: …, to: … }` with dates, or `{ preset: lastWeek }` and the like",
+        ),
+        _ => value.is_object().then_some("must be a value"),
+    };
+    if let Some(problem) = problem {
+        wrong(Wrong::new("wrong-type", path, problem));
+    }
+}
+
+fn is_span(value: &Value) -> bool {
+    let date =
+        |key: &str| value[key].as_str().is_some_and(|text| text.parse::<crate::domain::Timestamp>().is_ok());
+    value["preset"].as_str().is_some_and(|name| PRESETS.contains(&name)) || date("from") && date("to")
+}
+
+fn related_to(entries: &Map<String, Value>, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) -> Option<Query> {
+    only(entries, &["operator", "blueprint", "value", "direction", "required"], path, wrong);
+    let direction = match entries.get("direction").and_then(Value::as_str) {
+        None => None,
+        Some("upstream") => Some(Direction::Upstream),
+        Some("downstream") => Some(Direction::Downstream),
+        Some(other) => {
+            let message = format!("cannot be `{other}`");
+            let unknown = Wrong::new("not-a-choice", &join(path, "direction"), message);
+            wrong(unknown.help("it can be `upstream` or `downstream`"));
+            return None;
+        }
+    };
+    let blueprint = blueprint_at("blueprint", entries, path, wrong)?;
+    let identifiers = identifiers(entries, path, wrong)?;
+    let required = entries.get("required").and_then(Value::as_bool);
+    Some(Query::RelatedTo { blueprint, identifiers, direction, required })
+}
+
+fn along(entries: &Map<String, Value>, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) -> Option<Query> {
+    only(entries, &["operator", "property", "value"], path, wrong);
+    let place = join(path, "property");
+    let way = entries.get("property").and_then(Value::as_object);
+    let Some(hops) = way.and_then(|way| way.get("path")).and_then(Value::as_array) else {
+        let missing = Wrong::new("missing-key", &join(&place, "path"), "is missing");
+        wrong(missing.help("list relations, such as `property: { path: [system, domain] }`"));
+        return None;
+    };
+    let mut made = Vec::new();
+    for (index, hop) in hops.iter().enumerate() {
+        let most = hop["maxHops"].as_u64().unwrap_or(1);
+        let name = hop.as_str().or_else(|| hop["relation"].as_str());
+        match name {
+            Some(name) if (1..=MOST_HOPS).contains(&most) => {
+                made.push(Hop { relation: name.to_owned(), most: usize::try_from(most).unwrap_or(1) });
+            }
+            _ => {
+                let place = join(&join(&place, "path"), index);
+                let message = format!(
+                    "must be a relation, or `{{ relation: …, maxHops: 1 }}` with at most {MOST_HOPS}"
+                );
+                wrong(Wrong::new("wrong-type", &place, message));
+                return None;
+            }
+        }
+    }
+    let from = match way.filter(|way| way.contains_key("fromBlueprint")) {
+        Some(way) => Some(blueprint_at("fromBlueprint", way, &place, wrong)?),
+        None => None,
+    };
+    Some(Query::Along { path: made, from, identifiers: identifiers(entries, path, wrong)? })
+}
+
+fn blueprint_at(
+    key: &str,
+    entries: &Map<String, Value>,
+    path: &[Segment],
+    wrong: &mut dyn FnMut(Wrong),
+) -> Option<BlueprintId> {
+    let place = join(path, key);
+    match entries.get(key).and_then(Value::as_str).map(str::parse) {
+        Some(Ok(name)) => Some(name),
+        Some(Err(_)) => {
+            wrong(Wrong::new("invalid-name", &place, "must be a blueprint"));
+            None
+        }
+        None => {
+            wrong(Wrong::new("missing-key", &place, "is missing").help("name a blueprint"));
+            None
+        }
+    }
+}
+
+fn identifiers(
+    entries: &Map<String, Value>,
+    path: &[Segment],
+    wrong: &mut dyn FnMut(Wrong),
+) -> Option<Vec<String>> {
+    let list = match entries.get("value") {
+        Some(Value::String(one)) => Some(vec![one.clone()]),
+        Some(Value::Array(many)) => many.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    };
+    if list.is_none() {
+        wrong(Wrong::new("wrong-type", &join(path, "value"), "must be an identifier, or a list of them"));
+    }
+    list
+}
+
+fn only(entries: &Map<String, Value>, known: &[&str], path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {
+    for key in entries.keys().filter(|key| !known.contains(&key.as_str())) {
+        let unknown = Wrong::new("unknown-key", &join(path, key.as_str()), "is not a key that is known here");
+        wrong(unknown.about_key().did_you_mean(key, known.iter().copied()));
+    }
+}

@@ -1,0 +1,527 @@
+//! What does a catalog say when it is asked? Stored values, and what is derived from them when somebody wants it.
+//!
+//! A derived value that cannot be computed is null with its reason; it never makes a catalog invalid.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    rc::Rc,
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Definitions, Files,
+    compare::{holds, order},
+    derived::{META, needs},
+    document::query::loose_query,
+    entity::{read_entity, with_defaults},
+    load::documents_below,
+    values::{Wrong, field_name},
+};
+use crate::{
+    domain::{
+        Aggregation, Blueprint, BlueprintId, Calculation, Direction, Entity, EntityId, Hop, Identifier,
+        Measure, Mirror, Ownership, Query, Scorecard, Timestamp,
+    },
+    expr::Expression,
+};
+
+/// A value, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    /// The value; null where there is none.
+    pub value: Value,
+    /// Why it could not be computed.
+    pub problem: Option<String>,
+}
+
+/// How far an entity has come by a scorecard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The level that it reaches.
+    pub level: String,
+    /// Each rule: its identifier, its level, and whether it holds.
+    pub rules: Vec<(String, String, bool)>,
+}
+
+/// What one entity points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Edge {
+    relation: String,
+    required: bool,
+    to: EntityId,
+}
+
+type Found = Rc<BTreeSet<EntityId>>;
+
+/// A catalog at one commit or in one folder, ready to be asked.
+pub struct View<'a> {
+    definitions: &'a Definitions,
+    entities: BTreeMap<EntityId, Entity>,
+    /// Files whose entity cannot be used.
+    pub unreadable: Vec<String>,
+    outgoing: HashMap<EntityId, Vec<Edge>>,
+    incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>>,
+    now: Timestamp,
+    known: RefCell<HashMap<(EntityId, String), Derived>>,
+    closures: RefCell<HashMap<String, Found>>,
+}
+
+/// Reads a query that stands in no file.
+///
+/// # Errors
+/// What is wrong with it, one line each.
+pub fn parse_query(value: &Value) -> Result<Query, Vec<String>> {
+    let tell = |wrong: &Wrong| match &wrong.help {
+        Some(help) => format!("`{}` {}: {help}", field_name(&wrong.path), wrong.message),
+        None => format!("`{}` {}", field_name(&wrong.path), wrong.message),
+    };
+    loose_query(value).map_err(|found| found.iter().map(tell).collect())
+}
+
+impl Derived {
+    fn of(value: Value) -> Self {
+        Self { value, problem: None }
+    }
+
+    fn none(problem: impl Into<String>) -> Self {
+        Self { value: Value::Null, problem: Some(problem.into()) }
+    }
+}
+
+impl<'a> View<'a> {
+    /// Reads every entity. `now` is what words such as `lastWeek` are seen from.
+    pub fn new(definitions: &'a Definitions, files: &Files, now: Timestamp) -> Self {
+        let mut entities = BTreeMap::new();
+        let mut unreadable = Vec::new();
+        for (path, bytes) in documents_below(files, &definitions.settings.folders.entities) {
+            match read_entity(path, bytes, definitions) {
+                Ok(entity) => {
+                    let blueprint = &definitions.blueprints[&entity.blueprint];
+                    entities.insert(entity.id(), with_defaults(blueprint, entity));
+                }
+                Err(_) => unreadable.push(path.to_string()),
+            }
+        }
+        let mut outgoing: HashMap<EntityId, Vec<Edge>> = HashMap::new();
+        let mut incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>> = HashMap::new();
+        for (id, entity) in &entities {
+            let blueprint = &definitions.blueprints[&id.blueprint];
+            for (name, relation) in &blueprint.relations {
+                for identifier in entity.related(name) {
+                    let Ok(identifier) = identifier.parse() else { continue };
+                    let to = EntityId { blueprint: relation.target.clone(), identifier };
+                    incoming.entry(to.clone()).or_default().push((
+                        id.clone(),
+                        name.clone(),
+                        relation.required,
+                    ));
+                    let edge = Edge { relation: name.clone(), required: relation.required, to };
+                    outgoing.entry(id.clone()).or_default().push(edge);
+                }
+            }
+        }
+        Self {
+            definitions,
+            entities,
+            unreadable,
+            outgoing,
+            incoming,
+            now,
+            known: RefCell::default(),
+            closures: RefCell::default(),
+        }
+    }
+
+    /// An entity.
+    pub fn entity(&self, id: &EntityId) -> Option<&Entity> {
+        self.entities.get(id)
+    }
+
+    /// The entities of a blueprint, in order.
+    pub fn of(&self, blueprint: &BlueprintId) -> impl Iterator<Item = &Entity> {
+        self.entities.values().filter(move |entity| entity.blueprint == *blueprint)
+    }
+
+    /// All entities, in order.
+    pub fn all(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values()
+    }
+
+    /// What an entity points at: relation and entity.
+    pub fn points_at(&self, id: &EntityId) -> Vec<(&str, &EntityId)> {
+        self.outgoing.get(id).into_iter().flatten().map(|edge| (edge.relation.as_str(), &edge.to)).collect()
+    }
+
+    /// What points at an entity: relation and entity.
+    pub fn pointed_at_by(&self, id: &EntityId) -> Vec<(&str, &EntityId)> {
+        self.incoming
+            .get(id)
+            .into_iter()
+            .flatten()
+            .map(|(from, relation, _)| (relation.as_str(), from))
+            .collect()
+    }
+
+    /// The names of everything that entities of a blueprint have, stored first.
+    pub fn columns(&self, blueprint: &Blueprint) -> Vec<String> {
+        let stored = blueprint.properties.iter().map(|(name, _)| name);
+        let derived = blueprint
+            .mirrors
+            .keys()
+            .chain(blueprint.calculations.keys())
+            .chain(blueprint.aggregations.keys());
+        stored.chain(derived).cloned().collect()
+    }
+
+    /// A property of an entity, or one of its meta-properties.
+    pub fn value(&self, id: &EntityId, name: &str) -> Derived {
+        let Some(entity) = self.entities.get(id) else {
+            return Derived::none(format!("`{id}` is not in the catalog"));
+        };
+        if let Some(value) = entity.properties.get(name) {
+            return Derived::of(value.clone());
+        }
+        let key = (id.clone(), name.to_owned());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return known.clone();
+        }
+        let blueprint = &self.definitions.blueprints[&id.blueprint];
+        let derived = self.derive(entity, blueprint, name);
+        self.known.borrow_mut().insert(key, derived.clone());
+        derived
+    }
+
+    fn derive(&self, entity: &Entity, blueprint: &Blueprint, name: &str) -> Derived {
+        if let Some(mirror) = blueprint.mirrors.get(name) {
+            return self.mirror(entity, mirror);
+        }
+        if let Some(calculation) = blueprint.calculations.get(name) {
+            return self.calculation(entity, blueprint, name, calculation);
+        }
+        if let Some(aggregation) = blueprint.aggregations.get(name) {
+            return self.aggregation(entity, aggregation);
+        }
+        match name {
+            "$identifier" => Derived::of(entity.identifier.as_str().into()),
+            "$blueprint" => Derived::of(entity.blueprint.as_str().into()),
+            "$title" => Derived::of(entity.title.as_deref().unwrap_or(entity.identifier.as_str()).into()),
+            "$team" => Derived::of(self.team(entity, blueprint).into()),
+            name if META.contains(&name) => Derived::none("it stands in the history, which is not read here"),
+            name if blueprint.property(name).is_some() => Derived::of(Value::Null),
+            name => Derived::none(format!("`{}` has no property `{name}`", blueprint.identifier)),
+        }
+    }
+
+    /// The teams that own an entity: its own, or those at the end of its blueprint's path.
+    fn team(&self, entity: &Entity, blueprint: &Blueprint) -> Vec<String> {
+        let Some(Ownership::Inherited { path }) = &blueprint.ownership else { return entity.team.clone() };
+        let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let owners = self.follow(&entity.id(), &steps);
+        let mut teams: Vec<String> = owners
+            .iter()
+            .filter_map(|id| self.entities.get(id))
+            .flat_map(|owner| owner.team.clone())
+            .collect();
+        teams.dedup();
+        teams
+    }
+
+    /// The entities at the end of some relations, in the order written.
+    fn follow(&self, from: &EntityId, steps: &[String]) -> Vec<EntityId> {
+        let mut at = vec![from.clone()];
+        for step in steps {
+            let next = at.iter().flat_map(|id| {
+                self.outgoing.get(id).into_iter().flatten().filter(|edge| edge.relation == *step)
+            });
+            at = next.map(|edge| edge.to.clone()).collect();
+        }
+        at
+    }
+
+    fn mirror(&self, entity: &Entity, mirror: &Mirror) -> Derived {
+        let ends = self.follow(&entity.id(), &mirror.path);
+        let mut blueprint = &self.definitions.blueprints[&entity.blueprint];
+        let mut many = false;
+        for step in &mirror.path {
+            let Some(relation) = blueprint.relations.get(step) else { break };
+            many |= relation.many;
+            match self.definitions.blueprints.get(&relation.target) {
+                Some(next) => blueprint = next,
+                None => break,
+            }
+        }
+        let values: Vec<Derived> = ends.iter().map(|end| self.value(end, &mirror.property)).collect();
+        let problem = values.iter().find_map(|derived| derived.problem.clone());
+        let mut values = values.into_iter().map(|derived| derived.value);
+        let value = if many { Value::Array(values.collect()) } else { values.next().unwrap_or(Value::Null) };
+        Derived { value, problem }
+    }
+
+    fn calculation(
+        &self,
+        entity: &Entity,
+        blueprint: &Blueprint,
+        name: &str,
+        calculation: &Calculation,
+    ) -> Derived {
+        let expression = match Expression::parse(&calculation.text) {
+            Ok(expression) => expression,
+            Err(refusal) => return Derived::none(format!("the expression {}", refusal.message)),
+        };
+        let mut input = self.as_input(entity, blueprint);
+        // What is in a circle was refused when the catalog was loaded.
+        for other in needs(blueprint, &calculation.text).into_iter().filter(|other| *other != name) {
+            input["properties"][other] = self.value(&entity.id(), other).value;
+        }
+        match expression.first(&input) {
+            Ok(value) if value.is_null() || fits(calculation.kind, &value) => Derived::of(value),
+            Ok(value) => Derived::none(format!("it should be a {}, and is {value}", calculation.kind.name())),
+            Err(why) => Derived::none(format!("jq says: {why}")),
+        }
+    }
+
+    /// An entity as expressions see it: as it is stored, with its mirrors and aggregations.
+    pub fn as_input(&self, entity: &Entity, blueprint: &Blueprint) -> Value {
+        let mut properties = entity.properties.clone();
+        for name in blueprint.mirrors.keys().chain(blueprint.aggregations.keys()) {
+            properties.insert(name.clone(), self.value(&entity.id(), name).value);
+        }
+        let relations: Map<String, Value> =
+            entity.relations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        serde_json::json!({
+            "identifier": entity.identifier.as_str(),
+            "blueprint": entity.blueprint.as_str(),
+            "title": self.value(&entity.id(), "$title").value,
+            "team": self.value(&entity.id(), "$team").value,
+            "properties": properties,
+            "relations": relations,
+        })
+    }
+
+    fn aggregation(&self, entity: &Entity, aggregation: &Aggregation) -> Derived {
+        let id = entity.id();
+        let related: Vec<EntityId> = match &aggregation.path {
+            Some((hops, false)) => self.along(&[id].into(), hops, Way::Out).into_iter().collect(),
+            Some((hops, true)) => {
+                let back: Vec<Hop> = hops.iter().rev().cloned().collect();
+                self.along(&[id].into(), &back, Way::In).into_iter().collect()
+            }
+            None => {
+                let up = self.closure(&[id.clone()].into(), Way::Out, None);
+                let down = self.closure(&[id].into(), Way::In, None);
+                up.union(&down).cloned().collect()
+            }
+        };
+        let counted: Vec<EntityId> = related
+            .into_iter()
+            .filter(|id| id.blueprint == aggregation.target && self.entities.contains_key(id))
+            .filter(|id| aggregation.query.as_ref().is_none_or(|query| self.matches(query, id)))
+            .collect();
+        match &aggregation.measure {
+            Measure::Count => Derived::of(counted.len().into()),
+            Measure::Of { function, property } => {
+                let numbers = counted.iter().filter_map(|id| self.value(id, property).value.as_f64());
+                measured(function, numbers.collect())
+            }
+        }
+    }
+
+    /// The entities reached by these relations, one after the other, each followed once or up to so many times.
+    fn along(&self, from: &BTreeSet<EntityId>, hops: &[Hop], way: Way) -> BTreeSet<EntityId> {
+        let mut at = from.clone();
+        for hop in hops {
+            let mut reached = BTreeSet::new();
+            let mut edge = at;
+            for _ in 0..hop.most {
+                edge =
+                    edge.iter().flat_map(|id| self.neighbours(id, way, None, Some(&hop.relation))).collect();
+                edge.retain(|id| !reached.contains(id));
+                if edge.is_empty() {
+                    break;
+                }
+                reached.extend(edge.iter().cloned());
+            }
+            at = reached;
+        }
+        at
+    }
+
+    fn neighbours(
+        &self,
+        id: &EntityId,
+        way: Way,
+        required: Option<bool>,
+        relation: Option<&str>,
+    ) -> Vec<EntityId> {
+        let counts = |name: &str, is_required: bool| {
+            required.is_none_or(|wanted| wanted == is_required)
+                && relation.is_none_or(|wanted| wanted == name)
+        };
+        match way {
+            Way::Out => {
+                let edges = self.outgoing.get(id).into_iter().flatten();
+                edges
+                    .filter(|edge| counts(&edge.relation, edge.required))
+                    .map(|edge| edge.to.clone())
+                    .collect()
+            }
+            Way::In => {
+                let edges = self.incoming.get(id).into_iter().flatten();
+                edges.filter(|(_, name, is)| counts(name, *is)).map(|(from, ..)| from.clone()).collect()
+            }
+        }
+    }
+
+    /// Everything reached from these, by any number of relations in one direction.
+    fn closure(&self, from: &BTreeSet<EntityId>, way: Way, required: Option<bool>) -> Found {
+        let key = format!("{from:?}{way:?}{required:?}");
+        if let Some(found) = self.closures.borrow().get(&key) {
+            return Rc::clone(found);
+        }
+        let mut found = BTreeSet::new();
+        let mut open: VecDeque<EntityId> = from.iter().cloned().collect();
+        while let Some(id) = open.pop_front() {
+            for next in self.neighbours(&id, way, required, None) {
+                if found.insert(next.clone()) {
+                    open.push_back(next);
+                }
+            }
+        }
+        let found = Rc::new(found);
+        self.closures.borrow_mut().insert(key, Rc::clone(&found));
+        found
+    }
+
+    /// Whether an entity is one of those that a query asks for.
+    pub fn matches(&self, query: &Query, id: &EntityId) -> bool {
+        match query {
+            Query::All(queries) => queries.iter().all(|query| self.matches(query, id)),
+            Query::Any(queries) => queries.iter().any(|query| self.matches(query, id)),
+            Query::Compare { property, operator, value } => {
+                holds(&self.value(id, property).value, *operator, value, self.now)
+            }
+            Query::RelatedTo { blueprint, identifiers, direction, required } => {
+                let named = named(blueprint, identifiers);
+                let reaches = |way| self.closure(&named, way, *required).contains(id);
+                match direction {
+                    Some(Direction::Upstream) => reaches(Way::Out),
+                    Some(Direction::Downstream) => reaches(Way::In),
+                    None => reaches(Way::Out) || reaches(Way::In),
+                }
+            }
+            Query::Along { path, from: None, identifiers } => {
+                let ends = self.along(&[id.clone()].into(), path, Way::Out);
+                ends.iter().any(|end| identifiers.iter().any(|one| one == end.identifier.as_str()))
+            }
+            Query::Along { path, from: Some(blueprint), identifiers } => {
+                self.along(&named(blueprint, identifiers), path, Way::Out).contains(id)
+            }
+            Query::AnyOfType { kind, format, operator, value } => {
+                let blueprint = &self.definitions.blueprints[&id.blueprint];
+                blueprint.properties.iter().any(|(name, property)| {
+                    property.kind.name() == kind
+                        && format
+                            .as_ref()
+                            .is_none_or(|format| property.format.is_some_and(|is| is.name() == format))
+                        && holds(&self.value(id, name).value, *operator, value, self.now)
+                })
+            }
+        }
+    }
+
+    /// How far an entity has come; none if the scorecard is not about it.
+    pub fn standing(&self, scorecard: &Scorecard, id: &EntityId) -> Option<Standing> {
+        if id.blueprint != scorecard.blueprint || !self.entities.contains_key(id) {
+            return None;
+        }
+        if scorecard.filter.as_ref().is_some_and(|filter| !self.matches(filter, id)) {
+            return None;
+        }
+        let mut reached = scorecard.levels.len().saturating_sub(1);
+        let mut rules = Vec::new();
+        for rule in &scorecard.rules {
+            let holds = self.matches(&rule.query, id);
+            if !holds {
+                reached = reached.min(rule.level.saturating_sub(1));
+            }
+            rules.push((rule.identifier.clone(), scorecard.levels[rule.level].clone(), holds));
+        }
+        Some(Standing { level: scorecard.levels.get(reached).cloned().unwrap_or_default(), rules })
+    }
+
+    /// Sorts entities by a property; those without it come last.
+    pub fn sort(&self, ids: &mut [EntityId], property: &str, descending: bool) {
+        ids.sort_by(|one, other| {
+            let (one_value, other_value) =
+                (self.value(one, property).value, self.value(other, property).value);
+            let by_value = match (one_value.is_null(), other_value.is_null()) {
+                (true, true) => std::cmp::Ordering::Equal,
+                (true, false) => return std::cmp::Ordering::Greater,
+                (false, true) => return std::cmp::Ordering::Less,
+                (false, false) => order(&one_value, &other_value)
+                    .unwrap_or_else(|| one_value.to_string().cmp(&other_value.to_string())),
+            };
+            let by_value = if descending { by_value.reverse() } else { by_value };
+            by_value.then_with(|| one.cmp(other))
+        });
+    }
+}
+
+/// With the arrows or against them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Out,
+    In,
+}
+
+fn named(blueprint: &BlueprintId, identifiers: &[String]) -> BTreeSet<EntityId> {
+    let names = identifiers.iter().filter_map(|name| name.parse::<Identifier>().ok());
+    names.map(|identifier| EntityId { blueprint: blueprint.clone(), identifier }).collect()
+}
+
+fn fits(kind: crate::domain::PropertyType, value: &Value) -> bool {
+    use crate::domain::PropertyType;
+    match kind {
+        PropertyType::String => value.is_string(),
+        PropertyType::Number => value.is_number(),
+        PropertyType::Boolean => value.is_boolean(),
+        PropertyType::Object => value.is_object(),
+        PropertyType::Array => value.is_array(),
+    }
+}
+
+/// What a function makes of numbers; of none there is nothing to say but their sum.
+fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
+    numbers.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_precision_loss, reason = "nobody has so many entities")]
+    let count = numbers.len() as f64;
+    let sum: f64 = numbers.iter().sum();
+    let middle = numbers.len() / 2;
+    let result = match (function, numbers.as_slice()) {
+        ("sum", _) => Some(sum),
+        (_, []) => None,
+        ("min", [first, ..]) => Some(*first),
+        ("max", [.., last]) => Some(*last),
+        ("average", _) => Some(sum / count),
+        (_, numbers) if numbers.len() % 2 == 1 => Some(numbers[middle]),
+        (_, numbers) => Some(f64::midpoint(numbers[middle - 1], numbers[middle])),
+    };
+    match result {
+        Some(number) => Derived::of(whole(number)),
+        None => Derived::none("there is nothing to compute it from"),
+    }
+}
+
+/// 3, not 3.0.
+fn whole(number: f64) -> Value {
+    let is_whole = number.fract() == 0.0 && number.abs() < 9.0e15;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+    let integer = number as i64;
+    if is_whole {
+        integer.into()
+    } else {
+        serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
+    }
+}

@@ -1,0 +1,122 @@
+//! `chandlery get`: everything about one entity.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Asked,
+    print::{As, Table, words},
+};
+use crate::{
+    catalog::view::View,
+    cli::output,
+    domain::{Blueprint, Entity, EntityId},
+};
+
+/// Show one entity, with all that is derived from it
+///
+/// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the catalog could not be read.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// Its blueprint
+    kind: String,
+    /// Its identifier
+    id: String,
+    #[command(flatten)]
+    asked: Asked,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = As::Yaml)]
+    format: As,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the entity is not there or the catalog cannot be read.
+pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
+    let read = args.asked.read()?;
+    let view = read.view();
+    let id = read.entity(&view, &args.kind, &args.id)?;
+    let blueprint = read.blueprint(&args.kind)?;
+    let whole = whole(&view, blueprint, &id, &read.definitions.scorecards.values().collect::<Vec<_>>());
+    match args.format {
+        As::Yaml => output::print(&serde_yaml::to_string(&whole)?)?,
+        As::Json => output::print(&format!("{whole:#}\n"))?,
+        As::Table | As::Csv => {
+            let rows = flat(&whole, "").into_iter().map(|(name, value)| vec![name.into(), value.into()]);
+            let table =
+                Table { columns: vec!["property".to_owned(), "value".to_owned()], rows: rows.collect() };
+            output::print(&table.print(args.format)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An entity with everything that is derived, and why what is missing is.
+fn whole(
+    view: &View<'_>,
+    blueprint: &Blueprint,
+    id: &EntityId,
+    scorecards: &[&crate::domain::Scorecard],
+) -> Value {
+    let entity: &Entity = view.entity(id).expect("it was just found");
+    let mut properties = Map::new();
+    let mut problems = Map::new();
+    for name in view.columns(blueprint) {
+        let derived = view.value(id, &name);
+        if let Some(problem) = derived.problem {
+            problems.insert(name.clone(), problem.into());
+        }
+        if !derived.value.is_null() {
+            properties.insert(name, derived.value);
+        }
+    }
+    let mut whole = json!({
+        "identifier": entity.identifier.as_str(),
+        "blueprint": entity.blueprint.as_str(),
+        "title": view.value(id, "$title").value,
+        "team": view.value(id, "$team").value,
+        "properties": properties,
+        "relations": entity.relations,
+    });
+    let mut related: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    for (relation, from) in view.pointed_at_by(id) {
+        related
+            .entry(format!("{} ({relation})", from.blueprint))
+            .or_default()
+            .push(from.identifier.to_string());
+    }
+    let standings: Map<String, Value> = scorecards
+        .iter()
+        .filter_map(|scorecard| {
+            let standing = view.standing(scorecard, id)?;
+            let failed: Vec<&str> =
+                standing.rules.iter().filter(|(.., holds)| !holds).map(|(name, ..)| name.as_str()).collect();
+            Some((scorecard.identifier.clone(), json!({ "level": standing.level, "missing": failed })))
+        })
+        .collect();
+    for (name, part) in
+        [("related", json!(related)), ("scorecards", standings.into()), ("notComputed", problems.into())]
+    {
+        if part.as_object().is_some_and(|part| !part.is_empty()) {
+            whole[name] = part;
+        }
+    }
+    whole
+}
+
+/// Every value with its path.
+fn flat(value: &Value, path: &str) -> Vec<(String, String)> {
+    match value {
+        Value::Object(entries) => entries
+            .iter()
+            .flat_map(|(name, value)| {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flat(value, &path)
+            })
+            .collect(),
+        value => vec![(path.to_owned(), words(value))],
+    }
+}

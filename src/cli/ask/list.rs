@@ -1,0 +1,137 @@
+//! `chandlery list`: the entities of a blueprint, those that a question picks, in the columns wanted.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    Asked,
+    print::{As, Table},
+};
+use crate::{
+    catalog::{META, view::parse_query},
+    cli::output,
+    domain::{EntityId, nearest},
+    expr::Expression,
+};
+
+/// How many columns a table has if nothing is said.
+const USUAL_COLUMNS: usize = 6;
+
+/// List the entities of a blueprint
+///
+/// QUERY is one in Port's language, as YAML or JSON: a rule such as `{property: tier, operator: "=", value: gold}`, or a
+/// group of rules with a combinator.
+///
+/// Exit codes: 0 listed, 2 wrong usage, 3 the question makes no sense, or the catalog could not be read.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The blueprint
+    kind: String,
+    /// Only those for which this query holds
+    #[arg(long = "where", value_name = "QUERY")]
+    query: Option<String>,
+    /// Only those for which this jq expression is true
+    #[arg(long, value_name = "EXPR")]
+    jq: Option<String>,
+    /// Sort by this property; with - in front, from the greatest down
+    #[arg(long, value_name = "PROPERTY", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// What to show: properties, relations, $title and the like, with commas between
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    #[command(flatten)]
+    asked: Asked,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = As::Table)]
+    format: As,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the question makes no sense or the catalog cannot be read.
+pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let read = args.asked.read()?;
+    let blueprint = read.blueprint(&args.kind)?;
+    let view = read.view();
+    let query = match &args.query {
+        Some(text) => {
+            let value: Value = serde_yaml::from_str(text).context("the query is no YAML")?;
+            match parse_query(&value) {
+                Ok(query) => Some(query),
+                Err(problems) => bail!("the query cannot be asked: {}", problems.join("; ")),
+            }
+        }
+        None => None,
+    };
+    let expression = match &args.jq {
+        Some(text) => match Expression::parse(text) {
+            Ok(expression) => Some(expression),
+            Err(refusal) => match refusal.help {
+                Some(help) => bail!("the expression {}: {help}", refusal.message),
+                None => bail!("the expression {}", refusal.message),
+            },
+        },
+        None => None,
+    };
+    let known: Vec<String> = view
+        .columns(blueprint)
+        .into_iter()
+        .chain(blueprint.relations.keys().cloned())
+        .chain(META.map(str::to_owned))
+        .collect();
+    let sort = args.sort.as_deref().map(|name| match name.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (name, false),
+    });
+    for name in args.columns.iter().map(String::as_str).chain(sort.map(|(name, _)| name)) {
+        if !known.iter().any(|known| known == name) {
+            match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => bail!("a `{}` has no `{name}`; did you mean `{near}`?", blueprint.identifier),
+                None => bail!("a `{}` has no `{name}`; it has {}", blueprint.identifier, known.join(", ")),
+            }
+        }
+    }
+    let mut ids: Vec<EntityId> = Vec::new();
+    for entity in view.of(&blueprint.identifier) {
+        let id = entity.id();
+        if query.as_ref().is_some_and(|query| !view.matches(query, &id)) {
+            continue;
+        }
+        if let Some(expression) = &expression {
+            let holds = expression.holds(&view.as_input(entity, blueprint));
+            if !holds.map_err(|why| anyhow::anyhow!("the expression cannot be asked of `{id}`: {why}"))? {
+                continue;
+            }
+        }
+        ids.push(id);
+    }
+    if let Some((name, descending)) = sort {
+        view.sort(&mut ids, name, descending);
+    }
+    let mut columns = args.columns.clone();
+    if columns.is_empty() {
+        columns.extend(view.columns(blueprint));
+        columns.extend(blueprint.relations.keys().cloned());
+        if args.format == As::Table {
+            columns.truncate(USUAL_COLUMNS);
+        }
+    }
+    let cell =
+        |id: &EntityId, name: &String| match view.entity(id).and_then(|entity| entity.relations.get(name)) {
+            Some(related) => related.clone(),
+            None if blueprint.relations.contains_key(name) => Value::Null,
+            None => view.value(id, name).value,
+        };
+    let row = |id: &EntityId| {
+        let identifier: Value = id.identifier.as_str().into();
+        std::iter::once(identifier).chain(columns.iter().map(|name| cell(id, name))).collect()
+    };
+    let rows = ids.iter().map(row).collect();
+    let columns = std::iter::once("identifier".to_owned()).chain(columns.iter().cloned()).collect();
+    output::print(&Table { columns, rows }.print(args.format)?)?;
+    Ok(ExitCode::SUCCESS)
+}
