@@ -57,6 +57,9 @@ enum Command {
     Search(ask::search::SearchArgs),
     Graph(ask::graph::GraphArgs),
     Scorecard(ask::scorecard::ScorecardArgs),
+    History(ask::history::HistoryArgs),
+    Blame(ask::blame::BlameArgs),
+    Diff(ask::diff::DiffArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -87,6 +90,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Search(args) => ask::search::run(&args),
         Command::Graph(args) => ask::graph::run(&args),
         Command::Scorecard(args) => ask::scorecard::run(&args),
+        Command::History(args) => ask::history::run(&args),
+        Command::Blame(args) => ask::blame::run(&args),
+        Command::Diff(args) => ask::diff::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     done.unwrap_or_else(|error| {

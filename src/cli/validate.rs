@@ -12,7 +12,8 @@ use clap::{Args, ValueEnum};
 use super::output;
 use crate::{
     catalog::{Files, Report, Root, check_all, load_definitions, load_settings, report},
-    domain::{Bytes, Diagnostic, Place, RepoPath, Severity, Timestamp},
+    domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
+    git::objects::commit_named,
     render,
 };
 
@@ -193,10 +194,9 @@ pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> any
         (None, Some(_)) => locate(path, None)?.root,
         (folder, _) => Root(folder.cloned()),
     };
-    let object = match end_of_day(rev) {
-        Some(end) => commit_at(&repository, end)?.into_object(),
-        None => repository.revparse_single(rev).with_context(|| format!("`{rev}` is not a commit here"))?,
-    };
+    let object = commit_named(&repository, rev)
+        .with_context(|| format!("`{rev}` is not a commit here"))?
+        .into_object();
     let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
     let settings_path = root.settings_path();
     let mut found = Found::new(root);
@@ -212,23 +212,6 @@ pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> any
         }
     }
     Ok(found)
-}
-
-/// The last second of a day such as `2026-11-24`, in UTC, or the moment that is written out; none for a revision.
-fn end_of_day(rev: &str) -> Option<i64> {
-    if let Ok(day) = rev.parse::<jiff::civil::Date>() {
-        return Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second());
-    }
-    (rev.len() >= 20).then(|| rev.parse::<Timestamp>().ok()).flatten().map(Timestamp::seconds)
-}
-
-/// What was checked out or is HEAD, as it was then: the first commit on the way back by first parents that is no younger.
-fn commit_at(repository: &git2::Repository, end: i64) -> anyhow::Result<git2::Commit<'_>> {
-    let mut commit = repository.head()?.peel_to_commit().context("there is no commit yet")?;
-    while commit.time().seconds() > end {
-        commit = commit.parent(0).context("the catalog is younger than that")?;
-    }
-    Ok(commit)
 }
 
 fn collect(

@@ -6,7 +6,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
 use super::wire::{Git, Remote};
 use crate::{
-    domain::{Branch, Bytes, FileMode, ObjectId, RepoPath, TreeEntry},
+    domain::{Branch, Bytes, FileMode, ObjectId, RepoPath, Timestamp, TreeEntry},
     plan::facts::{DiffEntry, File},
 };
 
@@ -102,6 +102,17 @@ impl Objects {
             (Some(branch), Some(commit)) => Ok(Some((branch, from_git(commit)))),
             _ => Err(ReadError::Strange("no branch is checked out".to_owned())),
         }
+    }
+
+    /// The commit of a branch, tag, id or day.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn commit_named(&self, rev: &str) -> Read<ObjectId> {
+        let found = commit_named(&self.repository, rev);
+        found
+            .map(|commit| from_git(commit.id()))
+            .map_err(|error| ReadError::Strange(format!("`{rev}` is not a commit here: {}", error.message())))
     }
 
     /// Whether the repository has this commit.
@@ -330,6 +341,27 @@ impl Objects {
         odb.refresh().map_err(broken)?;
         written
     }
+}
+
+/// The commit that a text names: a branch, a tag, an object id, a day such as `2026-11-24` (its last second, in UTC), or a
+/// moment. Of days and moments it is the first one on the way back from HEAD, by first parents, that is no younger.
+///
+/// # Errors
+/// When there is none.
+pub fn commit_named<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit<'a>, git2::Error> {
+    let Some(end) = end_of_day(rev) else { return repository.revparse_single(rev)?.peel_to_commit() };
+    let mut commit = repository.head()?.peel_to_commit()?;
+    while commit.time().seconds() > end {
+        commit = commit.parent(0).map_err(|_| git2::Error::from_str("the catalog is younger than that"))?;
+    }
+    Ok(commit)
+}
+
+fn end_of_day(rev: &str) -> Option<i64> {
+    if let Ok(day) = rev.parse::<jiff::civil::Date>() {
+        return Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second());
+    }
+    (rev.len() >= 20).then(|| rev.parse::<Timestamp>().ok()).flatten().map(Timestamp::seconds)
 }
 
 fn read_node(mode: i32, id: Oid) -> Node {

@@ -52,40 +52,61 @@ fn the_catalog_answers() {
     }
 }
 
-/// A catalog is asked as it was on a day, straight from Git.
-#[test]
-fn the_past_answers_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let git = |day: &str, arguments: &[&str]| {
+/// A repository in a folder, committed to on days of our choice.
+struct Past(tempfile::TempDir);
+
+impl Past {
+    fn new() -> Self {
+        let past = Self(tempfile::tempdir().unwrap());
+        past.git("2026-01-01", &["init", "-q"]);
+        past.write("chandlery.yaml", "version: 1\n");
+        let blueprint = "identifier: thing\nschema: { properties: { size: { type: number } } }\nrelations: { next: { target: thing } }\n";
+        past.write("blueprints/thing.yaml", blueprint);
+        past
+    }
+
+    fn git(&self, day: &str, arguments: &[&str]) {
         let output = Command::new("git")
-            .args(["-c", "user.name=a", "-c", "user.email=a@b.test"])
+            .args(["-c", "user.name=ada", "-c", "user.email=ada@b.test"])
             .args(arguments)
-            .current_dir(folder.path())
+            .current_dir(self.0.path())
             .env("GIT_COMMITTER_DATE", format!("{day}T12:00:00Z"))
             .env("GIT_AUTHOR_DATE", format!("{day}T12:00:00Z"))
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-    };
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
-    };
-    git("2026-01-01", &["init", "-q"]);
-    write("chandlery.yaml", "version: 1\n");
-    write("blueprints/thing.yaml", "identifier: thing\nschema: { properties: { size: { type: number } } }\n");
+    }
+
+    fn commit(&self, day: &str, message: &str) {
+        self.git(day, &["add", "-A"]);
+        self.git(day, &["commit", "-q", "-m", message]);
+    }
+
+    fn asks(&self, line: &str) -> String {
+        run(line, self.0.path())
+    }
+}
+
+/// A catalog is asked as it was on a day, straight from Git.
+#[test]
+fn the_past_answers_too() {
+    let past = Past::new();
     for (day, size) in [("2026-02-01", 1), ("2026-03-01", 2)] {
-        write(
+        past.write(
             "entities/thing/a.yaml",
             &format!("identifier: a\nblueprint: thing\nproperties: {{ size: {size} }}\n"),
         );
-        git(day, &["add", "."]);
-        git(day, &["commit", "-q", "-m", "x"]);
+        past.commit(day, "x");
     }
-    write("entities/thing/a.yaml", "identifier: a\nblueprint: thing\nproperties: { size: 3 }\n");
+    past.write("entities/thing/a.yaml", "identifier: a\nblueprint: thing\nproperties: { size: 3 }\n");
     let size = |at: &str| {
-        let answer = run(&format!("list thing --format csv {at}"), folder.path());
+        let answer = past.asks(&format!("list thing --columns size --format csv {at}"));
         answer.lines().last().unwrap().to_owned()
     };
     assert_eq!(size(""), "a,3");
@@ -94,5 +115,79 @@ fn the_past_answers_too() {
     assert_eq!(size("--at 2026-02-28"), "a,1");
     assert_eq!(size("--at 2026-03-01"), "a,2");
     assert_eq!(size("--at 2026-03-01T11:59:59Z"), "a,1");
-    assert!(run("list thing --at 2025-12-31", folder.path()).contains("the catalog is younger than that"));
+    assert!(past.asks("list thing --at 2025-12-31").contains("the catalog is younger than that"));
+}
+
+/// What only moves a file or words it otherwise is no change; a value goes back to whoever gave it.
+#[test]
+fn an_entity_tells_its_life() {
+    let past = Past::new();
+    past.write("entities/thing/a.yaml", "identifier: a\nblueprint: thing\nproperties: { size: 1 }\n");
+    past.write("entities/thing/b.yaml", "identifier: b\nblueprint: thing\nrelations: { next: a }\n");
+    past.commit("2026-02-01", "begin");
+    past.git("2026-02-02", &["mv", "entities/thing/a.yaml", "entities/thing/c.yaml"]);
+    past.git("2026-02-02", &["mv", "entities/thing/c.yaml", "entities/a.yaml"]);
+    past.write(
+        "entities/thing/team/a.yaml",
+        "# Worded otherwise.\nidentifier: a\nblueprint: thing\nproperties:\n  size: 1\n",
+    );
+    std::fs::remove_file(past.0.path().join("entities/a.yaml")).unwrap();
+    past.commit("2026-02-02", "move");
+    past.write(
+        "entities/thing/team/a.yaml",
+        "identifier: a\nblueprint: thing\ntitle: A\nproperties:\n  size: 2\n",
+    );
+    past.commit("2026-02-03", "grow");
+    std::fs::remove_file(past.0.path().join("entities/thing/team/a.yaml")).unwrap();
+    past.commit("2026-02-04", "remove");
+
+    let history = past.asks("history thing a");
+    let told = history.lines().filter(|line| !line.starts_with(' ') && !line.is_empty()).count();
+    assert_eq!(told, 3, "{history}");
+    assert!(history.contains("removed: \"remove\", by hand, by ada"), "{history}");
+    assert!(history.contains("    properties.size: 1 -> 2\n    title: A\n"), "{history}");
+    let blame = past.asks("blame thing a --at HEAD~1 --format csv");
+    assert!(blame.contains("properties.size,2,2026-02-03T12:00:00Z"), "{blame}");
+    let diff = past.asks("diff 2026-02-02..HEAD");
+    assert_eq!(diff, "- thing/a\nbroken: thing/b: next -> thing/a\n(exit code 1)\n");
+    let diff = past.asks("diff 2026-02-01..2026-02-03");
+    assert_eq!(diff, "~ thing/a\n    properties.size: 1 -> 2\n    title: (nothing) -> A\n(exit code 1)\n");
+    assert_eq!(past.asks("diff 2026-02-01..2026-02-02"), "");
+    assert!(past.asks("history thing z").contains("was never in the catalog"));
+}
+
+/// What Chandlery recorded names the request, who asked and who approved; the demo's catalog tells.
+#[test]
+fn a_change_names_who_asked_and_who_approved() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Command::new(env!("CARGO_BIN_EXE_chandlery"))
+        .args(["demo", "--dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(demo.status.success());
+    let copy = folder.path().join("copy");
+    let cloned = Command::new("git")
+        .args(["clone", "-q"])
+        .arg(folder.path().join("forge/repositories/acme/catalog.git"))
+        .arg(&copy)
+        .status()
+        .unwrap();
+    assert!(cloned.success());
+    let history = run("history service checkout", &copy);
+    assert!(
+        history.contains(
+            "changed: request spring-sale, asked by cleo, approved by dan\n    properties.replicas: 4 -> 8\n"
+        ),
+        "{history}"
+    );
+    let blame = run("blame service checkout --format csv", &copy);
+    assert!(
+        blame.contains("properties.replicas,8,")
+            && blame.contains("spring-sale,\"asked by cleo, approved by dan\""),
+        "{blame}"
+    );
+    assert!(blame.contains("properties.tier,gold,") && blame.contains("\"by hand, by GitHub\""), "{blame}");
+    let diff = run("diff HEAD~3..HEAD", &copy);
+    assert!(!diff.contains("error"), "{diff}");
 }

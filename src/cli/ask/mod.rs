@@ -5,6 +5,10 @@ pub mod list;
 pub mod search;
 pub mod graph;
 pub mod scorecard;
+pub mod history;
+pub mod blame;
+pub mod diff;
+mod past;
 mod print;
 
 use std::path::PathBuf;
@@ -19,7 +23,8 @@ use super::{
 };
 use crate::{
     catalog::{Definitions, Files, load_definitions, load_settings, view::View},
-    domain::{Blueprint, BlueprintId, EntityId, RepoPath, Timestamp, nearest},
+    domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
+    git::objects::Objects,
 };
 
 /// Which catalog is asked.
@@ -63,6 +68,13 @@ impl Asked {
             );
         }
         Ok(Read { definitions, files, now: self.now.unwrap_or_else(|| Timestamp::from_seconds(clock())) })
+    }
+}
+
+impl Asked {
+    /// The commit that is asked, or the newest.
+    fn commit(&self, objects: &Objects) -> anyhow::Result<ObjectId> {
+        Ok(objects.commit_named(self.at.as_deref().unwrap_or("HEAD"))?)
     }
 }
 

@@ -1,0 +1,186 @@
+//! `chandlery diff`: what happened to the catalog between two commits or days?
+
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{Asked, print::words};
+use crate::{
+    catalog::view::View,
+    cli::output::{self, Format, plain},
+    domain::{Entity, EntityId, RepoPath},
+};
+
+/// Show what changed between two commits or days: entities, relations that broke, levels gained and lost
+///
+/// Exit codes: 0 nothing changed, 1 something did, 2 wrong usage, 3 the catalog could not be read.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// From where to where; without an end up to the files on disk
+    #[arg(value_name = "A..B")]
+    range: String,
+    /// The folder of the catalog
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    catalog: PathBuf,
+    /// The folder of the repository that holds the catalog, instead of DIR itself
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<RepoPath>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Everything that differs.
+#[derive(Default)]
+struct Differences {
+    added: Vec<String>,
+    removed: Vec<String>,
+    changed: Vec<(String, Vec<(String, Value, Value)>)>,
+    broken: Vec<String>,
+    mended: Vec<String>,
+    levels: Vec<(String, String, Option<String>, Option<String>)>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When one of the two cannot be read.
+pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
+    let (from, to) = args.range.split_once("..").unwrap_or((&args.range, ""));
+    let asked = |rev: &str| Asked {
+        catalog: args.catalog.clone(),
+        at: (!rev.is_empty()).then(|| rev.to_owned()),
+        now: None,
+        root: args.root.clone(),
+    };
+    let (before, after) = (asked(from).read()?, asked(to).read()?);
+    let differences = compare(&before.view(), &after.view(), &before, &after);
+    output::print(&match args.format {
+        Format::Text => text(&differences),
+        Format::Json => format!("{:#}\n", as_json(&differences)),
+    })?;
+    let is_same = differences.added.is_empty()
+        && differences.removed.is_empty()
+        && differences.changed.is_empty()
+        && differences.broken.is_empty()
+        && differences.mended.is_empty()
+        && differences.levels.is_empty();
+    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::from(crate::cli::PROBLEMS) })
+}
+
+fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::Read) -> Differences {
+    let ids = |view: &View<'_>| view.all().map(Entity::id).collect::<BTreeSet<EntityId>>();
+    let (were, are) = (ids(before), ids(after));
+    let mut found = Differences {
+        added: are.difference(&were).map(ToString::to_string).collect(),
+        removed: were.difference(&are).map(ToString::to_string).collect(),
+        ..Differences::default()
+    };
+    for id in were.intersection(&are) {
+        let (Some(one), Some(other)) = (before.entity(id), after.entity(id)) else { continue };
+        let values = differences(one, other);
+        if !values.is_empty() {
+            found.changed.push((id.to_string(), values));
+        }
+    }
+    let dangling = |view: &View<'_>| -> BTreeSet<String> {
+        let edges = view.all().flat_map(|entity| {
+            let id = entity.id();
+            let to = view.points_at(&id).into_iter().filter(|(_, to)| view.entity(to).is_none());
+            to.map(|(relation, to)| format!("{id}: {relation} -> {to}")).collect::<Vec<_>>()
+        });
+        edges.collect()
+    };
+    let (was_broken, is_broken) = (dangling(before), dangling(after));
+    found.broken = is_broken.difference(&was_broken).cloned().collect();
+    found.mended = was_broken.difference(&is_broken).cloned().collect();
+    for (name, scorecard) in &new.definitions.scorecards {
+        for id in &are {
+            let level =
+                |view: &View<'_>, scorecard| view.standing(scorecard, id).map(|standing| standing.level);
+            let was = old.definitions.scorecards.get(name).and_then(|scorecard| level(before, scorecard));
+            let is = level(after, scorecard);
+            if was != is && were.contains(id) {
+                found.levels.push((name.clone(), id.to_string(), was, is));
+            }
+        }
+    }
+    found
+}
+
+fn differences(before: &Entity, after: &Entity) -> Vec<(String, Value, Value)> {
+    let values = |entity: &Entity| -> Map<String, Value> {
+        let mut all = Map::new();
+        all.extend(entity.title.clone().map(|title| ("title".to_owned(), title.into())));
+        if !entity.team.is_empty() {
+            all.insert("team".to_owned(), entity.team.clone().into());
+        }
+        all.extend(
+            entity.properties.iter().map(|(name, value)| (format!("properties.{name}"), value.clone())),
+        );
+        all.extend(entity.relations.iter().map(|(name, value)| (format!("relations.{name}"), value.clone())));
+        all
+    };
+    let (before, after) = (values(before), values(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let at = |values: &Map<String, Value>, name: &String| values.get(name).cloned().unwrap_or(Value::Null);
+    let both = names.into_iter().map(|name| (name.clone(), at(&before, name), at(&after, name)));
+    both.filter(|(_, before, after)| before != after).collect()
+}
+
+fn text(differences: &Differences) -> String {
+    let mut text = String::new();
+    let shown = |value: &Value| {
+        if value.is_null() { "(nothing)".to_owned() } else { plain(&words(value)).replace('\n', " ") }
+    };
+    for id in &differences.added {
+        let _ = writeln!(text, "+ {id}");
+    }
+    for id in &differences.removed {
+        let _ = writeln!(text, "- {id}");
+    }
+    for (id, values) in &differences.changed {
+        let _ = writeln!(text, "~ {id}");
+        for (name, before, after) in values {
+            let _ = writeln!(text, "    {name}: {} -> {}", shown(before), shown(after));
+        }
+    }
+    for (word, list) in [("broken", &differences.broken), ("mended", &differences.mended)] {
+        for edge in list {
+            let _ = writeln!(text, "{word}: {edge}");
+        }
+    }
+    let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "(not judged)".to_owned());
+    for (scorecard, id, was, is) in &differences.levels {
+        let _ = writeln!(text, "{scorecard}: {id}: {} -> {}", level(was), level(is));
+    }
+    text
+}
+
+fn as_json(differences: &Differences) -> Value {
+    let changed: Map<String, Value> = differences
+        .changed
+        .iter()
+        .map(|(id, values)| {
+            let values: Map<String, Value> = values
+                .iter()
+                .map(|(name, before, after)| (name.clone(), json!({ "before": before, "after": after })))
+                .collect();
+            (id.clone(), values.into())
+        })
+        .collect();
+    let levels: Vec<Value> = differences
+        .levels
+        .iter()
+        .map(|(scorecard, id, was, is)| json!({ "scorecard": scorecard, "entity": id, "before": was, "after": is }))
+        .collect();
+    json!({
+        "added": differences.added,
+        "removed": differences.removed,
+        "changed": changed,
+        "broken": differences.broken,
+        "mended": differences.mended,
+        "levels": levels,
+    })
+}
