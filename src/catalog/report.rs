@@ -3,7 +3,7 @@
 //! Everything printed may come from strangers: control characters never reach a terminal, line
 //! breaks never begin a new command of a workflow, and nothing poses as Markdown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde_json::{Value, json};
@@ -103,6 +103,49 @@ pub fn json(diagnostics: &[Diagnostic], counts: &Counts) -> String {
     };
     let diagnostics: Vec<Value> = diagnostics.iter().map(one).collect();
     json!({ "diagnostics": diagnostics, "counts": counts }).to_string()
+}
+
+/// As SARIF 2.1.0, which code scanning reads: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
+pub fn sarif(diagnostics: &[Diagnostic]) -> String {
+    let codes: BTreeSet<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
+    let rules: Vec<Value> = codes
+        .iter()
+        .map(|code| json!({ "id": code, "help": { "text": format!("See `{code}` in docs/diagnostics.md of Chandlery.") } }))
+        .collect();
+    let one = |diagnostic: &Diagnostic| {
+        let mut message = diagnostic.message.clone();
+        for more in diagnostic.label.iter().chain(&diagnostic.help) {
+            message.push('\n');
+            message.push_str(more);
+        }
+        // A path is a relative reference; what a URI has no room for is percent-encoded.
+        let mut place = json!({ "artifactLocation": { "uri": as_uri(&diagnostic.place.source), "uriBaseId": "%SRCROOT%" } });
+        if let Some(span) = diagnostic.place.span {
+            place["region"] = json!({ "startLine": span.line, "startColumn": span.column });
+        }
+        json!({
+            "ruleId": diagnostic.code.0,
+            "ruleIndex": codes.iter().position(|code| *code == diagnostic.code.0),
+            "level": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": { "text": message },
+            "locations": [{ "physicalLocation": place }],
+        })
+    };
+    let results: Vec<Value> = diagnostics.iter().map(one).collect();
+    let driver = json!({ "name": "Chandlery", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
+    json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{ "tool": { "driver": driver }, "columnKind": "unicodeCodePoints", "results": results }],
+    })
+    .to_string()
+}
+
+fn as_uri(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// As annotations of a GitHub workflow, one line each:
@@ -221,5 +264,18 @@ mod tests {
     fn nothing_typed_by_a_stranger_poses_as_ours() {
         insta::assert_snapshot!(github(&hostile()), @r"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
         insta::assert_snapshot!(markdown(&hostile()), @r"- **`inputs.na�me` (`a,b:c%.yaml` line 3)**: `x` is &lt;/details&gt; @<!-- -->ada \*\*Approved\*\* \!\[x\](http&#58;//evil) &#58;&#58;error&#58;&#58;forged  \[31m. Write `#1` <sub>[not-a-choice]</sub>");
+    }
+
+    #[test]
+    fn sarif_places_what_it_tells() {
+        let report: Value = serde_json::from_str(&sarif(&hostile())).unwrap();
+        let run = &report["runs"][0];
+        assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "not-a-choice");
+        let result = &run["results"][0];
+        assert_eq!((&result["ruleIndex"], &result["level"]), (&json!(0), &json!("error")));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "a%2Cb%3Ac%25.yaml");
+        assert_eq!(place["region"], json!({ "startLine": 3, "startColumn": 2 }));
+        assert!(result["message"]["text"].as_str().unwrap().ends_with("\nwrite `#1`"));
     }
 }

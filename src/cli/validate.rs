@@ -44,6 +44,8 @@ enum Format {
     Json,
     /// Annotations of a GitHub workflow
     Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// The files of a catalog and where it lies.
@@ -94,6 +96,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             output::print(&format!("{summary}\n"))?;
         }
         Format::Json => output::print(&format!("{}\n", report::json(&diagnostics, &counts)))?,
+        Format::Sarif => output::print(&format!("{}\n", report::sarif(&diagnostics)))?,
         Format::Github => output::print(&format!("{}{summary}\n", report::github(&diagnostics)))?,
     }
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
