@@ -33,11 +33,18 @@ fn the_catalog_answers() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = package.join("tests/it/ask/stories.txt");
     let story = std::fs::read_to_string(&file).unwrap();
+    // Apart from any repository, whose history would be told.
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["catalog-example", "action-templates"] {
+        let copied =
+            Command::new("cp").arg("-r").arg(package.join(part)).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+    }
     let mut seen = String::new();
     for line in story.lines() {
         if let Some(command) = line.strip_prefix("$ chandlery ") {
             seen.push_str(&format!("{line}\n"));
-            for line in run(command, &package.join("catalog-example")).lines() {
+            for line in run(command, &folder.path().join("catalog-example")).lines() {
                 seen.push_str(format!("| {line}").trim_end());
                 seen.push('\n');
             }
@@ -181,6 +188,8 @@ fn a_change_names_who_asked_and_who_approved() {
         ),
         "{history}"
     );
+    let entity = run("get service checkout", &copy);
+    assert!(entity.contains("updatedBy:\n- cleo\n") && entity.contains("createdBy:\n- GitHub\n"), "{entity}");
     let blame = run("blame service checkout --format csv", &copy);
     assert!(
         blame.contains("properties.replicas,8,")

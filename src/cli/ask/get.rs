@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Asked,
+    past::{Kind, changes},
     print::{As, Table, words},
 };
 use crate::{
@@ -40,7 +41,19 @@ pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let view = read.view();
     let id = read.entity(&view, &args.kind, &args.id)?;
     let blueprint = read.blueprint(&args.kind)?;
-    let whole = whole(&view, blueprint, &id, &read.definitions.scorecards.values().collect::<Vec<_>>());
+    let mut whole = whole(&view, blueprint, &id, &read.definitions.scorecards.values().collect::<Vec<_>>());
+    // Where there is no history, or none of it yet, there is nothing to say.
+    if let Ok(changes) = changes(&args.asked, &read, &id) {
+        let dated = [
+            ("updated", changes.first()),
+            ("created", changes.last().filter(|last| last.kind == Kind::Added)),
+        ];
+        for (name, change) in dated {
+            let Some(change) = change else { continue };
+            whole[format!("{name}At")] = change.at.to_string().into();
+            whole[format!("{name}By")] = change.people().into();
+        }
+    }
     match args.format {
         As::Yaml => output::print(&serde_yaml::to_string(&whole)?)?,
         As::Json => output::print(&format!("{whole:#}\n"))?,

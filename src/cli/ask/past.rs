@@ -27,6 +27,16 @@ pub(super) struct Change {
     pub(super) kind: Kind,
 }
 
+impl Change {
+    /// Who asked for it, or who wrote the commit.
+    pub(super) fn people(&self) -> Vec<String> {
+        match &self.run {
+            Some(run) => run.requesters.iter().map(ToString::to_string).collect(),
+            None => vec![self.author.clone()],
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Added,
