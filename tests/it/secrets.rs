@@ -12,16 +12,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::world::{World, local::Local};
-
-const PERMISSIONS: [(&str, &str); 6] = [
-    ("checks", "write"),
-    ("contents", "write"),
-    ("issues", "write"),
-    ("members", "read"),
-    ("metadata", "read"),
-    ("pull_requests", "write"),
-];
+use crate::{
+    identity::PERMISSIONS,
+    world::{World, local::Local},
+};
 
 /// A folder of programs that note how they were called, and then do what they always do.
 fn noting(folder: &Path, names: &[&str]) -> (PathBuf, PathBuf) {

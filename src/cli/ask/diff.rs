@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCo
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, print::words};
+use super::{
+    Asked,
+    past::{Differing, Values, differences},
+    print::words,
+};
 use crate::{
     catalog::view::View,
     cli::output::{self, Format, plain},
@@ -36,7 +40,7 @@ pub struct DiffArgs {
 struct Differences {
     added: Vec<String>,
     removed: Vec<String>,
-    changed: Vec<(String, Vec<(String, Value, Value)>)>,
+    changed: Vec<(String, Vec<Differing>)>,
     broken: Vec<String>,
     mended: Vec<String>,
     levels: Vec<(String, String, Option<String>, Option<String>)>,
@@ -79,7 +83,7 @@ fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::
     };
     for id in were.intersection(&are) {
         let (Some(one), Some(other)) = (before.entity(id), after.entity(id)) else { continue };
-        let values = differences(one, other);
+        let values = differences(&values(one), &values(other));
         if !values.is_empty() {
             found.changed.push((id.to_string(), values));
         }
@@ -109,24 +113,16 @@ fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::
     found
 }
 
-fn differences(before: &Entity, after: &Entity) -> Vec<(String, Value, Value)> {
-    let values = |entity: &Entity| -> Map<String, Value> {
-        let mut all = Map::new();
-        all.extend(entity.title.clone().map(|title| ("title".to_owned(), title.into())));
-        if !entity.team.is_empty() {
-            all.insert("team".to_owned(), entity.team.clone().into());
-        }
-        all.extend(
-            entity.properties.iter().map(|(name, value)| (format!("properties.{name}"), value.clone())),
-        );
-        all.extend(entity.relations.iter().map(|(name, value)| (format!("relations.{name}"), value.clone())));
-        all
-    };
-    let (before, after) = (values(before), values(after));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let at = |values: &Map<String, Value>, name: &String| values.get(name).cloned().unwrap_or(Value::Null);
-    let both = names.into_iter().map(|name| (name.clone(), at(&before, name), at(&after, name)));
-    both.filter(|(_, before, after)| before != after).collect()
+/// What an entity says, defaults among it.
+fn values(entity: &Entity) -> Values {
+    let mut all = Values::new();
+    all.extend(entity.title.clone().map(|title| ("title".to_owned(), title.into())));
+    if !entity.team.is_empty() {
+        all.insert("team".to_owned(), entity.team.clone().into());
+    }
+    all.extend(entity.properties.iter().map(|(name, value)| (format!("properties.{name}"), value.clone())));
+    all.extend(entity.relations.iter().map(|(name, value)| (format!("relations.{name}"), value.clone())));
+    all
 }
 
 fn text(differences: &Differences) -> String {

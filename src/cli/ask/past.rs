@@ -1,6 +1,6 @@
 //! What was changed in an entity, when, and by whom? From Git alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -11,6 +11,12 @@ use crate::{
     domain::{EntityId, ObjectId, RepoPath, Run, Timestamp},
     git::{history::Lived, objects::Objects},
 };
+
+/// What an entity says, by `properties.tier` and the like.
+pub(super) type Values = BTreeMap<String, Value>;
+
+/// A value that differs: its name, before and after.
+pub(super) type Differing = (String, Value, Value);
 
 /// One change of an entity.
 pub(super) struct Change {
@@ -23,7 +29,7 @@ pub(super) struct Change {
     /// The run that it records, if it was no hand of somebody's.
     pub(super) run: Option<Run>,
     /// Each value that changed: before and after.
-    pub(super) values: Vec<(String, Value, Value)>,
+    pub(super) values: Vec<Differing>,
     pub(super) kind: Kind,
 }
 
@@ -110,7 +116,7 @@ fn run_of(objects: &Objects, requests: &RepoPath, lived: &Lived, id: &EntityId) 
 }
 
 /// An entity's values by their names; nothing where there is no file, or none that can be read.
-fn parsed(objects: &Objects, file: &Option<(RepoPath, ObjectId)>) -> anyhow::Result<BTreeMap<String, Value>> {
+fn parsed(objects: &Objects, file: &Option<(RepoPath, ObjectId)>) -> anyhow::Result<Values> {
     let Some((_, blob)) = file else { return Ok(BTreeMap::new()) };
     let bytes = objects.blob(*blob)?;
     let Ok(Value::Object(entries)) = serde_yaml::from_slice::<Value>(&bytes) else {
@@ -130,15 +136,9 @@ fn parsed(objects: &Objects, file: &Option<(RepoPath, ObjectId)>) -> anyhow::Res
 }
 
 /// What differs, by name: before and after.
-fn differences(
-    before: &BTreeMap<String, Value>,
-    after: &BTreeMap<String, Value>,
-) -> Vec<(String, Value, Value)> {
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    let at =
-        |values: &BTreeMap<String, Value>, name: &String| values.get(name).cloned().unwrap_or(Value::Null);
+pub(super) fn differences(before: &Values, after: &Values) -> Vec<Differing> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let at = |values: &Values, name: &String| values.get(name).cloned().unwrap_or(Value::Null);
     let both = names.into_iter().map(|name| (name.clone(), at(before, name), at(after, name)));
     both.filter(|(_, before, after)| before != after).collect()
 }
