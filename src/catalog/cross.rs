@@ -14,7 +14,7 @@ use super::{
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, Query, RepoName, Scorecard,
+    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, Scorecard,
     TemplateName,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, 
     let queries = rules.map(|(index, rule)| (trail!["rules", index, "query"].to_vec(), &rule.query));
     let filter = scorecard.filter.iter().map(|query| (trail!["filter"].to_vec(), query));
     for (path, query) in filter.chain(queries) {
-        for name in properties_of(query) {
+        for name in super::view::asked_for(query) {
             if !super::derived::has(of, name) {
                 let message = format!(
                     "asks for `{name}`, which is not a property of the blueprint `{}`",
@@ -58,15 +58,6 @@ pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, 
                 reader.wrong(Wrong::new("unknown-property", &path, message).did_you_mean(name, known));
             }
         }
-    }
-}
-
-/// The properties that a query asks for.
-fn properties_of(query: &Query) -> Vec<&str> {
-    match query {
-        Query::All(queries) | Query::Any(queries) => queries.iter().flat_map(properties_of).collect(),
-        Query::Compare { property, .. } => vec![property],
-        Query::RelatedTo { .. } | Query::Along { .. } | Query::AnyOfType { .. } => Vec::new(),
     }
 }
 

@@ -101,6 +101,21 @@ pub struct Folders {
     pub scorecards: RepoPath,
 }
 
+impl Default for Folders {
+    /// Where everything lies if nothing is said.
+    fn default() -> Self {
+        let folder = |name: &str| name.parse().expect("a plain name makes a path");
+        Self {
+            blueprints: folder("blueprints"),
+            entities: folder("entities"),
+            actions: folder("actions"),
+            templates: folder("action-templates"),
+            requests: folder("requests"),
+            scorecards: folder("scorecards"),
+        }
+    }
+}
+
 impl Folders {
     /// Each of them.
     pub fn all(&self) -> [&RepoPath; 6] {

@@ -3,7 +3,7 @@
 //! A derived value that cannot be computed is null with its reason; it never makes a catalog invalid.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     rc::Rc,
 };
@@ -26,6 +26,9 @@ use crate::{
     },
     expr::Expression,
 };
+
+/// Over how many other values a value may be computed: mirrors of mirrors can go in a circle.
+const DEEPEST: usize = 200;
 
 /// A value, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +68,8 @@ pub struct View<'a> {
     incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>>,
     now: Timestamp,
     known: RefCell<HashMap<(EntityId, String), Derived>>,
+    /// How many values wait for others at the moment.
+    depth: Cell<usize>,
     closures: RefCell<HashMap<String, Found>>,
 }
 
@@ -78,6 +83,15 @@ pub fn parse_query(value: &Value) -> Result<Query, Vec<String>> {
         None => format!("`{}` {}", field_name(&wrong.path), wrong.message),
     };
     loose_query(value).map_err(|found| found.iter().map(tell).collect())
+}
+
+/// The properties that a query asks for by their names.
+pub fn asked_for(query: &Query) -> Vec<&str> {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().flat_map(asked_for).collect(),
+        Query::Compare { property, .. } => vec![property],
+        Query::RelatedTo { .. } | Query::Along { .. } | Query::AnyOfType { .. } => Vec::new(),
+    }
 }
 
 impl Derived {
@@ -130,6 +144,7 @@ impl<'a> View<'a> {
             incoming,
             now,
             known: RefCell::default(),
+            depth: Cell::new(0),
             closures: RefCell::default(),
         }
     }
@@ -187,8 +202,13 @@ impl<'a> View<'a> {
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
+        if self.depth.get() >= DEEPEST {
+            return Derived::none(format!("it goes in a circle, or over more than {DEEPEST} other values"));
+        }
+        self.depth.set(self.depth.get() + 1);
         let blueprint = &self.definitions.blueprints[&id.blueprint];
         let derived = self.derive(entity, blueprint, name);
+        self.depth.set(self.depth.get() - 1);
         self.known.borrow_mut().insert(key, derived.clone());
         derived
     }

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod app;
 pub mod init;
 pub mod ask;
+pub mod watch;
 pub mod doctor;
 
 /// Everything is well.
@@ -60,6 +61,7 @@ enum Command {
     History(ask::history::HistoryArgs),
     Blame(ask::blame::BlameArgs),
     Diff(ask::diff::DiffArgs),
+    Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -93,6 +95,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(args) => ask::history::run(&args),
         Command::Blame(args) => ask::blame::run(&args),
         Command::Diff(args) => ask::diff::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -52,7 +52,7 @@ pub struct PlanArgs {
 
 /// What stands for a repository.
 #[derive(Debug, Clone)]
-struct Target {
+pub(super) struct Target {
     name: RepoName,
     folder: PathBuf,
 }
@@ -99,6 +99,12 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bail!("the plan asks and asks; this is a mistake in chandlery")
+}
+
+/// Shows what a request file would do, with the local copies that stand for targets.
+pub(super) fn show(path: PathBuf, targets: &[Target]) -> anyhow::Result<()> {
+    let targets = targets.to_vec();
+    run(&PlanArgs { path, targets, requester: None, forge: ForgeSettings::default() }).map(drop)
 }
 
 fn refuse(problems: &[Diagnostic], files: &Files) -> anyhow::Result<ExitCode> {

@@ -78,15 +78,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Some(rev) => files_at(&args.path, args.root.as_ref(), rev)?,
         None => files_of_work_tree(&args.path, args.root.as_ref())?,
     };
-    let Report { mut diagnostics, counts } = check_all(&found.root, &found.files);
-    diagnostics.extend(found.unreadable);
-    if let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) {
-        let folder = settings.folders.templates.clone();
-        let (definitions, _) = load_definitions(&found.root, settings, &found.files);
-        for (name, template) in &definitions.templates {
-            diagnostics.extend(render::check(template, &format!("{folder}/{name}")));
-        }
-    }
+    let Report { diagnostics, counts } = check(&found);
     let summary = report::summary(&diagnostics, &counts);
     match args.format {
         Format::Text => {
@@ -101,6 +93,20 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     }
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Everything that is wrong with a catalog, its templates among it.
+pub(super) fn check(found: &Found) -> Report {
+    let Report { mut diagnostics, counts } = check_all(&found.root, &found.files);
+    diagnostics.extend(found.unreadable.iter().cloned());
+    if let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) {
+        let folder = settings.folders.templates.clone();
+        let (definitions, _) = load_definitions(&found.root, settings, &found.files);
+        for (name, template) in &definitions.templates {
+            diagnostics.extend(render::check(template, &format!("{folder}/{name}")));
+        }
+    }
+    Report { diagnostics, counts }
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.

@@ -125,6 +125,23 @@ fn the_past_answers_too() {
     assert!(past.asks("list thing --at 2025-12-31").contains("the catalog is younger than that"));
 }
 
+/// Mirrors of mirrors may go in a circle; then there is no value, and a reason.
+#[test]
+fn a_circle_of_mirrors_ends() {
+    let past = Past::new();
+    past.write(
+        "blueprints/link.yaml",
+        "identifier: link\nrelations: { up: { target: link } }\nmirrorProperties: { m: { path: up.m } }\n",
+    );
+    past.write("entities/link/a.yaml", "identifier: a\nblueprint: link\nrelations: { up: b }\n");
+    past.write("entities/link/b.yaml", "identifier: b\nblueprint: link\nrelations: { up: a }\n");
+    let answer = past.asks("get link a");
+    assert!(answer.contains("m: it goes in a circle, or over more than 200 other values"), "{answer}");
+    assert!(past.asks("list link").contains("a"));
+    let answer = past.asks("list link --where '{property: nope, operator: isEmpty}'");
+    assert!(answer.contains("a `link` has no `nope`"), "{answer}");
+}
+
 /// What only moves a file or words it otherwise is no change; a value goes back to whoever gave it.
 #[test]
 fn an_entity_tells_its_life() {

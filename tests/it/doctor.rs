@@ -278,7 +278,10 @@ const ACTIONS: &[Row] = &[
             }
         }),
     ),
-    row("workflow-wrong-branch", Before(|b| b.replace(WORKFLOW, "branches: [main]", "branches: [master]"))),
+    row(
+        "workflow-wrong-branch",
+        Before(|b| b.replace(WORKFLOW, "branches: [\"main\"]", "branches: [master]")),
+    ),
     mended("actions-disabled", Before(|b| b.catalog().no_actions = true)),
     mended("issues-disabled", Before(|b| b.catalog().no_issues = true)),
 ];
@@ -298,6 +301,10 @@ const CONTENT: &[Row] = &[
         }),
     ),
     row("codeowners-missing", Before(|b| b.remove("catalog/.github/CODEOWNERS"))),
+    row(
+        "codeowners-incomplete",
+        Before(|b| b.replace("catalog/.github/CODEOWNERS", "/entities/ @acme/platform", "/entities/_team/")),
+    ),
     row(
         "codeowners-mistaken",
         Before(|b| b.replace("catalog/.github/CODEOWNERS", "@acme/platform", "@acme/platfrom")),

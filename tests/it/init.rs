@@ -78,6 +78,46 @@ fn a_new_catalog_validates_and_nothing_is_written_twice() {
     assert!(said.contains("no issue forms: the catalog has mistakes"), "{said}");
 }
 
+/// The first form that a new user files: what may be left out is left out.
+#[test]
+fn what_a_new_catalog_offers_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = folder.path().join("catalog");
+    init(&catalog, &[]);
+    let request = catalog.join("requests/first/request.yaml");
+    fs::create_dir_all(request.parent().unwrap()).unwrap();
+    fs::write(&request, "action: register-service\ninputs: { name: checkout }\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("plan").arg(&request).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("+identifier: checkout"), "{said}");
+}
+
+#[test]
+fn init_does_not_mix_things_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = folder.path().join("catalog");
+    let refused = |arguments: &[&str], words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        let output = command.arg("init").args(arguments).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{arguments:?}: {said}");
+    };
+    init(&catalog, &[]);
+    refused(&["catalog", "--repository", "acme/other"], "says that it is `acme/catalog`");
+    refused(&["x", "--repository", "acme/catalog", "--target", "acme/catalog"], "is the catalog");
+    fs::create_dir_all(folder.path().join("linked")).unwrap();
+    std::os::unix::fs::symlink("../catalog", folder.path().join("linked/.github")).unwrap();
+    refused(&["linked", "--repository", "acme/catalog"], "a folder on the way is a link");
+    // Owners follow the folders that the settings name.
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("chandlery.yaml"), "version: 1\nfolders: { actions: offers }\n").unwrap();
+    init(&own, &[]);
+    assert!(
+        fs::read_to_string(own.join(".github/CODEOWNERS")).unwrap().contains("/offers/ @acme/platform\n")
+    );
+}
+
 #[test]
 fn a_folder_of_a_repository_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,5 +37,6 @@ mod layers;
 mod readme;
 mod init;
 mod ask;
+mod watch;
 mod jq;
 mod doctor;

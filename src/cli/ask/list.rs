@@ -11,7 +11,10 @@ use super::{
     print::{As, Table},
 };
 use crate::{
-    catalog::{META, view::parse_query},
+    catalog::{
+        META,
+        view::{asked_for, parse_query},
+    },
     cli::output,
     domain::{EntityId, nearest},
     expr::Expression,
@@ -87,7 +90,8 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         Some(name) => (name, true),
         None => (name, false),
     });
-    for name in args.columns.iter().map(String::as_str).chain(sort.map(|(name, _)| name)) {
+    let asked = query.iter().flat_map(asked_for);
+    for name in args.columns.iter().map(String::as_str).chain(sort.map(|(name, _)| name)).chain(asked) {
         if !known.iter().any(|known| known == name) {
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => bail!("a `{}` has no `{name}`; did you mean `{near}`?", blueprint.identifier),

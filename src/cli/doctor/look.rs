@@ -283,6 +283,7 @@ impl Eyes<'_> {
 fn refusal(error: &ForgeError) -> Option<String> {
     match error {
         ForgeError::Status { status: 401, words, .. } => Some(words.clone()),
+        ForgeError::Key => Some(error.to_string()),
         _ => None,
     }
 }
@@ -312,7 +313,7 @@ fn read_files(
         let places = settings.folders;
         wanted.extend(places.requests.join(".gitattributes"));
         named.push(places.entities);
-        folders.extend([places.blueprints, places.actions, places.templates]);
+        folders.extend([places.blueprints, places.actions, places.templates, places.scorecards]);
     }
     for path in wanted {
         if let Some(file) = objects.file(tip, &path)? {

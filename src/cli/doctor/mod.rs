@@ -86,7 +86,10 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         Format::Text => output::print(&text(&judged, &mended))?,
         Format::Json => output::print(&format!("{}\n", as_json(&judged, &mended)))?,
     }
-    let failed = judged.has_errors() || mended.iter().any(|one| one.failed.is_some());
+    // What was not seen could not be put right either.
+    let failed = judged.has_errors()
+        || (args.fix && !judged.not_seen.is_empty())
+        || mended.iter().any(|one| one.failed.is_some());
     Ok(ExitCode::from(if failed { cli::PROBLEMS } else { cli::CLEAN }))
 }
 

@@ -14,7 +14,10 @@ use clap::Args;
 use include_dir::{Dir, DirEntry, include_dir};
 
 use super::{generate, output};
-use crate::domain::{RepoName, RepoPath};
+use crate::{
+    catalog::{Root, Settings, load_settings},
+    domain::{RepoName, RepoPath},
+};
 use workflows::{Release, Words};
 
 pub(super) mod workflows;
@@ -65,13 +68,26 @@ pub struct InitArgs {
 /// When files cannot be read or written, or the catalog is not named.
 pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     let repository = args.repository.clone().map_or_else(repository_of_environment, Ok)?;
+    if args.target.as_ref() == Some(&repository) {
+        bail!(
+            "`{repository}` is the catalog, and a target is another repository: leave out --target, or name that"
+        );
+    }
     let top = prepare(&args.dir)?;
+    let settings = settings_of(&top)?;
+    if let Some(other) = settings.as_ref().and_then(|settings| settings.repository.as_ref())
+        && args.target.is_none()
+        && *other != repository
+    {
+        bail!("the catalog in `{}` says that it is `{other}`, not `{repository}`", top.display());
+    }
     let words = Words {
         owners: args.owners.clone().unwrap_or_else(|| format!("@{}/platform", repository.owner())),
         repository,
         app: args.app.clone(),
         branch: args.branch.clone(),
         release: Release::from_options(args.action.clone(), args.sha256.clone()),
+        folders: settings.map(|settings| settings.folders).unwrap_or_default(),
     };
     let files = match &args.target {
         Some(_) => workflows::of_target(&words)?,
@@ -111,6 +127,17 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
         );
     }
     Ok(dir)
+}
+
+/// The settings of a catalog that is there already.
+#[expect(clippy::disallowed_methods, reason = "the work tree is read here")]
+fn settings_of(top: &Path) -> anyhow::Result<Option<Settings>> {
+    let root = Root::default();
+    match fs::read(top.join(root.settings_path().as_str())) {
+        Ok(bytes) => Ok(load_settings(&root, Some(&bytes.into())).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context("cannot read `chandlery.yaml`"),
+    }
 }
 
 fn of_catalog(top: &Path, words: &Words, app: Option<u64>) -> anyhow::Result<BTreeMap<RepoPath, String>> {
@@ -156,6 +183,10 @@ fn write_new(top: &Path, path: &RepoPath, text: &str) -> anyhow::Result<bool> {
     }
     if let Some(folder) = disk.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder of `{path}`"))?;
+        // A link on the way would lead elsewhere.
+        if !folder.canonicalize()?.starts_with(top) {
+            bail!("`{path}` would be written outside of `{}`: a folder on the way is a link", top.display());
+        }
     }
     fs::write(&disk, text).with_context(|| format!("cannot write `{path}`"))?;
     Ok(true)

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, str::FromStr};
 use include_dir::{Dir, include_dir};
 
 use super::texts;
-use crate::domain::{RepoName, RepoPath};
+use crate::{
+    catalog::Folders,
+    domain::{RepoName, RepoPath},
+};
 
 /// What every catalog gets, and every target.
 static SETUP: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/init/setup");
@@ -48,6 +51,7 @@ pub(in crate::cli) struct Words {
     pub(in crate::cli) app: String,
     pub(in crate::cli) branch: String,
     pub(in crate::cli) release: Release,
+    pub(in crate::cli) folders: Folders,
 }
 
 impl FromStr for Action {
@@ -121,7 +125,7 @@ pub(super) fn filled(folder: &Dir<'_>, words: &Words) -> anyhow::Result<BTreeMap
 
 /// Every word was checked when it was read: none can end a line, a quote or an expression.
 fn fill(text: &str, words: &Words) -> String {
-    let Words { repository, owners, app, branch, release } = words;
+    let Words { repository, owners, app, branch, release, folders } = words;
     let Release { action, version, sha256 } = release;
     [
         ("%OWNER%", repository.owner()),
@@ -133,6 +137,11 @@ fn fill(text: &str, words: &Words) -> String {
         ("%COMMIT%", &action.commit),
         ("%VERSION%", version),
         ("%SHA256%", sha256),
+        ("%BLUEPRINTS%", folders.blueprints.as_str()),
+        ("%ACTIONS%", folders.actions.as_str()),
+        ("%TEMPLATES%", folders.templates.as_str()),
+        ("%SCORECARDS%", folders.scorecards.as_str()),
+        ("%ENTITIES%", folders.entities.as_str()),
     ]
     .into_iter()
     .fold(text.to_owned(), |text, (place, word)| text.replace(place, word))
@@ -192,6 +201,7 @@ mod tests {
             owners: "@acme/platform".to_owned(),
             app: "acme-chandlery".to_owned(),
             branch: "main".to_owned(),
+            folders: Folders::default(),
             release: Release::from_options(
                 Some("acme/chandlery@0123456789abcdef0123456789abcdef01234567".parse().unwrap()),
                 Some("ab".repeat(32)),

@@ -373,7 +373,8 @@ fn comment(
             }
             let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
             let mut notes = Vec::new();
-            if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() {
+            let observes = site.definitions.settings.mode == Mode::Observe;
+            if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() && !observes {
                 notes.push(
                     "The plan was committed to your branch: `git pull --rebase` before you push again."
                         .to_owned(),

@@ -2,6 +2,7 @@
 
 use super::{Finding, Judgement, Mend, app_id};
 use crate::{
+    catalog::Folders,
     cli::{
         doctor::look::{APP_ID, APP_KEY, Facts},
         init::workflows::{ACTING, ENVIRONMENT, OF_CATALOG, Release, Words, expected},
@@ -175,7 +176,14 @@ fn workflows(facts: &Facts, branch: &str, judged: &mut Judgement) {
             let branch = named_branch.clone().unwrap_or_else(|| branch.to_owned());
             expected(
                 path,
-                &Words { repository: catalog.clone(), owners: String::new(), app, branch, release },
+                &Words {
+                    repository: catalog.clone(),
+                    owners: String::new(),
+                    app,
+                    branch,
+                    release,
+                    folders: Folders::default(),
+                },
             )
         });
         let is_changed = match wanted {

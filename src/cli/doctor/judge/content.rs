@@ -2,7 +2,7 @@
 
 use super::{Finding, Judgement, access::lacks_workflows};
 use crate::{
-    catalog::{Definitions, Files, load_definitions, load_settings},
+    catalog::{Definitions, Files, Folders, load_definitions, load_settings},
     cli::{doctor::look::Facts, generate},
     domain::{BlueprintId, Diagnostic, RepoPath, Severity},
     intake::issue_form,
@@ -30,6 +30,7 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
             return;
         }
     };
+    unowned(facts, files, &settings.folders, judged);
     attributes(facts, files, &settings.folders.requests, judged);
     let (definitions, problems) = load_definitions(&facts.root, settings, files);
     let errors: Vec<Diagnostic> =
@@ -98,6 +99,54 @@ fn codeowners(facts: &Facts, files: &Files, judged: &mut Judgement) {
             ),
         );
     }
+}
+
+/// Definitions, and the files that say who may approve, must not be changed without those who own the platform.
+fn unowned(facts: &Facts, files: &Files, folders: &Folders, judged: &mut Judgement) {
+    let places = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+    let found = places.iter().find_map(|path| files.get(&path.parse::<RepoPath>().ok()?));
+    let Some(text) = found.map(|bytes| String::from_utf8_lossy(bytes).into_owned()) else { return };
+    let below = |folder: &RepoPath, name: &str| format!("{folder}/{name}");
+    let delicate = [
+        facts.root.settings_path().to_string(),
+        below(&folders.blueprints, "x.yaml"),
+        below(&folders.actions, "x.yaml"),
+        below(&folders.templates, "x/files/x"),
+        below(&folders.entities, "_team/x.yaml"),
+        below(&folders.entities, "_user/x.yaml"),
+        ".github/workflows/x.yml".to_owned(),
+    ];
+    let open: Vec<String> =
+        delicate.into_iter().filter(|path| !has_owner(&text, path)).map(|path| format!("`{path}`")).collect();
+    if let Some(first) = open.first() {
+        let catalog = &facts.catalog;
+        judged.add(
+            Finding::error(
+                "codeowners-incomplete",
+                format!("{catalog}: CODEOWNERS"),
+                format!("{} kinds of files that say what may be asked and who approves have no owner, such as {first}", open.len()),
+            )
+            .cure("add lines for them, such as `/actions/ @ORG/TEAM` and `/entities/_team/ @ORG/TEAM`; `chandlery init` in an empty folder writes them all"),
+        );
+    }
+}
+
+/// Whether somebody owns a path: the last line that fits it decides. Of patterns, those that name a file, a folder or
+/// everything are understood, which is what such lists are made of; by others nothing counts as owned.
+fn has_owner(text: &str, path: &str) -> bool {
+    let mut owned = false;
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(pattern) = words.next() else { continue };
+        let rooted = pattern.trim_start_matches('/').trim_end_matches("**").trim_end_matches('/');
+        let fits = matches!(pattern, "*" | "**" | "/**")
+            || path == rooted
+            || path.strip_prefix(rooted).is_some_and(|rest| !rooted.is_empty() && rest.starts_with('/'));
+        if fits {
+            owned = words.next().is_some();
+        }
+    }
+    owned
 }
 
 fn attributes(facts: &Facts, files: &Files, requests: &RepoPath, judged: &mut Judgement) {
