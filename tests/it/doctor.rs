@@ -280,7 +280,7 @@ const ACTIONS: &[Row] = &[
     ),
     row(
         "workflow-wrong-branch",
-        Before(|b| b.replace(WORKFLOW, "branches: [\"main\"]", "branches: [master]")),
+        Before(|b| b.replace(WORKFLOW, "branches: [\"main\"]", "branches: [\"master\"]")),
     ),
     mended("actions-disabled", Before(|b| b.catalog().no_actions = true)),
     mended("issues-disabled", Before(|b| b.catalog().no_issues = true)),
