@@ -5,7 +5,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::client::{ForgeError, Reply, Writer};
+use super::{
+    client::{ForgeError, Writer},
+    reply::Reply,
+};
 use crate::{
     domain::{Conclusion, Login, RepoName},
     plan::step::{Acted, Call},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{client::GraphError, look::Known};
+use super::{look::Known, reply::GraphError};
 use crate::{
     domain::{Activity, ActivityKind, ObjectId, Permission, RepoName, Timestamp},
     plan::facts::{Here, Repository},

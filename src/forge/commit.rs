@@ -6,10 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::{
-    act::judge,
-    client::{Reply, Writer},
-};
+use super::{act::judge, client::Writer, reply::Reply};
 use crate::{
     domain::{Change, FileMode},
     plan::step::{Acted, Commit, Trees},

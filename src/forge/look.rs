@@ -14,8 +14,9 @@ use super::{
     answers::{
         complete, numbers, read_activity, read_head, read_here, read_permission, read_repository, reason,
     },
-    client::{ForgeError, GraphError, MOST_PAGES, Reader, encode},
+    client::{ForgeError, MOST_PAGES, Reader, encode},
     graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull},
+    reply::GraphError,
 };
 use crate::{
     domain::{Activity, Branch, Issue, Login, Permission, Pull, PullState, RepoName},

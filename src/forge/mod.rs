@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod identity;
+mod reply;
 pub mod pace;
 mod kept;
 mod answers;

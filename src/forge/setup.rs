@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{ForgeError, Reader, Reply, Writer, encode};
+use super::{
+    client::{ForgeError, Reader, Writer, encode},
+    reply::Reply,
+};
 use crate::domain::{ObjectId, RepoName, Timestamp};
 
 /// The forge itself.
