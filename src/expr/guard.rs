@@ -1,8 +1,11 @@
-//! May this program be asked? It must end, see nothing but its input, and not make much of little.
+//! May this program be asked? It must end and see nothing but its input.
 //!
 //! What repeats itself is refused (definitions, `reduce`, `recurse`, `range`, `while` …), and so is everything that is not
 //! known to be harmless: `env` reads the environment, `input` and `debug` reach outside. Regular expressions are matched
 //! in linear time. A text times a number is a long text, so what is multiplied must be seen to be numbers.
+//!
+//! This does not bound time and memory: what makes a little more of its input can do so again and again. Whoever asks the
+//! expressions of strangers needs a process with limits around it.
 
 use jaq_core::{
     load::{
@@ -22,7 +25,7 @@ const MOST_SUMS: usize = 24;
 /// The largest number that something may be multiplied by where it is not seen to be a number.
 const SMALL: f64 = 1_000.0;
 
-/// What may be called; all of it ends, and gives no more than a little more than it is given.
+/// What may be called: all of it ends, and sees nothing but its input.
 const ALLOWED: [&str; 112] = [
     "abs",
     "add",

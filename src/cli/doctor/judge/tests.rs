@@ -1,3 +1,5 @@
+//! What is found of facts that no forge need show?
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
