@@ -8,6 +8,7 @@ pub mod fixture;
 
 pub mod simulated;
 pub mod local;
+pub mod large;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
