@@ -18,6 +18,8 @@ pub mod plan;
 
 pub mod git;
 
+pub mod index;
+
 pub mod forge;
 
 pub mod reconcile;

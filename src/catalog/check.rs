@@ -51,24 +51,38 @@ pub fn check_all(root: &Root, files: &Files) -> Report {
     };
     let (definitions, mut diagnostics) = load_definitions(root, settings, files);
     let folders = &definitions.settings.folders;
-    let counts = Counts {
-        blueprints: documents_below(files, &folders.blueprints).count(),
-        entities: documents_below(files, &folders.entities).count(),
-        actions: documents_below(files, &folders.actions).count(),
-        templates: template::folders(&folders.templates, files).len(),
-        requests: requests(&definitions, files).count(),
-    };
-    let index = Index::new(&definitions, files);
-    diagnostics.extend(entities(&definitions, files, &index));
-    diagnostics.extend(teams(&definitions, files, &index));
-    for (path, id, bytes) in requests(&definitions, files) {
-        diagnostics.extend(open_request(&definitions, &index, path, id, bytes));
+    let known = Named::new(&definitions, files);
+    let mut counts = Counts::of_definitions(&definitions, files);
+    for (path, bytes) in documents_below(files, &folders.entities) {
+        counts.entities += 1;
+        diagnostics.extend(check_entity_file(&definitions, &known, path, bytes));
+    }
+    let of_blueprint = known.paths.iter().map(|(name, paths)| (name, paths.values().map(Vec::len).sum()));
+    diagnostics.extend(without_blueprint(&definitions, of_blueprint));
+    diagnostics.extend(teams(&definitions, files, &known));
+    for (path, bytes) in requests(&definitions, files) {
+        counts.requests += 1;
+        diagnostics.extend(check_request_file(&definitions, &known, path, bytes));
     }
     Report { diagnostics: in_order(diagnostics), counts }
 }
 
+impl Counts {
+    /// How many definitions these files hold.
+    pub fn of_definitions(definitions: &Definitions, files: &Files) -> Self {
+        let folders = &definitions.settings.folders;
+        Self {
+            blueprints: documents_below(files, &folders.blueprints).count(),
+            actions: documents_below(files, &folders.actions).count(),
+            templates: template::folders(&folders.templates, files).len(),
+            entities: 0,
+            requests: 0,
+        }
+    }
+}
+
 /// By file and place, each once.
-fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| {
         (&a.place, a.severity, a.code, &a.message).cmp(&(&b.place, b.severity, b.code, &b.message))
     });
@@ -76,40 +90,79 @@ fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Which entities there are, going by their paths: a file with mistakes is still there to point at.
-struct Index {
-    identifiers: BTreeMap<BlueprintId, BTreeMap<Identifier, RepoPath>>,
-    duplicates: Vec<Diagnostic>,
+/// Which entities there are, going by the paths of their files: one with mistakes is still there to point at.
+pub trait Known {
+    /// Whether there is such an entity.
+    fn has(&self, id: &EntityId) -> bool {
+        self.first(id).is_some()
+    }
+
+    /// The first of the files that hold it, by path.
+    fn first(&self, id: &EntityId) -> Option<RepoPath>;
+
+    /// The identifiers of a blueprint's entities, in order.
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier>;
 }
 
-impl Index {
+fn help(known: &dyn Known, id: &EntityId) -> Option<String> {
+    let known = known.identifiers(&id.blueprint);
+    did_you_mean(id.identifier.as_str(), known.iter().map(Identifier::as_str))
+}
+
+/// What is known of files in memory.
+struct Named {
+    paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>>,
+}
+
+impl Named {
     fn new(definitions: &Definitions, files: &Files) -> Self {
-        let mut index = Self { identifiers: BTreeMap::new(), duplicates: Vec::new() };
+        let mut paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>> = BTreeMap::new();
         for (path, _) in documents_below(files, &definitions.settings.folders.entities) {
-            let Some(id) = entity_at(&definitions.settings, path) else {
-                index.duplicates.push(unplaced(definitions, path));
-                continue;
-            };
-            let of_blueprint = index.identifiers.entry(id.blueprint.clone()).or_default();
-            match of_blueprint.get(&id.identifier) {
-                Some(first) => {
-                    let name = id.to_string();
-                    index.duplicates.push(duplicate("entity", &name, first, Place::file(path.as_str())));
-                }
-                None => drop(of_blueprint.insert(id.identifier, path.clone())),
+            if let Some(EntityId { blueprint, identifier }) = entity_at(&definitions.settings, path) {
+                paths.entry(blueprint).or_default().entry(identifier).or_default().push(path.clone());
             }
         }
-        index
+        Self { paths }
+    }
+}
+
+impl Known for Named {
+    fn first(&self, id: &EntityId) -> Option<RepoPath> {
+        self.paths.get(&id.blueprint)?.get(&id.identifier)?.first().cloned()
     }
 
-    fn has(&self, id: &EntityId) -> bool {
-        self.identifiers.get(&id.blueprint).is_some_and(|known| known.contains_key(&id.identifier))
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        self.paths.get(blueprint).into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
+}
 
-    fn help(&self, id: &EntityId) -> Option<String> {
-        let known = self.identifiers.get(&id.blueprint).into_iter().flat_map(BTreeMap::keys);
-        did_you_mean(id.identifier.as_str(), known.map(Identifier::as_str))
+/// Everything that is wrong with the file of an entity, seen among the others.
+pub fn check_entity_file(
+    definitions: &Definitions,
+    known: &dyn Known,
+    path: &RepoPath,
+    bytes: &[u8],
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let Some(id) = entity_at(&definitions.settings, path) else { return vec![unplaced(definitions, path)] };
+    if let Some(first) = known.first(&id).filter(|first| first != path) {
+        found.push(duplicate("entity", &id.to_string(), &first, Place::file(path.as_str())));
     }
+    if !definitions.blueprints.contains_key(&id.blueprint) {
+        return found;
+    }
+    match examine(path, bytes, definitions) {
+        Ok((entity, reader)) => {
+            found.extend(reader.found);
+            for (at, target) in references(definitions, &entity) {
+                if definitions.blueprints.contains_key(&target.blueprint) && !known.has(&target) {
+                    found.push(dangle(&id, reader.document.place(&at), &target, known));
+                }
+            }
+        }
+        Err(wrong) => found.extend(wrong),
+    }
+    found
 }
 
 fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
@@ -119,30 +172,18 @@ fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
         .help(format!("an entity is `{folder}/<blueprint>/<identifier>.yaml`"))
 }
 
-fn entities(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diagnostic> {
-    let mut found = index.duplicates.clone();
-    let mut without_blueprint: BTreeMap<BlueprintId, usize> = BTreeMap::new();
-    for (path, bytes) in documents_below(files, &definitions.settings.folders.entities) {
-        let Some(id) = entity_at(&definitions.settings, path) else { continue };
-        if !definitions.blueprints.contains_key(&id.blueprint) {
-            *without_blueprint.entry(id.blueprint).or_default() += 1;
-            continue;
-        }
-        match examine(path, bytes, definitions) {
-            Ok((entity, reader)) => {
-                found.extend(reader.found);
-                for (at, target) in references(definitions, &entity) {
-                    if definitions.blueprints.contains_key(&target.blueprint) && !index.has(&target) {
-                        found.push(dangle(&id, reader.document.place(&at), &target, index));
-                    }
-                }
-            }
-            Err(wrong) => found.extend(wrong),
-        }
-    }
+/// Entities of blueprints that are not there, each of which is told once, by how many entities each blueprint has.
+pub fn without_blueprint<'a>(
+    definitions: &Definitions,
+    of_blueprint: impl IntoIterator<Item = (&'a BlueprintId, usize)>,
+) -> Vec<Diagnostic> {
     let folder = &definitions.settings.folders.entities;
-    for (name, count) in without_blueprint {
-        if definitions.unusable.blueprints.contains(&name) {
+    let mut found = Vec::new();
+    for (name, count) in of_blueprint {
+        if count == 0
+            || definitions.blueprints.contains_key(name)
+            || definitions.unusable.blueprints.contains(name)
+        {
             continue;
         }
         let message = format!("`{folder}/{name}` holds {count} entities of a blueprint that is not defined");
@@ -155,7 +196,7 @@ fn entities(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diag
 }
 
 /// An entity points at something that is not there.
-fn dangle(id: &EntityId, place: Place, target: &EntityId, index: &Index) -> Diagnostic {
+fn dangle(id: &EntityId, place: Place, target: &EntityId, known: &dyn Known) -> Diagnostic {
     let (code, message) = match target.blueprint.as_str() {
         "_user" => (
             "unknown-user",
@@ -169,25 +210,25 @@ fn dangle(id: &EntityId, place: Place, target: &EntityId, index: &Index) -> Diag
     };
     let mut diagnostic = Diagnostic::error(code, place, message)
         .label(format!("no `{}` has this identifier", target.blueprint));
-    diagnostic.help = index.help(target);
+    diagnostic.help = help(known, target);
     diagnostic
 }
 
 /// The teams that actions name must be there: nobody can be found in a team that is not.
-fn teams(definitions: &Definitions, files: &Files, index: &Index) -> Vec<Diagnostic> {
+pub fn teams(definitions: &Definitions, files: &Files, known: &dyn Known) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (path, bytes) in documents_below(files, &definitions.settings.folders.actions) {
         let Ok((action, reader)) = examine_action(path, bytes) else { continue };
         for (at, team) in teams_of(&action) {
             let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else { continue };
             let id = EntityId { blueprint, identifier };
-            if index.has(&id) {
+            if known.has(&id) {
                 continue;
             }
             let message =
                 format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
             let mut diagnostic = Diagnostic::error("unknown-team", reader.document.place(&at), message);
-            diagnostic.help = index.help(&id);
+            diagnostic.help = help(known, &id);
             found.push(diagnostic);
         }
     }
@@ -214,30 +255,32 @@ fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
 fn requests<'a>(
     definitions: &'a Definitions,
     files: &'a Files,
-) -> impl Iterator<Item = (&'a RepoPath, &'a str, &'a crate::domain::Bytes)> {
+) -> impl Iterator<Item = (&'a RepoPath, &'a crate::domain::Bytes)> {
     let folder = &definitions.settings.folders.requests;
-    files.iter().filter_map(move |(path, bytes)| {
-        let id = path.under(folder)?.strip_suffix("/request.yaml")?;
-        let record = folder.join(&format!("{id}/run.yaml")).ok()?;
-        (!files.contains_key(&record)).then_some((path, id, bytes))
+    files.iter().filter(move |(path, _)| {
+        let id = path.under(folder).and_then(|below| below.strip_suffix("/request.yaml"));
+        let record = id.and_then(|id| folder.join(&format!("{id}/run.yaml")).ok());
+        record.is_some_and(|record| !files.contains_key(&record))
     })
 }
 
-fn open_request(
+/// Everything that is wrong with the file of an open request, as far as it can be said without planning it.
+pub fn check_request_file(
     definitions: &Definitions,
-    index: &Index,
+    known: &dyn Known,
     path: &RepoPath,
-    id: &str,
     bytes: &[u8],
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let below = path.under(&definitions.settings.folders.requests);
+    let id = below.and_then(|below| below.strip_suffix("/request.yaml")).unwrap_or_default();
     if let Err(error) = id.parse::<RequestId>() {
         let message = format!("`{id}` is not {}", error.what);
         found.push(Diagnostic::error("invalid-name", Place::file(path.as_str()), message).help(error.rule));
     }
     match request::examine(path, bytes) {
         Ok((request, mut reader)) => {
-            for wrong in against_action(definitions, index, &request) {
+            for wrong in against_action(definitions, known, &request) {
                 reader.wrong(wrong);
             }
             found.extend(reader.found);
@@ -248,19 +291,19 @@ fn open_request(
 }
 
 /// What can be said about a request without planning it.
-fn against_action(definitions: &Definitions, index: &Index, request: &RequestFile) -> Vec<Wrong> {
+fn against_action(definitions: &Definitions, known: &dyn Known, request: &RequestFile) -> Vec<Wrong> {
     let mut found = Vec::new();
     let Some(action) = definitions.actions.get(&request.action).map(|defined| &defined.value) else {
         if !definitions.broken.contains_key(&request.action) {
             let message = format!("is `{}`, which is not an action of this catalog", request.action);
-            let known: BTreeSet<&str> = definitions
+            let actions: BTreeSet<&str> = definitions
                 .actions
                 .keys()
                 .chain(definitions.broken.keys())
                 .map(|name| name.as_str())
                 .collect();
             let wrong = Wrong::new("unknown-action", &trail!["action"], message);
-            found.push(wrong.did_you_mean(request.action.as_str(), known));
+            found.push(wrong.did_you_mean(request.action.as_str(), actions));
         }
         return found;
     };
@@ -281,10 +324,10 @@ fn against_action(definitions: &Definitions, index: &Index, request: &RequestFil
         }
         (Operation::Day2 | Operation::Delete, Some(entity)) => {
             let id = EntityId { blueprint: action.blueprint.clone(), identifier: entity.clone() };
-            if !index.has(&id) {
+            if !known.has(&id) {
                 let message = format!("is `{entity}`, and no `{}` has this identifier", action.blueprint);
                 let mut wrong = Wrong::new("unknown-entity", &trail!["entity"], message);
-                wrong.help = index.help(&id);
+                wrong.help = help(known, &id);
                 found.push(wrong);
             }
         }

@@ -1,5 +1,7 @@
 //! Is this entity what its blueprint wants?
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
 };
 use crate::domain::{
-    Blueprint, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property, RepoPath, TeamSlug,
+    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property, RepoPath, TeamSlug,
 };
 
 /// The entity that the file at this path must hold; none if entities do not lie there.
@@ -30,6 +32,23 @@ pub fn read_entity(
 ) -> Result<Entity, Vec<Diagnostic>> {
     let (entity, reader) = examine(path, bytes, definitions)?;
     reader.finish(Some(entity))
+}
+
+/// What the file of an entity says, for whoever keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The entity, as far as it can be read.
+    pub entity: Option<Entity>,
+    /// Whether nothing is wrong with it, seen alone.
+    pub sound: bool,
+}
+
+/// Reads an entity as far as it can be read, and says whether anything is wrong with it, but not what.
+pub fn store_entity(path: &RepoPath, bytes: &[u8], definitions: &Definitions) -> Stored {
+    match examine(path, bytes, definitions) {
+        Ok((entity, reader)) => Stored { entity: Some(entity), sound: reader.found.is_empty() },
+        Err(_) => Stored { entity: None, sound: false },
+    }
 }
 
 /// Reads an entity as far as it can be read, noting everything that is wrong with it.
@@ -177,56 +196,113 @@ fn not_an_identifier(value: &Value, path: &[Segment]) -> Wrong {
     if value.is_object() { wrong } else { wrong.help(format!("put it in quotes: \"{value}\"")) }
 }
 
+/// The field of an entity in which it points at others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field<'a> {
+    /// The teams that own it.
+    Team,
+    /// A property with users or teams.
+    Property(&'a str),
+    /// A relation.
+    Relation(&'a str),
+}
+
+impl Field<'_> {
+    /// The way to an item in it.
+    fn path(self, indices: &[usize]) -> Vec<Segment> {
+        let indices = indices.iter().map(|index| Segment::from(*index));
+        match self {
+            Self::Team => trail!["team"].into_iter().chain(indices).collect(),
+            Self::Property(name) => trail!["properties", name].into_iter().chain(indices).collect(),
+            Self::Relation(name) => trail!["relations", name].into_iter().chain(indices).collect(),
+        }
+    }
+}
+
 /// Everything that an entity points at, with the place in it. What is no identifier is left out.
 pub fn references(definitions: &Definitions, entity: &Entity) -> Vec<(Vec<Segment>, EntityId)> {
     let mut found = Vec::new();
-    let mut add = |path: &[Segment], blueprint: &str, name: &str| {
-        let name = match blueprint {
-            "_user" => {
-                name.parse::<Login>().map_or_else(|_| name.to_owned(), |login| login.as_str().to_owned())
-            }
-            _ => name.to_owned(),
-        };
-        if let (Ok(blueprint), Ok(identifier)) = (blueprint.parse(), name.parse()) {
-            found.push((path.to_vec(), EntityId { blueprint, identifier }));
+    each_reference(definitions, entity, &mut |field, indices, blueprint, name| {
+        if let Ok(identifier) = name.parse() {
+            found.push((field.path(indices), EntityId { blueprint: blueprint.clone(), identifier }));
         }
-    };
+    });
+    found
+}
+
+/// Visits everything that an entity points at: field, place in it, blueprint, and what should be an identifier.
+pub fn each_reference<'a>(
+    definitions: &'a Definitions,
+    entity: &Entity,
+    visit: &mut dyn FnMut(Field<'a>, &[usize], &'a BlueprintId, &str),
+) {
+    static PEOPLE: LazyLock<[BlueprintId; 2]> =
+        LazyLock::new(|| ["_user", "_team"].map(|name| name.parse().expect("a built-in name is a name")));
+    let [users, teams] = &*PEOPLE;
     for (index, team) in entity.team.iter().enumerate() {
         if team.parse::<TeamSlug>().is_ok() {
-            add(&trail!["team", index], "_team", team);
+            visit(Field::Team, &[index], teams, team);
         }
     }
-    let Some(blueprint) = definitions.blueprints.get(&entity.blueprint) else { return found };
+    let Some(blueprint) = definitions.blueprints.get(&entity.blueprint) else { return };
     for (name, property) in &blueprint.properties {
+        if !names_people(property) {
+            continue;
+        }
         if let Some(value) = entity.properties.get(name) {
-            people(property, value, &trail!["properties", name.as_str()], &mut add);
+            people(property, value, &mut Vec::new(), &mut |format, indices, text| match format {
+                Format::User => match text.parse::<Login>() {
+                    Ok(login) => visit(Field::Property(name), indices, users, login.as_str()),
+                    Err(_) => visit(Field::Property(name), indices, users, text),
+                },
+                _ => visit(Field::Property(name), indices, teams, text),
+            });
         }
     }
     for (name, relation) in &blueprint.relations {
-        let path = trail!["relations", name.as_str()];
+        let login = |text: &str| text.parse::<Login>().map(|login| login.as_str().to_owned());
+        let mut see = |indices: &[usize], target: &str| match relation.target == *users {
+            true => {
+                let target = login(target).unwrap_or_else(|_| target.to_owned());
+                visit(Field::Relation(name), indices, &relation.target, &target);
+            }
+            false => visit(Field::Relation(name), indices, &relation.target, target),
+        };
         match entity.relations.get(name) {
-            Some(Value::String(target)) => add(&path, relation.target.as_str(), target),
+            Some(Value::String(target)) => see(&[], target),
             Some(Value::Array(targets)) => {
                 for (index, target) in targets.iter().enumerate() {
                     if let Some(target) = target.as_str() {
-                        add(&join(&path, index), relation.target.as_str(), target);
+                        see(&[index], target);
                     }
                 }
             }
             _ => {}
         }
     }
-    found
 }
 
-/// The users and teams in a value.
-fn people(property: &Property, value: &Value, path: &[Segment], add: &mut dyn FnMut(&[Segment], &str, &str)) {
+fn names_people(property: &Property) -> bool {
+    matches!(property.format, Some(Format::User | Format::Team))
+        || property.items.as_deref().is_some_and(names_people)
+}
+
+/// The users and teams in a value, each with the way to it.
+fn people(
+    property: &Property,
+    value: &Value,
+    indices: &mut Vec<usize>,
+    visit: &mut dyn FnMut(Format, &[usize], &str),
+) {
     match (property.format, value) {
-        (Some(Format::User), Value::String(login)) => add(path, "_user", login),
-        (Some(Format::Team), Value::String(team)) => add(path, "_team", team),
+        (Some(format @ (Format::User | Format::Team)), Value::String(text)) => visit(format, indices, text),
         (None, Value::Array(items)) => {
             let Some(each) = &property.items else { return };
-            items.iter().enumerate().for_each(|(index, item)| people(each, item, &join(path, index), add));
+            for (index, item) in items.iter().enumerate() {
+                indices.push(index);
+                people(each, item, indices, visit);
+                indices.pop();
+            }
         }
         _ => {}
     }

@@ -71,8 +71,12 @@ pub(super) fn documents_below<'a>(
     files: &'a Files,
     folder: &'a RepoPath,
 ) -> impl Iterator<Item = (&'a RepoPath, &'a Bytes)> + use<'a> {
-    let is_document = |path: &RepoPath| matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json"));
     files.iter().filter(move |(path, _)| path.under(folder).is_some() && is_document(path))
+}
+
+/// Whether a file holds a document, going by its ending.
+pub fn is_document(path: &RepoPath) -> bool {
+    matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json"))
 }
 
 /// The name of a file without its ending.

@@ -26,11 +26,15 @@ use crate::domain::{
     Template, TemplateName,
 };
 
-pub use check::{Counts, Report, check_all};
+pub use check::{
+    Counts, Known, Report, check_all, check_entity_file, check_request_file, in_order, teams, without_blueprint,
+};
 pub use derived::META;
 pub use document::schemas;
-pub use entity::{check_entity, entity_at, read_entity, references, with_defaults};
-pub use load::{load_definitions, load_settings, read_action};
+pub use entity::{
+    Field, Stored, check_entity, each_reference, entity_at, read_entity, references, store_entity, with_defaults,
+};
+pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use request::read_request;
 pub use template::read_template;
 

@@ -11,10 +11,10 @@ use clap::{Args, ValueEnum};
 
 use super::output;
 use crate::{
-    catalog::{Files, Report, Root, check_all, load_definitions, load_settings, report},
-    domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
-    git::objects::commit_named,
-    render,
+    catalog::{Files, Report, Root, load_settings, report},
+    domain::{Bytes, RepoPath, Severity},
+    git::objects::{Objects, commit_named},
+    index::{Commit, Kept, Whole},
 };
 
 /// Check a catalog: every problem, with its place and what to do
@@ -28,6 +28,9 @@ pub struct ValidateArgs {
     /// Read this commit instead of the files on disk: a branch, a tag or an object id
     #[arg(long, value_name = "REV")]
     at: Option<String>,
+    /// Read a commit (HEAD, or that of --at), and look only at what differs from this one: says what looking at all would
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
     /// The folder of the repository that holds the catalog, instead of PATH itself
     #[arg(long, value_name = "FOLDER")]
     root: Option<RepoPath>,
@@ -48,43 +51,34 @@ enum Format {
     Sarif,
 }
 
-/// The files of a catalog and where it lies.
-pub(super) struct Found {
-    pub(super) root: Root,
-    pub(super) files: Files,
-    /// What cannot be read because of its path.
-    pub(super) unreadable: Vec<Diagnostic>,
-}
-
-impl Found {
-    fn new(root: Root) -> Self {
-        Self { root, files: Files::new(), unreadable: Vec::new() }
-    }
-
-    /// Some names are files in one system and not in another; a catalog has only those that are in all.
-    fn refuse(&mut self, folder: &RepoPath, name: &str) {
-        let message = format!("`{name}` is not a name that a file of a catalog can have");
-        let found = Diagnostic::error("invalid-path", Place::file(folder.as_str()), message);
-        self.unreadable.push(found.help("rename it: no \\ : * ? \" < > |, and no space or dot at the end"));
-    }
-}
-
 /// Checks the catalog and prints what is wrong.
 ///
 /// # Errors
 /// When the files cannot be read.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let found = match &args.at {
-        Some(rev) => files_at(&args.path, args.root.as_ref(), rev)?,
-        None => files_of_work_tree(&args.path, args.root.as_ref())?,
+    let sources: Box<dyn Fn(&str) -> Option<Bytes>>;
+    let Report { diagnostics, counts } = match (&args.at, &args.since) {
+        (None, None) => {
+            let found = files_of_work_tree(&args.path, args.root.as_ref())?;
+            let report = found.check();
+            sources = Box::new(move |path| found.files.get(&path.parse().ok()?).cloned());
+            report
+        }
+        (at, since) => {
+            let commit = commit(&args.path, args.root.as_ref(), at.as_deref().unwrap_or("HEAD"))?;
+            let since = match since {
+                Some(rev) => Some(commit.objects.root(commit.objects.commit_named(rev)?)?),
+                None => None,
+            };
+            let report = commit.check(since, &Kept::beside(commit.objects.common_folder()))?;
+            sources = Box::new(move |path| commit.file(path));
+            report
+        }
     };
-    let Report { diagnostics, counts } = check(&found);
     let summary = report::summary(&diagnostics, &counts);
     match args.format {
         Format::Text => {
-            let files = found.files;
-            let source = |path: &str| files.get(&path.parse().ok()?).cloned();
-            output::print(&report::text(&diagnostics, &source))?;
+            output::print(&report::text(&diagnostics, &sources))?;
             output::print(&format!("{summary}\n"))?;
         }
         Format::Json => output::print(&format!("{}\n", report::json(&diagnostics, &counts)))?,
@@ -95,18 +89,16 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Everything that is wrong with a catalog, its templates among it.
-pub(super) fn check(found: &Found) -> Report {
-    let Report { mut diagnostics, counts } = check_all(&found.root, &found.files);
-    diagnostics.extend(found.unreadable.iter().cloned());
-    if let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) {
-        let folder = settings.folders.templates.clone();
-        let (definitions, _) = load_definitions(&found.root, settings, &found.files);
-        for (name, template) in &definitions.templates {
-            diagnostics.extend(render::check(template, &format!("{folder}/{name}")));
-        }
-    }
-    Report { diagnostics, counts }
+/// The catalog at a commit.
+fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Commit> {
+    let objects =
+        Objects::open(path).with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
+    let root = match (folder, objects.has_work_tree()) {
+        (None, true) => locate(path, None)?.root,
+        (folder, _) => Root(folder.cloned()),
+    };
+    let tree = objects.root(objects.commit_named(rev)?)?;
+    Ok(Commit { objects, tree, root })
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.
@@ -147,10 +139,10 @@ pub(super) fn repo_path(path: &Path) -> anyhow::Result<Option<RepoPath>> {
 }
 
 /// The files that matter, as they are on disk.
-pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Found> {
+pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Whole> {
     let Location { top, root } = locate(path, folder)?;
     let settings_path = root.settings_path();
-    let mut found = Found::new(root);
+    let mut found = Whole::new(root);
     read_into(&top.join(settings_path.as_str()), &settings_path, &mut found.files)?;
     if let Ok(settings) = load_settings(&found.root, found.files.get(&settings_path)) {
         for folder in settings.folders.all() {
@@ -161,7 +153,7 @@ pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyh
 }
 
 /// Links are not followed: in Git they are files of their own, which hold no document.
-fn walk(disk: &Path, folder: &RepoPath, found: &mut Found) -> anyhow::Result<()> {
+fn walk(disk: &Path, folder: &RepoPath, found: &mut Whole) -> anyhow::Result<()> {
     let is_folder = fs::symlink_metadata(disk).is_ok_and(|metadata| metadata.is_dir());
     if !is_folder {
         return Ok(());
@@ -172,7 +164,7 @@ fn walk(disk: &Path, folder: &RepoPath, found: &mut Found) -> anyhow::Result<()>
         let entry = entry.with_context(|| format!("cannot read the folder `{}`", disk.display()))?;
         let name = entry.file_name();
         let Some(path) = name.to_str().and_then(|name| folder.join(name).ok()) else {
-            found.refuse(folder, &name.to_string_lossy());
+            found.refused.push((folder.clone(), name.to_string_lossy().into_owned()));
             continue;
         };
         let kind = entry.file_type().with_context(|| format!("cannot look at `{path}`"))?;
@@ -196,7 +188,7 @@ fn read_into(disk: &Path, path: &RepoPath, files: &mut Files) -> anyhow::Result<
 }
 
 /// The files that matter, straight from the object database.
-pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Found> {
+pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Whole> {
     let repository = git2::Repository::discover(path)
         .with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
     let root = match (folder, repository.workdir()) {
@@ -208,7 +200,7 @@ pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> any
         .into_object();
     let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
     let settings_path = root.settings_path();
-    let mut found = Found::new(root);
+    let mut found = Whole::new(root);
     if let Ok(entry) = tree.get_path(Path::new(settings_path.as_str())) {
         insert_blob(&repository, &entry, &settings_path, &mut found.files)?;
     }
@@ -227,11 +219,11 @@ fn collect(
     repository: &git2::Repository,
     tree: &git2::Tree<'_>,
     folder: &RepoPath,
-    found: &mut Found,
+    found: &mut Whole,
 ) -> anyhow::Result<()> {
     for entry in tree {
         let Some(path) = entry.name().ok().and_then(|name| folder.join(name).ok()) else {
-            found.refuse(folder, &String::from_utf8_lossy(entry.name_bytes()));
+            found.refused.push((folder.clone(), String::from_utf8_lossy(entry.name_bytes()).into_owned()));
             continue;
         };
         match entry.kind() {

@@ -15,11 +15,12 @@ use notify_debouncer_full::{DebounceEventResult, new_debouncer};
 
 use super::{
     output, plan,
-    validate::{Found, check, files_of_work_tree, locate},
+    validate::{files_of_work_tree, locate},
 };
 use crate::{
     catalog::{Report, report},
     domain::{Diagnostic, RepoPath},
+    index::Whole,
 };
 
 /// Editors write a file in several steps; they are waited for so long.
@@ -60,7 +61,7 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
             )
         })?;
     }
-    let mut before = check(&found);
+    let mut before = found.check();
     tell(&found, &before.diagnostics, &before)?;
     let mut files = found.files;
     while let Ok(batch) = events.recv() {
@@ -79,7 +80,7 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
         if saved.is_empty() {
             continue;
         }
-        let now = check(&found);
+        let now = found.check();
         output::print(&format!("\n# {}\n", names(&saved)))?;
         let is_saved =
             |diagnostic: &&Diagnostic| saved.iter().any(|path| path.as_str() == diagnostic.place.source);
@@ -102,7 +103,7 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     anyhow::bail!("the files can no longer be followed")
 }
 
-fn folders(path: &Path, top: &Path, found: &Found) -> BTreeSet<PathBuf> {
+fn folders(path: &Path, top: &Path, found: &Whole) -> BTreeSet<PathBuf> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let parts = found.files.keys().filter_map(|file| Some(top.join(file.as_str().split_once('/')?.0)));
     parts.filter(|folder| !folder.starts_with(&path)).chain([path.clone()]).collect()
@@ -116,7 +117,7 @@ fn names(saved: &[&RepoPath]) -> String {
     }
 }
 
-fn tell(found: &Found, told: &[Diagnostic], all: &Report) -> anyhow::Result<()> {
+fn tell(found: &Whole, told: &[Diagnostic], all: &Report) -> anyhow::Result<()> {
     let source = |path: &str| found.files.get(&path.parse().ok()?).cloned();
     output::print(&report::text(told, &source))?;
     output::print(&format!("{}\n", report::summary(&all.diagnostics, &all.counts)))

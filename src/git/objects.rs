@@ -87,6 +87,21 @@ impl Objects {
         Ok(Self::new(repository, git))
     }
 
+    /// Its Git folder.
+    pub fn folder(&self) -> &Path {
+        self.repository.path()
+    }
+
+    /// Whether files of it are on disk.
+    pub fn has_work_tree(&self) -> bool {
+        !self.repository.is_bare()
+    }
+
+    /// The Git folder that all its work trees share.
+    pub fn common_folder(&self) -> &Path {
+        self.repository.commondir()
+    }
+
     /// The branch that is checked out, with its newest commit; none before the first commit.
     ///
     /// # Errors
@@ -213,6 +228,17 @@ impl Objects {
                 Node::Folder(id) => self.walk(id, &path, visit)?,
                 Node::File(file) => visit(&path, file)?,
             }
+        }
+        Ok(())
+    }
+
+    /// Visits what a folder holds, by name, without what is in its folders.
+    ///
+    /// # Errors
+    /// When the folder is missing.
+    pub fn each_entry(&self, folder: ObjectId, visit: &mut dyn FnMut(&[u8], Node)) -> Read<()> {
+        for entry in &self.tree(folder)? {
+            visit(entry.name_bytes(), read_node(entry.filemode(), entry.id()));
         }
         Ok(())
     }

@@ -19,12 +19,13 @@ use clap::Args;
 use super::{
     config::clock,
     output,
-    validate::{Found, files_at, files_of_work_tree},
+    validate::{files_at, files_of_work_tree},
 };
 use crate::{
     catalog::{Definitions, Files, load_definitions, load_settings, view::View},
     domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
     git::objects::Objects,
+    index::Whole,
 };
 
 /// Which catalog is asked.
@@ -57,7 +58,7 @@ impl Asked {
             Some(rev) => files_at(&self.catalog, self.root.as_ref(), rev)?,
             None => files_of_work_tree(&self.catalog, self.root.as_ref())?,
         };
-        let Found { root, files, .. } = found;
+        let Whole { root, files, .. } = found;
         let Ok(settings) = load_settings(&root, files.get(&root.settings_path())) else {
             bail!("this is no catalog that can be read: run `chandlery validate {}`", self.catalog.display());
         };

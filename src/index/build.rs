@@ -1,0 +1,373 @@
+//! A base made from nothing: every document of a tree read once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::{self, Write},
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    base::{Dangling, Edge, FORMAT, FileRecord, Folder, Head, NONE, Record, Row, Table, Text, by_parts},
+    pages::Writer,
+    walk::{Below, is_document},
+};
+use crate::{
+    catalog::{Definitions, Field, each_reference, entity_at, store_entity},
+    domain::{BlueprintId, EntityId, ObjectId, RepoPath},
+    git::{
+        bulk::read_blobs,
+        objects::{Objects, Read, ReadError},
+    },
+};
+
+/// How many bytes of what entities say a thread gathers before it writes them.
+const GATHERED: usize = 1 << 18;
+
+/// What goes wrong when a base is made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the index cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Texts on their way into the pool.
+#[derive(Default)]
+struct Pool(Vec<u8>);
+
+impl Pool {
+    fn add(&mut self, text: &str) -> Text {
+        let at = self.0.len() as u32;
+        self.0.extend(text.as_bytes());
+        Text { at, length: text.len() as u16 }
+    }
+
+    fn get(&self, text: Text) -> &str {
+        let at = text.at as usize;
+        std::str::from_utf8(&self.0[at..at + usize::from(text.length)]).unwrap_or_default()
+    }
+}
+
+/// The names that records speak of by number.
+pub(super) struct Names<'a> {
+    pub(super) blueprints: Vec<String>,
+    fields: HashMap<Field<'a>, u32>,
+    field_names: Vec<String>,
+}
+
+impl<'a> Names<'a> {
+    /// `folders` are those right below the folder of entities, named after blueprints.
+    pub(super) fn new(definitions: &'a Definitions, folders: impl IntoIterator<Item = String>) -> Self {
+        let mut blueprints: BTreeSet<String> = folders.into_iter().collect();
+        let mut fields: BTreeMap<String, Field<'a>> = BTreeMap::from([("team".to_owned(), Field::Team)]);
+        for (name, blueprint) in &definitions.blueprints {
+            blueprints.insert(name.to_string());
+            blueprints.extend(blueprint.relations.values().map(|relation| relation.target.to_string()));
+            let properties = blueprint.properties.iter().map(|(name, _)| Field::Property(name));
+            let relations = blueprint.relations.keys().map(|name| Field::Relation(name));
+            fields.extend(properties.chain(relations).map(|field| (field_name(field), field)));
+        }
+        let field_names = fields.keys().cloned().collect();
+        let fields = fields.into_values().zip(0..).collect();
+        Self { blueprints: blueprints.into_iter().collect(), fields, field_names }
+    }
+
+    fn blueprint(&self, name: &BlueprintId) -> Option<u32> {
+        let found = self.blueprints.binary_search_by(|known| known.as_str().cmp(name.as_str()));
+        found.ok().map(|at| at as u32)
+    }
+}
+
+pub(super) fn field_name(field: Field<'_>) -> String {
+    match field {
+        Field::Team => "team".to_owned(),
+        Field::Property(name) => format!("properties.{name}"),
+        Field::Relation(name) => format!("relations.{name}"),
+    }
+}
+
+/// What a thread found out.
+#[derive(Default)]
+struct Share {
+    pool: Pool,
+    rows: Vec<Draft>,
+    edges: Vec<Pointing>,
+    values: Vec<u8>,
+    /// Rows whose values are still here, to be given their place.
+    waiting: usize,
+    failed: Option<io::Error>,
+}
+
+/// A row that has no number yet.
+struct Draft {
+    blueprint: u32,
+    identifier: Text,
+    file: u32,
+    value: u64,
+    value_length: u32,
+    sound: bool,
+}
+
+/// An edge whose ends have no number yet: the source is a row of the same share.
+struct Pointing {
+    source: u32,
+    field: u32,
+    blueprint: u32,
+    identifier: Text,
+}
+
+/// Makes a base of what is below these folders, and writes it.
+pub(super) fn build<W: Write + Send>(
+    objects: &Objects,
+    repository: &Path,
+    definitions: &Definitions,
+    below: &[Below; 2],
+    defined: &BTreeMap<BlueprintId, String>,
+    out: W,
+) -> Result<W, BuildError> {
+    let mut pool = Pool::default();
+    let mut listing = Listing { objects, pool: &mut pool, folders: Vec::new(), files: Vec::new(), paths: Vec::new(), refused: Vec::new() };
+    for (root, requests) in below.iter().zip([false, true]) {
+        if let Some(tree) = root.tree {
+            listing.folder(&root.path, tree, requests, true)?;
+        }
+    }
+    let Listing { folders, mut files, paths, refused, .. } = listing;
+    let entities = format!("{}/", below[0].path);
+    let kinds = folders.iter().filter_map(|folder: &Folder| pool.get(folder.path).strip_prefix(&entities));
+    let kinds: Vec<String> = kinds.filter(|name| !name.contains('/')).map(str::to_owned).collect();
+    let names = Names::new(definitions, kinds);
+
+    let writer = Mutex::new(Writer::new(out));
+    let wanted: Vec<ObjectId> = files.iter().map(|file| file.blob).collect();
+    let shares = read_blobs(repository, &wanted, Share::default, |share, at, bytes| {
+        share.take(definitions, &names, &paths[at], at as u32, bytes);
+        if share.values.len() > GATHERED {
+            share.write(&writer);
+        }
+    })?;
+    drop(paths);
+    let mut shares = shares;
+    for share in &mut shares {
+        share.write(&writer);
+        if let Some(error) = share.failed.take() {
+            return Err(error.into());
+        }
+    }
+    let mut writer = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut tables = BTreeMap::from([(format!("{:?}", Table::Values), (0, writer.at()))]);
+
+    // Rows by blueprint, identifier and path. Files are in the order of their paths.
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for (at, share) in shares.iter().enumerate() {
+        order.extend((0..share.rows.len()).map(|row| (at, row)));
+    }
+    let draft = |(share, row): (usize, usize)| &shares[share].rows[row];
+    let key = |at: (usize, usize)| {
+        let row = draft(at);
+        (row.blueprint, shares[at.0].pool.get(row.identifier), row.file)
+    };
+    order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)));
+    let mut numbers: Vec<Vec<u32>> = shares.iter().map(|share| vec![NONE; share.rows.len()]).collect();
+    let mut first: HashMap<(u32, &str), u32> = HashMap::with_capacity(order.len());
+    let mut bad = vec![false; order.len()];
+    for (number, at) in (0..).zip(&order) {
+        numbers[at.0][at.1] = number;
+        let (blueprint, identifier, _) = key(*at);
+        let earliest = *first.entry((blueprint, identifier)).or_insert(number);
+        bad[number as usize] = earliest != number || is_judged(defined, &names, blueprint) && !draft(*at).sound;
+    }
+
+    // Edges by the row that they point at.
+    let mut starts = vec![0_u32; order.len() + 1];
+    let mut pointing: Vec<(u32, Edge)> = Vec::new();
+    let mut dangling: Vec<(u32, &str, Edge)> = Vec::new();
+    for (share, numbers) in shares.iter().zip(&numbers) {
+        for edge in &share.edges {
+            let identifier = share.pool.get(edge.identifier);
+            let made = Edge { source: numbers[edge.source as usize], field: edge.field };
+            match first.get(&(edge.blueprint, identifier)) {
+                Some(row) => {
+                    starts[*row as usize + 1] += 1;
+                    pointing.push((*row, made));
+                }
+                None => {
+                    dangling.push((edge.blueprint, identifier, made));
+                    bad[made.source as usize] |= is_judged(defined, &names, edge.blueprint);
+                }
+            }
+        }
+    }
+    for row in 1..starts.len() {
+        starts[row] += starts[row - 1];
+    }
+    let mut next = starts.clone();
+    let mut edges = vec![Edge { source: NONE, field: NONE }; pointing.len()];
+    for (row, edge) in pointing {
+        edges[next[row as usize] as usize] = edge;
+        next[row as usize] += 1;
+    }
+    for row in starts.windows(2) {
+        edges[row[0] as usize..row[1] as usize].sort_unstable_by_key(|edge| (edge.source, edge.field));
+    }
+    dangling.sort_unstable_by_key(|(blueprint, identifier, edge)| (*blueprint, *identifier, edge.source, edge.field));
+
+    let mut rows_of = vec![(0, 0); names.blueprints.len()];
+    let mut rows = Vec::with_capacity(order.len());
+    for (number, at) in (0..).zip(&order) {
+        let row = draft(*at);
+        files[row.file as usize].row = number;
+        let range: &mut (u32, u32) = &mut rows_of[row.blueprint as usize];
+        if range.0 == range.1 {
+            *range = (number, number);
+        }
+        range.1 = number + 1;
+        let identifier = shares[at.0].pool.get(row.identifier);
+        let name = files[row.file as usize].name;
+        let identifier = match pool.get(name).starts_with(identifier) {
+            true => Text { length: identifier.len() as u16, ..name },
+            false => pool.add(identifier),
+        };
+        let Draft { blueprint, file, value, value_length, sound, .. } = *row;
+        rows.push(Row { blueprint, identifier, file, value, value_length, sound });
+    }
+    let dangling: Vec<Dangling> = dangling
+        .into_iter()
+        .map(|(blueprint, identifier, edge)| Dangling { blueprint, identifier: pool.add(identifier), edge })
+        .collect();
+    let problems = (0..).zip(&files).filter(|(_, file)| file.row == NONE || bad[file.row as usize]);
+    let problems: Vec<u32> = problems.map(|(number, _)| number).collect();
+
+    let mut table = |writer: &mut Writer<W>, table: Table, bytes: Vec<u8>| -> io::Result<()> {
+        tables.insert(format!("{table:?}"), (writer.at(), bytes.len() as u64));
+        writer.write(&bytes)
+    };
+    table(&mut writer, Table::Pool, pool.0)?;
+    table(&mut writer, Table::Folders, written(&folders))?;
+    table(&mut writer, Table::Files, written(&files))?;
+    table(&mut writer, Table::Rows, written(&rows))?;
+    table(&mut writer, Table::Edges, written(&edges))?;
+    table(&mut writer, Table::Dangling, written(&dangling))?;
+    table(&mut writer, Table::Starts, starts.iter().flat_map(|start| start.to_le_bytes()).collect())?;
+    table(&mut writer, Table::Problems, problems.iter().flat_map(|file| file.to_le_bytes()).collect())?;
+    let head = Head {
+        format: FORMAT,
+        program: super::PROGRAM.to_owned(),
+        roots: below.each_ref().map(|root| root.path.to_string()),
+        defined: names.blueprints.iter().map(|name| defined.get(&name.parse().ok()?).cloned()).collect(),
+        blueprints: names.blueprints,
+        rows_of,
+        fields: names.field_names,
+        refused,
+        tables,
+    };
+    let head = serde_json::to_vec(&head).map_err(io::Error::from)?;
+    Ok(writer.finish(&head)?)
+}
+
+fn is_judged(defined: &BTreeMap<BlueprintId, String>, names: &Names<'_>, blueprint: u32) -> bool {
+    names.blueprints[blueprint as usize].parse().is_ok_and(|name: BlueprintId| defined.contains_key(&name))
+}
+
+fn written<T: Record>(records: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(records.len() * T::TABLE.size());
+    for record in records {
+        record.write(&mut bytes);
+    }
+    debug_assert_eq!(bytes.len(), records.len() * T::TABLE.size());
+    bytes
+}
+
+impl Share {
+    fn take(&mut self, definitions: &Definitions, names: &Names<'_>, path: &RepoPath, file: u32, bytes: &[u8]) {
+        let Some(id) = entity_at(&definitions.settings, path) else { return };
+        let Some(blueprint) = names.blueprint(&id.blueprint) else { return };
+        let source = self.rows.len() as u32;
+        let identifier = self.pool.add(id.identifier.as_str());
+        let (value, sound) = (self.values.len(), self.judge(definitions, names, path, &id, source, bytes));
+        let value_length = (self.values.len() - value) as u32;
+        self.rows.push(Draft { blueprint, identifier, file, value: value as u64, value_length, sound });
+    }
+
+    /// Notes what an entity says and points at; whether nothing is wrong with it.
+    fn judge(
+        &mut self,
+        definitions: &Definitions,
+        names: &Names<'_>,
+        path: &RepoPath,
+        id: &EntityId,
+        source: u32,
+        bytes: &[u8],
+    ) -> bool {
+        if !definitions.blueprints.contains_key(&id.blueprint) {
+            return false;
+        }
+        let stored = store_entity(path, bytes, definitions);
+        let Some(entity) = stored.entity.filter(|entity| entity.blueprint == id.blueprint) else { return false };
+        each_reference(definitions, &entity, &mut |field, _, target, text| {
+            if let (Some(field), Some(blueprint)) = (names.fields.get(&field), names.blueprint(target)) {
+                let identifier = self.pool.add(text);
+                self.edges.push(Pointing { source, field: *field, blueprint, identifier });
+            }
+        });
+        if stored.sound && let Err(error) = serde_json::to_writer(&mut self.values, &entity) {
+            self.failed = Some(error.into());
+        }
+        stored.sound
+    }
+
+    /// Writes what was gathered, and tells the rows where it lies.
+    fn write<W: Write>(&mut self, writer: &Mutex<Writer<W>>) {
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = writer.at();
+        if let Err(error) = writer.write(&self.values) {
+            self.failed = Some(error);
+        }
+        drop(writer);
+        for row in &mut self.rows[self.waiting..] {
+            row.value += at;
+        }
+        self.waiting = self.rows.len();
+        self.values.clear();
+    }
+}
+
+/// Everything below the roots, by name.
+struct Listing<'a> {
+    objects: &'a Objects,
+    pool: &'a mut Pool,
+    folders: Vec<Folder>,
+    files: Vec<FileRecord>,
+    paths: Vec<RepoPath>,
+    refused: Vec<(u32, String)>,
+}
+
+impl Listing<'_> {
+    fn folder(&mut self, path: &RepoPath, tree: ObjectId, requests: bool, is_root: bool) -> Read<()> {
+        let number = self.folders.len();
+        let text = self.pool.add(path.as_str());
+        let listed = super::walk::list(self.objects, path, tree)?;
+        let open = requests && !is_root && listed.is_open_request();
+        let files = self.files.len() as u32;
+        let record = Folder { path: text, tree, files, files_end: files, end: 0, open };
+        self.folders.push(record);
+        self.refused.extend(listed.refused.into_iter().map(|name| (number as u32, name)));
+        if !requests {
+            for (path, blob) in listed.files.into_iter().filter(|(path, _)| is_document(path)) {
+                let name = self.pool.add(path.file_name());
+                self.files.push(FileRecord { name, folder: number as u32, blob, row: NONE });
+                self.paths.push(path);
+            }
+        }
+        self.folders[number].files_end = self.files.len() as u32;
+        let mut folders = listed.folders;
+        folders.sort_by(|(a, _), (b, _)| by_parts(a.as_str(), b.as_str()));
+        for (path, tree) in folders {
+            self.folder(&path, tree, requests, false)?;
+        }
+        self.folders[number].end = self.folders.len() as u32;
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! What differs between a base and another tree, found without looking at what is equal.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    iter::Peekable,
+};
+
+use super::{
+    base::{Base, FileRecord, Folder, NONE, Row},
+    walk::{Below, is_document, list},
+};
+use crate::{
+    catalog::{Definitions, Field, Stored, each_reference, entity_at, store_entity},
+    domain::{BlueprintId, EntityId, Identifier, ObjectId, RepoPath},
+    git::objects::{Objects, Read},
+};
+
+/// An entity file that the base does not have so.
+pub(super) struct Added {
+    pub(super) blob: ObjectId,
+    /// None where it does not lie where entities lie.
+    pub(super) id: Option<EntityId>,
+    pub(super) stored: Stored,
+    /// What it points at, with the name of the field.
+    pub(super) targets: Vec<(String, EntityId)>,
+}
+
+/// What differs.
+#[derive(Default)]
+pub(super) struct Change {
+    /// Files of the base that are gone, or are in `added` as they are now.
+    pub(super) gone: HashSet<u32>,
+    pub(super) added: BTreeMap<RepoPath, Added>,
+    /// The files in `added`, by what they hold.
+    pub(super) by_id: BTreeMap<EntityId, BTreeSet<RepoPath>>,
+    /// Files of the base that must be looked at again, because of what changed elsewhere.
+    pub(super) affected: HashSet<u32>,
+    /// Folders whose refused names are not those of the base.
+    folders: HashSet<u32>,
+    pub(super) refused: Vec<(RepoPath, String)>,
+    /// Requests that are not over, but for those of folders that did not change.
+    pub(super) open: BTreeSet<RepoPath>,
+}
+
+impl Change {
+    /// How much differs, in files.
+    pub(super) fn len(&self) -> usize {
+        self.gone.len() + self.added.len()
+    }
+
+    pub(super) fn has_folder(&self, folder: u32) -> bool {
+        self.folders.contains(&folder)
+    }
+
+    /// Finds out what differs, and what that does to others.
+    pub(super) fn find(
+        base: &Base,
+        objects: &Objects,
+        definitions: &Definitions,
+        below: &[Below; 2],
+        defined: &BTreeMap<BlueprintId, String>,
+    ) -> Read<Self> {
+        let mut change = Self::default();
+        let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
+        for (root, requests) in below.iter().zip([false, true]) {
+            let before = base.folder(root.path.as_str());
+            walk.folder(before, root.tree.map(|tree| (&root.path, tree)), requests, true)?;
+        }
+        let mut found = walk.found;
+        change.redefined(base, defined, &mut found);
+        for (path, blob) in found {
+            let bytes = objects.blob(blob)?;
+            change.add(definitions, path, blob, &bytes);
+        }
+        change.consequences(base, defined);
+        Ok(change)
+    }
+
+    /// Entities of blueprints that are defined otherwise now are judged again; so is what points at
+    /// entities of those that came or went.
+    fn redefined(
+        &mut self,
+        base: &Base,
+        defined: &BTreeMap<BlueprintId, String>,
+        found: &mut BTreeMap<RepoPath, ObjectId>,
+    ) {
+        for (number, (name, before)) in (0..).zip(base.head.blueprints.iter().zip(&base.head.defined)) {
+            let now = name.parse::<BlueprintId>().ok().and_then(|name| defined.get(&name));
+            if now == before.as_ref() {
+                continue;
+            }
+            for row in base.records::<Row>(base.rows_of(number)) {
+                if self.gone.insert(row.file)
+                    && let Some(path) = base.path(row.file)
+                {
+                    found.insert(path, base.record::<FileRecord>(row.file).blob);
+                }
+            }
+            if now.is_some() != before.is_some() {
+                for edge in base.edges_to(number) {
+                    self.affected.insert(base.record::<Row>(edge.source).file);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, definitions: &Definitions, path: RepoPath, blob: ObjectId, bytes: &[u8]) {
+        let id = entity_at(&definitions.settings, &path);
+        let is_defined = id.as_ref().is_some_and(|id| definitions.blueprints.contains_key(&id.blueprint));
+        let stored = match is_defined {
+            true => store_entity(&path, bytes, definitions),
+            false => Stored { entity: None, sound: false },
+        };
+        let mut targets = Vec::new();
+        if let Some(entity) = stored.entity.as_ref().filter(|entity| id.as_ref().is_some_and(|id| entity.blueprint == id.blueprint)) {
+            each_reference(definitions, entity, &mut |field: Field<'_>, _, blueprint, text| {
+                if let Ok(identifier) = text.parse() {
+                    let target = EntityId { blueprint: blueprint.clone(), identifier };
+                    targets.push((super::build::field_name(field), target));
+                }
+            });
+        }
+        if let Some(id) = &id {
+            self.by_id.entry(id.clone()).or_default().insert(path.clone());
+        }
+        self.added.insert(path, Added { blob, id, stored, targets });
+    }
+
+    /// Who points at an entity that came or went, and who holds one that another file holds too.
+    fn consequences(&mut self, base: &Base, defined: &BTreeMap<BlueprintId, String>) {
+        let mut touched: BTreeSet<EntityId> = self.by_id.keys().cloned().collect();
+        for file in &self.gone {
+            touched.extend(id_of(base, base.record::<FileRecord>(*file).row));
+        }
+        for id in touched {
+            let Some(blueprint) = base.blueprint(&id.blueprint) else { continue };
+            let rows = base.rows(blueprint, id.identifier.as_str());
+            let files: Vec<u32> = rows.clone().map(|row| base.record::<Row>(row).file).collect();
+            let left: Vec<u32> = files.iter().copied().filter(|file| !self.gone.contains(file)).collect();
+            let added = self.by_id.contains_key(&id);
+            let (was, is) = (!files.is_empty(), !left.is_empty() || added);
+            if was != is && defined.contains_key(&id.blueprint) {
+                for edge in base.edges(blueprint, id.identifier.as_str()) {
+                    self.affected.insert(base.record::<Row>(edge.source).file);
+                }
+            }
+            // Which of several files is the first may have changed.
+            self.affected.extend(left);
+        }
+    }
+}
+
+/// What the row of a base is about.
+pub(super) fn id_of(base: &Base, row: u32) -> Option<EntityId> {
+    if row == NONE {
+        return None;
+    }
+    let row: Row = base.record(row);
+    let blueprint = base.head.blueprints.get(row.blueprint as usize)?.parse().ok()?;
+    let identifier = base.look_text(row.identifier, str::parse::<Identifier>).ok()?;
+    Some(EntityId { blueprint, identifier })
+}
+
+struct Walk<'a> {
+    base: &'a Base,
+    objects: &'a Objects,
+    change: &'a mut Change,
+    /// Documents that the base does not have so.
+    found: BTreeMap<RepoPath, ObjectId>,
+}
+
+impl Walk<'_> {
+    /// A folder, before and after.
+    fn folder(
+        &mut self,
+        before: Option<u32>,
+        after: Option<(&RepoPath, ObjectId)>,
+        requests: bool,
+        is_root: bool,
+    ) -> Read<()> {
+        let known: Option<Folder> = before.map(|number| self.base.record(number));
+        if let (Some(folder), Some((_, tree))) = (&known, after)
+            && folder.tree == tree
+        {
+            return Ok(());
+        }
+        let listed = match after {
+            Some((path, tree)) => list(self.objects, path, tree)?,
+            None => super::walk::Listed::default(),
+        };
+        self.change.folders.extend(before);
+        if let Some((path, _)) = after {
+            self.change.refused.extend(listed.refused.iter().map(|name| (path.clone(), name.clone())));
+            if requests && !is_root && listed.is_open_request() {
+                self.change.open.insert(path.clone());
+            }
+        }
+        if !requests {
+            let files = known.as_ref().map_or_else(Vec::new, |folder| {
+                (folder.files..folder.files_end).zip(self.base.records(folder.files..folder.files_end)).collect()
+            });
+            self.files(&files, &listed.files);
+        }
+        let mut children: BTreeMap<RepoPath, u32> = BTreeMap::new();
+        if let (Some(number), Some(folder)) = (before, &known) {
+            let mut child = number + 1;
+            while child < folder.end && !self.base.pages.is_damaged() {
+                let record: Folder = self.base.record(child);
+                if let Ok(path) = self.base.look_text(record.path, str::parse) {
+                    children.insert(path, child);
+                }
+                child = record.end;
+            }
+        }
+        for (path, tree) in &listed.folders {
+            let before = children.remove(path);
+            self.folder(before, Some((path, *tree)), requests, false)?;
+        }
+        for child in children.into_values() {
+            self.folder(Some(child), None, requests, false)?;
+        }
+        Ok(())
+    }
+
+    /// The documents of a folder, before and after, both in the order of their names.
+    fn files(&mut self, before: &[(u32, FileRecord)], after: &[(RepoPath, ObjectId)]) {
+        let texts: Vec<_> = before.iter().map(|(_, file)| file.name).collect();
+        let names = self.base.texts(&texts);
+        let mut before = before.iter().zip(names).peekable();
+        for (path, blob) in after.iter().filter(|(path, _)| is_document(path)) {
+            self.gone_before(&mut before, Some(path.file_name()));
+            let same = before.next_if(|(_, name)| name == path.file_name());
+            match same {
+                Some(((_, file), _)) if file.blob == *blob => continue,
+                Some(((number, _), _)) => drop(self.change.gone.insert(*number)),
+                None => {}
+            }
+            self.found.insert(path.clone(), *blob);
+        }
+        self.gone_before(&mut before, None);
+    }
+
+    /// Those whose names come before the next that is there now are gone.
+    fn gone_before<'b>(
+        &mut self,
+        before: &mut Peekable<impl Iterator<Item = (&'b (u32, FileRecord), String)>>,
+        next: Option<&str>,
+    ) {
+        let is_before = |name: &str| next.is_none_or(|next| name < next);
+        while let Some(((number, _), _)) = before.next_if(|(_, name)| is_before(name)) {
+            self.change.gone.insert(*number);
+        }
+    }
+}

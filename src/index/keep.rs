@@ -1,0 +1,117 @@
+//! Where bases are kept, and which one is the nearest.
+
+use std::{
+    fs::{self, File},
+    io::BufWriter,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::NamedTempFile;
+
+use super::{base::Base, pages::Place, walk::Below};
+use crate::domain::ObjectId;
+
+/// How many are kept.
+const MOST: usize = 4;
+/// A file that was being written for so long was left by a process that was killed.
+const LEFT: Duration = Duration::from_secs(3600);
+
+/// The folder of the bases of one repository.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    folder: Option<PathBuf>,
+}
+
+impl Kept {
+    /// Beside the objects of a repository: `chandlery` in its Git folder.
+    pub fn beside(repository: &Path) -> Self {
+        Self { folder: Some(repository.join("chandlery")) }
+    }
+
+    /// Nowhere.
+    pub fn nowhere() -> Self {
+        Self { folder: None }
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    fn name(tree: ObjectId) -> String {
+        format!("{tree}.base")
+    }
+
+    /// The bases, the newest first.
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok());
+        let mut files: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let is_base = path.extension().is_some_and(|ending| ending == "base");
+                Some((fs::metadata(&path).ok()?.modified().ok()?, path)).filter(|_| is_base)
+            })
+            .collect();
+        files.sort_by(|a, b| b.cmp(a));
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The base of this tree, or that of `since`, or the newest that can be read.
+    pub(super) fn near(&self, tree: ObjectId, since: Option<ObjectId>, below: &[Below; 2]) -> Option<Base> {
+        let folder = self.folder.as_ref()?;
+        let wanted = [Some(tree), since].into_iter().flatten().map(|tree| folder.join(Self::name(tree)));
+        let roots = below.each_ref().map(|root| root.path.to_string());
+        wanted.chain(self.files()).find_map(|path| {
+            let file = File::open(&path).ok()?;
+            match Base::open(Place::File(file)) {
+                Some(base) => (base.head.roots == roots).then_some(base),
+                None => {
+                    drop(fs::remove_file(&path));
+                    None
+                }
+            }
+        })
+    }
+
+    /// A file to write a base to; none where nothing can be written.
+    pub(super) fn begin(&self) -> Option<BufWriter<NamedTempFile>> {
+        let folder = self.folder.as_ref()?;
+        fs::create_dir_all(folder).ok()?;
+        Some(BufWriter::with_capacity(1 << 18, NamedTempFile::new_in(folder).ok()?))
+    }
+
+    /// Gives a base that is whole its name, and removes those that are too many.
+    pub(super) fn finish(&self, file: BufWriter<NamedTempFile>, tree: ObjectId) -> std::io::Result<File> {
+        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let Some(folder) = &self.folder else { return file.reopen() };
+        let file = file.persist(folder.join(Self::name(tree))).map_err(|error| error.error)?;
+        for old in self.files().into_iter().skip(MOST) {
+            drop(fs::remove_file(old));
+        }
+        self.sweep();
+        // Opened for writing; who reads it reads what was written.
+        Ok(file)
+    }
+
+    /// Removes what was left half written.
+    fn sweep(&self) {
+        let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok());
+        for entry in entries.into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_base = path.extension().is_some_and(|ending| ending == "base");
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
+            if !is_base && age.is_ok_and(|age| age.is_ok_and(|age| age > LEFT)) {
+                drop(fs::remove_file(path));
+            }
+        }
+    }
+
+    /// Removes everything: it cannot be believed.
+    pub fn clear(&self) {
+        for path in self.files() {
+            drop(fs::remove_file(path));
+        }
+    }
+}

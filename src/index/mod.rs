@@ -1,0 +1,260 @@
+//! What is where in a catalog, at any commit, at a cost that follows what changed.
+//!
+//! One *base* for a tree, kept beside the repository and made by whoever needs it first (`build`,
+//! `base`, `pages`); for any other tree the nearest base and what differs from it, in memory
+//! (`change`). A base may be deleted at any time, and one that is damaged is not believed.
+
+mod pages;
+mod base;
+mod walk;
+mod build;
+mod change;
+mod keep;
+mod commit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Base, FileRecord, Folder, Row, Table};
+use build::BuildError;
+use change::{Change, id_of};
+use sha2::{Digest, Sha256};
+use walk::Below;
+
+use crate::{
+    catalog::{Definitions, Known, Settings, check_entity_file, check_request_file, without_blueprint},
+    domain::{BlueprintId, Diagnostic, EntityId, Identifier, ObjectId, RepoPath},
+    git::objects::{Objects, Read},
+};
+
+pub use commit::{Commit, Whole};
+pub use keep::Kept;
+pub use walk::{Listed, list};
+
+/// What judged the entities: another program may judge otherwise, and does not believe this one.
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "-", env!("CHANDLERY_SOURCES"));
+
+/// A base is made anew when so much of it is not so any more, as a share of its files.
+const STALE: usize = 50;
+
+/// A catalog at one commit.
+pub struct Index {
+    base: Base,
+    change: Change,
+    below: [Below; 2],
+    is_new: bool,
+}
+
+/// How the catalog at a commit was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Entity files that were read.
+    pub read: usize,
+    /// Entity files that there are.
+    pub entities: usize,
+}
+
+impl Index {
+    /// Looks at a commit's tree. `since` is the tree that is likely to be the nearest of those looked at before.
+    ///
+    /// # Errors
+    /// When an object is missing, or nothing can be written at all.
+    pub fn open(
+        objects: &Objects,
+        definitions: &Definitions,
+        tree: ObjectId,
+        since: Option<ObjectId>,
+        kept: &Kept,
+    ) -> anyhow::Result<Self> {
+        let below = below(objects, &definitions.settings, tree)?;
+        let defined = defined(definitions);
+        let near = kept.near(tree, since, &below);
+        if let Some(base) = near {
+            let change = Change::find(&base, objects, definitions, &below, &defined)?;
+            if !base.pages.is_damaged() {
+                return Ok(Self { base, change, below, is_new: false });
+            }
+            kept.clear();
+        }
+        let base = Self::build(objects, definitions, tree, &below, &defined, kept)?;
+        Ok(Self { base, change: Change::default(), below, is_new: true })
+    }
+
+    fn build(
+        objects: &Objects,
+        definitions: &Definitions,
+        tree: ObjectId,
+        below: &[Below; 2],
+        defined: &BTreeMap<BlueprintId, String>,
+        kept: &Kept,
+    ) -> Result<Base, BuildError> {
+        let repository = objects.folder();
+        let place = match kept.begin() {
+            Some(file) => {
+                let file = build::build(objects, repository, definitions, below, defined, file)?;
+                pages::Place::File(kept.finish(file, tree)?)
+            }
+            None => {
+                let bytes = build::build(objects, repository, definitions, below, defined, Vec::new())?;
+                pages::Place::Memory(bytes)
+            }
+        };
+        Base::open(place).ok_or_else(|| BuildError::Write(std::io::ErrorKind::InvalidData.into()))
+    }
+
+    /// Whether what was read from the disk cannot be believed, and so nothing that this said.
+    pub fn is_damaged(&self) -> bool {
+        self.base.pages.is_damaged()
+    }
+
+    /// Writes a base of this commit if the one that was used has grown old. To be called when all is answered.
+    pub fn renew(&self, objects: &Objects, definitions: &Definitions, tree: ObjectId, kept: &Kept) {
+        let files = self.base.count(Table::Files) as usize;
+        if !self.is_new && self.change.len() * STALE > files && kept.is_writable() {
+            // It is only an aid: without it the next look takes longer.
+            if let Err(error) = Self::build(objects, definitions, tree, &self.below, &defined(definitions), kept) {
+                tracing::warn!("the index could not be written: {error}");
+            }
+        }
+    }
+
+    /// How much was read for it.
+    pub fn looked(&self) -> Looked {
+        let entities = self.entities();
+        Looked { read: if self.is_new { entities } else { self.change.added.len() + self.candidates().len() }, entities }
+    }
+
+    /// How many entity files there are.
+    pub fn entities(&self) -> usize {
+        self.base.count(Table::Files) as usize - self.change.gone.len() + self.change.added.len()
+    }
+
+    /// The folders of the requests that are not over.
+    pub fn open_requests(&self) -> BTreeSet<RepoPath> {
+        let mut open = self.change.open.clone();
+        let Some(root) = self.base.folder(self.below[1].path.as_str()) else { return open };
+        let end = self.base.record::<Folder>(root).end;
+        for (number, folder) in (root..end).zip(self.base.records::<Folder>(root..end)) {
+            if folder.open && !self.change.has_folder(number) {
+                open.extend(self.base.look_text(folder.path, str::parse));
+            }
+        }
+        open
+    }
+
+    /// Names that no file of a catalog can have, each with its folder.
+    pub fn refused(&self) -> Vec<(RepoPath, String)> {
+        let kept = self.base.head.refused.iter().filter(|(folder, _)| !self.change.has_folder(*folder));
+        let named = kept.filter_map(|(folder, name)| {
+            let path = self.base.record::<Folder>(*folder).path;
+            Some((self.base.look_text(path, str::parse).ok()?, name.clone()))
+        });
+        named.chain(self.change.refused.iter().cloned()).collect()
+    }
+
+    /// Files of the base that may have something wrong.
+    fn candidates(&self) -> BTreeSet<u32> {
+        let problems = self.base.problems().into_iter();
+        problems.chain(self.change.affected.iter().copied()).filter(|file| !self.change.gone.contains(file)).collect()
+    }
+
+    /// Everything that is wrong with entities and open requests: what `check_all` says of them.
+    ///
+    /// # Errors
+    /// When an object is missing.
+    pub fn check(&self, objects: &Objects, definitions: &Definitions, root: ObjectId) -> Read<Vec<Diagnostic>> {
+        let mut found = Vec::new();
+        for file in self.candidates() {
+            let Some(path) = self.base.path(file) else { continue };
+            let bytes = objects.blob(self.base.record::<FileRecord>(file).blob)?;
+            found.extend(check_entity_file(definitions, self, &path, &bytes));
+        }
+        for (path, added) in &self.change.added {
+            let is_alone = added.id.as_ref().is_some_and(|id| self.paths(id).len() == 1);
+            let is_defined = |id: &EntityId| definitions.blueprints.contains_key(&id.blueprint);
+            let dangles = added.targets.iter().any(|(_, target)| is_defined(target) && !self.has(target));
+            if !added.stored.sound || !is_alone || dangles {
+                found.extend(check_entity_file(definitions, self, path, &objects.blob(added.blob)?));
+            }
+        }
+        let counts = self.of_blueprints();
+        found.extend(without_blueprint(definitions, counts.iter().map(|(name, count)| (name, *count))));
+        for folder in self.open_requests() {
+            let Ok(path) = folder.join("request.yaml") else { continue };
+            if let Some(crate::git::objects::Node::File(file)) = objects.find(root, path.as_str())? {
+                found.extend(check_request_file(definitions, self, &path, &objects.blob(file.id)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many entities each blueprint has, going by their folders.
+    fn of_blueprints(&self) -> BTreeMap<BlueprintId, usize> {
+        let mut counts: BTreeMap<BlueprintId, usize> = BTreeMap::new();
+        for (number, name) in (0..).zip(&self.base.head.blueprints) {
+            if let Ok(name) = name.parse() {
+                counts.insert(name, self.base.rows_of(number).len());
+            }
+        }
+        for file in &self.change.gone {
+            if let Some(id) = id_of(&self.base, self.base.record::<FileRecord>(*file).row) {
+                counts.entry(id.blueprint).and_modify(|count| *count -= 1);
+            }
+        }
+        for id in self.change.added.values().filter_map(|added| added.id.as_ref()) {
+            *counts.entry(id.blueprint.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The rows of an entity that are still so.
+    fn rows(&self, id: &EntityId) -> Vec<Row> {
+        let Some(blueprint) = self.base.blueprint(&id.blueprint) else { return Vec::new() };
+        let rows = self.base.rows(blueprint, id.identifier.as_str()).map(|row| self.base.record::<Row>(row));
+        rows.filter(|row| !self.change.gone.contains(&row.file)).collect()
+    }
+
+    /// The files of an entity.
+    fn paths(&self, id: &EntityId) -> BTreeSet<RepoPath> {
+        let mut paths: BTreeSet<RepoPath> = self.change.by_id.get(id).cloned().unwrap_or_default();
+        paths.extend(self.rows(id).iter().filter_map(|row| self.base.path(row.file)));
+        paths
+    }
+}
+
+impl Known for Index {
+    fn has(&self, id: &EntityId) -> bool {
+        self.change.by_id.contains_key(id) || !self.rows(id).is_empty()
+    }
+
+    fn first(&self, id: &EntityId) -> Option<RepoPath> {
+        self.paths(id).into_iter().next()
+    }
+
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        let mut found: BTreeSet<Identifier> = BTreeSet::new();
+        if let Some(number) = self.base.blueprint(blueprint) {
+            for row in self.base.records::<Row>(self.base.rows_of(number)) {
+                if !self.change.gone.contains(&row.file) {
+                    found.extend(self.base.look_text(row.identifier, str::parse));
+                }
+            }
+        }
+        let added = self.change.by_id.keys().filter(|id| id.blueprint == *blueprint);
+        found.extend(added.map(|id| id.identifier.clone()));
+        found.into_iter().collect()
+    }
+}
+
+fn below(objects: &Objects, settings: &Settings, tree: ObjectId) -> Read<[Below; 2]> {
+    let folders = &settings.folders;
+    Ok([Below::new(objects, tree, &folders.entities)?, Below::new(objects, tree, &folders.requests)?])
+}
+
+/// What each blueprint asks of its entities, in few letters.
+fn defined(definitions: &Definitions) -> BTreeMap<BlueprintId, String> {
+    let one = |(name, blueprint): (&BlueprintId, &crate::domain::Blueprint)| {
+        let asks = format!("{:?}", (&blueprint.properties, &blueprint.required, &blueprint.relations));
+        (name.clone(), hex::encode(&Sha256::digest(asks)[..12]))
+    };
+    definitions.blueprints.iter().map(one).collect()
+}

@@ -1,0 +1,200 @@
+//! A file that is written once, in one go, and of which any part is read and checked without the rest.
+//!
+//! Pages, then the checksum of each, then a trailer. A page is checked when it is read: to check them all
+//! would take longer than most questions do.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    rc::Rc,
+};
+
+pub(super) const PAGE: usize = 4096;
+const TRAILER: usize = 24;
+const MAGIC: &[u8; 8] = b"chandly1";
+
+/// Writes such a file.
+pub(super) struct Writer<W> {
+    out: W,
+    at: u64,
+    page: crc32fast::Hasher,
+    sums: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, at: 0, page: crc32fast::Hasher::new(), sums: Vec::new() }
+    }
+
+    /// Where the next byte goes.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)?;
+        while !bytes.is_empty() {
+            let room = PAGE - (self.at % PAGE as u64) as usize;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.page.update(now);
+            self.at += now.len() as u64;
+            if now.len() == room {
+                let page = std::mem::replace(&mut self.page, crc32fast::Hasher::new());
+                self.sums.extend(page.finalize().to_le_bytes());
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Ends the file; the last thing written is its head, which is found again by its length.
+    pub(super) fn finish(mut self, head: &[u8]) -> io::Result<W> {
+        self.write(head)?;
+        let padding = (PAGE - (self.at % PAGE as u64) as usize) % PAGE;
+        self.write(&[0; PAGE][..padding])?;
+        let mut trailer = Vec::with_capacity(TRAILER);
+        trailer.extend(((self.at / PAGE as u64) as u32).to_le_bytes());
+        trailer.extend((head.len() as u32).to_le_bytes());
+        trailer.extend((padding as u32).to_le_bytes());
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&self.sums);
+        sum.update(&trailer);
+        trailer.extend(sum.finalize().to_le_bytes());
+        trailer.extend(MAGIC);
+        self.out.write_all(&self.sums)?;
+        self.out.write_all(&trailer)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// Where such a file lies.
+pub(super) enum Place {
+    /// On disk. The handle stays good when the file is replaced or removed.
+    File(File),
+    /// In memory, where nothing may be written.
+    Memory(Vec<u8>),
+}
+
+impl Place {
+    fn read(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(into, at),
+            Self::Memory(bytes) => {
+                let end = at as usize + into.len();
+                let part = bytes.get(at as usize..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+                into.copy_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+}
+
+/// Reads such a file. What is damaged reads as zeros, and [`Pages::is_damaged`] says so ever after.
+pub(super) struct Pages {
+    place: Place,
+    sums: Vec<u8>,
+    kept: RefCell<HashMap<u64, Rc<[u8; PAGE]>>>,
+    damaged: Cell<bool>,
+}
+
+impl Pages {
+    /// Opens a file and reads its head; none if it is not whole.
+    pub(super) fn open(place: Place) -> Option<(Self, Vec<u8>)> {
+        let length = place.len().ok()?;
+        let mut trailer = [0; TRAILER];
+        place.read(length.checked_sub(TRAILER as u64)?, &mut trailer).ok()?;
+        let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
+        let (pages, head, padding, sum) = (number(0), number(4), number(8), number(12));
+        let sums_at = u64::from(pages) * PAGE as u64;
+        let mut sums = vec![0; usize::try_from(pages).ok()?.checked_mul(4)?];
+        if trailer[16..] != *MAGIC || sums_at + sums.len() as u64 + TRAILER as u64 != length {
+            return None;
+        }
+        place.read(sums_at, &mut sums).ok()?;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&sums);
+        hasher.update(&trailer[..12]);
+        if hasher.finalize() != sum {
+            return None;
+        }
+        let pages = Self { place, sums, kept: RefCell::default(), damaged: Cell::new(false) };
+        let head_at = sums_at.checked_sub(u64::from(padding) + u64::from(head))?;
+        let head = pages.bytes(head_at, head as usize);
+        (!pages.is_damaged()).then_some((pages, head))
+    }
+
+    /// Whether anything that was read was not what had been written.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.get()
+    }
+
+    /// Notes that what was read cannot be.
+    pub(super) fn damage(&self) {
+        self.damaged.set(true);
+    }
+
+    fn page(&self, number: u64) -> Rc<[u8; PAGE]> {
+        if let Some(kept) = self.kept.borrow().get(&number) {
+            return kept.clone();
+        }
+        let mut page = [0; PAGE];
+        self.load(number, &mut page);
+        let page = Rc::new(page);
+        self.kept.borrow_mut().insert(number, page.clone());
+        page
+    }
+
+    fn load(&self, number: u64, page: &mut [u8]) {
+        let read = self.place.read(number * PAGE as u64, page).is_ok();
+        if !read || !self.is_right(number, page) {
+            page.fill(0);
+            self.damage();
+        }
+    }
+
+    fn is_right(&self, number: u64, page: &[u8]) -> bool {
+        let at = number as usize * 4;
+        self.sums.get(at..at + 4).is_some_and(|sum| *sum == crc32fast::hash(page).to_le_bytes())
+    }
+
+    /// Some bytes of the file, to be looked at; pages read so are kept for the next who looks nearby.
+    pub(super) fn look<T>(&self, at: u64, length: usize, look: impl FnOnce(&[u8]) -> T) -> T {
+        let start = (at % PAGE as u64) as usize;
+        if start + length <= PAGE {
+            return look(&self.page(at / PAGE as u64)[start..start + length]);
+        }
+        look(&self.bytes(at, length))
+    }
+
+    /// Some bytes of the file, read in one go.
+    pub(super) fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
+        let (first, start) = (at / PAGE as u64, (at % PAGE as u64) as usize);
+        let count = (start + length).div_ceil(PAGE);
+        let mut bytes = vec![0; count * PAGE];
+        let known = (self.sums.len() / 4) as u64;
+        if first + count as u64 > known || self.place.read(first * PAGE as u64, &mut bytes).is_err() {
+            self.damage();
+            return vec![0; length];
+        }
+        for (page, number) in bytes.chunks_mut(PAGE).zip(first..) {
+            if !self.is_right(number, page) {
+                page.fill(0);
+                self.damage();
+            }
+        }
+        bytes.drain(..start);
+        bytes.truncate(length);
+        bytes
+    }
+}
