@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Definitions, Files, Root,
+    declared::Declarations,
     document::join,
     entity::{entity_at, examine, references},
     load::{documents_below, duplicate, examine_action, load_definitions, load_settings},
-    request, template,
+    mend, request, template,
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
-    Action, Approval, BlueprintId, Diagnostic, EntityId, Execute, Identifier, Operation, Place, RepoPath,
+    Action, Approval, BlueprintId, Bytes, Diagnostic, EntityId, Execute, Identifier, Operation, Place, RepoPath,
     RequestFile, RequestId, TeamSlug,
 };
 
@@ -52,17 +53,18 @@ pub fn check_all(root: &Root, files: &Files) -> Report {
     let (definitions, mut diagnostics) = load_definitions(root, settings, files);
     let folders = &definitions.settings.folders;
     let known = Named::new(&definitions, files);
+    let checked = Checked::new(&definitions, files, &known);
     let mut counts = Counts::of_definitions(&definitions, files);
     for (path, bytes) in documents_below(files, &folders.entities) {
         counts.entities += 1;
-        diagnostics.extend(check_entity_file(&definitions, &known, path, bytes));
+        diagnostics.extend(checked.entity_file(path, bytes));
     }
     let of_blueprint = known.paths.iter().map(|(name, paths)| (name, paths.values().map(Vec::len).sum()));
-    diagnostics.extend(without_blueprint(&definitions, of_blueprint));
-    diagnostics.extend(teams(&definitions, files, &known));
+    diagnostics.extend(checked.without_blueprint(of_blueprint));
+    diagnostics.extend(checked.teams());
     for (path, bytes) in requests(&definitions, files) {
         counts.requests += 1;
-        diagnostics.extend(check_request_file(&definitions, &known, path, bytes));
+        diagnostics.extend(checked.request_file(path, bytes));
     }
     Report { diagnostics: in_order(diagnostics), counts }
 }
@@ -87,6 +89,7 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         (&a.place, a.severity, a.code, &a.message).cmp(&(&b.place, b.severity, b.code, &b.message))
     });
     diagnostics.dedup();
+    mend::drop_rivals(&mut diagnostics);
     diagnostics
 }
 
@@ -102,6 +105,9 @@ pub trait Known {
 
     /// The identifiers of a blueprint's entities, in order.
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier>;
+
+    /// The bytes of a file of an entity.
+    fn read(&self, path: &RepoPath) -> Option<Bytes>;
 }
 
 fn help(known: &dyn Known, id: &EntityId) -> Option<String> {
@@ -110,23 +116,24 @@ fn help(known: &dyn Known, id: &EntityId) -> Option<String> {
 }
 
 /// What is known of files in memory.
-struct Named {
+struct Named<'a> {
+    files: &'a Files,
     paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>>,
 }
 
-impl Named {
-    fn new(definitions: &Definitions, files: &Files) -> Self {
+impl<'a> Named<'a> {
+    fn new(definitions: &Definitions, files: &'a Files) -> Self {
         let mut paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>> = BTreeMap::new();
         for (path, _) in documents_below(files, &definitions.settings.folders.entities) {
             if let Some(EntityId { blueprint, identifier }) = entity_at(&definitions.settings, path) {
                 paths.entry(blueprint).or_default().entry(identifier).or_default().push(path.clone());
             }
         }
-        Self { paths }
+        Self { files, paths }
     }
 }
 
-impl Known for Named {
+impl Known for Named<'_> {
     fn first(&self, id: &EntityId) -> Option<RepoPath> {
         self.paths.get(&id.blueprint)?.get(&id.identifier)?.first().cloned()
     }
@@ -134,35 +141,123 @@ impl Known for Named {
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
         self.paths.get(blueprint).into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
+
+    fn read(&self, path: &RepoPath) -> Option<Bytes> {
+        self.files.get(path).cloned()
+    }
 }
 
-/// Everything that is wrong with the file of an entity, seen among the others.
-pub fn check_entity_file(
-    definitions: &Definitions,
-    known: &dyn Known,
-    path: &RepoPath,
-    bytes: &[u8],
-) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let Some(id) = entity_at(&definitions.settings, path) else { return vec![unplaced(definitions, path)] };
-    if let Some(first) = known.first(&id).filter(|first| first != path) {
-        found.push(duplicate("entity", &id.to_string(), &first, Place::file(path.as_str())));
+/// What single files are held against: the definitions, and the entities that there are.
+pub struct Checked<'a> {
+    definitions: &'a Definitions,
+    /// The files of the definitions.
+    files: &'a Files,
+    declared: Declarations<'a>,
+    known: &'a dyn Known,
+}
+
+impl<'a> Checked<'a> {
+    /// Of `files` only those of the definitions are looked at.
+    pub fn new(definitions: &'a Definitions, files: &'a Files, known: &'a dyn Known) -> Self {
+        Self { definitions, files, declared: Declarations::new(definitions, files), known }
     }
-    if !definitions.blueprints.contains_key(&id.blueprint) {
-        return found;
-    }
-    match examine(path, bytes, definitions) {
-        Ok((entity, reader)) => {
-            found.extend(reader.found);
-            for (at, target) in references(definitions, &entity) {
-                if definitions.blueprints.contains_key(&target.blueprint) && !known.has(&target) {
-                    found.push(dangle(&id, reader.document.place(&at), &target, known));
+
+
+    /// Everything that is wrong with the file of an entity, seen among the others.
+    pub fn entity_file(&self, path: &RepoPath, bytes: &[u8]) -> Vec<Diagnostic> {
+        let Self { definitions, known, .. } = self;
+        let Some(id) = entity_at(&definitions.settings, path) else {
+            return vec![unplaced(definitions, path)];
+        };
+        let mut found = Vec::new();
+        if let Some(first) = known.first(&id).filter(|first| first != path) {
+            found.push(duplicate("entity", &id.to_string(), &|path| known.read(path), &first, path));
+        }
+        if !definitions.blueprints.contains_key(&id.blueprint) {
+            return found;
+        }
+        match examine(path, bytes, definitions) {
+            Ok((entity, reader)) => {
+                let explained = |wrong| self.declared.explain(wrong, &entity.blueprint);
+                found.extend(reader.found.into_iter().map(explained));
+                for (at, target) in references(definitions, &entity) {
+                    if definitions.blueprints.contains_key(&target.blueprint) && !known.has(&target) {
+                        found.push(explained(dangle(&id, reader.document.place(&at), &target, *known)));
+                    }
                 }
             }
+            Err(wrong) => found.extend(wrong),
         }
-        Err(wrong) => found.extend(wrong),
+        found
     }
-    found
+
+    /// Everything that is wrong with the file of an open request, as far as it can be said without planning it.
+    pub fn request_file(&self, path: &RepoPath, bytes: &[u8]) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        let below = path.under(&self.definitions.settings.folders.requests);
+        let id = below.and_then(|below| below.strip_suffix("/request.yaml")).unwrap_or_default();
+        if let Err(error) = id.parse::<RequestId>() {
+            let message = format!("`{id}` is not {}", error.what);
+            let wrong = Diagnostic::error("invalid-name", Place::file(path.as_str()), message);
+            found.push(wrong.help(error.rule));
+        }
+        match request::examine(path, bytes) {
+            Ok((request, mut reader)) => {
+                for wrong in against_action(self.definitions, self.known, &request) {
+                    reader.wrong(wrong);
+                }
+                found.extend(reader.found);
+            }
+            Err(wrong) => found.extend(wrong),
+        }
+        found
+    }
+
+    /// The teams that actions name must be there: nobody can be found in a team that is not.
+    pub fn teams(&self) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (path, bytes) in documents_below(self.files, &self.definitions.settings.folders.actions) {
+            let Ok((action, reader)) = examine_action(path, bytes) else { continue };
+            for (at, team) in teams_of(&action) {
+                let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else {
+                    continue;
+                };
+                let id = EntityId { blueprint, identifier };
+                if self.known.has(&id) {
+                    continue;
+                }
+                let message =
+                    format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
+                let mut diagnostic =
+                    Diagnostic::error("unknown-team", reader.document.place(&at), message);
+                diagnostic.help = help(self.known, &id);
+                found.push(diagnostic);
+            }
+        }
+        found
+    }
+
+    /// Entities of blueprints that are not there, each of which is told once, by how many entities each has.
+    pub fn without_blueprint<'b>(
+        &self,
+        of_blueprint: impl IntoIterator<Item = (&'b BlueprintId, usize)>,
+    ) -> Vec<Diagnostic> {
+        let Definitions { blueprints, unusable, settings, .. } = self.definitions;
+        let folder = &settings.folders.entities;
+        let mut found = Vec::new();
+        for (name, count) in of_blueprint {
+            if count == 0 || blueprints.contains_key(name) || unusable.blueprints.contains(name) {
+                continue;
+            }
+            let message =
+                format!("`{folder}/{name}` holds {count} entities of a blueprint that is not defined");
+            let mut diagnostic =
+                Diagnostic::error("unknown-blueprint", Place::file(format!("{folder}/{name}")), message);
+            diagnostic.help = did_you_mean(name.as_str(), blueprints.keys().map(BlueprintId::as_str));
+            found.push(diagnostic);
+        }
+        found
+    }
 }
 
 fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
@@ -170,29 +265,6 @@ fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
     let message = format!("`{path}` does not lie where an entity lies");
     Diagnostic::error("wrong-folder", Place::file(path.as_str()), message)
         .help(format!("an entity is `{folder}/<blueprint>/<identifier>.yaml`"))
-}
-
-/// Entities of blueprints that are not there, each of which is told once, by how many entities each blueprint has.
-pub fn without_blueprint<'a>(
-    definitions: &Definitions,
-    of_blueprint: impl IntoIterator<Item = (&'a BlueprintId, usize)>,
-) -> Vec<Diagnostic> {
-    let folder = &definitions.settings.folders.entities;
-    let mut found = Vec::new();
-    for (name, count) in of_blueprint {
-        if count == 0
-            || definitions.blueprints.contains_key(name)
-            || definitions.unusable.blueprints.contains(name)
-        {
-            continue;
-        }
-        let message = format!("`{folder}/{name}` holds {count} entities of a blueprint that is not defined");
-        let mut diagnostic =
-            Diagnostic::error("unknown-blueprint", Place::file(format!("{folder}/{name}")), message);
-        diagnostic.help = did_you_mean(name.as_str(), definitions.blueprints.keys().map(BlueprintId::as_str));
-        found.push(diagnostic);
-    }
-    found
 }
 
 /// An entity points at something that is not there.
@@ -212,27 +284,6 @@ fn dangle(id: &EntityId, place: Place, target: &EntityId, known: &dyn Known) -> 
         .label(format!("no `{}` has this identifier", target.blueprint));
     diagnostic.help = help(known, target);
     diagnostic
-}
-
-/// The teams that actions name must be there: nobody can be found in a team that is not.
-pub fn teams(definitions: &Definitions, files: &Files, known: &dyn Known) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for (path, bytes) in documents_below(files, &definitions.settings.folders.actions) {
-        let Ok((action, reader)) = examine_action(path, bytes) else { continue };
-        for (at, team) in teams_of(&action) {
-            let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else { continue };
-            let id = EntityId { blueprint, identifier };
-            if known.has(&id) {
-                continue;
-            }
-            let message =
-                format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
-            let mut diagnostic = Diagnostic::error("unknown-team", reader.document.place(&at), message);
-            diagnostic.help = help(known, &id);
-            found.push(diagnostic);
-        }
-    }
-    found
 }
 
 fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
@@ -255,39 +306,13 @@ fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
 fn requests<'a>(
     definitions: &'a Definitions,
     files: &'a Files,
-) -> impl Iterator<Item = (&'a RepoPath, &'a crate::domain::Bytes)> {
+) -> impl Iterator<Item = (&'a RepoPath, &'a Bytes)> {
     let folder = &definitions.settings.folders.requests;
     files.iter().filter(move |(path, _)| {
         let id = path.under(folder).and_then(|below| below.strip_suffix("/request.yaml"));
         let record = id.and_then(|id| folder.join(&format!("{id}/run.yaml")).ok());
         record.is_some_and(|record| !files.contains_key(&record))
     })
-}
-
-/// Everything that is wrong with the file of an open request, as far as it can be said without planning it.
-pub fn check_request_file(
-    definitions: &Definitions,
-    known: &dyn Known,
-    path: &RepoPath,
-    bytes: &[u8],
-) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let below = path.under(&definitions.settings.folders.requests);
-    let id = below.and_then(|below| below.strip_suffix("/request.yaml")).unwrap_or_default();
-    if let Err(error) = id.parse::<RequestId>() {
-        let message = format!("`{id}` is not {}", error.what);
-        found.push(Diagnostic::error("invalid-name", Place::file(path.as_str()), message).help(error.rule));
-    }
-    match request::examine(path, bytes) {
-        Ok((request, mut reader)) => {
-            for wrong in against_action(definitions, known, &request) {
-                reader.wrong(wrong);
-            }
-            found.extend(reader.found);
-        }
-        Err(wrong) => found.extend(wrong),
-    }
-    found
 }
 
 /// What can be said about a request without planning it.

@@ -121,6 +121,7 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
             Some(_) if value.is_null() => {}
             Some(property) => {
                 found.extend(check_value(property, value).into_iter().map(|wrong| wrong.below(&path)));
+                blueprints(definitions, property, value, &path, &mut found);
             }
         }
     }
@@ -133,6 +134,31 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
     }
     relations(blueprint, entity, &mut found);
     without_echoes(found)
+}
+
+/// The blueprints that a value names must be there.
+fn blueprints(
+    definitions: &Definitions,
+    property: &Property,
+    value: &Value,
+    path: &[Segment],
+    found: &mut Vec<Wrong>,
+) {
+    match (property.format, value) {
+        (Some(Format::Blueprints), Value::String(name)) => {
+            let Ok(name) = name.parse() else { return };
+            let known = definitions.known_blueprints();
+            if !known.contains(&name) {
+                found.push(unknown_blueprint(path, &name, &known));
+            }
+        }
+        (None, Value::Array(items)) => {
+            let Some(each) = &property.items else { return };
+            let items = items.iter().enumerate();
+            items.for_each(|(index, item)| blueprints(definitions, each, item, &join(path, index), found));
+        }
+        _ => {}
+    }
 }
 
 fn missing(blueprint: &Blueprint, path: &[Segment], name: &str) -> Wrong {

@@ -10,6 +10,7 @@ use super::{
     },
     template,
     values::{Wrong, trail},
+    yaml,
 };
 use crate::domain::{
     Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, Format, ObjectId, Place, Property,
@@ -95,8 +96,20 @@ pub(super) fn check_file_name(identifier: &str, path: &RepoPath, reader: &mut Re
 }
 
 /// A definition that another file holds already.
-pub(super) fn duplicate(what: &str, name: &str, first: &RepoPath, place: Place) -> Diagnostic {
-    Diagnostic::error("duplicate-identifier", place, format!("the {what} `{name}` is in `{first}` already"))
+pub(super) fn duplicate(
+    what: &str,
+    name: &str,
+    read: &dyn Fn(&RepoPath) -> Option<Bytes>,
+    first: &RepoPath,
+    second: &RepoPath,
+) -> Diagnostic {
+    let place = |path: &RepoPath| {
+        let read = read(path).and_then(|bytes| yaml::parse(path.as_str(), &bytes).ok());
+        read.map_or_else(|| Place::file(path.as_str()), |document| document.place(&trail!["identifier"]))
+    };
+    let message = format!("the {what} `{name}` is in `{first}` already");
+    Diagnostic::error("duplicate-identifier", place(second), message)
+        .related(place(first), "it is here already")
         .help("keep one of the two files")
 }
 
@@ -110,8 +123,8 @@ fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             Ok((blueprint, reader)) => {
                 let name = blueprint.identifier.clone();
                 if let Some((first, ..)) = read.get(&name) {
-                    let place = reader.document.place(&trail!["identifier"]);
-                    found.push(duplicate("blueprint", name.as_str(), first, place));
+                    found.push(duplicate("blueprint", name.as_str(), &|path| files.get(path).cloned(), first, path));
+                    found.extend(reader.found);
                     continue;
                 }
                 if !reader.found.is_empty() {
@@ -235,8 +248,8 @@ fn scorecards(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             check_file_name(&scorecard.identifier, path, &mut reader);
             cross::check_scorecard(definitions, scorecard, &mut reader);
             if let Some(first) = first.get(&scorecard.identifier) {
-                let place = reader.document.place(&trail!["identifier"]);
-                found.push(duplicate("scorecard", &scorecard.identifier, first, place));
+                found.push(duplicate("scorecard", &scorecard.identifier, &|path| files.get(path).cloned(), first, path));
+                found.append(&mut reader.found);
                 continue;
             }
             first.insert(scorecard.identifier.clone(), path.clone());
@@ -259,8 +272,8 @@ fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             Ok((action, mut reader)) => {
                 let name = action.identifier.clone();
                 if let Some(first) = first.get(&name) {
-                    let place = reader.document.place(&trail!["identifier"]);
-                    found.push(duplicate("action", name.as_str(), first, place));
+                    found.push(duplicate("action", name.as_str(), &|path| files.get(path).cloned(), first, path));
+                    found.append(&mut reader.found);
                     continue;
                 }
                 first.insert(name.clone(), path.clone());
@@ -290,6 +303,7 @@ pub(super) fn built_in() -> BTreeMap<BlueprintId, Blueprint> {
     let text = |format| Property {
         kind: PropertyType::String,
         format,
+        spec: None,
         title: None,
         description: None,
         default: None,

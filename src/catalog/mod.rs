@@ -7,7 +7,10 @@
 
 pub mod values;
 pub mod yaml;
+mod formats;
+mod mend;
 mod document;
+mod declared;
 mod load;
 mod cross;
 mod derived;
@@ -18,6 +21,7 @@ mod entity;
 mod request;
 mod check;
 pub mod report;
+mod sarif;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +31,7 @@ use crate::domain::{
 };
 
 pub use check::{
-    Counts, Known, Report, check_all, check_entity_file, check_request_file, in_order, teams, without_blueprint,
+    Checked, Counts, Known, Report, check_all, in_order,
 };
 pub use derived::META;
 pub use document::schemas;
@@ -35,6 +39,7 @@ pub use entity::{
     Field, Stored, check_entity, each_reference, entity_at, read_entity, references, store_entity, with_defaults,
 };
 pub use load::{is_document, load_definitions, load_settings, read_action};
+pub use mend::{Mended, apply_fixes};
 pub use request::read_request;
 pub use template::read_template;
 
@@ -208,6 +213,11 @@ impl Definitions {
             broken: BTreeMap::new(),
             unusable: Unusable::default(),
         }
+    }
+
+    /// The blueprints that there are, usable or not.
+    pub fn known_blueprints(&self) -> BTreeSet<&BlueprintId> {
+        self.blueprints.keys().chain(&self.unusable.blueprints).collect()
     }
 
     /// The folders whose files [`load_definitions`] needs.

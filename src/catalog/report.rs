@@ -3,13 +3,16 @@
 //! Everything printed may come from strangers: control characters never reach a terminal, line
 //! breaks never begin a new command of a workflow, and nothing poses as Markdown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
 use serde_json::{Value, json};
 
 use super::check::Counts;
-use crate::domain::{Bytes, Diagnostic, Severity};
+pub use super::sarif::sarif;
+use crate::domain::{Bytes, Diagnostic, Place, Related, Severity};
 
 /// As a compiler prints it; `sources` finds the text of a file.
 pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
@@ -17,50 +20,85 @@ pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>)
     let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
     let mut printed = String::new();
     for diagnostic in diagnostics {
-        let source = diagnostic.place.source.as_str();
-        let text = texts.entry(source).or_insert_with(|| {
-            // What is no text is shown as far as it is, so that places stay where they are.
-            sources(source).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        });
-        printed.push_str(&renderer.render(&groups(diagnostic, text.as_deref())));
+        let places = diagnostic.related.iter().map(|related| &related.place);
+        for place in [&diagnostic.place].into_iter().chain(places) {
+            texts.entry(&place.source).or_insert_with(|| {
+                // What is no text is shown as far as it is, so that places stay where they are.
+                sources(&place.source).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            });
+        }
+        let text_of = |place: &Place| texts.get(place.source.as_str()).and_then(Option::as_deref);
+        printed.push_str(&renderer.render(&groups(diagnostic, &text_of)));
         printed.push_str("\n\n");
     }
     printed
 }
 
-fn groups<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Vec<Group<'a>> {
-    let clean = |text: &str| normalize_untrusted_str(text);
+fn groups<'a>(diagnostic: &'a Diagnostic, text_of: &dyn Fn(&Place) -> Option<&'a str>) -> Vec<Group<'a>> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(clean(&diagnostic.message)).id(diagnostic.code.0);
-    let path = clean(&diagnostic.place.source);
-    let span = diagnostic.place.span.zip(text).filter(|(span, text)| {
-        span.start <= span.end && text.is_char_boundary(span.start) && text.is_char_boundary(span.end)
-    });
-    let mut group = match span {
-        Some((span, text)) => {
-            let mut annotation = AnnotationKind::Primary.span(span.start..span.end);
-            if let Some(label) = &diagnostic.label {
-                annotation = annotation.label(clean(label));
+    let label = diagnostic.label.as_deref();
+    let (primary, context) = (AnnotationKind::Primary, AnnotationKind::Context);
+    let mut group = match snippet(&diagnostic.place, text_of(&diagnostic.place), primary, label) {
+        Ok(mut snippet) => {
+            // What stands in the same file is shown with it.
+            for related in diagnostic.related.iter().filter(|one| one.place.source == diagnostic.place.source)
+            {
+                if let Some(span) = related.place.span.filter(|span| span.start <= span.end) {
+                    let there = context.span(span.start..span.end).label(clean(&related.message));
+                    snippet = snippet.annotation(there);
+                }
             }
-            title.element(Snippet::source(text).path(path).annotation(annotation))
+            title.element(snippet)
         }
-        None => {
-            let origin = match diagnostic.place.span {
-                Some(span) => Origin::path(path).line(span.line).char_column(span.column),
-                None => Origin::path(path),
-            };
-            title.element(origin)
+        Err(origin) => {
+            let group = title.element(origin);
+            match label {
+                Some(label) => group.element(Level::NOTE.message(clean(label))),
+                None => group,
+            }
         }
     };
-    if let (None, Some(label)) = (span, &diagnostic.label) {
-        group = group.element(Level::NOTE.message(clean(label)));
+    for related in diagnostic.related.iter().filter(|one| one.place.source != diagnostic.place.source) {
+        group = match snippet(&related.place, text_of(&related.place), context, Some(&related.message)) {
+            Ok(snippet) => group.element(snippet),
+            Err(origin) => group.element(origin).element(Level::NOTE.message(clean(&related.message))),
+        };
     }
     let help =
         diagnostic.help.as_ref().map(|help| Group::with_title(Level::HELP.secondary_title(clean(help))));
     [group].into_iter().chain(help).collect()
+}
+
+fn clean(text: &str) -> Cow<'_, str> {
+    normalize_untrusted_str(text).into()
+}
+
+/// The lines around a place, or where it is if its text is not at hand.
+fn snippet<'a>(
+    place: &'a Place,
+    text: Option<&'a str>,
+    kind: AnnotationKind,
+    label: Option<&'a str>,
+) -> Result<Snippet<'a, Annotation<'a>>, Origin<'a>> {
+    let span = place.span.zip(text).filter(|(span, text)| {
+        span.start <= span.end && text.is_char_boundary(span.start) && text.is_char_boundary(span.end)
+    });
+    let path = clean(&place.source);
+    match (span, place.span) {
+        (Some((span, text)), _) => {
+            let mut annotation = kind.span(span.start..span.end);
+            if let Some(label) = label {
+                annotation = annotation.label(clean(label));
+            }
+            Ok(Snippet::source(text).path(path).annotation(annotation))
+        }
+        (None, Some(span)) => Err(Origin::path(path).line(span.line).char_column(span.column)),
+        (None, None) => Err(Origin::path(path)),
+    }
 }
 
 /// The last line: how much was looked at and what was found.
@@ -74,8 +112,12 @@ pub fn summary(diagnostics: &[Diagnostic], counts: &Counts) -> String {
         0 => String::new(),
         warnings => format!(", {}", number(warnings, "warning", "warnings")),
     };
+    let mended = match diagnostics.iter().filter(|diagnostic| diagnostic.fix.is_some()).count() {
+        0 => String::new(),
+        fixes => format!("; `chandlery validate --fix` mends {fixes}"),
+    };
     format!(
-        "checked {}, {}, {}, {}, {}: {}{warned}",
+        "checked {}, {}, {}, {}, {}: {}{warned}{mended}",
         number(counts.blueprints, "blueprint", "blueprints"),
         number(counts.entities, "entity", "entities"),
         number(counts.actions, "action", "actions"),
@@ -87,6 +129,15 @@ pub fn summary(diagnostics: &[Diagnostic], counts: &Counts) -> String {
 
 /// As one JSON object.
 pub fn json(diagnostics: &[Diagnostic], counts: &Counts) -> String {
+    let related = |related: &Related| -> Value {
+        let span = related.place.span;
+        json!({
+            "file": related.place.source,
+            "line": span.map(|span| span.line),
+            "column": span.map(|span| span.column),
+            "message": related.message,
+        })
+    };
     let one = |diagnostic: &Diagnostic| -> Value {
         let span = diagnostic.place.span;
         json!({
@@ -99,53 +150,13 @@ pub fn json(diagnostics: &[Diagnostic], counts: &Counts) -> String {
             "message": diagnostic.message,
             "label": diagnostic.label,
             "help": diagnostic.help,
+            "related": diagnostic.related.iter().map(related).collect::<Vec<_>>(),
+            "fix": diagnostic.fix,
+            "page": diagnostic.page(),
         })
     };
     let diagnostics: Vec<Value> = diagnostics.iter().map(one).collect();
     json!({ "diagnostics": diagnostics, "counts": counts }).to_string()
-}
-
-/// As SARIF 2.1.0, which code scanning reads: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
-pub fn sarif(diagnostics: &[Diagnostic]) -> String {
-    let codes: BTreeSet<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
-    let rules: Vec<Value> = codes
-        .iter()
-        .map(|code| json!({ "id": code, "help": { "text": format!("See `{code}` in docs/diagnostics.md of Chandlery.") } }))
-        .collect();
-    let one = |diagnostic: &Diagnostic| {
-        let mut message = diagnostic.message.clone();
-        for more in diagnostic.label.iter().chain(&diagnostic.help) {
-            message.push('\n');
-            message.push_str(more);
-        }
-        // A path is a relative reference; what a URI has no room for is percent-encoded.
-        let mut place = json!({ "artifactLocation": { "uri": as_uri(&diagnostic.place.source), "uriBaseId": "%SRCROOT%" } });
-        if let Some(span) = diagnostic.place.span {
-            place["region"] = json!({ "startLine": span.line, "startColumn": span.column });
-        }
-        json!({
-            "ruleId": diagnostic.code.0,
-            "ruleIndex": codes.iter().position(|code| *code == diagnostic.code.0),
-            "level": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
-            "message": { "text": message },
-            "locations": [{ "physicalLocation": place }],
-        })
-    };
-    let results: Vec<Value> = diagnostics.iter().map(one).collect();
-    let driver = json!({ "name": "Chandlery", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
-    json!({
-        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{ "tool": { "driver": driver }, "columnKind": "unicodeCodePoints", "results": results }],
-    })
-    .to_string()
-}
-
-fn as_uri(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    path.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 /// As annotations of a GitHub workflow, one line each:
@@ -166,6 +177,10 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
         for more in diagnostic.label.iter().chain(&diagnostic.help) {
             message.push('\n');
             message.push_str(more);
+        }
+        for related in &diagnostic.related {
+            let line = related.place.span.map_or_else(String::new, |span| format!(":{}", span.line));
+            message.push_str(&format!("\n{}{line}: {}", related.place.source, related.message));
         }
         let (file, title) = (property(&diagnostic.place.source), property(diagnostic.code.0));
         format!("::{command} file={file}{place},title={title}::{}\n", printable(&data(&message)))
@@ -250,7 +265,7 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Place, Span};
+    use crate::domain::Span;
 
     fn hostile() -> Vec<Diagnostic> {
         let span = Span { start: 0, end: 1, line: 3, column: 2 };
@@ -264,18 +279,5 @@ mod tests {
     fn nothing_typed_by_a_stranger_poses_as_ours() {
         insta::assert_snapshot!(github(&hostile()), @r"::error file=a%2Cb%3Ac%25.yaml,line=3,col=2,title=not-a-choice::`x` is </details> @ada **Approved** ![x](http://evil)%0A::error::forged �[31m%0Awrite `#1`");
         insta::assert_snapshot!(markdown(&hostile()), @r"- **`inputs.na�me` (`a,b:c%.yaml` line 3)**: `x` is &lt;/details&gt; @<!-- -->ada \*\*Approved\*\* \!\[x\](http&#58;//evil) &#58;&#58;error&#58;&#58;forged  \[31m. Write `#1` <sub>[not-a-choice]</sub>");
-    }
-
-    #[test]
-    fn sarif_places_what_it_tells() {
-        let report: Value = serde_json::from_str(&sarif(&hostile())).unwrap();
-        let run = &report["runs"][0];
-        assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "not-a-choice");
-        let result = &run["results"][0];
-        assert_eq!((&result["ruleIndex"], &result["level"]), (&json!(0), &json!("error")));
-        let place = &result["locations"][0]["physicalLocation"];
-        assert_eq!(place["artifactLocation"]["uri"], "a%2Cb%3Ac%25.yaml");
-        assert_eq!(place["region"], json!({ "startLine": 3, "startColumn": 2 }));
-        assert!(result["message"]["text"].as_str().unwrap().ends_with("\nwrite `#1`"));
     }
 }

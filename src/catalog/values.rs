@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    net::{Ipv4Addr, Ipv6Addr},
     sync::{Arc, LazyLock, RwLock},
 };
 
@@ -16,8 +15,8 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::yaml;
-use crate::domain::{Diagnostic, Format, Identifier, Login, Place, Property, TeamSlug, nearest};
+use super::{formats, mend::Mend};
+use crate::domain::{Diagnostic, Place, Property, nearest, only_near};
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,12 +77,15 @@ pub struct Wrong {
     pub help: Option<String>,
     /// Whether the key is wrong rather than its value.
     pub about_key: bool,
+    /// What mends it, where that is safe.
+    pub(super) mend: Option<Mend>,
 }
 
 impl Wrong {
     /// Something wrong at this path.
     pub fn new(code: &'static str, path: &[Segment], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), code, message: message.into(), label: None, help: None, about_key: false }
+        let (path, message) = (path.to_vec(), message.into());
+        Self { path, code, message, label: None, help: None, about_key: false, mend: None }
     }
 
     /// With a few words under the very place.
@@ -98,8 +100,22 @@ impl Wrong {
         self
     }
 
-    /// With the nearest of the words that could have been meant, or else all of them.
-    pub fn did_you_mean<'a>(self, written: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+    /// With what mends it, where that is safe.
+    pub(super) fn mend(mut self, mend: Mend) -> Self {
+        self.mend = Some(mend);
+        self
+    }
+
+    /// With the nearest of the words that could have been meant, or else all of them. A key that can only
+    /// be one of them is mended by it.
+    pub fn did_you_mean<'a>(
+        mut self,
+        written: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Self {
+        if self.about_key {
+            self.mend = only_near(written, known.clone()).map(|key| Mend::Rename(key.to_owned()));
+        }
         match did_you_mean(written, known) {
             Some(help) => self.help(help),
             None => self,
@@ -192,79 +208,12 @@ fn schema_of(property: &Property) -> Compiled {
 fn hash(property: &Property, hasher: &mut DefaultHasher) {
     property.kind.hash(hasher);
     property.format.hash(hasher);
+    property.spec.hash(hasher);
     property.choices.hash(hasher);
     property.keywords.hash(hasher);
     if let Some(items) = &property.items {
         hash(items, hasher);
     }
-}
-
-/// What a text of this format must be, after "must be".
-pub(super) fn wanted(format: Format) -> &'static str {
-    match format {
-        Format::Url => "a URL such as https://acme.example/docs",
-        Format::Email => "a mail address such as ada@acme.example",
-        Format::DateTime => "a date and time such as 2026-11-23T08:30:00Z",
-        Format::Timer => "the moment of its end, such as 2026-11-23T08:30:00Z",
-        Format::Ipv4 => "an IPv4 address such as 192.0.2.1",
-        Format::Ipv6 => "an IPv6 address such as 2001:db8::1",
-        Format::Markdown | Format::MultiLine => "text",
-        Format::Yaml => "a YAML document",
-        Format::User => "the login of a person",
-        Format::Team => "the identifier of a team",
-        Format::Entity => "the identifier of an entity",
-    }
-}
-
-fn is_of_format(format: Format, text: &str) -> bool {
-    match format {
-        Format::Url => is_url(text),
-        Format::Email => is_email(text),
-        Format::DateTime | Format::Timer => is_date_time(text),
-        Format::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
-        Format::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
-        Format::Markdown | Format::MultiLine => true,
-        Format::Yaml => yaml::is_yaml(text),
-        Format::User => text.parse::<Login>().is_ok(),
-        Format::Team => text.parse::<TeamSlug>().is_ok(),
-        Format::Entity => text.parse::<Identifier>().is_ok(),
-    }
-}
-
-fn is_url(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
-        && !host.is_empty()
-        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>\"{}|\\^`".contains(c))
-}
-
-fn is_email(text: &str) -> bool {
-    let Some((name, host)) = text.rsplit_once('@') else { return false };
-    !name.is_empty()
-        && text.len() <= 254
-        && name.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@<>()[],;:\\\"".contains(c))
-        && host.contains('.')
-        && host.split('.').all(|part| {
-            !part.is_empty()
-                && !part.starts_with('-')
-                && !part.ends_with('-')
-                && part.chars().all(|c| c.is_alphanumeric() || c == '-')
-        })
-}
-
-/// RFC 3339, of which jiff reads a superset.
-fn is_date_time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let zone = text.ends_with(['Z', 'z'])
-        || bytes.len() > 6 && matches!(bytes[bytes.len() - 6], b'+' | b'-') && bytes[bytes.len() - 3] == b':';
-    bytes.len() >= 20
-        && matches!(bytes[10], b'T' | b't')
-        && bytes[13] == b':'
-        && bytes[16] == b':'
-        && zone
-        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// A key that is written wrongly is not missing as well.
@@ -294,25 +243,28 @@ pub(super) struct Schema {
 impl Schema {
     /// Knows our formats, looks nothing up, and matches patterns in linear time.
     pub(super) fn compile(json: Value) -> Result<Self, String> {
-        let mut options = jsonschema::options()
+        let options = jsonschema::options()
             .offline()
             .should_validate_formats(true)
             .should_ignore_unknown_formats(false)
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20));
-        for format in Format::ALL {
-            options = options.with_format(format.name(), move |text: &str| is_of_format(format, text));
-        }
-        let validator = options.build(&json).map_err(|error| error.to_string())?;
+        let validator = formats::teach(options).build(&json).map_err(|error| error.to_string())?;
         Ok(Self { json, validator })
     }
 
     /// Everything that is wrong, in our words.
     pub(super) fn judge(&self, value: &Value) -> Vec<Wrong> {
+        /// To try one costs as much as to judge the whole value.
+        const MAX_MENDS: usize = 20;
         if self.validator.is_valid(value) {
             return Vec::new();
         }
         let mut found: Vec<Wrong> =
             self.validator.iter_errors(value).flat_map(|error| self.explain(&error, value)).collect();
+        for (index, wrong) in found.iter_mut().filter(|wrong| wrong.mend.is_some()).enumerate() {
+            let tried = index < MAX_MENDS;
+            wrong.mend = wrong.mend.take().filter(|mend| tried && self.is_mended(value, &wrong.path, mend));
+        }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup();
         // What is of the wrong type is not judged further.
@@ -320,6 +272,25 @@ impl Schema {
             found.iter().filter(|wrong| wrong.code == "wrong-type").map(|wrong| wrong.path.clone()).collect();
         found.retain(|wrong| wrong.code == "wrong-type" || !mistyped.contains(&wrong.path));
         without_echoes(found)
+    }
+
+    /// Whether nothing is wrong with the value at this path once it is mended.
+    fn is_mended(&self, root: &Value, path: &[Segment], mend: &Mend) -> bool {
+        let mut mended = root.clone();
+        let target = path.iter().try_fold(&mut mended, |value, segment| match segment {
+            Segment::Key(key) => value.get_mut(key),
+            Segment::Index(index) => value.get_mut(index),
+        });
+        let Some(target) = target else { return false };
+        match mend {
+            Mend::Rename(_) => return true,
+            Mend::Quote => *target = bare(target).into(),
+            Mend::Set(value) => *target = value.clone(),
+        }
+        !self
+            .validator
+            .iter_errors(&mended)
+            .any(|error| path_of(error.instance_path().as_str(), &mended).starts_with(path))
     }
 
     fn explain(&self, error: &ValidationError<'_>, root: &Value) -> Vec<Wrong> {
@@ -336,9 +307,7 @@ impl Schema {
                 one("pattern-mismatch", format!("must match `{pattern}`, and is {}", show(value)))
             }
             Kind::Format { format } => {
-                let wanted =
-                    Format::named(format).map_or_else(|| format.clone(), |known| wanted(known).to_owned());
-                one("wrong-format", format!("must be {wanted}, and is {}", show(value)))
+                one("wrong-format", format!("must be {}, and is {}", formats::wanted_by(format), show(value)))
             }
             Kind::MinLength { limit: 1 } => one("wrong-length", "must not be empty".into()),
             Kind::MinLength { limit } => one(
@@ -453,12 +422,19 @@ fn wrong_type(kind: &TypeKind, value: &Value, path: &[Segment]) -> Wrong {
         Wrong::new("wrong-type", path, format!("must be {}, and is {}", list(&words, "or"), describe(value)));
     match (&wanted[..], value) {
         ([JsonType::Boolean], Value::String(text)) if is_yes_or_no(text) => {
-            wrong.help(format!("write `{}`", matches!(text.to_lowercase().as_str(), "yes" | "on" | "true")))
+            let meant = matches!(text.to_lowercase().as_str(), "yes" | "on" | "true");
+            wrong.help(format!("write `{meant}`")).mend(Mend::Set(meant.into()))
         }
         ([JsonType::Number | JsonType::Integer], Value::String(text)) if text.parse::<f64>().is_ok() => {
-            wrong.help("write it in digits and without quotes, such as `10` or `0.5`")
+            let wrong = wrong.help("write it in digits and without quotes, such as `10` or `0.5`");
+            match text.parse::<serde_json::Number>() {
+                Ok(number) => wrong.mend(Mend::Set(number.into())),
+                Err(_) => wrong,
+            }
         }
-        ([JsonType::String], Value::Number(_) | Value::Bool(_)) => wrong.help("put it in quotes"),
+        ([JsonType::String], Value::Number(_) | Value::Bool(_)) => {
+            wrong.help("put it in quotes").mend(Mend::Quote)
+        }
         ([JsonType::Array], Value::String(_) | Value::Number(_)) => wrong
             .help(format!("write it as a list: [{}]", short(value.as_str().unwrap_or(&value.to_string())))),
         _ => wrong,
@@ -470,8 +446,13 @@ fn is_yes_or_no(text: &str) -> bool {
 }
 
 fn wrong_choice(options: &Value, value: &Value, path: &[Segment]) -> Wrong {
-    let options: Vec<String> = options.as_array().into_iter().flatten().map(bare).collect();
-    let wrong = Wrong::new("not-a-choice", path, format!("cannot be {}", show(value)));
+    // Nothing at all is no choice that anybody would write out.
+    let values: Vec<&Value> = options.as_array().into_iter().flatten().filter(|one| !one.is_null()).collect();
+    let options: Vec<String> = values.iter().map(|value| bare(value)).collect();
+    let mut wrong = Wrong::new("not-a-choice", path, format!("cannot be {}", show(value)));
+    let only = only_near(&bare(value), options.iter().map(String::as_str));
+    let meant = values.into_iter().find(|value| only == Some(bare(value).as_str()));
+    wrong.mend = meant.cloned().map(Mend::Set);
     let few = options.len() <= 12;
     let wrong = if few {
         let words: Vec<String> = options.iter().map(|option| format!("`{option}`")).collect();

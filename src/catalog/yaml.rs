@@ -5,11 +5,13 @@
 //! reviewer, is refused in words: anchors, tags, merge keys, repeated keys, several documents.
 //! Without aliases a tree is never larger than its text, so the limits of size and depth are enough.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+mod broken;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
 use super::values::{Segment, field_name};
-use crate::domain::{Diagnostic, Place, Span};
+use crate::domain::{Diagnostic, Fix, Place, Related, Replacement, Span};
 
 /// The largest text that is read: people write these files, and people read them.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -68,6 +70,29 @@ pub(super) fn is_yaml(text: &str) -> bool {
     text.len() <= MAX_BYTES && Parser::new_from_str(text).all(|event| event.is_ok())
 }
 
+/// The keys of the outermost mapping of a text, if it is YAML and one.
+pub(super) fn first_keys(text: &str) -> Option<Vec<String>> {
+    let (mut keys, mut depth, mut at_key) = (Vec::new(), 0_usize, true);
+    for event in Parser::new_from_str(text) {
+        match event.ok()?.0 {
+            Event::SequenceStart(..) if depth == 0 => return None,
+            Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
+            Event::MappingEnd | Event::SequenceEnd => {
+                depth -= 1;
+                at_key ^= depth == 1;
+            }
+            Event::Scalar(..) | Event::Alias(_) if depth == 0 => return None,
+            Event::Scalar(key, ..) if depth == 1 => {
+                keys.extend(at_key.then(|| key.into_owned()));
+                at_key = !at_key;
+            }
+            Event::Alias(_) if depth == 1 => at_key = !at_key,
+            _ => {}
+        }
+    }
+    Some(keys)
+}
+
 fn decode<'a>(source: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>> {
     let refuse = |code, place, message: &str, help: &str| {
         Err(vec![Diagnostic::error(code, place, format!("`{source}` {message}")).help(help)])
@@ -81,8 +106,14 @@ fn decode<'a>(source: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>>
         return refuse("yaml-encoding", file, "is written in UTF-16", "save it as UTF-8");
     }
     if bytes.starts_with("\u{feff}".as_bytes()) {
-        let help = "save it as UTF-8 without a byte order mark";
-        return refuse("yaml-encoding", file, "begins with a byte order mark", help);
+        let span = Span { start: 0, end: 3, line: 1, column: 1 };
+        let fix = Fix {
+            title: "remove the byte order mark".to_owned(),
+            edits: vec![Replacement { span, text: String::new() }],
+        };
+        let message = format!("`{source}` begins with a byte order mark");
+        let found = Diagnostic::error("yaml-encoding", file, message).fix(Some(fix));
+        return Err(vec![found.help("save it as UTF-8 without a byte order mark")]);
     }
     std::str::from_utf8(bytes).or_else(|error| {
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -209,17 +240,43 @@ impl<'a> Builder<'a> {
     }
 
     fn key(&mut self, text: String, span: Span) {
-        let Some(Open::Map { key, entries, .. }) = self.open.last_mut() else { return };
-        let first = entries.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.span.line);
-        *key = Some(Key { text: text.clone(), span });
-        if let Some(line) = first {
-            self.refuse(
-                "yaml-duplicate-key",
-                span,
-                &format!("the key `{text}` is written twice, first in line {line}"),
-                "keep one of the two",
-            );
+        if let Some(Open::Map { key, .. }) = self.open.last_mut() {
+            *key = Some(Key { text, span });
         }
+    }
+
+    /// Keeps a value under its key, and says so if the key is there already.
+    fn entry(&mut self, value: Node) {
+        let Some(Open::Map { entries, key, .. }) = self.open.last_mut() else { return };
+        let Some(key) = key.take() else { return };
+        let first = entries.iter().find(|(first, _)| first.text == key.text);
+        let again = first.map(|(first, said)| {
+            (first.span, said.value() == value.value(), key.text.clone(), key.span, value.span)
+        });
+        entries.push((key, value));
+        let Some((first, is_same, name, span, value_span)) = again else { return };
+        let message = format!("the key `{name}` is written twice, first in line {}", first.line);
+        self.refuse("yaml-duplicate-key", span, &message, "keep one of the two");
+        let fix = if is_same { self.line_removed(&name, span, value_span) } else { None };
+        let place = Place { source: self.source.to_owned(), span: Some(first), field: None };
+        if let Some(found) = self.found.last_mut() {
+            found.fix = fix.map(Box::new);
+            found.related.push(Related { place, message: "first written here".to_owned() });
+        }
+    }
+
+    /// Takes away an entry that has a line of its own.
+    fn line_removed(&self, name: &str, key: Span, value: Span) -> Option<Fix> {
+        let start = self.text[..key.start].rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[key.start..].find('\n').map_or(self.text.len(), |at| key.start + at + 1);
+        let alone = self.text[start..key.start].trim().is_empty()
+            && (key.end..end).contains(&value.start)
+            && value.end <= end
+            && self.text[value.start..end].starts_with(|first: char| !"|>".contains(first))
+            && self.text[value.end..end].trim().is_empty();
+        let title = format!("remove line {}, which says `{name}` again", key.line);
+        let span = Span { start, end, line: key.line, column: 1 };
+        alone.then(|| Fix { title, edits: vec![Replacement { span, text: String::new() }] })
     }
 
     fn push(&mut self, node: Node, scalar_or_collection: bool) {
@@ -237,15 +294,14 @@ impl<'a> Builder<'a> {
         }
         match self.open.last_mut() {
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => entries.extend(key.take().map(|key| (key, node))),
+            Some(Open::Map { .. }) => self.entry(node),
             None => self.root = Some(node),
         }
     }
 
+    /// Stands for a key that has been refused, and is like no other.
     fn key_placeholder(&mut self, span: Span) {
-        if let Some(Open::Map { key, .. }) = self.open.last_mut() {
-            *key = Some(Key { text: String::new(), span });
-        }
+        self.key(format!("\0{}", span.start), span);
     }
 
     fn refuse_decoration(&mut self, span: Span, anchor: usize, tagged: bool) {
@@ -265,34 +321,9 @@ impl<'a> Builder<'a> {
     fn refuse(&mut self, code: &'static str, span: Span, message: &str, help: &str) {
         let line =
             self.text.get(span.start..span.end).and_then(|shown| shown.split('\n').next()).unwrap_or("");
-        let span = Span { end: span.start + line.trim_end().len(), ..span };
+        let span = self.inside(Span { end: span.start + line.trim_end().len(), ..span });
         let place = Place { source: self.source.to_owned(), span: Some(span), field: None };
         self.found.push(Diagnostic::error(code, place, message).help(help));
-    }
-
-    /// What the scanner could not read.
-    fn broken(&mut self, error: &ScanError) {
-        let marker = saphyr_parser::Span::empty(*error.marker());
-        let span = self.span(marker);
-        let line = self.text.lines().nth(span.line.saturating_sub(1)).unwrap_or("");
-        let indent = &line[..line.len() - line.trim_start().len()];
-        if indent.contains('\t') {
-            return self.refuse("yaml-tab", span, "this line is indented with a tab", "indent with spaces");
-        }
-        let help = match error.info() {
-            info if info.contains("recursion") => {
-                let message = format!("this is nested more than {MAX_DEPTH} deep");
-                return self.refuse("yaml-too-deep", span, &message, "make it flatter");
-            }
-            info if info.contains("mapping values") => "put a text that contains `: ` in quotes",
-            info if info.contains("quoted scalar") => "close the quotes",
-            info if info.contains("directive") => "remove the line that begins with `%`",
-            info if info.contains("flow") || info.contains(']') || info.contains('}') => {
-                "close every `[` and `{`, and put commas between items"
-            }
-            _ => "look at the indentation and the quotes here and in the line before",
-        };
-        self.refuse("yaml-syntax", span, &format!("this is not YAML: {}", error.info()), help);
     }
 
     fn span(&self, span: saphyr_parser::Span) -> Span {
@@ -319,7 +350,7 @@ fn until(start: Span, end: Span, last: Option<Span>) -> Span {
 
 /// The value of a plain scalar by YAML 1.2's core schema; none for numbers that JSON cannot hold.
 /// Digits after a leading zero stay text: they are account numbers and post codes.
-fn plain_value(text: &str) -> Option<Value> {
+pub(super) fn plain_value(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
         "true" | "True" | "TRUE" => return Some(true.into()),
@@ -385,11 +416,36 @@ impl Document {
     /// Where the key of the value at this path stands.
     pub fn place_of_key(&self, path: &[Segment]) -> Place {
         let Some((last, parents)) = path.split_last() else { return self.place(path) };
-        let parent = parents.iter().try_fold(&self.root, |node, segment| Some(node.child(segment)?.1));
-        match parent.and_then(|parent| parent.child(last)) {
+        match self.node(parents).and_then(|parent| parent.child(last)) {
             Some((Some(key), _)) => self.at(path, key.span),
             _ => self.place(path),
         }
+    }
+
+    /// The value at this path as it is written, if it is one of a single line.
+    pub(super) fn written(&self, path: &[Segment]) -> Option<(Span, &str)> {
+        let node = self.node(path)?;
+        let text = self.text.get(node.span.start..node.span.end)?.trim_end();
+        let plain = matches!(node.kind, Kind::Scalar(_)) && !text.is_empty() && !text.contains('\n');
+        plain.then_some((Span { end: node.span.start + text.len(), ..node.span }, text))
+    }
+
+    /// The key of the value at this path as it is written.
+    pub(super) fn written_key(&self, path: &[Segment]) -> Option<(Span, &str)> {
+        let (last, parents) = path.split_last()?;
+        let (key, _) = self.node(parents)?.child(last)?;
+        let span = key?.span;
+        let text = self.text.get(span.start..span.end)?.trim_end();
+        (!text.contains('\n')).then_some((Span { end: span.start + text.len(), ..span }, text))
+    }
+
+    /// Whether there is a value at this path.
+    pub(super) fn has(&self, path: &[Segment]) -> bool {
+        self.node(path).is_some()
+    }
+
+    fn node(&self, path: &[Segment]) -> Option<&Node> {
+        path.iter().try_fold(&self.root, |node, segment| Some(node.child(segment)?.1))
     }
 
     fn at(&self, path: &[Segment], span: Span) -> Place {
@@ -441,83 +497,4 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn value(text: &str) -> Option<Value> {
-        parse("x.yaml", format!("x: {text}\n").as_bytes()).ok().map(|document| document.value()["x"].clone())
-    }
-
-    #[test]
-    fn a_plain_word_means_what_yaml_1_2_says_and_account_numbers_stay_text() {
-        for text in [
-            "yes",
-            "no",
-            "on",
-            "off",
-            "y",
-            "1_000",
-            "1:30",
-            "0123",
-            "-012",
-            "1.2.3",
-            "2026-11-23",
-            "0x",
-            "+",
-            ".",
-        ] {
-            assert_eq!(value(text), Some(text.into()), "{text}");
-        }
-        let numbers = [
-            ("12", 12.0),
-            ("-3", -3.0),
-            ("+4", 4.0),
-            ("0x1F", 31.0),
-            ("0o14", 12.0),
-            ("1e3", 1000.0),
-            (".5", 0.5),
-            ("0", 0.0),
-        ];
-        for (text, number) in numbers {
-            assert_eq!(value(text).and_then(|value| value.as_f64()), Some(number), "{text}");
-        }
-        assert_eq!(value("~"), Some(Value::Null));
-        assert_eq!(value("True"), Some(true.into()));
-        for text in [".inf", "-.INF", ".nan", "1e999", "123456789012345678901234567890"] {
-            assert_eq!(value(text), None, "{text}");
-        }
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "[ -~äß🧀\n\t]{0,12}".prop_map(Value::from),
-            proptest::sample::select(vec![
-                "yes", "0123", "1e3", "~", "<<", "- a", "a: b", "# x", "|", "&x", "*x", "!x"
-            ])
-            .prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 24, 5, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::btree_map("[a-z. 0-9~#:-]{1,6}", inner, 0..4)
-                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_we_write_is_read_as_it_was_meant(value in any_value()) {
-            let value = serde_json::json!({ "x": value });
-            for text in [serde_yaml::to_string(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap()] {
-                let read = parse("x.yaml", text.as_bytes());
-                prop_assert_eq!(read.map(|document| document.value()), Ok(value.clone()), "{}", text);
-            }
-        }
-    }
-}
+mod tests;

@@ -11,8 +11,8 @@ use clap::{Args, ValueEnum};
 
 use super::output;
 use crate::{
-    catalog::{Files, Report, Root, load_settings, report},
-    domain::{Bytes, RepoPath, Severity},
+    catalog::{Files, Mended, Report, Root, apply_fixes, load_settings, report},
+    domain::{Bytes, Diagnostic, RepoPath, Severity},
     git::objects::{Objects, commit_named},
     index::{Commit, Kept, Whole},
 };
@@ -37,6 +37,9 @@ pub struct ValidateArgs {
     /// How to print what is found
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Mend in the files on disk what leaves no doubt about what was meant, and check again
+    #[arg(long, conflicts_with_all = ["at", "since"])]
+    fix: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +62,10 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let sources: Box<dyn Fn(&str) -> Option<Bytes>>;
     let Report { diagnostics, counts } = match (&args.at, &args.since) {
         (None, None) => {
-            let found = files_of_work_tree(&args.path, args.root.as_ref())?;
+            let mut found = files_of_work_tree(&args.path, args.root.as_ref())?;
+            if args.fix {
+                mend_all(args, &mut found)?;
+            }
             let report = found.check();
             sources = Box::new(move |path| found.files.get(&path.parse().ok()?).cloned());
             report
@@ -82,11 +88,59 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             output::print(&format!("{summary}\n"))?;
         }
         Format::Json => output::print(&format!("{}\n", report::json(&diagnostics, &counts)))?,
-        Format::Sarif => output::print(&format!("{}\n", report::sarif(&diagnostics)))?,
+        Format::Sarif => output::print(&format!("{}\n", report::sarif(&diagnostics, &sources)))?,
         Format::Github => output::print(&format!("{}{summary}\n", report::github(&diagnostics)))?,
     }
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Mends the files on disk and says what was done.
+fn mend_all(args: &ValidateArgs, found: &mut Whole) -> anyhow::Result<()> {
+    let top = locate(&args.path, args.root.as_ref())?.top;
+    for line in mend(&top, found)? {
+        match args.format {
+            Format::Text | Format::Github => output::print(&format!("{}\n", output::plain(&line)))?,
+            // Programs read what is printed.
+            Format::Json | Format::Sarif => output::complain(&line),
+        }
+    }
+    Ok(())
+}
+
+/// Mends the files on disk until nothing more can be, and says what was done. What is mended may bring to light
+/// what can be mended, too.
+fn mend(top: &Path, found: &mut Whole) -> anyhow::Result<Vec<String>> {
+    /// Each round mends at least one thing; whatever would go on for ever ends here.
+    const MAX_ROUNDS: usize = 50;
+    let mut told = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let mended = apply_fixes(&found.files, &found.check().diagnostics);
+        if mended.is_empty() {
+            break;
+        }
+        for Mended { path, bytes, done } in mended {
+            replace(top, &path, found.files.get(&path), &bytes)?;
+            for Diagnostic { place, code, fix, .. } in done {
+                let line = place.span.map_or(1, |span| span.line);
+                let title = fix.map(|fix| fix.title).unwrap_or_default();
+                told.push(format!("mended {path}:{line}: {title} ({code})"));
+            }
+            found.files.insert(path, bytes);
+        }
+    }
+    Ok(told)
+}
+
+/// Writes a file that still is what was looked at; what somebody saved in the meantime is theirs.
+#[expect(clippy::disallowed_methods, reason = "the work tree is mended here")]
+fn replace(top: &Path, path: &RepoPath, before: Option<&Bytes>, after: &Bytes) -> anyhow::Result<()> {
+    let disk = top.join(path.as_str());
+    let now = fs::read(&disk).with_context(|| format!("cannot read `{path}`"))?;
+    if before.is_none_or(|before| before[..] != now[..]) || fs::symlink_metadata(&disk)?.is_symlink() {
+        bail!("`{path}` was not mended: it is a link, or was saved a moment ago; run it again");
+    }
+    fs::write(&disk, after).with_context(|| format!("cannot write `{path}`"))
 }
 
 /// The catalog at a commit.

@@ -55,6 +55,33 @@ impl Place {
     }
 }
 
+/// Another place that explains the diagnostic: the first of two, or where something is declared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Related {
+    /// Where.
+    pub place: Place,
+    /// What is there, in a few words.
+    pub message: String,
+}
+
+/// A piece of a text and what to put there instead.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Replacement {
+    /// The bytes that go.
+    pub span: Span,
+    /// What comes in their place.
+    pub text: String,
+}
+
+/// A change of the diagnostic's own file that mends it and leaves no doubt about what was meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Fix {
+    /// What it does, as a command: "set `properties.tier` to `gold`".
+    pub title: String,
+    /// The changes, in the order of the text, none reaching into another.
+    pub edits: Vec<Replacement>,
+}
+
 /// One thing to tell a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Diagnostic {
@@ -70,6 +97,10 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What to do.
     pub help: Option<String>,
+    /// Other places that explain it.
+    pub related: Vec<Related>,
+    /// What mends it, where that is safe; few diagnostics have one.
+    pub fix: Option<Box<Fix>>,
 }
 
 impl Diagnostic {
@@ -82,6 +113,8 @@ impl Diagnostic {
             message: message.into(),
             label: None,
             help: None,
+            related: Vec::new(),
+            fix: None,
         }
     }
 
@@ -104,6 +137,25 @@ impl Diagnostic {
         self
     }
 
+    /// With another place that explains it.
+    #[must_use]
+    pub fn related(mut self, place: Place, message: impl Into<String>) -> Self {
+        self.related.push(Related { place, message: message.into() });
+        self
+    }
+
+    /// With what mends it.
+    #[must_use]
+    pub fn fix(mut self, fix: Option<Fix>) -> Self {
+        self.fix = fix.map(Box::new);
+        self
+    }
+
+    /// The section of the docs about its kind.
+    pub fn page(&self) -> String {
+        format!("docs/diagnostics.md#{}", self.code)
+    }
+
     /// With the field concerned.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
@@ -114,11 +166,24 @@ impl Diagnostic {
 
 /// "did you mean …": the candidate nearest to `text`, if one is near enough.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near(text, candidates).min().map(|(_, candidate)| candidate)
+}
+
+/// The candidate that must have been meant: the only one that is near. Any two short words are near.
+pub fn only_near<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut found = near(text, candidates);
+    let (_, first) = found.next()?;
+    (text.chars().count() > 2 && found.next().is_none()).then_some(first)
+}
+
+/// The candidates that few changes of letters make of `text`, with how many.
+fn near<'a>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> impl Iterator<Item = (usize, &'a str)> {
     let limit = (text.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::osa_distance(text, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
+        .map(move |candidate| (strsim::osa_distance(text, candidate), candidate))
+        .filter(move |(distance, _)| *distance <= limit)
 }

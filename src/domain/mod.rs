@@ -33,7 +33,9 @@ pub use action::{
     Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
 };
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
-pub use diagnostic::{Code, Diagnostic, Place, Severity, Span, nearest};
+pub use diagnostic::{
+    Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
+};
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
 pub use id::{
@@ -41,7 +43,7 @@ pub use id::{
     TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
-pub use property::{Format, Property, PropertyType};
+pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
     Permission, Pull, PullCommit, PullState, Review, ReviewState,

@@ -1,6 +1,6 @@
 //! What may a value be? The same for a property of a blueprint and an input of an action.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::BlueprintId;
 
@@ -39,6 +39,8 @@ pub enum Format {
     Url,
     /// A mail address.
     Email,
+    /// A mail address, for which every letter will do; Port tells the two apart.
+    IdnEmail,
     /// RFC 3339.
     DateTime,
     /// An IPv4 address.
@@ -49,6 +51,12 @@ pub enum Format {
     Markdown,
     /// A YAML document.
     Yaml,
+    /// A definition of Protocol Buffers.
+    Proto,
+    /// A mapping of a URL and the words that stand for it.
+    LabeledUrl,
+    /// The identifier of a blueprint.
+    Blueprints,
     /// The identifier of a `_user` entity.
     User,
     /// The identifier of a `_team` entity.
@@ -63,14 +71,18 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the docs.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Url,
         Self::Email,
+        Self::IdnEmail,
         Self::DateTime,
         Self::Ipv4,
         Self::Ipv6,
         Self::Markdown,
         Self::Yaml,
+        Self::Proto,
+        Self::LabeledUrl,
+        Self::Blueprints,
         Self::User,
         Self::Team,
         Self::Timer,
@@ -83,11 +95,15 @@ impl Format {
         match self {
             Self::Url => "url",
             Self::Email => "email",
+            Self::IdnEmail => "idn-email",
             Self::DateTime => "date-time",
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
             Self::Markdown => "markdown",
             Self::Yaml => "yaml",
+            Self::Proto => "proto",
+            Self::LabeledUrl => "labeled-url",
+            Self::Blueprints => "blueprints",
             Self::User => "user",
             Self::Team => "team",
             Self::Timer => "timer",
@@ -102,6 +118,36 @@ impl Format {
     }
 }
 
+/// What kind of specification a text is, or leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spec {
+    /// OpenAPI.
+    OpenApi,
+    /// AsyncAPI.
+    AsyncApi,
+    /// A page to show inside another.
+    EmbeddedUrl,
+}
+
+impl Spec {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::OpenApi, Self::AsyncApi, Self::EmbeddedUrl];
+
+    /// The name in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenApi => "open-api",
+            Self::AsyncApi => "async-api",
+            Self::EmbeddedUrl => "embedded-url",
+        }
+    }
+
+    /// The specification of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|spec| spec.name() == name)
+    }
+}
+
 /// What one property or input may be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Property {
@@ -109,6 +155,8 @@ pub struct Property {
     pub kind: PropertyType,
     /// What its text must be.
     pub format: Option<Format>,
+    /// What kind of specification it is.
+    pub spec: Option<Spec>,
     /// The name that people read.
     pub title: Option<String>,
     /// One sentence for people.
@@ -126,13 +174,25 @@ pub struct Property {
 }
 
 impl Property {
-    /// The JSON Schema that a value of this property must satisfy. The format is given under its
-    /// own name, so the validator must know all of [`Format::ALL`].
+    /// The JSON Schema that a value of this property must satisfy. Formats are given under their own
+    /// names, and specifications as formats, so the validator must know all of [`Format::ALL`] and [`Spec::ALL`].
     pub fn json_schema(&self) -> Value {
         let mut schema = self.keywords.clone();
         schema.insert("type".into(), self.kind.name().into());
-        if let Some(format) = self.format {
-            schema.insert("format".into(), format.name().into());
+        match (self.format, self.spec) {
+            (Some(Format::LabeledUrl), _) => {
+                let properties = json!({
+                    "url": { "type": "string", "format": Format::Url.name() },
+                    "displayText": { "type": "string" },
+                    "label": { "type": "string" },
+                });
+                schema.insert("properties".into(), properties);
+                schema.insert("required".into(), json!(["url"]));
+                schema.insert("additionalProperties".into(), false.into());
+            }
+            (Some(Format::Yaml), Some(spec)) => drop(schema.insert("format".into(), spec.name().into())),
+            (Some(format), _) => drop(schema.insert("format".into(), format.name().into())),
+            (None, _) => {}
         }
         if !self.choices.is_empty() {
             schema.insert("enum".into(), Value::Array(self.choices.clone()));

@@ -10,8 +10,8 @@ use super::{
     walk::{Below, is_document, list},
 };
 use crate::{
-    catalog::{Definitions, Field, Stored, each_reference, entity_at, store_entity},
-    domain::{BlueprintId, EntityId, Identifier, ObjectId, RepoPath},
+    catalog::{Definitions, Stored, each_reference, entity_at, store_entity},
+    domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
     git::objects::{Objects, Read},
 };
 
@@ -20,9 +20,12 @@ pub(super) struct Added {
     pub(super) blob: ObjectId,
     /// None where it does not lie where entities lie.
     pub(super) id: Option<EntityId>,
-    pub(super) stored: Stored,
-    /// What it points at, with the name of the field.
-    pub(super) targets: Vec<(String, EntityId)>,
+    /// What it says, as far as it can be read.
+    pub(super) entity: Option<Entity>,
+    /// Whether it was judged and nothing is wrong with it, seen alone.
+    pub(super) sound: bool,
+    /// What it points at of the blueprints that there are.
+    pub(super) targets: Vec<EntityId>,
 }
 
 /// What differs.
@@ -107,23 +110,23 @@ impl Change {
     fn add(&mut self, definitions: &Definitions, path: RepoPath, blob: ObjectId, bytes: &[u8]) {
         let id = entity_at(&definitions.settings, &path);
         let is_defined = id.as_ref().is_some_and(|id| definitions.blueprints.contains_key(&id.blueprint));
-        let stored = match is_defined {
+        let Stored { entity, sound } = match is_defined {
             true => store_entity(&path, bytes, definitions),
             false => Stored { entity: None, sound: false },
         };
+        let entity = entity.filter(|entity| id.as_ref().is_some_and(|id| entity.blueprint == id.blueprint));
         let mut targets = Vec::new();
-        if let Some(entity) = stored.entity.as_ref().filter(|entity| id.as_ref().is_some_and(|id| entity.blueprint == id.blueprint)) {
-            each_reference(definitions, entity, &mut |field: Field<'_>, _, blueprint, text| {
-                if let Ok(identifier) = text.parse() {
-                    let target = EntityId { blueprint: blueprint.clone(), identifier };
-                    targets.push((super::build::field_name(field), target));
+        if let Some(entity) = &entity {
+            each_reference(definitions, entity, &mut |_, _, blueprint, text| {
+                if let (true, Ok(identifier)) = (definitions.blueprints.contains_key(blueprint), text.parse()) {
+                    targets.push(EntityId { blueprint: blueprint.clone(), identifier });
                 }
             });
         }
         if let Some(id) = &id {
             self.by_id.entry(id.clone()).or_default().insert(path.clone());
         }
-        self.added.insert(path, Added { blob, id, stored, targets });
+        self.added.insert(path, Added { blob, id, entity, sound, targets });
     }
 
     /// Who points at an entity that came or went, and who holds one that another file holds too.

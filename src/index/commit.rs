@@ -1,9 +1,9 @@
 //! Is the catalog in these files, or at this commit, sound? Both say the same; the second reads what it must.
 
-use super::{Index, Kept, list};
+use super::{Index, Kept, Seen, list};
 use crate::{
     catalog::{
-        Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions, load_settings, teams,
+        Checked, Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions, load_settings,
     },
     domain::{Bytes, Diagnostic, ObjectId, Place, RepoPath},
     git::objects::{Node, Objects, Read},
@@ -96,8 +96,9 @@ impl Commit {
         let (definitions, mut diagnostics) = load_definitions(&self.root, settings, &small.files);
         let open = || Index::open(&self.objects, &definitions, self.tree, since, kept);
         let judge = |index: &Index| -> Read<Vec<Diagnostic>> {
-            let mut found = index.check(&self.objects, &definitions, self.tree)?;
-            found.extend(teams(&definitions, &small.files, index));
+            let seen = Seen { index, objects: &self.objects, tree: self.tree };
+            let checked = Checked::new(&definitions, &small.files, &seen);
+            let mut found = index.check(&self.objects, &checked, self.tree)?;
             found.extend(index.refused().iter().map(|(folder, name)| refusal(folder, name)));
             Ok(found)
         };

@@ -21,9 +21,9 @@ use sha2::{Digest, Sha256};
 use walk::Below;
 
 use crate::{
-    catalog::{Definitions, Known, Settings, check_entity_file, check_request_file, without_blueprint},
-    domain::{BlueprintId, Diagnostic, EntityId, Identifier, ObjectId, RepoPath},
-    git::objects::{Objects, Read},
+    catalog::{Checked, Definitions, Known, Settings},
+    domain::{Blueprint, BlueprintId, Bytes, Diagnostic, Format, EntityId, Identifier, ObjectId, Property, RepoPath},
+    git::objects::{Node, Objects, Read},
 };
 
 pub use commit::{Commit, Whole};
@@ -161,29 +161,29 @@ impl Index {
     ///
     /// # Errors
     /// When an object is missing.
-    pub fn check(&self, objects: &Objects, definitions: &Definitions, root: ObjectId) -> Read<Vec<Diagnostic>> {
+    pub fn check(&self, objects: &Objects, checked: &Checked<'_>, tree: ObjectId) -> Read<Vec<Diagnostic>> {
         let mut found = Vec::new();
         for file in self.candidates() {
             let Some(path) = self.base.path(file) else { continue };
             let bytes = objects.blob(self.base.record::<FileRecord>(file).blob)?;
-            found.extend(check_entity_file(definitions, self, &path, &bytes));
+            found.extend(checked.entity_file(&path, &bytes));
         }
         for (path, added) in &self.change.added {
             let is_alone = added.id.as_ref().is_some_and(|id| self.paths(id).len() == 1);
-            let is_defined = |id: &EntityId| definitions.blueprints.contains_key(&id.blueprint);
-            let dangles = added.targets.iter().any(|(_, target)| is_defined(target) && !self.has(target));
-            if !added.stored.sound || !is_alone || dangles {
-                found.extend(check_entity_file(definitions, self, path, &objects.blob(added.blob)?));
+            let dangles = added.targets.iter().any(|target| !self.has(target));
+            if !added.sound || !is_alone || dangles {
+                found.extend(checked.entity_file(path, &objects.blob(added.blob)?));
             }
         }
         let counts = self.of_blueprints();
-        found.extend(without_blueprint(definitions, counts.iter().map(|(name, count)| (name, *count))));
+        found.extend(checked.without_blueprint(counts.iter().map(|(name, count)| (name, *count))));
         for folder in self.open_requests() {
             let Ok(path) = folder.join("request.yaml") else { continue };
-            if let Some(crate::git::objects::Node::File(file)) = objects.find(root, path.as_str())? {
-                found.extend(check_request_file(definitions, self, &path, &objects.blob(file.id)?));
+            if let Some(Node::File(file)) = objects.find(tree, path.as_str())? {
+                found.extend(checked.request_file(&path, &objects.blob(file.id)?));
             }
         }
+        found.extend(checked.teams());
         Ok(found)
     }
 
@@ -213,23 +213,12 @@ impl Index {
         rows.filter(|row| !self.change.gone.contains(&row.file)).collect()
     }
 
-    /// The files of an entity.
-    fn paths(&self, id: &EntityId) -> BTreeSet<RepoPath> {
-        let mut paths: BTreeSet<RepoPath> = self.change.by_id.get(id).cloned().unwrap_or_default();
-        paths.extend(self.rows(id).iter().filter_map(|row| self.base.path(row.file)));
-        paths
-    }
-}
-
-impl Known for Index {
+    /// Whether an entity is there.
     fn has(&self, id: &EntityId) -> bool {
         self.change.by_id.contains_key(id) || !self.rows(id).is_empty()
     }
 
-    fn first(&self, id: &EntityId) -> Option<RepoPath> {
-        self.paths(id).into_iter().next()
-    }
-
+    /// The identifiers of a blueprint's entities, in order.
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
         let mut found: BTreeSet<Identifier> = BTreeSet::new();
         if let Some(number) = self.base.blueprint(blueprint) {
@@ -243,6 +232,41 @@ impl Known for Index {
         found.extend(added.map(|id| id.identifier.clone()));
         found.into_iter().collect()
     }
+
+    /// The files of an entity.
+    fn paths(&self, id: &EntityId) -> BTreeSet<RepoPath> {
+        let mut paths: BTreeSet<RepoPath> = self.change.by_id.get(id).cloned().unwrap_or_default();
+        paths.extend(self.rows(id).iter().filter_map(|row| self.base.path(row.file)));
+        paths
+    }
+}
+
+/// An index with the repository that it speaks of.
+pub(super) struct Seen<'a> {
+    pub(super) index: &'a Index,
+    pub(super) objects: &'a Objects,
+    pub(super) tree: ObjectId,
+}
+
+impl Known for Seen<'_> {
+    fn has(&self, id: &EntityId) -> bool {
+        self.index.has(id)
+    }
+
+    fn first(&self, id: &EntityId) -> Option<RepoPath> {
+        self.index.paths(id).into_iter().next()
+    }
+
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        self.index.identifiers(blueprint)
+    }
+
+    fn read(&self, path: &RepoPath) -> Option<Bytes> {
+        match self.objects.find(self.tree, path.as_str()).ok()? {
+            Some(Node::File(file)) => self.objects.blob(file.id).ok(),
+            Some(Node::Folder(_)) | None => None,
+        }
+    }
 }
 
 fn below(objects: &Objects, settings: &Settings, tree: ObjectId) -> Read<[Below; 2]> {
@@ -252,9 +276,17 @@ fn below(objects: &Objects, settings: &Settings, tree: ObjectId) -> Read<[Below;
 
 /// What each blueprint asks of its entities, in few letters.
 fn defined(definitions: &Definitions) -> BTreeMap<BlueprintId, String> {
-    let one = |(name, blueprint): (&BlueprintId, &crate::domain::Blueprint)| {
-        let asks = format!("{:?}", (&blueprint.properties, &blueprint.required, &blueprint.relations));
+    let known = definitions.known_blueprints();
+    let one = |(name, blueprint): (&BlueprintId, &Blueprint)| {
+        let names = blueprint.properties.iter().any(|(_, property)| names_blueprints(property));
+        let known = names.then_some(&known);
+        let asks = format!("{:?}", (&blueprint.properties, &blueprint.required, &blueprint.relations, known));
         (name.clone(), hex::encode(&Sha256::digest(asks)[..12]))
     };
     definitions.blueprints.iter().map(one).collect()
+}
+
+/// Whether a value of the property is judged by what blueprints there are.
+fn names_blueprints(property: &Property) -> bool {
+    property.format == Some(Format::Blueprints) || property.items.as_deref().is_some_and(names_blueprints)
 }

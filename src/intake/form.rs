@@ -248,11 +248,15 @@ pub(super) fn points_to(property: &Property) -> Option<BlueprintId> {
         Format::Team => "_team".parse().ok(),
         Format::Url
         | Format::Email
+        | Format::IdnEmail
         | Format::DateTime
         | Format::Ipv4
         | Format::Ipv6
         | Format::Markdown
         | Format::Yaml
+        | Format::Proto
+        | Format::LabeledUrl
+        | Format::Blueprints
         | Format::Timer
         | Format::MultiLine => None,
     }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use chandlery::{
-    catalog::{Files, Root, check_all, report, schemas},
+    catalog::{Files, Root, apply_fixes, check_all, report, schemas},
     domain::Bytes,
 };
 use proptest::prelude::*;
@@ -140,6 +140,10 @@ fn every_code_has_a_section_and_every_section_a_code() {
         .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
         .map(str::to_owned)
         .collect();
+    let parts = docs.split("\n### ").skip(1);
+    for part in parts {
+        assert!(["*What to do:* ", "*Example:* "].iter().all(|what| part.contains(what)), "{part}");
+    }
     let missing: Vec<_> = codes.difference(&sections).collect();
     let stale: Vec<_> = sections.difference(&codes).collect();
     assert!(
@@ -177,6 +181,8 @@ proptest! {
                 let Some(span) = diagnostic.place.span else { continue };
                 let text = &files[&diagnostic.place.source.parse().unwrap()];
                 prop_assert!(span.start <= span.end && span.end <= text.len(), "{diagnostic:?}");
+                let lines = text.split(|byte| b"\n\r".contains(byte)).rev().skip_while(|line| line.is_empty()).count();
+                prop_assert!(span.line <= lines.max(1), "{diagnostic:?} in a text of {lines} lines");
                 if let Ok(text) = std::str::from_utf8(text) {
                     prop_assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end), "{diagnostic:?}");
                 }
@@ -234,4 +240,113 @@ fn a_commit_is_checked_as_it_is_whatever_lies_on_disk() {
     assert_eq!(validate(folder.path(), &["nowhere"]).0, 3);
     assert_eq!(validate(folder.path(), &["catalog", "--at", "nothing"]).0, 3);
     assert_eq!(validate(folder.path(), &["--format", "xml"]).0, 2);
+}
+
+/// What is wrong, in words that do not change with the place.
+fn told(files: &Files) -> Vec<(chandlery::domain::Diagnostic, String)> {
+    let line = regex::Regex::new("line [0-9]+").unwrap();
+    let told = |found: chandlery::domain::Diagnostic| {
+        let words = format!("{} {} {}", found.place.source, found.code, found.message);
+        (found, line.replace_all(&words, "a line").into_owned())
+    };
+    check_all(&Root(None), files).diagnostics.into_iter().map(told).collect()
+}
+
+#[test]
+fn a_fix_ends_its_diagnostic_and_touches_nothing_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/validate");
+    let (mut fixed, mut kinds) = (0, BTreeSet::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let story = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let files = catalog(story.split("\n=== prints\n").next().unwrap());
+        let before = told(&files);
+        for (index, (found, words)) in before.iter().enumerate() {
+            let Some(fix) = &found.fix else { continue };
+            let path = found.place.source.parse().unwrap();
+            let mut mended = apply_fixes(&files, std::slice::from_ref(found));
+            let bytes = mended.pop().unwrap().bytes;
+            let old = &files[&path];
+            let (mut old_at, mut new_at) = (0, 0);
+            for edit in &fix.edits {
+                let kept = edit.span.start - old_at;
+                assert_eq!(old[old_at..edit.span.start], bytes[new_at..new_at + kept], "{words}");
+                (old_at, new_at) = (edit.span.end, new_at + kept + edit.text.len());
+            }
+            assert_eq!(old[old_at..], bytes[new_at..], "{words}");
+            let mut files = files.clone();
+            files.insert(path, bytes);
+            let mut expected: Vec<&String> = before.iter().map(|(_, words)| words).collect();
+            expected.remove(index);
+            let after = told(&files);
+            let after: Vec<&String> = after.iter().map(|(_, words)| words).collect();
+            for words in &expected {
+                assert!(after.contains(words), "{} hides {words}", fix.title);
+            }
+            assert!(!after.contains(&words), "{} leaves {words}", fix.title);
+            // What rests on a definition is judged once it is mended; on an entity's own text nothing rests.
+            if found.place.source.starts_with("entities/") {
+                let more: Vec<_> = after.iter().filter(|words| !expected.contains(words)).collect();
+                assert!(more.is_empty(), "{words}: {} brings {more:?}", fix.title);
+            }
+            fixed += 1;
+            kinds.insert(found.code.0);
+        }
+    }
+    let all = ["invalid-default", "not-a-choice", "unknown-input", "unknown-key", "unknown-property"];
+    let all = all.into_iter().chain([
+        "unknown-relation",
+        "wrong-type",
+        "yaml-duplicate-key",
+        "yaml-encoding",
+        "yaml-tab",
+    ]);
+    assert_eq!(kinds, all.collect(), "{fixed} fixes");
+}
+
+#[test]
+fn what_can_be_mended_is_mended_in_the_work_tree() {
+    let folder = repository(
+        "\n--- entities/service/checkout.yaml\nidentifier: checkout\nblueprint: service\n\
+         properties:\n\ttier: golld # why\n\treplicas: \"3\"\n\turll: nowhere\n",
+    );
+    let (code, printed) = validate(folder.path(), &["catalog", "--fix"]);
+    let lines: Vec<&str> = printed.lines().filter(|line| line.starts_with("mended ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "mended catalog/entities/service/checkout.yaml:4: indent with spaces instead of tabs (yaml-tab)",
+            "mended catalog/entities/service/checkout.yaml:4: set `properties.tier` to `gold` (not-a-choice)",
+            "mended catalog/entities/service/checkout.yaml:5: set `properties.replicas` to `3` (wrong-type)",
+            "mended catalog/entities/service/checkout.yaml:6: call it `properties.url` (unknown-property)",
+        ]
+    );
+    let text = std::fs::read_to_string(folder.path().join("catalog/entities/service/checkout.yaml")).unwrap();
+    let mended = "properties:\n  tier: gold # why\n  replicas: 3\n  url: nowhere\n";
+    assert_eq!(text.split_once("service\n").unwrap().1, mended);
+    // What was hidden behind the misspelt key is told now.
+    assert!(code == 1 && printed.contains("wrong-format"), "{printed}");
+    assert_eq!(validate(folder.path(), &["catalog", "--fix", "--at", "HEAD"]).0, 2);
+}
+
+#[test]
+fn programs_are_told_related_places_fixes_and_pages() {
+    let folder = repository(
+        "\n--- entities/service/checkout.yaml\nidentifier: checkout\nblueprint: service\n\
+         properties: { tier: golld }\nrelations: { system: {",
+    );
+    let print = |format| validate(folder.path(), &["catalog", "--format", format]).1;
+    assert!(print("github").starts_with("::error file=catalog/entities/service/checkout.yaml,line=4,col="));
+    let path = folder.path().join("catalog/entities/service/checkout.yaml");
+    std::fs::write(path, "identifier: checkout\nblueprint: service\nproperties: { tier: golld }\n").unwrap();
+    let report: serde_json::Value = serde_json::from_str(&print("json")).unwrap();
+    let found = &report["diagnostics"][0];
+    assert_eq!(found["related"][0]["file"], "catalog/blueprints/service.yaml");
+    assert_eq!(found["related"][0]["line"], 5);
+    assert_eq!(found["fix"]["edits"][0]["text"], "gold");
+    assert_eq!(found["page"], "docs/diagnostics.md#not-a-choice");
+    let report: serde_json::Value = serde_json::from_str(&print("sarif")).unwrap();
+    let result = &report["runs"][0]["results"][0];
+    assert_eq!(result["relatedLocations"][0]["physicalLocation"]["region"]["startLine"], 5);
+    assert_eq!(result["fixes"][0]["description"]["text"], "set `properties.tier` to `gold`");
+    assert!(print("github").contains("%0Acatalog/blueprints/service.yaml:5: "));
 }

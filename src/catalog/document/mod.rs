@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
+    mend,
     values::{Schema, Segment, Wrong, field_name},
     yaml::{self, Document},
 };
@@ -245,7 +246,8 @@ pub(super) fn located(document: &Document, wrong: Wrong) -> Diagnostic {
     let place =
         if wrong.about_key { document.place_of_key(&wrong.path) } else { document.place(&wrong.path) };
     let subject = field_name(&wrong.path);
-    wrong.at(place, &subject)
+    let fix = wrong.mend.as_ref().and_then(|mend| mend::fix(document, &wrong.path, mend));
+    wrong.at(place, &subject).fix(fix)
 }
 
 /// A longer path.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Reader, join};
 use crate::{
     catalog::values::{Schema, Segment, Wrong, check_value, schema_problem},
-    domain::{Format, Property, PropertyType},
+    domain::{Format, Property, PropertyType, Spec},
 };
 
 /// What a value may be. Properties of blueprints and inputs of actions are defined alike.
@@ -85,12 +85,30 @@ pub(super) struct PropertyDocument {
     additional_properties: Option<Value>,
     /// The keys that a mapping must have.
     required: Option<Vec<String>>,
-    /// What kind of specification a URL or YAML is; kept for other programs.
-    #[expect(dead_code, reason = "read by other programs")]
+    /// What kind of specification a URL leads to, or a YAML document is.
+    #[serde(default)]
+    #[schemars(schema_with = "specs")]
     spec: Option<String>,
+    /// With the specification `embedded-url`: how whoever looks at a private page signs in; kept for other programs.
+    spec_authentication: Option<SpecAuthenticationDocument>,
     /// How a date is shown; kept for other programs.
     #[expect(dead_code, reason = "read by other programs")]
     date_format: Option<String>,
+}
+
+/// How whoever looks at a private page signs in, by OpenID Connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "read by other programs")]
+struct SpecAuthenticationDocument {
+    /// The name of the client there.
+    client_id: String,
+    /// Where people sign in.
+    authorization_url: String,
+    /// Where tokens are given.
+    token_url: String,
+    /// What the token is for.
+    authorization_scope: Option<Vec<String>>,
 }
 
 /// The types.
@@ -122,6 +140,11 @@ fn formats(_: &mut SchemaGenerator) -> schemars::Schema {
     json!({ "enum": names }).try_into().unwrap_or_default()
 }
 
+fn specs(_: &mut SchemaGenerator) -> schemars::Schema {
+    let names: Vec<Value> = Spec::ALL.iter().map(|spec| spec.name().into()).chain([Value::Null]).collect();
+    json!({ "enum": names }).try_into().unwrap_or_default()
+}
+
 fn number(_: &mut SchemaGenerator) -> schemars::Schema {
     json!({ "type": ["number", "null"] }).try_into().unwrap_or_default()
 }
@@ -145,6 +168,14 @@ impl PropertyDocument {
         let format = self.format.as_deref().and_then(Format::named);
         if let Some(format) = format {
             check_format(format, kind, home, path, reader);
+        }
+        let spec = self.spec.as_deref().and_then(Spec::named);
+        if let Some(spec) = spec {
+            check_spec(spec, format, path, reader);
+        }
+        if self.spec_authentication.is_some() && spec != Some(Spec::EmbeddedUrl) {
+            let wrong = Wrong::new("misplaced-key", &join(path, "specAuthentication"), "has no effect here");
+            reader.wrong(wrong.about_key().help("it goes with `spec: embedded-url`"));
         }
         let blueprint = match (self.blueprint, format) {
             (Some(name), Some(Format::Entity)) => reader.name(&join(path, "blueprint"), &name),
@@ -196,6 +227,10 @@ impl PropertyDocument {
             let Some(value) = value else { continue };
             if wanted != kind {
                 reader.wrong(misplaced(path, name, kind, wanted.name()));
+            } else if format == Some(Format::LabeledUrl) {
+                let wrong =
+                    Wrong::new("misplaced-key", &join(path, name), "has no effect on `format: labeled-url`");
+                reader.wrong(wrong.about_key().help("remove it: the format says what the mapping holds"));
             }
             kept.insert(name.to_owned(), value);
         }
@@ -215,6 +250,7 @@ impl PropertyDocument {
         let property = Property {
             kind,
             format,
+            spec,
             title: self.title,
             description: self.description,
             default: None,
@@ -259,12 +295,14 @@ fn with_examples(
 fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment], reader: &mut Reader) {
     let place = join(path, "format");
     let name = format.name();
-    if kind != PropertyType::String {
-        let wrong =
-            Wrong::new("misplaced-key", &place, format!("is `{name}`, which only `type: string` can have"));
+    let wanted = if format == Format::LabeledUrl { PropertyType::Object } else { PropertyType::String };
+    if kind != wanted {
+        let wanted = wanted.name();
+        let message = format!("is `{name}`, which only `type: {wanted}` can have");
+        let wrong = Wrong::new("misplaced-key", &place, message);
         let help = match kind {
-            PropertyType::Array => format!("write `items: {{ type: string, format: {name} }}`"),
-            _ => "use `type: string`, or remove the format".to_owned(),
+            PropertyType::Array => format!("write `items: {{ type: {wanted}, format: {name} }}`"),
+            _ => format!("use `type: {wanted}`, or remove the format"),
         };
         reader.wrong(wrong.help(help));
     } else if home == Home::Blueprint && matches!(format, Format::Entity | Format::MultiLine) {
@@ -277,6 +315,21 @@ fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment]
             Format::Entity => "use a relation to point at entities",
             _ => "remove it: every text may have several lines",
         }));
+    }
+}
+
+/// A specification is text of its own, or a URL that leads to it.
+fn check_spec(spec: Spec, format: Option<Format>, path: &[Segment], reader: &mut Reader) {
+    let formats = match spec {
+        Spec::OpenApi | Spec::AsyncApi => [Format::Url, Format::Yaml].as_slice(),
+        Spec::EmbeddedUrl => &[Format::Url],
+    };
+    if format.is_none_or(|format| !formats.contains(&format)) {
+        let names: Vec<String> =
+            formats.iter().map(|format| format!("`format: {}`", format.name())).collect();
+        let names = names.join(" or ");
+        let message = format!("is `{}`, which goes with {names}", spec.name());
+        reader.wrong(Wrong::new("misplaced-key", &join(path, "spec"), message).help(format!("add {names}")));
     }
 }
 

@@ -8,6 +8,7 @@ fn property(kind: PropertyType, format: Option<Format>) -> Property {
     Property {
         kind,
         format,
+        spec: None,
         title: None,
         description: None,
         default: None,

@@ -137,7 +137,7 @@ fn answer(property: &Property) -> Answer {
         (PropertyType::String, Some(blueprint)) => Answer::Entity(blueprint),
         (PropertyType::String, None) => match property.format {
             Some(Format::Yaml) => Answer::YamlText,
-            Some(Format::Markdown | Format::MultiLine) => Answer::Text,
+            Some(Format::Markdown | Format::MultiLine | Format::Proto) => Answer::Text,
             _ => Answer::Line,
         },
         (PropertyType::Number, _) => Answer::Number,
@@ -157,7 +157,7 @@ fn list_answer(items: Option<&Property>) -> Answer {
     match (items.kind, points_to(items)) {
         (PropertyType::String, Some(blueprint)) => Answer::Entities(blueprint),
         (PropertyType::String, None) => match items.format {
-            Some(Format::Yaml | Format::Markdown | Format::MultiLine) => Answer::Yaml,
+            Some(Format::Yaml | Format::Markdown | Format::MultiLine | Format::Proto) => Answer::Yaml,
             _ => Answer::Lines { numbers: false },
         },
         (PropertyType::Number, _) => Answer::Lines { numbers: true },

@@ -13,6 +13,7 @@ fn property(kind: PropertyType) -> Property {
     Property {
         kind,
         format: None,
+        spec: None,
         title: None,
         description: None,
         default: None,

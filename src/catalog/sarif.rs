@@ -1,0 +1,140 @@
+//! How does code scanning read what was found?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::domain::{Bytes, Diagnostic, Place, Replacement, Severity, Span};
+
+/// As SARIF 2.1.0, which code scanning reads: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
+/// `sources` finds the text of a file.
+pub fn sarif(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
+    let mut texts: BTreeMap<&str, Option<Bytes>> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        let related = diagnostic.related.iter().map(|related| &related.place.source);
+        for source in [&diagnostic.place.source].into_iter().chain(related) {
+            texts.entry(source).or_insert_with(|| sources(source));
+        }
+    }
+    let region = |source: &str, span: Span| {
+        let text = texts.get(source).and_then(Option::as_ref);
+        let (line, column) = text.and_then(|text| end(span, text)).unwrap_or((span.line, span.column));
+        json!({ "startLine": span.line, "startColumn": span.column, "endLine": line, "endColumn": column })
+    };
+    let location = |place: &Place| {
+        let mut location = json!({ "artifactLocation": artifact(&place.source) });
+        if let Some(span) = place.span {
+            location["region"] = region(&place.source, span);
+        }
+        location
+    };
+    let pages: BTreeMap<&str, String> =
+        diagnostics.iter().map(|diagnostic| (diagnostic.code.0, diagnostic.page())).collect();
+    let codes: BTreeSet<&str> = pages.keys().copied().collect();
+    let rules: Vec<Value> = pages
+        .iter()
+        .map(|(code, page)| {
+            json!({
+                "id": code,
+                "help": {
+                    "text": format!("See {page} of Chandlery."),
+                    "markdown": format!("See [{page}]({page}) of Chandlery."),
+                },
+            })
+        })
+        .collect();
+    let one = |diagnostic: &Diagnostic| {
+        let mut message = diagnostic.message.clone();
+        for more in diagnostic.label.iter().chain(&diagnostic.help) {
+            message.push('\n');
+            message.push_str(more);
+        }
+        let mut result = json!({
+            "ruleId": diagnostic.code.0,
+            "ruleIndex": codes.iter().position(|code| *code == diagnostic.code.0),
+            "level": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": { "text": message },
+            "locations": [{ "physicalLocation": location(&diagnostic.place) }],
+        });
+        let related = diagnostic.related.iter().enumerate().map(|(index, related)| {
+            let place = location(&related.place);
+            json!({ "id": index, "physicalLocation": place, "message": { "text": related.message } })
+        });
+        if !diagnostic.related.is_empty() {
+            result["relatedLocations"] = related.collect();
+        }
+        if let Some(fix) = &diagnostic.fix {
+            let source = &diagnostic.place.source;
+            let replaced = |edit: &Replacement| {
+                let region = region(source, edit.span);
+                json!({ "deletedRegion": region, "insertedContent": { "text": edit.text } })
+            };
+            let edits: Vec<Value> = fix.edits.iter().map(replaced).collect();
+            let change = json!({ "artifactLocation": artifact(source), "replacements": edits });
+            result["fixes"] = json!([{ "description": { "text": fix.title }, "artifactChanges": [change] }]);
+        }
+        result
+    };
+    let results: Vec<Value> = diagnostics.iter().map(one).collect();
+    let driver = json!({ "name": "Chandlery", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
+    json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{ "tool": { "driver": driver }, "columnKind": "unicodeCodePoints", "results": results }],
+    })
+    .to_string()
+}
+
+/// The line and column after the last character of a span.
+fn end(span: Span, text: &[u8]) -> Option<(usize, usize)> {
+    let text = String::from_utf8_lossy(text.get(span.start..span.end)?).into_owned();
+    let last = text.rsplit('\n').next().unwrap_or("").chars().count();
+    Some(match text.matches('\n').count() {
+        0 => (span.line, span.column + last),
+        lines => (span.line + lines, last + 1),
+    })
+}
+
+/// A path is a relative reference; what a URI has no room for is percent-encoded.
+fn artifact(path: &str) -> Value {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let uri: String = path
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    json!({ "uri": uri, "uriBaseId": "%SRCROOT%" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Fix;
+
+    #[test]
+    fn sarif_places_what_it_tells() {
+        let span = Span { start: 9, end: 12, line: 2, column: 3 };
+        let place = Place { source: "a,b:c%.yaml".into(), span: Some(span), field: None };
+        let edits =
+            vec![Replacement { span: Span { start: 0, end: 9, line: 1, column: 1 }, text: "x".into() }];
+        let diagnostic = Diagnostic::error("not-a-choice", place.clone(), "cannot be `dür`")
+            .help("write `#1`")
+            .related(Place::file("b.yaml"), "declared here")
+            .fix(Some(Fix { title: "mend it".into(), edits }));
+        let source = |_: &str| Some(Bytes::from("12345\nß dür\n".as_bytes()));
+        let report: Value = serde_json::from_str(&sarif(&[diagnostic], &source)).unwrap();
+        let run = &report["runs"][0];
+        assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "not-a-choice");
+        let result = &run["results"][0];
+        assert_eq!((&result["ruleIndex"], &result["level"]), (&json!(0), &json!("error")));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "a%2Cb%3Ac%25.yaml");
+        let region = json!({ "startLine": 2, "startColumn": 3, "endLine": 2, "endColumn": 5 });
+        assert_eq!(place["region"], region);
+        assert!(result["message"]["text"].as_str().unwrap().ends_with("\nwrite `#1`"));
+        let related = &result["relatedLocations"][0];
+        assert_eq!(related["physicalLocation"]["artifactLocation"]["uri"], "b.yaml");
+        let replaced = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(replaced["deletedRegion"]["endLine"], 2);
+        assert_eq!(replaced["insertedContent"]["text"], "x");
+    }
+}
