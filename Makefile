@@ -19,6 +19,9 @@ PYTHON := $(CHANDLERY_CACHE)/python-$(call key,tests/tools.txt tests/render/requ
 RENDER := $(CHANDLERY_CACHE)/render-$(call key,tests/render/package-lock.json,node --version)
 OPENAPI := $(CHANDLERY_CACHE)/openapi-$(call key,tests/openapi/package-lock.json,node --version)
 EMULATE := $(CHANDLERY_CACHE)/emulate-$(call key,tests/emulate/package-lock.json,node --version)
+SUITES := $(CHANDLERY_CACHE)/suites-$(call key,tests/suites/package-lock.json tests/suites/sdists.txt,node --version)
+# Where tests/it/suites.rs finds them.
+export CHANDLERY_SUITES := $(SUITES)
 # Where tests/it/emulate.rs finds it.
 export CHANDLERY_EMULATE := $(EMULATE)
 # Where tests/it/jq.rs finds the real jq.
@@ -122,7 +125,7 @@ build:
 	@cargo test --locked --release --no-run
 
 # A folder that was not finished has no `ready` in it and is made anew.
-tools: $(PYTHON)/ready $(RENDER)/ready $(OPENAPI)/ready $(EMULATE)/ready
+tools: $(PYTHON)/ready $(RENDER)/ready $(OPENAPI)/ready $(EMULATE)/ready $(SUITES)/ready
 
 $(PYTHON)/ready:
 	@rm -rf '$(@D)'
@@ -136,4 +139,15 @@ $(RENDER)/ready $(OPENAPI)/ready $(EMULATE)/ready: $(CHANDLERY_CACHE)/%/ready:
 	from='tests/$(firstword $(subst -, ,$*))'
 	cp "$$from/package.json" "$$from/package-lock.json" "$$from/.npmrc" '$(@D)'
 	npm ci --silent --prefix '$(@D)'
+	touch '$@'
+
+# A source distribution holds more than is installed from it; nothing of it is run but to learn its name.
+$(SUITES)/ready: $(PYTHON)/ready
+	@rm -rf '$(@D)'
+	mkdir -p '$(@D)'
+	cp tests/suites/package.json tests/suites/package-lock.json tests/suites/.npmrc '$(@D)'
+	npm ci --silent --prefix '$(@D)'
+	'$(PYTHON)/bin/pip' download --quiet --disable-pip-version-check --no-deps --no-binary jsonschema \
+		-r tests/suites/sdists.txt -d '$(@D)'
+	for archive in '$(@D)'/*.tar.gz; do tar -xzf "$$archive" -C '$(@D)'; done
 	touch '$@'

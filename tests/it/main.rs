@@ -39,5 +39,6 @@ mod init;
 mod ask;
 mod watch;
 mod jq;
+mod suites;
 mod doctor;
 mod index;
