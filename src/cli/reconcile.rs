@@ -79,8 +79,14 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
     }
     let _ = writeln!(
         text,
-        "{} acts; {} API calls ({} of them writes, {} unchanged), {} pushes, {} fetches",
-        report.acts, counts.calls, counts.writes, counts.unchanged, counts.pushes, counts.fetches
+        "{} acts; {} API calls ({} of them writes, {} unchanged), {} looks spared, {} pushes, {} fetches",
+        report.acts,
+        counts.calls,
+        counts.writes,
+        counts.unchanged,
+        counts.spared,
+        counts.pushes,
+        counts.fetches
     );
     text
 }
@@ -148,10 +154,10 @@ fn summary(report: &Report, counts: Counts) -> String {
     for (key, why) in &report.left {
         let _ = writeln!(text, "- left to the next pass: {key}: {}", said(why));
     }
-    let Counts { calls, unchanged, writes, points, pushes, fetches } = counts;
+    let Counts { calls, unchanged, spared, writes, points, pushes, fetches } = counts;
     let _ = writeln!(
         text,
-        "\n{} acts; {calls} API calls ({writes} of them writes, {unchanged} unchanged and free, {points} GraphQL points), {pushes} pushes, {fetches} fetches\n",
+        "\n{} acts; {calls} API calls ({writes} of them writes, {unchanged} unchanged and free, {points} GraphQL points), {spared} looks spared because nothing had moved, {pushes} pushes, {fetches} fetches\n",
         report.acts
     );
     text
@@ -167,6 +173,7 @@ fn as_json(report: &Report, counts: Counts) -> Value {
         "left": left,
         "calls": counts.calls,
         "unchanged": counts.unchanged,
+        "spared": counts.spared,
         "writes": counts.writes,
         "points": counts.points,
         "pushes": counts.pushes,

@@ -122,6 +122,8 @@ pub struct Tally {
     pub calls: u64,
     /// Those of them whose answer was the same as before, which the forge does not count.
     pub unchanged: u64,
+    /// Lists that were not asked for, since nothing in them can have changed.
+    pub spared: u64,
     /// Calls that change something.
     pub writes: u64,
     /// What GraphQL cost.
@@ -213,7 +215,7 @@ pub fn connect(
         graphql,
         origin,
         tally: Mutex::default(),
-        kept: Kept::new(manners.answers),
+        kept: Kept::new(manners.answers, credentials.secret().clone()),
         pace: manners.pace,
         sent: Mutex::default(),
     });
@@ -246,7 +248,7 @@ impl Reader {
 
     /// Reads a path; `on` is the repository that it is about.
     pub(super) async fn get(&self, on: &RepoName, path: &str) -> Result<Reply, ForgeError> {
-        self.0.call(Method::GET, &format!("{}{path}", self.0.rest), None, (Use::Read, on)).await
+        self.0.call(Method::GET, &self.path(path), None, (Use::Read, on)).await
     }
 
     /// Reads a path as nobody.
@@ -272,14 +274,11 @@ impl Reader {
     /// All pages of a list.
     pub(super) async fn pages(&self, on: &RepoName, path: &str) -> Result<Vec<Value>, ForgeError> {
         let mut items = Vec::new();
-        let mut next = format!("{}{path}", self.0.rest);
+        let mut next = self.path(path);
         for _ in 0..MOST_PAGES {
-            let reply = self.0.call(Method::GET, &next, None, (Use::Read, on)).await?.success()?;
-            let Value::Array(page) = reply.json()? else {
-                return Err(reply.strange("it is no list"));
-            };
+            let (page, more) = self.page(on, &next).await?;
             items.extend(page);
-            match reply.next_page(&self.0.origin) {
+            match more {
                 Some(path) => next = path,
                 None => return Ok(items),
             }
@@ -288,6 +287,34 @@ impl Reader {
             what: format!("GET {path}"),
             why: format!("the list has more than {MOST_PAGES} pages"),
         })
+    }
+
+    /// One page of a list, by its whole path, and the path of the next one.
+    pub(super) async fn page(
+        &self,
+        on: &RepoName,
+        path: &str,
+    ) -> Result<(Vec<Value>, Option<String>), ForgeError> {
+        let reply = self.0.call(Method::GET, path, None, (Use::Read, on)).await?.success()?;
+        let Value::Array(page) = reply.json()? else {
+            return Err(reply.strange("it is no list"));
+        };
+        Ok((page, reply.next_page(&self.0.origin)))
+    }
+
+    /// A path of the REST API as it is sent.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.0.rest)
+    }
+
+    /// What was answered before.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.0.kept
+    }
+
+    /// A list need not be read.
+    pub(super) fn spared(&self) {
+        self.0.tally().spared += 1;
     }
 
     /// Asks a query about repositories of one owner; parts of its answer may be missing, with a reason each.

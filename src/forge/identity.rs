@@ -28,6 +28,14 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// The secret itself.
+    pub(super) fn secret(&self) -> &Secret {
+        match self {
+            Self::Token(token) => token,
+            Self::App { key, .. } => key,
+        }
+    }
+
     /// What these cannot do, as far as the kind of token tells.
     /// <https://docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats>
     pub fn lacks(&self) -> Option<&'static str> {

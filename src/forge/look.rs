@@ -11,15 +11,13 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    answers::{
-        complete, numbers, read_activity, read_head, read_here, read_permission, read_repository, reason,
-    },
+    answers::{complete, numbers, read_head, read_here, read_permission, read_repository, reason},
     client::{ForgeError, MOST_PAGES, Reader, encode},
     graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull},
     reply::GraphError,
 };
 use crate::{
-    domain::{Activity, Branch, Issue, Login, Permission, Pull, PullState, RepoName},
+    domain::{Branch, Issue, Login, Permission, Pull, PullState, RepoName},
     plan::facts::{Answer, Here, Open, Question},
 };
 
@@ -66,8 +64,8 @@ impl Reader {
     pub async fn look(&self, catalog: &RepoName, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
         let mut answers = Vec::new();
         let mut small: Vec<Question> = Vec::new();
-        let mut single = JoinSet::new();
-        let mut waiting = Vec::new();
+        let mut single = Vec::new();
+        let mut pushes: BTreeMap<RepoName, BTreeSet<Branch>> = BTreeMap::new();
         let mut wanted: BTreeSet<Large> = BTreeSet::new();
         for question in questions {
             match question {
@@ -79,29 +77,22 @@ impl Reader {
                 | Question::PullsOf(_) => small.push(question.clone()),
                 Question::Issue(number) => drop(wanted.insert(Large::Issue(catalog.clone(), *number))),
                 Question::Pull(number) => drop(wanted.insert(Large::Pull(catalog.clone(), *number))),
-                Question::Activity(..) | Question::Permission(..) | Question::Members(_) => {
-                    waiting.push(question.clone());
+                Question::Activity(name, branch) => {
+                    pushes.entry(name.clone()).or_default().insert(branch.clone());
                 }
+                Question::Permission(..) | Question::Members(_) => single.push(question.clone()),
                 _ => {}
             }
         }
-        let mut waiting = waiting.into_iter();
-        loop {
-            while single.len() < CALLS_AT_ONCE
-                && let Some(question) = waiting.next()
-            {
-                let (reader, catalog) = (self.clone(), catalog.clone());
-                single.spawn(async move {
-                    let answer = reader.single(&catalog, &question).await;
-                    (question, answer.unwrap_or_else(|error| unknown(&error.to_string())))
-                });
+        let calls = single.into_iter().map(|question| {
+            let (reader, catalog) = (self.clone(), catalog.clone());
+            async move {
+                let answer = reader.single(&catalog, &question).await;
+                (question, answer.unwrap_or_else(|error| unknown(&error.to_string())))
             }
-            match single.join_next().await {
-                Some(Ok(answered)) => answers.push(answered),
-                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-                None => break,
-            }
-        }
+        });
+        answers.extend(at_once(calls).await);
+        answers.extend(self.activity(pushes).await);
         let mut numbers: BTreeMap<Question, (RepoName, Vec<u64>)> = BTreeMap::new();
         let small = self.by_owner(small, |question| match question {
             Question::Repository(name) | Question::Head(name, _) | Question::PullsFrom(name, _) => {
@@ -214,14 +205,6 @@ impl Reader {
     /// One call each.
     async fn single(&self, catalog: &RepoName, question: &Question) -> Result<Answer, ForgeError> {
         match question {
-            Question::Activity(repository, branch) => {
-                let reference = encode(&branch.full());
-                let items = self
-                    .pages(repository, &format!("/repos/{repository}/activity?ref={reference}&per_page=100"))
-                    .await?;
-                let activity: Known<Vec<Activity>> = items.iter().rev().map(read_activity).collect();
-                Ok(activity.map_or_else(|why| unknown(&why), |activity| Answer::Activity(Arc::new(activity))))
-            }
             Question::Permission(repository, login) => {
                 let path = format!("/repos/{repository}/collaborators/{}/permission", encode(login.as_str()));
                 let reply = self.get(repository, &path).await?;
@@ -493,6 +476,27 @@ impl Reader {
     }
 }
 
+/// Makes calls, a few at once; what came of each.
+pub(super) async fn at_once<T, C>(calls: impl IntoIterator<Item = C>) -> Vec<T>
+where
+    T: Send + 'static,
+    C: Future<Output = T> + Send + 'static,
+{
+    let (mut calls, mut under_way, mut done) = (calls.into_iter(), JoinSet::new(), Vec::new());
+    loop {
+        while under_way.len() < CALLS_AT_ONCE
+            && let Some(call) = calls.next()
+        {
+            under_way.spawn(call);
+        }
+        match under_way.join_next().await {
+            Some(Ok(one)) => done.push(one),
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => return done,
+        }
+    }
+}
+
 /// What the first query finds.
 enum Small {
     Answer(Answer),
@@ -502,7 +506,7 @@ enum Small {
 const NUMBERS: &str = "{ nodes { number baseRefName } pageInfo { hasNextPage endCursor } }";
 const NUMBERS_OF_ISSUES: &str = "{ nodes { number } pageInfo { hasNextPage endCursor } }";
 
-fn unknown(why: &str) -> Answer {
+pub(super) fn unknown(why: &str) -> Answer {
     Answer::Unknown(why.into())
 }
 

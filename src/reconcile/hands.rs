@@ -57,7 +57,9 @@ pub struct Counts {
     pub calls: u64,
     /// Those of them whose answer was the same as before, which the forge does not count.
     pub unchanged: u64,
-    /// Those of them that changed something.
+    /// Lists that were not asked for, since nothing in them can have changed.
+    pub spared: u64,
+    /// Calls that changed something.
     pub writes: u64,
     /// What the GraphQL queries cost.
     pub points: u64,
@@ -150,8 +152,8 @@ impl Hands {
 
     /// What was asked of the world so far.
     pub fn counts(&self) -> Counts {
-        let Tally { calls, unchanged, writes, points, .. } = self.reader.tally();
-        let mut counts = Counts { calls, unchanged, writes, points, pushes: 0, fetches: 0 };
+        let Tally { calls, unchanged, spared, writes, points, .. } = self.reader.tally();
+        let mut counts = Counts { calls, unchanged, spared, writes, points, pushes: 0, fetches: 0 };
         for contents in self.repositories.values() {
             let contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
             counts.pushes += contents.mirror.pushes;

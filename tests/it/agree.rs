@@ -180,7 +180,7 @@ fn stories_are_the_same_in_both_worlds() {
         }
         let story = std::fs::read_to_string(&path).unwrap();
         let play = |world: &mut dyn World| {
-            let playing = std::panic::AssertUnwindSafe(|| scenarios::play(world, &story));
+            let playing = std::panic::AssertUnwindSafe(|| scenarios::play_anew(world, &story));
             std::panic::catch_unwind(playing).unwrap_or_else(|_| format!("{name} ended early\n"))
         };
         let (simulated, local) = (play(&mut Simulated::new()), play(&mut Local::recorded()));

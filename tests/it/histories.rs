@@ -592,10 +592,11 @@ fn settle<W: Story>(mut world: W, mut told: Told) -> Result<Told, String> {
     if last.acts != 0 || !last.left.is_empty() || last.stopped.is_some() {
         return Err(format!("it does not settle: {:?} {:?}", last.left, last.stopped));
     }
-    // A quiet pass is quiet again.
+    // A quiet pass is quiet again, also for who kept nothing and looks at everything.
+    world.begin_anew(false);
     let again = calm(&mut world);
-    if again.acts != 0 {
-        return Err("a quiet pass is followed by one that acts".into());
+    if again.acts != 0 || again.stages != last.stages {
+        return Err("a quiet pass is followed by one that acts, or sees something else".into());
     }
     let real = world.real().clone();
     once(&real)?;

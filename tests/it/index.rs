@@ -219,14 +219,15 @@ impl World {
                 Ok(path) if matches!(mode, 0o100_644 | 0o100_755) => drop(files.insert(path, Bytes::from(text.as_bytes()))),
                 Ok(_) => {}
                 Err(_) => {
-                    let (folder, name) = path.rsplit_once('/').unwrap();
-                    // Only what lies in a folder of the catalog is looked at.
-                    if *folder == format!("{}{}", self.root, self.entities) {
-                        refused.push((folder.parse().unwrap(), name.to_owned()));
-                    }
+                    // The first part that is no name; nothing below it is looked at.
+                    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+                    let bad = ends.map(|end| &path[..end]).find(|part| part.parse::<RepoPath>().is_err());
+                    let (folder, name) = bad.and_then(|bad| bad.rsplit_once('/')).unwrap();
+                    refused.push((folder.parse().unwrap(), name.to_owned()));
                 }
             }
         }
+        refused.dedup();
         let root = Root(self.root.strip_suffix('/').map(|root| root.parse().unwrap()));
         let settings = chandlery::catalog::load_settings(&root, files.get(&root.settings_path()));
         match settings {

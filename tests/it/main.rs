@@ -30,6 +30,7 @@ mod agree;
 mod crash;
 mod identity;
 mod pace;
+mod moves;
 mod secrets;
 mod emulate;
 mod planted;

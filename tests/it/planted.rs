@@ -37,9 +37,10 @@ enum Fault {
     TakesAnotherForTheRequester,
     ActsBeforeTheFollowUpIsMerged,
     PushesOverWhatIsThere,
+    BelievesWhatWasKept,
 }
 
-const ALL: [Fault; 17] = [
+const ALL: [Fault; 18] = [
     Fault::TrustsTheCommitThatAReviewNames,
     Fault::CountsReviewsAfterTheMerge,
     Fault::TakesAnyCommitForACleanMerge,
@@ -57,6 +58,7 @@ const ALL: [Fault; 17] = [
     Fault::TakesAnotherForTheRequester,
     Fault::ActsBeforeTheFollowUpIsMerged,
     Fault::PushesOverWhatIsThere,
+    Fault::BelievesWhatWasKept,
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -229,6 +231,10 @@ impl World for Careless {
     fn deed(&mut self, deed: &Deed) -> bool {
         self.world.deed(deed)
     }
+
+    fn begin_anew(&mut self, finds_what_was_kept: bool) {
+        self.world.begin_anew(finds_what_was_kept);
+    }
 }
 
 impl Story for Careless {
@@ -254,7 +260,8 @@ fn hunt(faults: &[Fault]) {
     let mut hidden = Vec::new();
     for &fault in faults {
         let caught = (0..MOST).find(|seed| {
-            let world = Careless { world: Simulated::new(), fault };
+            let mut world = Careless { world: Simulated::new(), fault };
+            world.world.believes_what_was_kept = fault == Fault::BelievesWhatWasKept;
             let told =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));
             !matches!(told, Ok(Ok(())))

@@ -39,6 +39,7 @@ pub struct Local {
     forge: Option<Running>,
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
+    credentials: Credentials,
     hands: Hands,
     folder: TempDir,
     changes_of_the_action: usize,
@@ -125,15 +126,26 @@ impl Local {
         let url = forge.url.clone();
         let mut settings = settings(&url, folder.path());
         settings.credentials = credentials.unwrap_or(settings.credentials);
+        let credentials = settings.credentials.clone();
         let hands = runtime.block_on(async { Hands::new(settings) }).unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { runtime, forge: Some(forge), url, client, hands, folder, changes_of_the_action: 0 }
+        Self {
+            runtime,
+            forge: Some(forge),
+            url,
+            client,
+            credentials,
+            hands,
+            folder,
+            changes_of_the_action: 0,
+        }
     }
 
     /// From now on another process reconciles, which writes no faster than this.
     pub fn paced(&mut self, pace: Option<Pace>) {
         let mut settings = settings(&self.url, self.folder.path());
-        settings.manners = Manners { pace, answers: Some(self.folder.path().join("answers")) };
+        settings.credentials = self.credentials.clone();
+        settings.manners.pace = pace;
         self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
     }
 
@@ -153,6 +165,11 @@ impl Local {
     /// Where the forge listens, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where the product keeps what it was answered.
+    pub fn answers(&self) -> PathBuf {
+        self.folder().join("answers")
     }
 
     /// A place for files that goes with this world.
@@ -504,6 +521,13 @@ impl World for Local {
     fn deed(&mut self, deed: &Deed) -> bool {
         self.do_deed(deed).is_some()
     }
+
+    fn begin_anew(&mut self, finds_what_was_kept: bool) {
+        if !finds_what_was_kept {
+            drop(std::fs::remove_dir_all(self.answers()));
+        }
+        self.paced(None);
+    }
 }
 
 impl Drop for Local {
@@ -560,7 +584,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         root: Root::default(),
         cache: folder.join("cache"),
         signer: None,
-        manners: Default::default(),
+        manners: Manners { answers: Some(folder.join("answers")), ..Manners::default() },
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
     }
 }

@@ -30,6 +30,8 @@ pub trait World {
     fn act(&mut self, act: &Act) -> Acted;
     /// Somebody does something; false when the forge refuses.
     fn deed(&mut self, deed: &Deed) -> bool;
+    /// What follows is another process's doing: one that finds what was kept, or, as on a new machine, nothing.
+    fn begin_anew(&mut self, _finds_what_was_kept: bool) {}
 }
 
 /// What people do. Numbers are those of the forge; `repository` is `catalog` or `infra`.

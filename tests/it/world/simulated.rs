@@ -2,7 +2,7 @@
 //!
 //! Models what hurts: numbers shared by issues and pull requests, heads frozen by merge and close,
 //! re-pointed reviews, activity by account, lists and reviews that lag one change behind, effects
-//! that are done but not told.
+//! that are done but not told. What was pushed is learnt as the product learns it, from lists that it keeps.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,6 +16,7 @@ use chandlery::{
         Edit, FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName,
         RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
+    forge::moves::Moves,
     plan::{
         facts::{
             Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository,
@@ -23,6 +24,7 @@ use chandlery::{
         step::{Act, Acted, Call, Commit},
     },
 };
+use serde_json::{Value, json};
 
 use super::{Ask, Deed, How, Repo, World, fixture};
 
@@ -121,8 +123,18 @@ pub struct Simulated {
     /// Lists and reviews are told as they were one change ago.
     pub lags: bool,
     pub mishap: Option<Mishap>,
+    /// What the product keeps of branches from pass to pass, and how long the log was then.
+    moves: BTreeMap<RepoName, (usize, Arc<Moves>)>,
+    /// Kept lists are used whatever the log says; only a careless program does that.
+    pub believes_what_was_kept: bool,
+    looks: usize,
     /// Everything that happened, oldest first.
     pub log: Arc<Vec<Effect>>,
+}
+
+/// One entry of a branch's list, as the forge would name it.
+fn entry(branch: &Branch, at: usize) -> Value {
+    json!({ "ref": branch.full(), "at": at })
 }
 
 fn me() -> Login {
@@ -149,6 +161,9 @@ impl Simulated {
             seen_deeds: 0,
             lags: false,
             mishap: None,
+            moves: BTreeMap::new(),
+            believes_what_was_kept: false,
+            looks: 0,
             log: Arc::default(),
         };
         for (name, files) in
@@ -391,6 +406,45 @@ impl Simulated {
         if self.lags { &self.before[repository] } else { &self.repos[repository] }
     }
 
+    /// Brings what is kept of a repository's branches up to its log.
+    fn follow(&mut self, repository: &RepoName) {
+        let lags = self.lags && self.looks % 3 != 2;
+        let store = if lags { &self.before[repository] } else { &self.repos[repository] };
+        let length = store.activity.values().map(Vec::len).sum();
+        let (known, moves) = self.moves.entry(repository.clone()).or_default();
+        if self.believes_what_was_kept || std::mem::replace(known, length) == length {
+            return;
+        }
+        let entries = store
+            .activity
+            .iter()
+            .flat_map(|(branch, list)| list.iter().enumerate().map(move |(at, one)| (one.at, branch, at)));
+        let mut log: Vec<_> = entries.collect();
+        log.sort_unstable_by(|a, b| b.cmp(a));
+        let log = log.into_iter().take(100).map(|(_, branch, at)| entry(branch, at)).collect();
+        Arc::make_mut(moves).follow(log);
+    }
+
+    /// What was pushed to a branch, as the product learns it: from its list, or from what it keeps of that.
+    fn pushes(&mut self, repository: &RepoName, branch: &Branch) -> Answer {
+        let lags = self.lags && self.looks % 3 != 1;
+        let store = if lags { &self.before[repository] } else { &self.repos[repository] };
+        let full = branch.full();
+        let (_, moves) = self.moves.entry(repository.clone()).or_default();
+        let list = match moves.list(&full) {
+            Some(list) => list.to_vec(),
+            None => {
+                let count = store.activity.get(branch).map_or(0, Vec::len);
+                let list: Vec<Value> = (0..count).rev().map(|at| entry(branch, at)).collect();
+                Arc::make_mut(moves).learn(&full, &list);
+                list
+            }
+        };
+        let all = self.repos[repository].activity.get(branch);
+        let one = |entry: &Value| Some(all?[usize::try_from(entry["at"].as_u64()?).ok()?].clone());
+        Answer::Activity(Arc::new(list.iter().rev().map(|entry| one(entry).expect("it happened")).collect()))
+    }
+
     fn permission_of(who: &str) -> Permission {
         match fixture::PEOPLE.iter().find(|(name, _)| *name == who).map(|(_, permission)| *permission) {
             Some("admin") => Permission::Admin,
@@ -503,9 +557,7 @@ impl Simulated {
                         .collect(),
                 )
             }
-            Question::Activity(repository, branch) => Answer::Activity(Arc::new(
-                self.listed(repository).activity.get(branch).cloned().unwrap_or_default(),
-            )),
+            Question::Activity(..) => unreachable!("`ask` answers it"),
             Question::Permission(_, login) => Answer::Permission(Self::permission_of(login.as_str())),
             Question::Members(team) => Answer::Unknown(format!("there is no team {team}").into()),
             Question::Definitions(commit) => self.definitions(*commit),
@@ -1281,7 +1333,19 @@ fn diff(from: &Tree, to: &Tree) -> BTreeMap<RepoPath, DiffEntry> {
 
 impl World for Simulated {
     fn ask(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
-        questions.iter().map(|question| (question.clone(), self.answer(question))).collect()
+        self.looks += 1;
+        let asked = |question: &Question| match question {
+            Question::Activity(repository, _) => Some(repository.clone()),
+            _ => None,
+        };
+        for repository in questions.iter().filter_map(asked).collect::<BTreeSet<_>>() {
+            self.follow(&repository);
+        }
+        let mut answer = |question: &Question| match question {
+            Question::Activity(repository, branch) => self.pushes(repository, branch),
+            other => self.answer(other),
+        };
+        questions.iter().map(|question| (question.clone(), answer(question))).collect()
     }
 
     fn act(&mut self, act: &Act) -> Acted {
@@ -1302,5 +1366,11 @@ impl World for Simulated {
             Arc::make_mut(&mut self.log).push(Effect::Deed(deed.clone()));
         }
         done
+    }
+
+    fn begin_anew(&mut self, finds_what_was_kept: bool) {
+        if !finds_what_was_kept {
+            self.moves.clear();
+        }
     }
 }
