@@ -31,6 +31,7 @@ mod crash;
 mod identity;
 mod pace;
 mod moves;
+mod release;
 mod secrets;
 mod emulate;
 mod planted;
