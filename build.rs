@@ -18,7 +18,8 @@ fn main() {
 
 fn read(path: &Path, hasher: &mut DefaultHasher) {
     if path.is_dir() {
-        let mut paths: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<_> =
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         paths.sort();
         paths.iter().for_each(|path| read(path, hasher));
     } else {

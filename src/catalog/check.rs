@@ -15,8 +15,8 @@ use super::{
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
-    Action, Approval, BlueprintId, Bytes, Diagnostic, EntityId, Execute, Identifier, Operation, Place, RepoPath,
-    RequestFile, RequestId, TeamSlug,
+    Action, Approval, BlueprintId, Bytes, Diagnostic, EntityId, Execute, Identifier, Operation, Place,
+    RepoPath, RequestFile, RequestId, TeamSlug,
 };
 
 /// How much was looked at.
@@ -162,7 +162,6 @@ impl<'a> Checked<'a> {
         Self { definitions, files, declared: Declarations::new(definitions, files), known }
     }
 
-
     /// Everything that is wrong with the file of an entity, seen among the others.
     pub fn entity_file(&self, path: &RepoPath, bytes: &[u8]) -> Vec<Diagnostic> {
         let Self { definitions, known, .. } = self;
@@ -228,8 +227,7 @@ impl<'a> Checked<'a> {
                 }
                 let message =
                     format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
-                let mut diagnostic =
-                    Diagnostic::error("unknown-team", reader.document.place(&at), message);
+                let mut diagnostic = Diagnostic::error("unknown-team", reader.document.place(&at), message);
                 diagnostic.help = help(self.known, &id);
                 found.push(diagnostic);
             }

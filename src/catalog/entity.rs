@@ -12,7 +12,8 @@ use super::{
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
 };
 use crate::domain::{
-    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property, RepoPath, TeamSlug,
+    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property,
+    RepoPath, TeamSlug,
 };
 
 /// The entity that the file at this path must hold; none if entities do not lie there.

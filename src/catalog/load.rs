@@ -123,7 +123,13 @@ fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             Ok((blueprint, reader)) => {
                 let name = blueprint.identifier.clone();
                 if let Some((first, ..)) = read.get(&name) {
-                    found.push(duplicate("blueprint", name.as_str(), &|path| files.get(path).cloned(), first, path));
+                    found.push(duplicate(
+                        "blueprint",
+                        name.as_str(),
+                        &|path| files.get(path).cloned(),
+                        first,
+                        path,
+                    ));
                     found.extend(reader.found);
                     continue;
                 }
@@ -248,7 +254,13 @@ fn scorecards(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             check_file_name(&scorecard.identifier, path, &mut reader);
             cross::check_scorecard(definitions, scorecard, &mut reader);
             if let Some(first) = first.get(&scorecard.identifier) {
-                found.push(duplicate("scorecard", &scorecard.identifier, &|path| files.get(path).cloned(), first, path));
+                found.push(duplicate(
+                    "scorecard",
+                    &scorecard.identifier,
+                    &|path| files.get(path).cloned(),
+                    first,
+                    path,
+                ));
                 found.append(&mut reader.found);
                 continue;
             }
@@ -272,7 +284,13 @@ fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
             Ok((action, mut reader)) => {
                 let name = action.identifier.clone();
                 if let Some(first) = first.get(&name) {
-                    found.push(duplicate("action", name.as_str(), &|path| files.get(path).cloned(), first, path));
+                    found.push(duplicate(
+                        "action",
+                        name.as_str(),
+                        &|path| files.get(path).cloned(),
+                        first,
+                        path,
+                    ));
                     found.append(&mut reader.found);
                     continue;
                 }

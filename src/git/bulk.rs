@@ -47,7 +47,8 @@ pub fn read_blobs<S: Send>(
         let odb = repository.odb().map_err(broken)?;
         loop {
             let from = next.fetch_add(SHARE, Ordering::Relaxed);
-            let Some(share) = order.get(from..(from + SHARE).min(order.len())).filter(|share| !share.is_empty())
+            let Some(share) =
+                order.get(from..(from + SHARE).min(order.len())).filter(|share| !share.is_empty())
             else {
                 return Ok(state);
             };

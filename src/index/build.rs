@@ -128,8 +128,18 @@ pub(super) fn build<W: Write + Send>(
     out: W,
 ) -> Result<W, BuildError> {
     let mut pool = Pool::default();
-    let mut listing = Listing { objects, pool: &mut pool, folders: Vec::new(), files: Vec::new(), paths: Vec::new(), refused: Vec::new() };
-    for (root, requests) in below.iter().zip([false, true]) {
+    let mut listing = Listing {
+        objects,
+        pool: &mut pool,
+        folders: Vec::new(),
+        files: Vec::new(),
+        paths: Vec::new(),
+        refused: Vec::new(),
+    };
+    // Folders are looked for by halving, so all of them are in order.
+    let mut roots: Vec<_> = below.iter().zip([false, true]).collect();
+    roots.sort_by(|(a, _), (b, _)| by_parts(a.path.as_str(), b.path.as_str()));
+    for (root, requests) in roots {
         if let Some(tree) = root.tree {
             listing.folder(&root.path, tree, requests, true)?;
         }
@@ -177,7 +187,8 @@ pub(super) fn build<W: Write + Send>(
         numbers[at.0][at.1] = number;
         let (blueprint, identifier, _) = key(*at);
         let earliest = *first.entry((blueprint, identifier)).or_insert(number);
-        bad[number as usize] = earliest != number || is_judged(defined, &names, blueprint) && !draft(*at).sound;
+        bad[number as usize] =
+            earliest != number || is_judged(defined, &names, blueprint) && !draft(*at).sound;
     }
 
     // Edges by the row that they point at.
@@ -212,7 +223,9 @@ pub(super) fn build<W: Write + Send>(
     for row in starts.windows(2) {
         edges[row[0] as usize..row[1] as usize].sort_unstable_by_key(|edge| (edge.source, edge.field));
     }
-    dangling.sort_unstable_by_key(|(blueprint, identifier, edge)| (*blueprint, *identifier, edge.source, edge.field));
+    dangling.sort_unstable_by_key(|(blueprint, identifier, edge)| {
+        (*blueprint, *identifier, edge.source, edge.field)
+    });
 
     let mut rows_of = vec![(0, 0); names.blueprints.len()];
     let mut rows = Vec::with_capacity(order.len());
@@ -281,7 +294,14 @@ fn written<T: Record>(records: &[T]) -> Vec<u8> {
 }
 
 impl Share {
-    fn take(&mut self, definitions: &Definitions, names: &Names<'_>, path: &RepoPath, file: u32, bytes: &[u8]) {
+    fn take(
+        &mut self,
+        definitions: &Definitions,
+        names: &Names<'_>,
+        path: &RepoPath,
+        file: u32,
+        bytes: &[u8],
+    ) {
         let Some(id) = entity_at(&definitions.settings, path) else { return };
         let Some(blueprint) = names.blueprint(&id.blueprint) else { return };
         let source = self.rows.len() as u32;
@@ -305,14 +325,18 @@ impl Share {
             return false;
         }
         let stored = store_entity(path, bytes, definitions);
-        let Some(entity) = stored.entity.filter(|entity| entity.blueprint == id.blueprint) else { return false };
+        let Some(entity) = stored.entity.filter(|entity| entity.blueprint == id.blueprint) else {
+            return false;
+        };
         each_reference(definitions, &entity, &mut |field, _, target, text| {
             if let (Some(field), Some(blueprint)) = (names.fields.get(&field), names.blueprint(target)) {
                 let identifier = self.pool.add(text);
                 self.edges.push(Pointing { source, field: *field, blueprint, identifier });
             }
         });
-        if stored.sound && let Err(error) = serde_json::to_writer(&mut self.values, &entity) {
+        if stored.sound
+            && let Err(error) = serde_json::to_writer(&mut self.values, &entity)
+        {
             self.failed = Some(error.into());
         }
         stored.sound

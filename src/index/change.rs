@@ -118,7 +118,8 @@ impl Change {
         let mut targets = Vec::new();
         if let Some(entity) = &entity {
             each_reference(definitions, entity, &mut |_, _, blueprint, text| {
-                if let (true, Ok(identifier)) = (definitions.blueprints.contains_key(blueprint), text.parse()) {
+                if let (true, Ok(identifier)) = (definitions.blueprints.contains_key(blueprint), text.parse())
+                {
                     targets.push(EntityId { blueprint: blueprint.clone(), identifier });
                 }
             });
@@ -200,7 +201,9 @@ impl Walk<'_> {
         }
         if !requests {
             let files = known.as_ref().map_or_else(Vec::new, |folder| {
-                (folder.files..folder.files_end).zip(self.base.records(folder.files..folder.files_end)).collect()
+                (folder.files..folder.files_end)
+                    .zip(self.base.records(folder.files..folder.files_end))
+                    .collect()
             });
             self.files(&files, &listed.files);
         }

@@ -3,7 +3,8 @@
 use super::{Index, Kept, Seen, list};
 use crate::{
     catalog::{
-        Checked, Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions, load_settings,
+        Checked, Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions,
+        load_settings,
     },
     domain::{Bytes, Diagnostic, ObjectId, Place, RepoPath},
     git::objects::{Node, Objects, Read},

@@ -22,7 +22,9 @@ use walk::Below;
 
 use crate::{
     catalog::{Checked, Definitions, Known, Settings},
-    domain::{Blueprint, BlueprintId, Bytes, Diagnostic, Format, EntityId, Identifier, ObjectId, Property, RepoPath},
+    domain::{
+        Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Format, Identifier, ObjectId, Property, RepoPath,
+    },
     git::objects::{Node, Objects, Read},
 };
 
@@ -111,7 +113,9 @@ impl Index {
         let files = self.base.count(Table::Files) as usize;
         if !self.is_new && self.change.len() * STALE > files && kept.is_writable() {
             // It is only an aid: without it the next look takes longer.
-            if let Err(error) = Self::build(objects, definitions, tree, &self.below, &defined(definitions), kept) {
+            if let Err(error) =
+                Self::build(objects, definitions, tree, &self.below, &defined(definitions), kept)
+            {
                 tracing::warn!("the index could not be written: {error}");
             }
         }
@@ -120,7 +124,10 @@ impl Index {
     /// How much was read for it.
     pub fn looked(&self) -> Looked {
         let entities = self.entities();
-        Looked { read: if self.is_new { entities } else { self.change.added.len() + self.candidates().len() }, entities }
+        Looked {
+            read: if self.is_new { entities } else { self.change.added.len() + self.candidates().len() },
+            entities,
+        }
     }
 
     /// How many entity files there are.
@@ -154,7 +161,10 @@ impl Index {
     /// Files of the base that may have something wrong.
     fn candidates(&self) -> BTreeSet<u32> {
         let problems = self.base.problems().into_iter();
-        problems.chain(self.change.affected.iter().copied()).filter(|file| !self.change.gone.contains(file)).collect()
+        problems
+            .chain(self.change.affected.iter().copied())
+            .filter(|file| !self.change.gone.contains(file))
+            .collect()
     }
 
     /// Everything that is wrong with entities and open requests: what `check_all` says of them.

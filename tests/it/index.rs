@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chandlery::{
-    catalog::{Files, Root},
+    catalog::{Files, Report, Root},
     domain::{Bytes, ObjectId, RepoPath},
     git::objects::Objects,
     index::{Commit, Kept, Whole},
@@ -20,25 +20,49 @@ const FOLDERS: [&str; 4] = ["", "p/", "p/q/", "q/"];
 #[derive(Debug, Clone)]
 enum Deed {
     /// An entity is written: its blueprint, its name, its folder, what is wrong with it, and whom it points at.
-    Write { blueprint: usize, name: usize, folder: usize, wrong: usize, target: usize },
+    Write {
+        blueprint: usize,
+        name: usize,
+        folder: usize,
+        wrong: usize,
+        target: usize,
+    },
     Remove(usize),
     /// A file goes to another folder; the entity stays the same.
-    Move { which: usize, folder: usize },
+    Move {
+        which: usize,
+        folder: usize,
+    },
     /// A file is copied, so that its entity is there twice.
-    Copy { which: usize, folder: usize },
-    Blueprint { blueprint: usize, kind: usize },
+    Copy {
+        which: usize,
+        folder: usize,
+    },
+    Blueprint {
+        blueprint: usize,
+        kind: usize,
+    },
     Action(usize),
     /// A request is asked, recorded, forgotten, or asked where no request lies.
-    Request { name: usize, kind: usize },
+    Request {
+        name: usize,
+        kind: usize,
+    },
     /// A file becomes a folder, a link, a program, another repository.
-    Become { which: usize, what: usize },
+    Become {
+        which: usize,
+        what: usize,
+    },
     BadName(usize),
     /// The folder of the entities is called otherwise, or the settings say nothing at all.
     Settings(usize),
     /// The world goes back to where it was so many commits ago.
     Back(usize),
     /// What is kept is damaged: cut, changed in the middle, changed at the end, another program's.
-    Damage { how: usize, at: usize },
+    Damage {
+        how: usize,
+        at: usize,
+    },
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(Deed, usize)>> {
@@ -106,11 +130,22 @@ impl World {
                     0 => "z",
                     _ => blueprint,
                 };
-                let mut text = format!("identifier: {}\nblueprint: {said}\n", if wrong % 10 == 1 { "other" } else { name });
+                let mut text = format!(
+                    "identifier: {}\nblueprint: {said}\n",
+                    if wrong % 10 == 1 { "other" } else { name }
+                );
                 if !blueprint.starts_with('_') {
                     text += &format!("team: {}\nproperties:\n", NAMES[target % 5]);
-                    text += &format!("  n: {}\n  lead: {}\n", if wrong % 10 == 2 { "many".into() } else { wrong.to_string() }, NAMES[wrong % 5]);
-                    text += &format!("relations:\n  to: {}\n  all: [{}]\n", NAMES[target % 5], NAMES[(target / 5) % 5]);
+                    text += &format!(
+                        "  n: {}\n  lead: {}\n",
+                        if wrong % 10 == 2 { "many".into() } else { wrong.to_string() },
+                        NAMES[wrong % 5]
+                    );
+                    text += &format!(
+                        "relations:\n  to: {}\n  all: [{}]\n",
+                        NAMES[target % 5],
+                        NAMES[(target / 5) % 5]
+                    );
                 }
                 if wrong % 10 == 3 {
                     text += "\tbroken: [";
@@ -152,11 +187,15 @@ impl World {
                 self.put(&path, text);
             }
             Deed::Action(team) => {
-                let text = format!("identifier: act\nexecute: {{ teams: [{}] }}\ntrigger:\n  type: self-service\n  operation: DELETE\n  blueprintIdentifier: x\nsteps: []\n", NAMES[team % 5]);
+                let text = format!(
+                    "identifier: act\nexecute: {{ teams: [{}] }}\ntrigger:\n  type: self-service\n  operation: DELETE\n  blueprintIdentifier: x\nsteps: []\n",
+                    NAMES[team % 5]
+                );
                 self.put(&format!("{root}actions/act.yaml"), text);
             }
             Deed::Request { name, kind } => {
-                let folder = format!("{root}requests/{}{}", ["", "2026/", "BAD/"][kind / 5 % 3], NAMES[name % 5]);
+                let folder =
+                    format!("{root}requests/{}{}", ["", "2026/", "BAD/"][kind / 5 % 3], NAMES[name % 5]);
                 let text = format!("action: act\nentity: {}\ninputs: {{}}\n", NAMES[kind % 5]);
                 match kind % 4 {
                     0 | 1 => self.put(&format!("{folder}/request.yaml"), text),
@@ -187,7 +226,14 @@ impl World {
                 self.put(&format!("{root}chandlery.yaml"), text);
                 let (from, to) = (format!("{root}{before}/"), format!("{root}{}/", self.entities));
                 // Half of what there is goes along.
-                for path in self.tree.keys().filter(|path| path.starts_with(&from)).step_by(2).cloned().collect::<Vec<_>>() {
+                for path in self
+                    .tree
+                    .keys()
+                    .filter(|path| path.starts_with(&from))
+                    .step_by(2)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                {
                     let file = self.tree.remove(&path).unwrap();
                     self.tree.insert(path.replacen(&from, &to, 1), file);
                 }
@@ -216,7 +262,9 @@ impl World {
         let mut refused: Vec<(RepoPath, String)> = Vec::new();
         for (path, (mode, text)) in &self.tree {
             match path.parse::<RepoPath>() {
-                Ok(path) if matches!(mode, 0o100_644 | 0o100_755) => drop(files.insert(path, Bytes::from(text.as_bytes()))),
+                Ok(path) if matches!(mode, 0o100_644 | 0o100_755) => {
+                    drop(files.insert(path, Bytes::from(text.as_bytes())))
+                }
                 Ok(_) => {}
                 Err(_) => {
                     // The first part that is no name; nothing below it is looked at.
@@ -233,9 +281,12 @@ impl World {
         match settings {
             Ok(settings) => {
                 let folders = settings.folders;
-                refused.retain(|(folder, _)| *folder == folders.entities);
+                let entities = &folders.entities;
+                refused.retain(|(folder, _)| folder == entities || folder.under(entities).is_some());
                 let above = root.settings_path();
-                files.retain(|path, _| *path == above || folders.all().iter().any(|folder| path.under(folder).is_some()));
+                files.retain(|path, _| {
+                    *path == above || folders.all().iter().any(|folder| path.under(folder).is_some())
+                });
             }
             Err(_) => refused.clear(),
         }
@@ -304,8 +355,18 @@ proptest! {
             let since = world.past.iter().rev().nth(choice % 5).map(|(_, _, tree)| *tree);
             let objects = Objects::open(folder.path()).unwrap();
             let commit = Commit { objects, tree, root: whole.root.clone() };
-            let found = commit.check(since, &Kept::beside(folder.path())).unwrap();
-            prop_assert_eq!(&found, &whole.check(), "{:?}\n{:#?}", deed, world.tree);
+            let (found, expected) = (commit.check(since, &Kept::beside(folder.path())).unwrap(), whole.check());
+            let told = |report: &Report| -> Vec<String> {
+                report.diagnostics.iter().map(|one| format!("{one:?}")).chain([format!("{:?}", report.counts)]).collect()
+            };
+            let (found, expected) = (told(&found), told(&expected));
+            if found != expected {
+                let only = |these: &[String], those: &[String]| -> Vec<String> {
+                    these.iter().filter(|one| !those.contains(one)).cloned().collect()
+                };
+                let (more, less) = (only(&found, &expected), only(&expected, &found));
+                return Err(TestCaseError::fail(format!("too much: {more:#?}\ntoo little: {less:#?}\nafter {deed:?}: {:#?}", world.tree)));
+            }
             world.past.push((world.tree.clone(), world.entities, tree));
         }
     }

@@ -10,8 +10,18 @@ use std::{
 };
 
 pub const KINDS: [&str; 12] = [
-    "account", "bucket", "cluster", "database", "deployment", "domain", "environment", "notebook", "package",
-    "queue", "service", "workload",
+    "account",
+    "bucket",
+    "cluster",
+    "database",
+    "deployment",
+    "domain",
+    "environment",
+    "notebook",
+    "package",
+    "queue",
+    "service",
+    "workload",
 ];
 const FOLDER: usize = 50;
 
@@ -33,7 +43,8 @@ pub struct Size {
 }
 
 fn mixed(seed: usize, salt: usize) -> usize {
-    let mut x = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (salt as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mut x =
+        (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (salt as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
     x ^= x >> 32;
     x = x.wrapping_mul(0xd6e8_feb8_6659_fd93);
     (x ^ (x >> 29)) as usize
@@ -139,7 +150,8 @@ fn git(folder: &Path) -> Command {
 pub fn generate(folder: &Path, size: Size, packs: Packs) {
     std::fs::create_dir_all(folder).unwrap();
     assert!(git(folder).args(["init", "-q", "--bare", "-b", "main"]).status().unwrap().success());
-    let mut child = git(folder).args(["fast-import", "--quiet", "--done"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        git(folder).args(["fast-import", "--quiet", "--done"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut out = BufWriter::new(child.stdin.take().unwrap());
     let mut commit = |number: usize, files: &mut dyn Iterator<Item = (String, String)>| {
         let when = 1_700_000_000 + number * 60;
