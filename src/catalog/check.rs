@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Definitions, Files, Root,
     document::join,
-    entity::{entity_at, examine, references},
+    entity::{collisions, entity_at, examine, references},
     load::{documents_below, duplicate, examine_action, load_definitions, load_settings},
     request, template,
     values::{Segment, Wrong, did_you_mean, trail},
@@ -99,6 +99,7 @@ impl Index {
                 None => drop(of_blueprint.insert(id.identifier, path.clone())),
             }
         }
+        index.duplicates.extend(index.identifiers.values().flat_map(collisions));
         index
     }
 

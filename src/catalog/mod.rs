@@ -29,7 +29,7 @@ use crate::domain::{
 pub use check::{Counts, Report, check_all};
 pub use derived::META;
 pub use document::schemas;
-pub use entity::{check_entity, entity_at, read_entity, references, with_defaults};
+pub use entity::{check_entity, entity_at, entity_path, read_entity, references, with_defaults};
 pub use load::{load_definitions, load_settings, read_action};
 pub use request::read_request;
 pub use template::read_template;

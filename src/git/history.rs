@@ -6,7 +6,7 @@ use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
 use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
 use crate::{
-    domain::{ObjectId, RepoPath, Timestamp},
+    domain::{Identifier, ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
 };
 
@@ -221,13 +221,18 @@ impl Objects {
         Ok(versions)
     }
 
-    /// The commits on the first-parent chain of `head` in which the file called `stem`, somewhere below a folder,
-    /// changed, newest first. It may be moved to another folder there and stays the same. Tells too whether the
-    /// history is cut off.
+    /// The commits on the first-parent chain of `head` in which the file of an entity, somewhere below the folder of
+    /// its blueprint, changed, newest first. It may be moved to another folder there and stays the same. Tells too
+    /// whether the history is cut off.
     ///
     /// # Errors
     /// When a folder is missing or a path cannot be named.
-    pub fn life(&self, head: ObjectId, folder: &RepoPath, stem: &str) -> Read<(Vec<Lived>, bool)> {
+    pub fn life(
+        &self,
+        head: ObjectId,
+        folder: &RepoPath,
+        identifier: &Identifier,
+    ) -> Read<(Vec<Lived>, bool)> {
         self.root(head)?;
         let mut lived = Vec::new();
         let (mut child, mut next) = (None::<Seen>, Some(to_git(head)));
@@ -243,9 +248,12 @@ impl Objects {
             };
             let file = match &child {
                 Some(child) if child.place == place => child.file.clone(),
-                _ => {
-                    self.called(place, folder, stem, child.as_ref().and_then(|child| child.file.as_ref()))?
-                }
+                _ => self.called(
+                    place,
+                    folder,
+                    identifier,
+                    child.as_ref().and_then(|child| child.file.as_ref()),
+                )?,
             };
             if let Some(child) = child.take().filter(|child| child.file != file) {
                 lived.push(Lived { before: file.clone(), after: child.file, ..child.commit });
@@ -265,7 +273,7 @@ impl Objects {
         &self,
         place: Option<ObjectId>,
         folder: &RepoPath,
-        stem: &str,
+        identifier: &Identifier,
         seen: Option<&(RepoPath, ObjectId)>,
     ) -> Read<Option<(RepoPath, ObjectId)>> {
         let Some(place) = place else { return Ok(None) };
@@ -277,8 +285,8 @@ impl Objects {
         }
         let mut found = None;
         self.walk(place, folder.as_str(), &mut |path, entry| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            if name.rsplit_once('.').is_some_and(|(name, _)| name == stem) {
+            let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
+            if Identifier::of_file(below).as_ref() == Some(identifier) {
                 found = path.parse().ok().map(|path| (path, entry.id));
             }
             Ok(())

@@ -67,7 +67,7 @@ pub(super) fn changes(asked: &Asked, read: &Read, id: &EntityId) -> anyhow::Resu
     let head = asked.commit(&objects)?;
     let settings = &read.definitions.settings;
     let folder = settings.folders.entities.join(id.blueprint.as_str())?;
-    let (lived, is_cut) = objects.life(head, &folder, id.identifier.as_str())?;
+    let (lived, is_cut) = objects.life(head, &folder, &id.identifier)?;
     if lived.is_empty() && !is_cut {
         bail!("`{id}` was never in the catalog, as far as its commits tell");
     }
