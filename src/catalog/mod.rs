@@ -12,6 +12,8 @@ mod load;
 mod cross;
 mod derived;
 mod compare;
+mod past;
+mod measure;
 pub mod view;
 mod template;
 mod entity;
@@ -31,6 +33,7 @@ pub use derived::META;
 pub use document::schemas;
 pub use entity::{check_entity, entity_at, entity_path, read_entity, references, with_defaults};
 pub use load::{load_definitions, load_settings, read_action};
+pub use past::{Deed, Life, Past};
 pub use request::read_request;
 pub use template::read_template;
 

@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::output;
+use super::{config::clock, output};
 use crate::{
     catalog::{Files, Report, Root, check_all, load_definitions, load_settings, report},
-    domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
+    domain::{Bytes, Diagnostic, Place, RepoPath, Severity, Timestamp},
     git::objects::commit_named,
     render,
 };
@@ -198,14 +198,14 @@ fn read_into(disk: &Path, path: &RepoPath, files: &mut Files) -> anyhow::Result<
 /// The files that matter, straight from the object database.
 pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Found> {
     let repository = git2::Repository::discover(path)
+        .ok()
         .with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
     let root = match (folder, repository.workdir()) {
         (None, Some(_)) => locate(path, None)?.root,
         (folder, _) => Root(folder.cloned()),
     };
-    let object = commit_named(&repository, rev)
-        .with_context(|| format!("`{rev}` is not a commit here"))?
-        .into_object();
+    let now = Timestamp::from_seconds(clock());
+    let object = commit_named(&repository, rev, now)?.into_object();
     let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
     let settings_path = root.settings_path();
     let mut found = Found::new(root);

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
-use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
+use super::{
+    lives::Before,
+    objects::{Node, Objects, Read, ReadError, from_git, to_git},
+};
 use crate::{
     domain::{Identifier, ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
@@ -42,7 +45,7 @@ pub struct Lived {
 }
 
 impl Lived {
-    fn of(commit: &Commit<'_>) -> Self {
+    pub(super) fn of(commit: &Commit<'_>) -> Self {
         let words = |commit: &Commit<'_>| String::from_utf8_lossy(commit.message_bytes()).into_owned();
         // What a pull request brought says more in its own commit than where it was merged.
         let merged = commit.parent(1).ok().map(|merged| format!("\n{}", words(&merged)));
@@ -238,10 +241,7 @@ impl Objects {
         let (mut child, mut next) = (None::<Seen>, Some(to_git(head)));
         let mut is_cut = false;
         while let Some(id) = next {
-            let Ok(commit) = self.commit(id) else {
-                is_cut = true;
-                break;
-            };
+            let commit = self.commit(id)?;
             let place = match self.at(from_git(id), folder)? {
                 Some(Node::Folder(folder)) => Some(folder),
                 _ => None,
@@ -259,7 +259,14 @@ impl Objects {
                 lived.push(Lived { before: file.clone(), after: child.file, ..child.commit });
             }
             child = Some(Seen { commit: Lived::of(&commit), place, file });
-            next = commit.parent_id(0).ok();
+            next = match self.before(&commit) {
+                Before::Commit(parent) => Some(parent),
+                Before::Nothing => None,
+                Before::CutOff => {
+                    is_cut = true;
+                    None
+                }
+            };
         }
         // What is there at the very beginning came with it; where the history is cut nobody knows.
         if let Some(first) = child.filter(|first| first.file.is_some() && !is_cut) {
@@ -320,7 +327,7 @@ impl Objects {
         Ok(true)
     }
 
-    fn commit(&self, id: Oid) -> Read<Commit<'_>> {
+    pub(super) fn commit(&self, id: Oid) -> Read<Commit<'_>> {
         self.repository.find_commit(id).map_err(|error| ReadError::broken(&error))
     }
 }

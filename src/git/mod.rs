@@ -8,6 +8,7 @@ pub mod wire;
 pub mod mirror;
 pub mod objects;
 pub mod history;
+pub mod lives;
 pub mod write;
 pub mod sign;
 #[cfg(test)]
