@@ -20,6 +20,7 @@ mod entity;
 mod request;
 mod check;
 pub mod report;
+pub mod port;
 
 use std::collections::{BTreeMap, BTreeSet};
 

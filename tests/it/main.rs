@@ -40,3 +40,4 @@ mod ask;
 mod watch;
 mod jq;
 mod doctor;
+mod import;
