@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{Settings, entity_path};
-use crate::domain::{Diagnostic, EntityId, Login, Place, RepoPath};
+use crate::domain::{Blueprint, BlueprintId, Diagnostic, EntityId, Format, Login, Place, Property, RepoPath};
 
 /// What the catalog and people add to an export.
 pub struct Known<'a> {
@@ -25,7 +25,9 @@ pub struct Known<'a> {
     pub settings: &'a Settings,
     /// The login on the forge of each person, by e-mail address in lower case.
     pub logins: &'a BTreeMap<String, Login>,
-    /// The entities that the catalog has already.
+    /// The blueprints that the catalog has already.
+    pub blueprints: &'a BTreeMap<BlueprintId, Blueprint>,
+    /// The entities that it has already.
     pub entities: &'a BTreeSet<EntityId>,
 }
 
@@ -45,7 +47,7 @@ pub fn import(known: &Known<'_>, exports: &[(String, Value)]) -> Imported {
         files: BTreeMap::new(),
         found: Vec::new(),
         spellings: BTreeSet::new(),
-        shapes: BTreeMap::new(),
+        shapes: known.blueprints.iter().map(|(name, one)| (name.to_string(), Shape::of(one))).collect(),
         people: people::People::default(),
         dated: None,
         dated_count: 0,
@@ -116,6 +118,30 @@ struct Shape {
     computed: BTreeSet<String>,
     /// Relations with their targets.
     relations: BTreeMap<String, String>,
+}
+
+impl Shape {
+    fn of(blueprint: &Blueprint) -> Self {
+        let named = |property: &Property| {
+            let format = property.format.or_else(|| property.items.as_ref()?.format)?;
+            matches!(format, Format::User | Format::Team).then(|| format.name().to_owned())
+        };
+        let computed = blueprint.mirrors.keys().chain(blueprint.calculations.keys());
+        Self {
+            formats: blueprint
+                .properties
+                .iter()
+                .filter_map(|(name, property)| Some((name.clone(), named(property)?)))
+                .collect(),
+            properties: blueprint.properties.iter().map(|(name, _)| name.clone()).collect(),
+            computed: computed.chain(blueprint.aggregations.keys()).cloned().collect(),
+            relations: blueprint
+                .relations
+                .iter()
+                .map(|(name, relation)| (name.clone(), relation.target.to_string()))
+                .collect(),
+        }
+    }
 }
 
 struct Porter<'a> {

@@ -200,9 +200,12 @@ impl Porter<'_> {
 
     fn join(&mut self, team: &str, login: &str) {
         let key = ("_team", team.to_owned());
-        let spot = self.people.named.get(&key).map(|(_, spot)| spot.clone());
-        let Some(spot) = spot else { return };
-        let (entity, _) = self.people.entities.entry(key).or_insert_with(|| (bare("_team", team), spot));
+        let Some((name, spot)) = self.people.named.get(&key).cloned() else { return };
+        let (entity, _) = self.people.entities.entry(key).or_insert_with(|| {
+            let mut entity = bare("_team", team);
+            entity.extend((name != team).then(|| ("title".to_owned(), name.into())));
+            (entity, spot)
+        });
         let relations = entity.entry("relations").or_insert_with(|| json!({}));
         if let Some(relations) = relations.as_object_mut()
             && let Some(members) = relations.entry("members").or_insert_with(|| json!([])).as_array_mut()

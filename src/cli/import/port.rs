@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::{
-        Files, Report, Settings, entity_at, load_settings,
+        Files, Report, Settings, entity_at, load_definitions, load_settings,
         port::{Imported, Known, import},
         report,
     },
@@ -71,7 +71,13 @@ pub(super) fn run(args: &PortArgs) -> anyhow::Result<ExitCode> {
     let (top, mut found, settings) = catalog(&args.into)?;
     let entities: BTreeSet<EntityId> =
         found.files.keys().filter_map(|path| entity_at(&settings, path)).collect();
-    let known = Known { settings: &settings, logins: &logins, entities: &entities };
+    let (definitions, _) = load_definitions(&found.root, settings, &found.files);
+    let known = Known {
+        settings: &definitions.settings,
+        logins: &logins,
+        blueprints: &definitions.blueprints,
+        entities: &entities,
+    };
     let Imported { files, found: mut diagnostics } = import(&known, &exports);
     let mut new: Files = Files::new();
     let settings_path = found.root.settings_path();
