@@ -106,6 +106,9 @@ pub trait Known {
     /// The identifiers of a blueprint's entities, in order.
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier>;
 
+    /// The identifiers of its blueprint that differ from its own in nothing but case, itself among them, in order.
+    fn alike(&self, id: &EntityId) -> Vec<Identifier>;
+
     /// The bytes of a file of an entity.
     fn read(&self, path: &RepoPath) -> Option<Bytes>;
 }
@@ -119,17 +122,22 @@ fn help(known: &dyn Known, id: &EntityId) -> Option<String> {
 struct Named<'a> {
     files: &'a Files,
     paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>>,
+    /// Identifiers by their blueprint and how they are in lower case.
+    alike: BTreeMap<(BlueprintId, String), BTreeSet<Identifier>>,
 }
 
 impl<'a> Named<'a> {
     fn new(definitions: &Definitions, files: &'a Files) -> Self {
         let mut paths: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<RepoPath>>> = BTreeMap::new();
+        let mut alike: BTreeMap<(BlueprintId, String), BTreeSet<Identifier>> = BTreeMap::new();
         for (path, _) in documents_below(files, &definitions.settings.folders.entities) {
             if let Some(EntityId { blueprint, identifier }) = entity_at(&definitions.settings, path) {
+                let folded = (blueprint.clone(), identifier.as_str().to_lowercase());
+                alike.entry(folded).or_default().insert(identifier.clone());
                 paths.entry(blueprint).or_default().entry(identifier).or_default().push(path.clone());
             }
         }
-        Self { files, paths }
+        Self { files, paths, alike }
     }
 }
 
@@ -140,6 +148,11 @@ impl Known for Named<'_> {
 
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
         self.paths.get(blueprint).into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    fn alike(&self, id: &EntityId) -> Vec<Identifier> {
+        let folded = (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
+        self.alike.get(&folded).into_iter().flatten().cloned().collect()
     }
 
     fn read(&self, path: &RepoPath) -> Option<Bytes> {
@@ -169,8 +182,14 @@ impl<'a> Checked<'a> {
             return vec![unplaced(definitions, path)];
         };
         let mut found = Vec::new();
-        if let Some(first) = known.first(&id).filter(|first| first != path) {
-            found.push(duplicate("entity", &id.to_string(), &|path| known.read(path), &first, path));
+        match known.first(&id).filter(|first| first != path) {
+            Some(first) => {
+                found.push(duplicate("entity", &id.to_string(), &|path| known.read(path), &first, path));
+            }
+            None => {
+                let others = known.alike(&id).into_iter().filter(|other| *other < id.identifier);
+                found.extend(others.last().map(|other| collision(&id.identifier, &other, path)));
+            }
         }
         if !definitions.blueprints.contains_key(&id.blueprint) {
             return found;
@@ -263,6 +282,13 @@ fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
     let message = format!("`{path}` does not lie where an entity lies");
     Diagnostic::error("wrong-folder", Place::file(path.as_str()), message)
         .help(format!("an entity is `{folder}/<blueprint>/<identifier>.yaml`"))
+}
+
+/// Where the file system takes no notice of case, the files of the two are one.
+fn collision(identifier: &Identifier, other: &Identifier, path: &RepoPath) -> Diagnostic {
+    let message = format!("`{identifier}` and `{other}` differ in nothing but case");
+    let wrong = Diagnostic::error("case-collision", Place::file(path.as_str()), message);
+    wrong.help("rename one of the two: on some systems their files would be the same")
 }
 
 /// An entity points at something that is not there.

@@ -81,6 +81,10 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn is_between(value: &Value, span: &Value, now: Timestamp) -> bool {
+    if let (Some(number), Some(from), Some(to)) = (value.as_f64(), span["from"].as_f64(), span["to"].as_f64())
+    {
+        return (from..=to).contains(&number);
+    }
     let Some(moment) = date(value) else { return false };
     let ends = match span["preset"].as_str() {
         Some(name) => preset(name, now),
@@ -137,6 +141,8 @@ mod tests {
             (&json!("2026-11-23T23:59:59Z"), "between", json!({ "preset": "yesterday" }), true),
             (&json!("2026-11-16T12:00:00Z"), "between", json!({ "preset": "lastWeek" }), false),
             (&json!("2026-11-16T12:00:00Z"), "notBetween", json!({ "preset": "lastWeek" }), true),
+            (&json!(3), "between", json!({ "from": 3, "to": 4.5 }), true),
+            (&json!(5), "notBetween", json!({ "from": 3, "to": 4.5 }), true),
             (
                 &json!("2026-02-01T00:00:00Z"),
                 "between",

@@ -8,18 +8,26 @@ use super::{
     Definitions, Settings,
     cross::{unknown_property, unknown_relation},
     document::{Reader, entity::EntityDocument, join, read},
-    load::{check_file_name, stem, unknown_blueprint},
+    load::unknown_blueprint,
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
 };
 use crate::domain::{
-    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, Login, Place, Property,
-    RepoPath, TeamSlug,
+    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Place,
+    Property, RepoPath, TeamSlug,
 };
 
 /// The entity that the file at this path must hold; none if entities do not lie there.
 pub fn entity_at(settings: &Settings, path: &RepoPath) -> Option<EntityId> {
-    let (blueprint, _) = path.under(&settings.folders.entities)?.split_once('/')?;
-    Some(EntityId { blueprint: blueprint.parse().ok()?, identifier: stem(path).parse().ok()? })
+    let (blueprint, below) = path.under(&settings.folders.entities)?.split_once('/')?;
+    Some(EntityId { blueprint: blueprint.parse().ok()?, identifier: Identifier::of_file(below)? })
+}
+
+/// Where a new entity's file lies.
+///
+/// # Errors
+/// When its identifier is too long for a path.
+pub fn entity_path(settings: &Settings, id: &EntityId) -> Result<RepoPath, InvalidId> {
+    settings.folders.entities.join(&format!("{}/{}.yaml", id.blueprint, id.identifier.file_stem()))
 }
 
 /// Reads an entity and holds it against its blueprint. What it points at is not looked up.
@@ -77,7 +85,14 @@ fn check_place(entity: &Entity, path: &RepoPath, definitions: &Definitions, read
         let help = format!("move it to `{entities}/{}/`, or change its blueprint", entity.blueprint);
         reader.wrong(Wrong::new("wrong-folder", &trail!["blueprint"], message).help(help));
     }
-    check_file_name(entity.identifier.as_str(), path, reader);
+    let stem = entity.identifier.file_stem();
+    let below = path.under(entities).unwrap_or_default();
+    let (called, ending) = below.rsplit_once('.').unwrap_or((below, "yaml"));
+    if called.strip_suffix(stem.as_str()).is_none_or(|folders| !folders.ends_with('/')) {
+        let message = format!("is `{}`, and the file is called `{}`", entity.identifier, path.file_name());
+        let wrong = Wrong::new("wrong-file-name", &trail!["identifier"], message);
+        reader.wrong(wrong.help(format!("call the file `{stem}.{ending}`, or change the identifier")));
+    }
 }
 
 /// Everything that is wrong with an entity that has no file yet.

@@ -15,6 +15,8 @@ mod load;
 mod cross;
 mod derived;
 mod compare;
+mod past;
+mod measure;
 pub mod view;
 mod template;
 mod entity;
@@ -22,6 +24,7 @@ mod request;
 mod check;
 pub mod report;
 mod sarif;
+pub mod port;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,11 +37,12 @@ pub use check::{Checked, Counts, Known, Report, check_all, in_order};
 pub use derived::META;
 pub use document::schemas;
 pub use entity::{
-    Field, Stored, check_entity, each_reference, entity_at, read_entity, references, store_entity,
-    with_defaults,
+    Field, Stored, check_entity, each_reference, entity_at, entity_path, read_entity, references,
+    store_entity, with_defaults,
 };
 pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
+pub use past::{Deed, Life, Past};
 pub use request::read_request;
 pub use template::read_template;
 

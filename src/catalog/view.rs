@@ -3,7 +3,7 @@
 //! A derived value that cannot be computed is null with its reason; it never makes a catalog invalid.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     rc::Rc,
 };
@@ -13,10 +13,12 @@ use serde_json::{Map, Value};
 use super::{
     Definitions, Files,
     compare::{holds, order},
-    derived::{META, needs},
+    derived::needs,
     document::query::loose_query,
     entity::{read_entity, with_defaults},
     load::documents_below,
+    measure::measured,
+    past::{DATED, Past},
     values::{Wrong, field_name},
 };
 use crate::{
@@ -67,6 +69,9 @@ pub struct View<'a> {
     outgoing: HashMap<EntityId, Vec<Edge>>,
     incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>>,
     now: Timestamp,
+    /// Reads the history, when somebody wants to know of it.
+    tell_past: Box<dyn Fn() -> Past + 'a>,
+    past: OnceCell<Past>,
     known: RefCell<HashMap<(EntityId, String), Derived>>,
     /// How many values wait for others at the moment.
     depth: Cell<usize>,
@@ -95,18 +100,24 @@ pub fn asked_for(query: &Query) -> Vec<&str> {
 }
 
 impl Derived {
-    fn of(value: Value) -> Self {
+    pub(super) fn of(value: Value) -> Self {
         Self { value, problem: None }
     }
 
-    fn none(problem: impl Into<String>) -> Self {
+    pub(super) fn none(problem: impl Into<String>) -> Self {
         Self { value: Value::Null, problem: Some(problem.into()) }
     }
 }
 
 impl<'a> View<'a> {
-    /// Reads every entity. `now` is what words such as `lastWeek` are seen from.
-    pub fn new(definitions: &'a Definitions, files: &Files, now: Timestamp) -> Self {
+    /// Reads every entity. `now` is what words such as `lastWeek` are seen from; `tell_past` is asked at most once, when
+    /// something needs to know when an entity came or was changed.
+    pub fn new(
+        definitions: &'a Definitions,
+        files: &Files,
+        now: Timestamp,
+        tell_past: impl Fn() -> Past + 'a,
+    ) -> Self {
         let mut entities = BTreeMap::new();
         let mut unreadable = Vec::new();
         for (path, bytes) in documents_below(files, &definitions.settings.folders.entities) {
@@ -143,6 +154,8 @@ impl<'a> View<'a> {
             outgoing,
             incoming,
             now,
+            tell_past: Box::new(tell_past),
+            past: OnceCell::new(),
             known: RefCell::default(),
             depth: Cell::new(0),
             closures: RefCell::default(),
@@ -228,7 +241,7 @@ impl<'a> View<'a> {
             "$blueprint" => Derived::of(entity.blueprint.as_str().into()),
             "$title" => Derived::of(entity.title.as_deref().unwrap_or(entity.identifier.as_str()).into()),
             "$team" => Derived::of(self.team(entity, blueprint).into()),
-            name if META.contains(&name) => Derived::none("it stands in the history, which is not read here"),
+            name if DATED.contains(&name) => self.past.get_or_init(&self.tell_past).value(&entity.id(), name),
             name if blueprint.property(name).is_some() => Derived::of(Value::Null),
             name => Derived::none(format!("`{}` has no property `{name}`", blueprint.identifier)),
         }
@@ -290,34 +303,42 @@ impl<'a> View<'a> {
             Ok(expression) => expression,
             Err(refusal) => return Derived::none(format!("the expression {}", refusal.message)),
         };
-        let mut input = self.as_input(entity, blueprint);
+        let mut input = self.as_input(entity, blueprint, &expression);
         // What is in a circle was refused when the catalog was loaded.
         for other in needs(blueprint, &calculation.text).into_iter().filter(|other| *other != name) {
             input["properties"][other] = self.value(&entity.id(), other).value;
         }
+        // Where the history says nothing, that is the reason, whatever jq makes of it.
+        let silence = || dated(&expression).find_map(|name| self.value(&entity.id(), name).problem);
         match expression.first(&input) {
-            Ok(value) if value.is_null() || fits(calculation.kind, &value) => Derived::of(value),
+            Ok(Value::Null) => Derived { value: Value::Null, problem: silence() },
+            Ok(value) if fits(calculation.kind, &value) => Derived::of(value),
             Ok(value) => Derived::none(format!("it should be a {}, and is {value}", calculation.kind.name())),
-            Err(why) => Derived::none(format!("jq says: {why}")),
+            Err(why) => Derived::none(silence().unwrap_or_else(|| format!("jq says: {why}"))),
         }
     }
 
-    /// An entity as expressions see it: as it is stored, with its mirrors and aggregations.
-    pub fn as_input(&self, entity: &Entity, blueprint: &Blueprint) -> Value {
+    /// An entity as an expression sees it: as it is stored, with its mirrors and aggregations, and with what the
+    /// history tells where the expression names that.
+    pub fn as_input(&self, entity: &Entity, blueprint: &Blueprint, expression: &Expression) -> Value {
         let mut properties = entity.properties.clone();
         for name in blueprint.mirrors.keys().chain(blueprint.aggregations.keys()) {
             properties.insert(name.clone(), self.value(&entity.id(), name).value);
         }
         let relations: Map<String, Value> =
             entity.relations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        serde_json::json!({
+        let mut input = serde_json::json!({
             "identifier": entity.identifier.as_str(),
             "blueprint": entity.blueprint.as_str(),
             "title": self.value(&entity.id(), "$title").value,
             "team": self.value(&entity.id(), "$team").value,
             "properties": properties,
             "relations": relations,
-        })
+        });
+        for name in dated(expression) {
+            input[&name[1..]] = self.value(&entity.id(), name).value;
+        }
+        input
     }
 
     fn aggregation(&self, entity: &Entity, aggregation: &Aggregation) -> Derived {
@@ -496,6 +517,11 @@ enum Way {
     In,
 }
 
+/// The meta-properties from the history that an expression names, there without their `$`.
+fn dated(expression: &Expression) -> impl Iterator<Item = &'static str> + use<'_> {
+    DATED.into_iter().filter(|name| expression.mentions(&name[1..]))
+}
+
 fn named(blueprint: &BlueprintId, identifiers: &[String]) -> BTreeSet<EntityId> {
     let names = identifiers.iter().filter_map(|name| name.parse::<Identifier>().ok());
     names.map(|identifier| EntityId { blueprint: blueprint.clone(), identifier }).collect()
@@ -509,39 +535,5 @@ fn fits(kind: crate::domain::PropertyType, value: &Value) -> bool {
         PropertyType::Boolean => value.is_boolean(),
         PropertyType::Object => value.is_object(),
         PropertyType::Array => value.is_array(),
-    }
-}
-
-/// What a function makes of numbers; of none there is nothing to say but their sum.
-fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
-    numbers.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_precision_loss, reason = "nobody has so many entities")]
-    let count = numbers.len() as f64;
-    let sum: f64 = numbers.iter().sum();
-    let middle = numbers.len() / 2;
-    let result = match (function, numbers.as_slice()) {
-        ("sum", _) => Some(sum),
-        (_, []) => None,
-        ("min", [first, ..]) => Some(*first),
-        ("max", [.., last]) => Some(*last),
-        ("average", _) => Some(sum / count),
-        (_, numbers) if numbers.len() % 2 == 1 => Some(numbers[middle]),
-        (_, numbers) => Some(f64::midpoint(numbers[middle - 1], numbers[middle])),
-    };
-    match result {
-        Some(number) => Derived::of(whole(number)),
-        None => Derived::none("there is nothing to compute it from"),
-    }
-}
-
-/// 3, not 3.0.
-fn whole(number: f64) -> Value {
-    let is_whole = number.fract() == 0.0 && number.abs() < 9.0e15;
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-    let integer = number as i64;
-    if is_whole {
-        integer.into()
-    } else {
-        serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
     }
 }

@@ -17,6 +17,7 @@ pub mod init;
 pub mod ask;
 pub mod watch;
 pub mod doctor;
+pub mod import;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -63,6 +64,7 @@ enum Command {
     Diff(ask::diff::DiffArgs),
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -97,6 +99,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => ask::diff::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

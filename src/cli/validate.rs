@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::output;
+use super::{config::clock, output};
 use crate::{
     catalog::{Files, Mended, Report, Root, apply_fixes, load_settings, report},
-    domain::{Bytes, Diagnostic, RepoPath, Severity},
+    domain::{Bytes, Diagnostic, RepoPath, Severity, Timestamp},
     git::objects::{Objects, commit_named},
     index::{Commit, Kept, Whole},
 };
@@ -73,7 +73,11 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         (at, since) => {
             let commit = commit(&args.path, args.root.as_ref(), at.as_deref().unwrap_or("HEAD"))?;
             let since = match since {
-                Some(rev) => Some(commit.objects.root(commit.objects.commit_named(rev)?)?),
+                Some(rev) => Some(
+                    commit
+                        .objects
+                        .root(commit.objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?,
+                ),
                 None => None,
             };
             let report = commit.check(since, &Kept::beside(commit.objects.common_folder()))?;
@@ -151,7 +155,7 @@ fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<C
         (None, true) => locate(path, None)?.root,
         (folder, _) => Root(folder.cloned()),
     };
-    let tree = objects.root(objects.commit_named(rev)?)?;
+    let tree = objects.root(objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?;
     Ok(Commit { objects, tree, root })
 }
 
@@ -244,14 +248,14 @@ fn read_into(disk: &Path, path: &RepoPath, files: &mut Files) -> anyhow::Result<
 /// The files that matter, straight from the object database.
 pub(super) fn files_at(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Whole> {
     let repository = git2::Repository::discover(path)
+        .ok()
         .with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
     let root = match (folder, repository.workdir()) {
         (None, Some(_)) => locate(path, None)?.root,
         (folder, _) => Root(folder.cloned()),
     };
-    let object = commit_named(&repository, rev)
-        .with_context(|| format!("`{rev}` is not a commit here"))?
-        .into_object();
+    let now = Timestamp::from_seconds(clock());
+    let object = commit_named(&repository, rev, now)?.into_object();
     let tree = object.peel_to_tree().with_context(|| format!("`{rev}` is not a commit here"))?;
     let settings_path = root.settings_path();
     let mut found = Whole::new(root);

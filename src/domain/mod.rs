@@ -13,6 +13,7 @@
 //! | Diagnostic | one thing to tell a person |
 
 mod id;
+mod file_name;
 mod memo;
 mod secret;
 mod time;

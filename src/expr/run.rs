@@ -11,7 +11,7 @@ use jaq_core::{
     load::{Arena, File, Loader, parse},
     unwrap_valr,
 };
-use jaq_json::Val;
+use jaq_json::{Num, Val};
 use serde_json::Value;
 
 use super::guard::{Refusal, check, check_text};
@@ -80,6 +80,9 @@ impl Expression {
                 return Err(format!("it gives more than {MOST} values"));
             }
             let answer = answer.map_err(|error| error.to_string())?;
+            if matches!(&answer, Val::Num(Num::Float(number)) if !number.is_finite()) {
+                return Err("it gives no number that can be written, as after a division by zero".to_owned());
+            }
             let answer = answer.to_string();
             // What JSON has no word for, such as an infinite number, is null, as jq prints it.
             found.push(serde_json::from_str(&answer).unwrap_or(Value::Null));
@@ -229,6 +232,8 @@ mod tests {
             assert_eq!(ask(text, &service), Ok(answer), "{text}");
         }
         assert!(ask(".identifier + 1", &service).is_err());
+        assert!(ask("1 / 0", &service).is_err() && ask("nan", &service).is_err());
+        assert_eq!(ask("infinite > 1", &service), Ok(json!(true)));
     }
 
     #[test]

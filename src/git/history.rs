@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
-use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
+use super::{
+    lives::Before,
+    objects::{Node, Objects, Read, ReadError, from_git, to_git},
+};
 use crate::{
-    domain::{ObjectId, RepoPath, Timestamp},
+    domain::{Identifier, ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
 };
 
@@ -42,7 +45,7 @@ pub struct Lived {
 }
 
 impl Lived {
-    fn of(commit: &Commit<'_>) -> Self {
+    pub(super) fn of(commit: &Commit<'_>) -> Self {
         let words = |commit: &Commit<'_>| String::from_utf8_lossy(commit.message_bytes()).into_owned();
         // What a pull request brought says more in its own commit than where it was merged.
         let merged = commit.parent(1).ok().map(|merged| format!("\n{}", words(&merged)));
@@ -221,37 +224,49 @@ impl Objects {
         Ok(versions)
     }
 
-    /// The commits on the first-parent chain of `head` in which the file called `stem`, somewhere below a folder,
-    /// changed, newest first. It may be moved to another folder there and stays the same. Tells too whether the
-    /// history is cut off.
+    /// The commits on the first-parent chain of `head` in which the file of an entity, somewhere below the folder of
+    /// its blueprint, changed, newest first. It may be moved to another folder there and stays the same. Tells too
+    /// whether the history is cut off.
     ///
     /// # Errors
     /// When a folder is missing or a path cannot be named.
-    pub fn life(&self, head: ObjectId, folder: &RepoPath, stem: &str) -> Read<(Vec<Lived>, bool)> {
+    pub fn life(
+        &self,
+        head: ObjectId,
+        folder: &RepoPath,
+        identifier: &Identifier,
+    ) -> Read<(Vec<Lived>, bool)> {
         self.root(head)?;
         let mut lived = Vec::new();
         let (mut child, mut next) = (None::<Seen>, Some(to_git(head)));
         let mut is_cut = false;
         while let Some(id) = next {
-            let Ok(commit) = self.commit(id) else {
-                is_cut = true;
-                break;
-            };
+            let commit = self.commit(id)?;
             let place = match self.at(from_git(id), folder)? {
                 Some(Node::Folder(folder)) => Some(folder),
                 _ => None,
             };
             let file = match &child {
                 Some(child) if child.place == place => child.file.clone(),
-                _ => {
-                    self.called(place, folder, stem, child.as_ref().and_then(|child| child.file.as_ref()))?
-                }
+                _ => self.called(
+                    place,
+                    folder,
+                    identifier,
+                    child.as_ref().and_then(|child| child.file.as_ref()),
+                )?,
             };
             if let Some(child) = child.take().filter(|child| child.file != file) {
                 lived.push(Lived { before: file.clone(), after: child.file, ..child.commit });
             }
             child = Some(Seen { commit: Lived::of(&commit), place, file });
-            next = commit.parent_id(0).ok();
+            next = match self.before(&commit) {
+                Before::Commit(parent) => Some(parent),
+                Before::Nothing => None,
+                Before::CutOff => {
+                    is_cut = true;
+                    None
+                }
+            };
         }
         // What is there at the very beginning came with it; where the history is cut nobody knows.
         if let Some(first) = child.filter(|first| first.file.is_some() && !is_cut) {
@@ -265,7 +280,7 @@ impl Objects {
         &self,
         place: Option<ObjectId>,
         folder: &RepoPath,
-        stem: &str,
+        identifier: &Identifier,
         seen: Option<&(RepoPath, ObjectId)>,
     ) -> Read<Option<(RepoPath, ObjectId)>> {
         let Some(place) = place else { return Ok(None) };
@@ -277,8 +292,8 @@ impl Objects {
         }
         let mut found = None;
         self.walk(place, folder.as_str(), &mut |path, entry| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            if name.rsplit_once('.').is_some_and(|(name, _)| name == stem) {
+            let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
+            if Identifier::of_file(below).as_ref() == Some(identifier) {
                 found = path.parse().ok().map(|path| (path, entry.id));
             }
             Ok(())
@@ -312,7 +327,7 @@ impl Objects {
         Ok(true)
     }
 
-    fn commit(&self, id: Oid) -> Read<Commit<'_>> {
+    pub(super) fn commit(&self, id: Oid) -> Read<Commit<'_>> {
         self.repository.find_commit(id).map_err(|error| ReadError::broken(&error))
     }
 }

@@ -123,11 +123,8 @@ impl Objects {
     ///
     /// # Errors
     /// When there is none.
-    pub fn commit_named(&self, rev: &str) -> Read<ObjectId> {
-        let found = commit_named(&self.repository, rev);
-        found
-            .map(|commit| from_git(commit.id()))
-            .map_err(|error| ReadError::Strange(format!("`{rev}` is not a commit here: {}", error.message())))
+    pub fn commit_named(&self, rev: &str, now: Timestamp) -> Result<ObjectId, NoCommit> {
+        commit_named(&self.repository, rev, now).map(|commit| from_git(commit.id()))
     }
 
     /// Whether the repository has this commit.
@@ -277,7 +274,7 @@ impl Objects {
         Ok(changes)
     }
 
-    fn compare(
+    pub(super) fn compare(
         &self,
         before: Option<ObjectId>,
         after: Option<ObjectId>,
@@ -369,25 +366,63 @@ impl Objects {
     }
 }
 
+/// Why a text names no commit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCommit {
+    /// It looks like a day or a moment and is none.
+    #[error("`{0}` is no day and no moment; write 2026-11-24, or 2026-11-24T08:30:00Z")]
+    NoDay(String),
+    /// It is a day that has not begun, or a moment that has not come.
+    #[error("`{0}` is still to come")]
+    Future(String),
+    /// The first commit came later.
+    #[error("the catalog is younger than `{0}`, as far as its commits tell")]
+    Younger(String),
+    /// It is a name that nothing has.
+    #[error("`{0}` is not a commit here; it can be a branch, a tag, an object id or a day")]
+    Unknown(String),
+}
+
 /// The commit that a text names: a branch, a tag, an object id, a day such as `2026-11-24` (its last second, in UTC), or a
 /// moment. Of days and moments it is the first one on the way back from HEAD, by first parents, that is no younger.
 ///
 /// # Errors
 /// When there is none.
-pub fn commit_named<'a>(repository: &'a Repository, rev: &str) -> Result<git2::Commit<'a>, git2::Error> {
-    let Some(end) = end_of_day(rev) else { return repository.revparse_single(rev)?.peel_to_commit() };
-    let mut commit = repository.head()?.peel_to_commit()?;
+pub fn commit_named<'a>(
+    repository: &'a Repository,
+    rev: &str,
+    now: Timestamp,
+) -> Result<git2::Commit<'a>, NoCommit> {
+    let looks_like_a_day = rev.len() >= 8
+        && rev.chars().take(4).all(|c| c.is_ascii_digit())
+        && rev[4..].starts_with('-')
+        && rev.chars().all(|c| c.is_ascii_digit() || "-:.+TZ".contains(c));
+    let Some((begin, end)) = span_of(rev) else {
+        let found = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
+        return found.map_err(|_| match looks_like_a_day {
+            true => NoCommit::NoDay(rev.to_owned()),
+            false => NoCommit::Unknown(rev.to_owned()),
+        });
+    };
+    if begin > now.seconds() {
+        return Err(NoCommit::Future(rev.to_owned()));
+    }
+    let younger = |_| NoCommit::Younger(rev.to_owned());
+    let mut commit = repository.head().and_then(|head| head.peel_to_commit()).map_err(younger)?;
     while commit.time().seconds() > end {
-        commit = commit.parent(0).map_err(|_| git2::Error::from_str("the catalog is younger than that"))?;
+        commit = commit.parent(0).map_err(younger)?;
     }
     Ok(commit)
 }
 
-fn end_of_day(rev: &str) -> Option<i64> {
+/// The first and the last second of a day or moment.
+fn span_of(rev: &str) -> Option<(i64, i64)> {
     if let Ok(day) = rev.parse::<jiff::civil::Date>() {
-        return Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second());
+        let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+        return Some((midnight, midnight + 86_399));
     }
-    (rev.len() >= 20).then(|| rev.parse::<Timestamp>().ok()).flatten().map(Timestamp::seconds)
+    let moment = (rev.len() >= 20).then(|| rev.parse::<Timestamp>().ok()).flatten()?;
+    Some((moment.seconds(), moment.seconds()))
 }
 
 fn read_node(mode: i32, id: Oid) -> Node {

@@ -49,6 +49,8 @@ pub(super) enum Table {
     Starts,
     Edges,
     Dangling,
+    /// Rows by a checksum of their identifier in lower case.
+    Folded,
     Problems,
 }
 
@@ -60,7 +62,7 @@ impl Table {
             Self::Folders => 44,
             Self::Files => 34,
             Self::Rows => 32,
-            Self::Edges => 8,
+            Self::Edges | Self::Folded => 8,
             Self::Dangling => 20,
         }
     }
@@ -262,6 +264,35 @@ impl Record for Dangling {
     }
 }
 
+/// A row by what its identifier is in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Folded {
+    pub(super) sum: u32,
+    pub(super) row: u32,
+}
+
+impl Folded {
+    pub(super) fn new(blueprint: u32, identifier: &str, row: u32) -> Self {
+        let mut sum = crc32fast::Hasher::new_with_initial(blueprint);
+        sum.update(identifier.to_lowercase().as_bytes());
+        Self { sum: sum.finalize(), row }
+    }
+}
+
+impl Record for Folded {
+    const TABLE: Table = Table::Folded;
+
+    fn read(bytes: &[u8]) -> Self {
+        let mut fields = Fields(bytes);
+        Self { sum: fields.u32(), row: fields.u32() }
+    }
+
+    fn write(&self, into: &mut Vec<u8>) {
+        into.extend(self.sum.to_le_bytes());
+        into.extend(self.row.to_le_bytes());
+    }
+}
+
 /// A base that is being read.
 pub(super) struct Base {
     pub(super) pages: Pages,
@@ -373,6 +404,18 @@ impl Base {
             end += 1;
         }
         first..end
+    }
+
+    /// The rows of a blueprint whose identifiers differ from this one in nothing but case, it among them.
+    pub(super) fn alike(&self, blueprint: u32, identifier: &str) -> Vec<Row> {
+        let wanted = Folded::new(blueprint, identifier, 0);
+        let all = 0..self.count(Table::Folded);
+        let first = partition(all.clone(), |at| self.record::<Folded>(at) < wanted);
+        let lower = identifier.to_lowercase();
+        let same =
+            (first..all.end).map(|at| self.record::<Folded>(at)).take_while(|one| one.sum == wanted.sum);
+        let rows = same.map(|one| self.record::<Row>(one.row)).filter(|row| row.blueprint == blueprint);
+        rows.filter(|row| self.look_text(row.identifier, |text| text.to_lowercase() == lower)).collect()
     }
 
     /// What points at an entity, going by the blueprint's place and the identifier.

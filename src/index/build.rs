@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    base::{Dangling, Edge, FORMAT, FileRecord, Folder, Head, NONE, Record, Row, Table, Text, by_parts},
+    base::{
+        Dangling, Edge, FORMAT, FileRecord, Folded, Folder, Head, NONE, Record, Row, Table, Text, by_parts,
+    },
     pages::Writer,
     walk::{Below, is_document},
 };
@@ -191,6 +193,18 @@ pub(super) fn build<W: Write + Send>(
             earliest != number || is_judged(defined, &names, blueprint) && !draft(*at).sound;
     }
 
+    // Identifiers that differ in nothing but case: the first of them has no problem of it.
+    let mut folded: Vec<Folded> =
+        (0..).zip(&order).map(|(number, at)| Folded::new(draft(*at).blueprint, key(*at).1, number)).collect();
+    folded.sort_unstable();
+    for alike in folded.chunk_by(|a, b| a.sum == b.sum).filter(|alike| alike.len() > 1) {
+        let named = |one: &Folded| key(order[one.row as usize]);
+        let first_named = named(&alike[0]);
+        for one in &alike[1..] {
+            bad[one.row as usize] |= named(one).1 != first_named.1;
+        }
+    }
+
     // Edges by the row that they point at.
     let mut starts = vec![0_u32; order.len() + 1];
     let mut pointing: Vec<(u32, Edge)> = Vec::new();
@@ -263,6 +277,7 @@ pub(super) fn build<W: Write + Send>(
     table(&mut writer, Table::Rows, written(&rows))?;
     table(&mut writer, Table::Edges, written(&edges))?;
     table(&mut writer, Table::Dangling, written(&dangling))?;
+    table(&mut writer, Table::Folded, written(&folded))?;
     table(&mut writer, Table::Starts, starts.iter().flat_map(|start| start.to_le_bytes()).collect())?;
     table(&mut writer, Table::Problems, problems.iter().flat_map(|file| file.to_le_bytes()).collect())?;
     let head = Head {

@@ -36,6 +36,8 @@ pub(super) struct Change {
     pub(super) added: BTreeMap<RepoPath, Added>,
     /// The files in `added`, by what they hold.
     pub(super) by_id: BTreeMap<EntityId, BTreeSet<RepoPath>>,
+    /// The entities in `added` by their blueprint and how they are in lower case.
+    pub(super) folded: BTreeMap<(BlueprintId, String), BTreeSet<Identifier>>,
     /// Files of the base that must be looked at again, because of what changed elsewhere.
     pub(super) affected: HashSet<u32>,
     /// Folders whose refused names are not those of the base.
@@ -125,6 +127,8 @@ impl Change {
             });
         }
         if let Some(id) = &id {
+            let folded = (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
+            self.folded.entry(folded).or_default().insert(id.identifier.clone());
             self.by_id.entry(id.clone()).or_default().insert(path.clone());
         }
         self.added.insert(path, Added { blob, id, entity, sound, targets });
@@ -148,8 +152,9 @@ impl Change {
                     self.affected.insert(base.record::<Row>(edge.source).file);
                 }
             }
-            // Which of several files is the first may have changed.
+            // Which of several files is the first may have changed; and which of several in another case.
             self.affected.extend(left);
+            self.affected.extend(base.alike(blueprint, id.identifier.as_str()).iter().map(|row| row.file));
         }
     }
 }

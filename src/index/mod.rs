@@ -179,7 +179,8 @@ impl Index {
             found.extend(checked.entity_file(&path, &bytes));
         }
         for (path, added) in &self.change.added {
-            let is_alone = added.id.as_ref().is_some_and(|id| self.paths(id).len() == 1);
+            let is_alone =
+                added.id.as_ref().is_some_and(|id| self.paths(id).len() == 1 && self.alike(id).len() == 1);
             let dangles = added.targets.iter().any(|target| !self.has(target));
             if !added.sound || !is_alone || dangles {
                 found.extend(checked.entity_file(path, &objects.blob(added.blob)?));
@@ -243,6 +244,18 @@ impl Index {
         found.into_iter().collect()
     }
 
+    /// The identifiers of its blueprint that differ from its own in nothing but case, itself among them, in order.
+    fn alike(&self, id: &EntityId) -> Vec<Identifier> {
+        let folded = (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
+        let mut found = self.change.folded.get(&folded).cloned().unwrap_or_default();
+        if let Some(blueprint) = self.base.blueprint(&id.blueprint) {
+            let rows = self.base.alike(blueprint, id.identifier.as_str());
+            let left = rows.iter().filter(|row| !self.change.gone.contains(&row.file));
+            found.extend(left.filter_map(|row| self.base.look_text(row.identifier, str::parse).ok()));
+        }
+        found.into_iter().collect()
+    }
+
     /// The files of an entity.
     fn paths(&self, id: &EntityId) -> BTreeSet<RepoPath> {
         let mut paths: BTreeSet<RepoPath> = self.change.by_id.get(id).cloned().unwrap_or_default();
@@ -269,6 +282,10 @@ impl Known for Seen<'_> {
 
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
         self.index.identifiers(blueprint)
+    }
+
+    fn alike(&self, id: &EntityId) -> Vec<Identifier> {
+        self.index.alike(id)
     }
 
     fn read(&self, path: &RepoPath) -> Option<Bytes> {

@@ -1,6 +1,6 @@
 //! What does a finished run change in the catalog? Entities, and the run's record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -180,6 +180,12 @@ fn apply_one(
             "the platform team must mend the action".into(),
         );
     };
+    let nothing = BTreeSet::new();
+    // Both are asked for before either is awaited.
+    let known = match planned.change {
+        EntityOperation::Create => site.look.entities(site.catalog, &id.blueprint),
+        EntityOperation::Update | EntityOperation::Delete => Ok(Ok(&nothing)),
+    };
     let existing = match site.look.entity(site.catalog, &id)? {
         Ok(existing) => existing.cloned(),
         Err(why) => {
@@ -198,27 +204,29 @@ fn apply_one(
         ),
         (EntityOperation::Create, None) => {
             let entity = catalog::with_defaults(blueprint, from_fields(&id, &planned.fields));
-            let Ok(path) = site
-                .definitions
-                .settings
-                .folders
-                .entities
-                .join(&format!("{}/{}.yaml", id.blueprint, id.identifier))
-            else {
+            let Ok(path) = catalog::entity_path(&site.definitions.settings, &id) else {
                 return problem(
                     "bad-identifier",
-                    format!("`{}` cannot be the name of a file", id.identifier),
-                    "choose a name without / \\ and :".into(),
+                    format!("`{}` is too long to be the name of a file", id.identifier),
+                    "choose a shorter name".into(),
                 );
             };
-            if path
-                .under(&site.definitions.settings.folders.entities)
-                .is_some_and(|below| below.matches('/').count() != 1)
-            {
+            let known = match known? {
+                Ok(known) => known,
+                Err(why) => {
+                    return problem(
+                        "entity-unreadable",
+                        format!("the names of other entities could not be read: {why}"),
+                        "it is tried again on the next pass".into(),
+                    );
+                }
+            };
+            let lower = id.identifier.as_str().to_lowercase();
+            if let Some(other) = known.iter().find(|known| known.as_str().to_lowercase() == lower) {
                 return problem(
-                    "bad-identifier",
-                    format!("`{}` cannot be the name of a file", id.identifier),
-                    "choose a name without /".into(),
+                    "case-collision",
+                    format!("`{id}` and `{other}`, which is in the catalog, differ in nothing but case"),
+                    "choose another name".into(),
                 );
             }
             match checked(site, &entity, source)? {

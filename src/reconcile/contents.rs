@@ -220,7 +220,10 @@ impl Contents {
             return Ok(None);
         };
         // Most entities lie directly in their blueprint's folder; looking there is cheap in any catalog.
-        let direct = folder.join(&format!("{}.yaml", id.identifier)).ok();
+        let direct = match self.settings(objects, commit)? {
+            Ok(settings) => catalog::entity_path(&settings, id).ok(),
+            Err(_) => None,
+        };
         let file = match &direct {
             Some(path) => objects.file(commit, path)?,
             None => None,
@@ -241,8 +244,9 @@ impl Contents {
         }
         let mut found = BTreeMap::new();
         objects.walk(tree, folder.as_str(), &mut |path, _| {
-            let name = path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml"));
-            if let (Some(Ok(identifier)), Ok(path)) = (name.map(str::parse::<Identifier>), path.parse()) {
+            let Ok(path) = path.parse::<RepoPath>() else { return Ok(()) };
+            let below = path.under(folder).filter(|below| below.ends_with(".yaml"));
+            if let Some(identifier) = below.and_then(Identifier::of_file) {
                 found.entry(identifier).or_insert(path);
             }
             Ok(())

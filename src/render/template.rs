@@ -92,7 +92,7 @@ pub fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath
                 place.clone(),
                 format!("`{segment}` in the path `{template}` gives `{rendered}`, which is not one name"),
             )
-            .help("an expression may fill in a file's or folder's name, and never add a folder: use an input without `/`"));
+            .help("an expression may fill in a file's or folder's name, and never add a folder: use an input without `/`, or an identifier as `… | filename`"));
         }
         segments.push(rendered);
     }
@@ -227,6 +227,7 @@ mod tests {
             ("{{ inputs.name | yaml }} {{ 'yes' | yaml }}", r#"pay "yes""#),
             ("{{ inputs.hcl | hcl }}", r#""$${file(\"/x\")} %%{if}""#),
             ("{{ 'Größe: Äpfel & Co' | slug }}", "groesse-aepfel-co"),
+            ("{{ 'shop/cart' | filename }}", "shop%2Fcart"),
             ("{% for tag in inputs.tags %}{{ tag }};{% endfor %}", "a;b;"),
         ] {
             assert_eq!(text(template, &place(), &context()).as_deref(), Ok(expected), "{template}");

@@ -122,7 +122,14 @@ fn the_past_answers_too() {
     assert_eq!(size("--at 2026-02-28"), "a,1");
     assert_eq!(size("--at 2026-03-01"), "a,2");
     assert_eq!(size("--at 2026-03-01T11:59:59Z"), "a,1");
-    assert!(past.asks("list thing --at 2025-12-31").contains("the catalog is younger than that"));
+    for (at, answer) in [
+        ("2025-12-31", "the catalog is younger than `2025-12-31`, as far as its commits tell"),
+        ("2999-01-01", "`2999-01-01` is still to come"),
+        ("2026-13-45", "`2026-13-45` is no day and no moment; write 2026-11-24, or 2026-11-24T08:30:00Z"),
+        ("nope", "`nope` is not a commit here; it can be a branch, a tag, an object id or a day"),
+    ] {
+        assert_eq!(past.asks(&format!("list thing --at {at}")), format!("error: {answer}\n(exit code 3)\n"));
+    }
 }
 
 /// Mirrors of mirrors may go in a circle; then there is no value, and a reason.
@@ -180,6 +187,80 @@ fn an_entity_tells_its_life() {
     assert!(past.asks("history thing z").contains("was never in the catalog"));
 }
 
+/// When something came and was changed can be asked for like everything else that is known of it.
+#[test]
+fn the_history_answers_queries() {
+    let past = Past::new();
+    past.write(
+        "blueprints/thing.yaml",
+        "identifier: thing
+schema: { properties: { size: { type: number } } }
+relations: { next: { target: thing } }
+mirrorProperties: { since: { path: next.$createdAt } }
+calculationProperties: { year: { type: string, calculation: '.createdAt[:4]' } }
+aggregationProperties:
+  fresh:
+    target: thing
+    calculationSpec: { calculationBy: entities, func: count }
+    query: { combinator: and, rules: [{ property: $updatedAt, operator: '>', value: '2026-02-02T00:00:00Z' }] }
+",
+    );
+    past.write(
+        "scorecards/kept.yaml",
+        "identifier: kept
+blueprint: thing
+levels: [{ title: Stale }, { title: Kept }]
+rules: [{ identifier: lately, level: Kept, query: { property: $updatedAt, operator: between, value: { preset: lastWeek } } }]
+",
+    );
+    past.write("entities/thing/a.yaml", "identifier: a\nblueprint: thing\nproperties: { size: 1 }\n");
+    past.write("entities/thing/x%2Fy.yaml", "identifier: x/y\nblueprint: thing\nrelations: { next: a }\n");
+    past.commit("2026-02-01", "begin");
+    past.git("2026-02-02", &["mv", "entities/thing/a.yaml", "entities/thing/b.yaml"]);
+    past.write(
+        "entities/thing/team/a.yaml",
+        "# Moved.\nidentifier: a\nblueprint: thing\nproperties: { size: 1 }\n",
+    );
+    std::fs::remove_file(past.0.path().join("entities/thing/b.yaml")).unwrap();
+    past.commit("2026-02-02", "move");
+    past.write(
+        "entities/thing/x%2Fy.yaml",
+        "identifier: x/y\nblueprint: thing\ntitle: Y\nrelations: { next: a }\n",
+    );
+    past.commit("2026-02-03", "name");
+    past.write("entities/thing/z.yaml", "identifier: z\nblueprint: thing\n");
+
+    let all = "list thing --format csv --sort -$updatedAt --columns $createdAt,$updatedAt,$updatedBy,since,year,fresh";
+    let listed = "identifier,$createdAt,$updatedAt,$updatedBy,since,year,fresh\r
+x/y,2026-02-01T12:00:00Z,2026-02-03T12:00:00Z,ada,2026-02-01T12:00:00Z,2026,0\r
+a,2026-02-01T12:00:00Z,2026-02-01T12:00:00Z,ada,,2026,1\r
+z,,,,,,0\r
+";
+    assert_eq!(past.asks(all), listed);
+    let recent = "list thing --columns '' --format csv --jq '.updatedAt > \"2026-02-02\"'";
+    assert_eq!(past.asks(recent), "identifier\r\nx/y\r\n");
+    let recent = "list thing --columns '' --format csv --where '{property: $createdAt, operator: isEmpty}'";
+    assert_eq!(past.asks(recent), "identifier\r\nz\r\n");
+    let kept = past.asks("scorecard kept --now 2026-02-09T12:00:00Z --format csv");
+    assert!(kept.contains("thing/a,Stale") && kept.contains("thing/x/y,Kept"), "{kept}");
+    let entity = past.asks("get thing x/y");
+    assert!(entity.contains("createdAt: 2026-02-01T12:00:00Z\n"), "{entity}");
+    assert!(entity.contains("updatedAt: 2026-02-03T12:00:00Z\nupdatedBy: ada\n"), "{entity}");
+    assert!(past.asks("get thing z").contains("year: it is not committed yet"));
+
+    let copy = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", past.0.path().display());
+    let cloned = Command::new("git").args(["clone", "-q", "--depth", "2", &url]).arg(copy.path()).status();
+    assert!(cloned.unwrap().success());
+    let cut = "the history is cut off here, so what was before is not known: `git fetch --unshallow`\n";
+    let listed = "identifier,$createdAt,$updatedAt,year\r\na,,,\r\nx/y,,2026-02-03T12:00:00Z,\r\n";
+    let all = "list thing --format csv --columns $createdAt,$updatedAt,year";
+    assert_eq!(run(all, copy.path()), format!("{listed}{cut}"));
+    let entity = run("get thing a", copy.path());
+    assert!(entity.contains("year: it is older than the history here, which is cut off"), "{entity}");
+    assert!(run("history thing a", copy.path()).contains(cut));
+}
+
 /// What Chandlery recorded names the request, who asked and who approved; the demo's catalog tells.
 #[test]
 fn a_change_names_who_asked_and_who_approved() {
@@ -206,7 +287,7 @@ fn a_change_names_who_asked_and_who_approved() {
         "{history}"
     );
     let entity = run("get service checkout", &copy);
-    assert!(entity.contains("updatedBy:\n- cleo\n") && entity.contains("createdBy:\n- GitHub\n"), "{entity}");
+    assert!(entity.contains("updatedBy: cleo\n") && entity.contains("createdBy: GitHub\n"), "{entity}");
     let blame = run("blame service checkout --format csv", &copy);
     assert!(
         blame.contains("properties.replicas,8,")

@@ -13,7 +13,7 @@ use git2::{IndexEntry, IndexTime, Oid, Repository};
 use proptest::prelude::*;
 
 const BLUEPRINTS: [&str; 4] = ["x", "y", "_team", "_user"];
-const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+const NAMES: [&str; 5] = ["a", "b", "A", "d", "B"];
 const FOLDERS: [&str; 4] = ["", "p/", "p/q/", "q/"];
 
 /// What somebody does to the files of a catalog; numbers choose among what there is.

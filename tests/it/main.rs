@@ -44,3 +44,4 @@ mod jq;
 mod suites;
 mod doctor;
 mod index;
+mod import;

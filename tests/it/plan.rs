@@ -68,3 +68,44 @@ fn the_plan_of_a_work_tree_is_the_plan_on_the_branch() {
 fn printed_anyway(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// A new entity gets a file that every system can have, and none that another entity's would be on some of them.
+#[test]
+fn a_new_entity_has_a_portable_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    git2::Repository::init(folder.path()).unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("chandlery.yaml", "version: 1\nrepository: acme/catalog\n");
+    put("blueprints/thing.yaml", "identifier: thing\n");
+    put("entities/thing/Shop.yaml", "identifier: Shop\nblueprint: thing\n");
+    put("entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n");
+    put(
+        "actions/add.yaml",
+        "identifier: add
+trigger:
+  operation: CREATE
+  blueprintIdentifier: thing
+  userInputs: { properties: { name: { type: string } }, required: [name] }
+approval: none
+entities:
+  - create: { blueprint: thing, identifier: \"{{ inputs.name }}\" }
+",
+    );
+    let planned = |name: &str| {
+        put("requests/one/request.yaml", &format!("action: add\ninputs: {{ name: {name:?} }}\n"));
+        plan(&folder.path().join("requests/one/request.yaml"), &["--as", "ada"])
+    };
+    let shown = printed(&planned("shop/cart"));
+    assert!(shown.contains("entities/thing/shop%2Fcart.yaml"), "{shown}");
+    let refused = planned("shop");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = printed_anyway(&refused);
+    assert!(
+        said.contains("`thing/shop` and `Shop`, which is in the catalog, differ in nothing but case"),
+        "{said}"
+    );
+}

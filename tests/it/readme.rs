@@ -118,7 +118,7 @@ fn asking_page_tells_the_truth() {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         ran += 1;
     }
-    assert_eq!(ran, 5);
+    assert_eq!(ran, 6);
     let blocks: Vec<&str> =
         page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let [derived, scorecard] = blocks[..] else { panic!("two blocks") };

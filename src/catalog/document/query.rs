@@ -142,14 +142,13 @@ fn compare(
 /// What an operator compares with.
 fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {
     let a_list = "must be a list";
+    let a_span =
+        "must be `{ from: …, to: … }` with two dates or two numbers, or `{ preset: lastWeek }` and the like";
     let problem = match operator {
         _ if operator.takes_no_value() => None,
         Operator::In | Operator::NotIn | Operator::ContainsAny => (!value.is_array()).then_some(a_list),
-        Operator::Between | Operator::NotBetween => (!is_span(value))
-            .then_some("must be `{ from: …, to: … }` with dates, or `{ preset: lastWeek }` and the like"),
-        Operator::Equal if value.is_object() => (!is_span(value)).then_some(
-            "must be a value, `{ from: …, to: … }` with dates, or `{ preset: lastWeek }` and the like",
-        ),
+        Operator::Between | Operator::NotBetween => (!is_span(value)).then_some(a_span),
+        Operator::Equal if value.is_object() => (!is_span(value)).then_some(a_span),
         _ => value.is_object().then_some("must be a value"),
     };
     if let Some(problem) = problem {
@@ -160,7 +159,9 @@ fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn 
 fn is_span(value: &Value) -> bool {
     let date =
         |key: &str| value[key].as_str().is_some_and(|text| text.parse::<crate::domain::Timestamp>().is_ok());
-    value["preset"].as_str().is_some_and(|name| PRESETS.contains(&name)) || date("from") && date("to")
+    value["preset"].as_str().is_some_and(|name| PRESETS.contains(&name))
+        || date("from") && date("to")
+        || value["from"].is_number() && value["to"].is_number()
 }
 
 fn related_to(entries: &Map<String, Value>, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) -> Option<Query> {

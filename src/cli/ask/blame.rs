@@ -36,7 +36,7 @@ pub struct BlameArgs {
 pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
     let read = args.asked.read()?;
     let id = read.entity(&read.view(), &args.kind, &args.id)?;
-    let changes = changes(&args.asked, &read, &id)?;
+    let changes = changes(&read, &id)?;
     let mut last: BTreeMap<&str, (&Value, &Change)> = BTreeMap::new();
     for change in &changes {
         for (name, _, after) in &change.values {

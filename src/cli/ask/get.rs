@@ -43,7 +43,7 @@ pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     let blueprint = read.blueprint(&args.kind)?;
     let mut whole = whole(&view, blueprint, &id, &read.definitions.scorecards.values().collect::<Vec<_>>());
     // Where there is no history, or none of it yet, there is nothing to say.
-    if let Ok(changes) = changes(&args.asked, &read, &id) {
+    if let Ok(changes) = changes(&read, &id) {
         let dated = [
             ("updated", changes.first()),
             ("created", changes.last().filter(|last| last.kind == Kind::Added)),
@@ -51,7 +51,7 @@ pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
         for (name, change) in dated {
             let Some(change) = change else { continue };
             whole[format!("{name}At")] = change.at.to_string().into();
-            whole[format!("{name}By")] = change.people().into();
+            whole[format!("{name}By")] = change.people().join(", ").into();
         }
     }
     match args.format {

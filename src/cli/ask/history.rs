@@ -41,7 +41,7 @@ pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let read = args.asked.read()?;
     let blueprint = read.blueprint(&args.kind)?.identifier.clone();
     let id = EntityId { blueprint, identifier: args.id.parse()? };
-    let changes = changes(&args.asked, &read, &id)?;
+    let changes = changes(&read, &id)?;
     output::print(&match args.format {
         Format::Text => changes.iter().map(text).collect::<Vec<_>>().join("\n"),
         Format::Json => format!("{:#}\n", Value::Array(changes.iter().map(as_json).collect())),

@@ -42,7 +42,7 @@ pub struct ListArgs {
     /// Sort by this property; with - in front, from the greatest down
     #[arg(long, value_name = "PROPERTY", allow_hyphen_values = true)]
     sort: Option<String>,
-    /// What to show: properties, relations, $title and the like, with commas between
+    /// What to show: properties, relations, $title and the like, with commas between; '' for identifiers alone
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
     #[command(flatten)]
@@ -91,7 +91,8 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         None => (name, false),
     });
     let asked = query.iter().flat_map(asked_for);
-    for name in args.columns.iter().map(String::as_str).chain(sort.map(|(name, _)| name)).chain(asked) {
+    let wanted = args.columns.iter().filter(|name| !name.is_empty());
+    for name in wanted.clone().map(String::as_str).chain(sort.map(|(name, _)| name)).chain(asked) {
         if !known.iter().any(|known| known == name) {
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => bail!("a `{}` has no `{name}`; did you mean `{near}`?", blueprint.identifier),
@@ -100,24 +101,45 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let mut ids: Vec<EntityId> = Vec::new();
+    let (mut failed, mut answered) = (Vec::new(), 0_usize);
     for entity in view.of(&blueprint.identifier) {
         let id = entity.id();
         if query.as_ref().is_some_and(|query| !view.matches(query, &id)) {
             continue;
         }
         if let Some(expression) = &expression {
-            let holds = expression.holds(&view.as_input(entity, blueprint));
-            if !holds.map_err(|why| anyhow::anyhow!("the expression cannot be asked of `{id}`: {why}"))? {
-                continue;
+            match expression.holds(&view.as_input(entity, blueprint, expression)) {
+                Ok(true) => answered += 1,
+                Ok(false) => {
+                    answered += 1;
+                    continue;
+                }
+                Err(why) => {
+                    failed.push((id, why));
+                    continue;
+                }
             }
         }
         ids.push(id);
     }
+    if let Some((id, why)) = failed.first() {
+        // Some entities lack what others have; where it fails for all, it is the question that is wrong.
+        if answered == 0 {
+            bail!("the expression cannot be asked of `{id}`, nor of any other: {why}");
+        }
+        let others = match failed.len() - 1 {
+            0 => String::new(),
+            others => format!(", nor of {others} others"),
+        };
+        output::complain(&format!(
+            "the expression cannot be asked of `{id}`{others}, which are left out: {why}"
+        ));
+    }
     if let Some((name, descending)) = sort {
         view.sort(&mut ids, name, descending);
     }
-    let mut columns = args.columns.clone();
-    if columns.is_empty() {
+    let mut columns: Vec<String> = wanted.clone().cloned().collect();
+    if args.columns.is_empty() {
         columns.extend(view.columns(blueprint));
         columns.extend(blueprint.relations.keys().cloned());
         if args.format == As::Table {

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     catalog::{Definitions, Files, load_definitions, load_settings, view::View},
     domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
-    git::objects::Objects,
+    git::objects::{NoCommit, Objects},
     index::Whole,
 };
 
@@ -47,6 +47,8 @@ pub struct Asked {
 
 /// A catalog that has been read.
 pub(super) struct Read {
+    catalog: PathBuf,
+    at: Option<String>,
     definitions: Definitions,
     files: Files,
     now: Timestamp,
@@ -68,20 +70,19 @@ impl Asked {
                 "the definitions have problems, and what they touch is left out: run `chandlery validate`",
             );
         }
-        Ok(Read { definitions, files, now: self.now.unwrap_or_else(|| Timestamp::from_seconds(clock())) })
-    }
-}
-
-impl Asked {
-    /// The commit that is asked, or the newest.
-    fn commit(&self, objects: &Objects) -> anyhow::Result<ObjectId> {
-        Ok(objects.commit_named(self.at.as_deref().unwrap_or("HEAD"))?)
+        let now = self.now.unwrap_or_else(|| Timestamp::from_seconds(clock()));
+        Ok(Read { catalog: self.catalog.clone(), at: self.at.clone(), definitions, files, now })
     }
 }
 
 impl Read {
+    /// The commit that is asked, or the newest.
+    fn commit(&self, objects: &Objects) -> Result<ObjectId, NoCommit> {
+        objects.commit_named(self.at.as_deref().unwrap_or("HEAD"), Timestamp::from_seconds(clock()))
+    }
+
     fn view(&self) -> View<'_> {
-        let view = View::new(&self.definitions, &self.files, self.now);
+        let view = View::new(&self.definitions, &self.files, self.now, || past::lives(self));
         if !view.unreadable.is_empty() {
             let count = view.unreadable.len();
             output::complain(&format!(

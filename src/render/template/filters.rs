@@ -3,7 +3,7 @@
 use minijinja::{Environment, Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
-use crate::render::edit::write;
+use crate::{domain::Identifier, render::edit::write};
 
 /// Adds our filters.
 pub(super) fn add(environment: &mut Environment<'_>) {
@@ -17,6 +17,12 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     environment
         .add_filter("hcl", |value: Value| plain(&value).map(|value| Value::from_safe_string(hcl(&value))));
     environment.add_filter("slug", |text: &str| slug(text));
+    environment.add_filter("filename", |text: &str| {
+        let identifier = text.parse::<Identifier>();
+        identifier.map(|identifier| identifier.file_stem()).map_err(|problem| {
+            Error::new(ErrorKind::InvalidOperation, "this is no identifier").with_source(problem)
+        })
+    });
 }
 
 fn plain(value: &Value) -> Result<Json, Error> {

@@ -13,8 +13,8 @@ use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
         Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
-        Edit, FileMode, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState, RepoName,
-        RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState,
+        RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     forge::moves::Moves,
     plan::{
@@ -582,7 +582,8 @@ impl Simulated {
                     .map(|(_, bytes)| bytes.clone()),
             ),
             Question::Entity(commit, id) => {
-                let path: RepoPath = format!("entities/{id}.yaml").parse().unwrap();
+                let path: RepoPath =
+                    format!("entities/{}/{}.yaml", id.blueprint, id.identifier.file_stem()).parse().unwrap();
                 Answer::Entity(self.tree(*commit).get(&path).map(|(_, bytes)| (path, bytes.clone())))
             }
             Question::Entities(commit, blueprint) => {
@@ -590,7 +591,9 @@ impl Simulated {
                 Answer::Entities(Arc::new(
                     self.tree(*commit)
                         .keys()
-                        .filter_map(|path| path.under(&folder)?.strip_suffix(".yaml")?.parse().ok())
+                        .filter_map(|path| {
+                            Identifier::of_file(path.under(&folder).filter(|below| below.ends_with(".yaml"))?)
+                        })
                         .collect(),
                 ))
             }

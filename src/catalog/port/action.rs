@@ -1,0 +1,358 @@
+//! Actions: what their forms ask is kept; what they start is something else here, and is left to people.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::{Porter, Spot, Thing, is_computed, text};
+use crate::domain::ActionId;
+
+impl Porter<'_> {
+    pub(super) fn action(&mut self, thing: &Thing<'_>) {
+        let (entries, spot) = (thing.entries, &thing.spot);
+        let Some(identifier) = text(entries, "identifier") else {
+            return self.left_out(spot, "an action without an identifier", "give it one");
+        };
+        if let Err(problem) = identifier.parse::<ActionId>() {
+            let message = format!("the action `{identifier}`: {}", problem.rule);
+            return self.left_out(spot, message, "rename it in the export");
+        }
+        let apart =
+            ["trigger", "userInputs", "invocationMethod", "requiredApproval", "permissions", "blueprint"];
+        let kept: Vec<&str> =
+            ["identifier", "title", "icon", "description"].into_iter().chain(apart).collect();
+        let dropped = [
+            ("approvalNotification", "the forge tells people of reviews that are wanted"),
+            ("publish", "an action that is in the catalog can be asked for"),
+            ("allowAnyoneToViewRuns", "whoever can read the catalog can read its requests"),
+        ];
+        let mut said = self.keep(entries, spot, &kept, &dropped);
+        let Some(mut trigger) = self.trigger(&said, thing) else { return };
+        let operation = text(&trigger, "operation").unwrap_or("CREATE").to_owned();
+        let blueprint = text(&trigger, "blueprintIdentifier").unwrap_or_default().to_owned();
+        let asked = trigger.remove("userInputs").or_else(|| said.remove("userInputs"));
+        let at =
+            if said.get("trigger").is_some_and(Value::is_object) { spot.at("trigger") } else { spot.clone() };
+        let inputs = self.inputs(asked.as_ref().and_then(Value::as_object), &at.at("userInputs"));
+        let names: Vec<String> = inputs
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Map::keys)
+            .cloned()
+            .collect();
+        if !names.is_empty() {
+            trigger.insert("userInputs".to_owned(), inputs.clone().into());
+        }
+        let entities = self.change(&said, &operation, &blueprint, &inputs, spot);
+        let permissions = said.remove("permissions").unwrap_or_default();
+        let (execute, approval) = self.rights(&said, &permissions, identifier, spot);
+        let mut made: Map<String, Value> =
+            said.into_iter().filter(|(key, _)| !apart.contains(&key.as_str())).collect();
+        made.insert("trigger".to_owned(), trigger.into());
+        made.extend(execute.map(|execute| ("execute".to_owned(), execute)));
+        made.extend(approval.map(|approval| ("approval".to_owned(), approval)));
+        made.insert("entities".to_owned(), entities);
+        let folder = self.known.settings.folders.actions.clone();
+        self.put_definition(&folder, identifier, made, spot);
+    }
+
+    /// What starts an action. Port had a word for it in older exports, and has an object now.
+    fn trigger(&mut self, said: &Map<String, Value>, thing: &Thing<'_>) -> Option<Map<String, Value>> {
+        let (spot, identifier) = (&thing.spot.at("trigger"), text(said, "identifier").unwrap_or_default());
+        let mut trigger = match said.get("trigger") {
+            Some(Value::Object(trigger)) if text(trigger, "type") == Some("automation") => {
+                let help = "write a workflow of the catalog's repository that is started by a push";
+                self.left_out(
+                    spot,
+                    format!("`{identifier}` is an automation, which a catalog does not have"),
+                    help,
+                );
+                return None;
+            }
+            Some(Value::Object(trigger)) => {
+                let kept = ["type", "operation", "blueprintIdentifier", "userInputs"];
+                let dropped = [
+                    ("condition", "the action is offered for every entity; let approval see to it"),
+                    ("actionCardButtonText", "there are no buttons"),
+                    ("executeActionButtonText", "there are no buttons"),
+                ];
+                let mut kept = self.keep(trigger, spot, &kept, &dropped);
+                kept.shift_remove("type");
+                kept
+            }
+            Some(Value::String(word)) => {
+                [("operation".to_owned(), word.as_str().into())].into_iter().collect()
+            }
+            _ => Map::new(),
+        };
+        let blueprint = text(said, "blueprint").or(thing.blueprint.as_deref());
+        if let Some(blueprint) = blueprint {
+            trigger.entry("blueprintIdentifier").or_insert_with(|| blueprint.into());
+        }
+        if text(&trigger, "operation").is_none() || text(&trigger, "blueprintIdentifier").is_none() {
+            let help = "add `blueprintIdentifier` and `operation` to its trigger in the export";
+            self.left_out(
+                spot,
+                format!("`{identifier}` is about no blueprint, as every action is here"),
+                help,
+            );
+            return None;
+        }
+        Some(trigger)
+    }
+
+    fn inputs(&mut self, said: Option<&Map<String, Value>>, spot: &Spot) -> Map<String, Value> {
+        let Some(said) = said else { return Map::new() };
+        let dropped = [("titles", "a form has no headings; say it in the descriptions of inputs")];
+        let mut made = self.keep(said, spot, &["properties", "required", "order", "steps"], &dropped);
+        if let Some(Value::Array(steps)) = made.remove("steps") {
+            let order: Vec<Value> =
+                steps.iter().filter_map(|step| step["order"].as_array()).flatten().cloned().collect();
+            made.insert("order".to_owned(), order.into());
+            self.changed(
+                &spot.at("steps"),
+                "the steps of the form are one page, in the same order",
+                "nothing is lost but their titles",
+            );
+        }
+        let mut asked = made.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let secrets: Vec<String> = asked
+            .iter()
+            .filter(|(_, input)| input.get("encryption").is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in secrets {
+            asked.shift_remove(&name);
+            let help =
+                "what is asked for is committed: let the secret be put where it belongs by somebody who may";
+            self.left_out(
+                &spot.at("properties").at(&name),
+                format!("`{name}` is a secret, and is not asked for"),
+                help,
+            );
+        }
+        let properties = self.properties(Some(&asked.into()), &spot.at("properties"));
+        self.required(&mut made, &properties, spot);
+        if let Some(order) = made.get_mut("order").and_then(Value::as_array_mut) {
+            order.retain(|name| name.as_str().is_some_and(|name| properties.contains_key(name)));
+        }
+        made.insert("properties".to_owned(), properties.into());
+        made
+    }
+
+    /// How the catalog changes. What `UPSERT_ENTITY` maps is kept; otherwise inputs that are called as properties are set.
+    fn change(
+        &mut self,
+        said: &Map<String, Value>,
+        operation: &str,
+        blueprint: &str,
+        inputs: &Map<String, Value>,
+        spot: &Spot,
+    ) -> Value {
+        let word = match operation {
+            "CREATE" => "create",
+            "DELETE" => "delete",
+            _ => "update",
+        };
+        let method = said.get("invocationMethod").and_then(Value::as_object).cloned().unwrap_or_default();
+        let spot = spot.at("invocationMethod");
+        let properties = inputs.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let kind = text(&method, "type").unwrap_or("nothing").to_owned();
+        if kind == "UPSERT_ENTITY" && word != "delete" {
+            let target = text(&method, "blueprintIdentifier").unwrap_or(blueprint).to_owned();
+            let mapping = method.get("mapping").and_then(Value::as_object).cloned().unwrap_or_default();
+            let mut fields = Map::from_iter([("blueprint".to_owned(), target.into())]);
+            for key in ["identifier", "title", "team", "properties", "relations"] {
+                let Some(value) = mapping.get(key) else { continue };
+                let value = self.template(value, &properties, &spot.at("mapping").at(key));
+                fields.extend(value.map(|value| (key.to_owned(), value)));
+            }
+            if word == "update" {
+                fields.entry("identifier").or_insert_with(|| "{{ entity.identifier }}".into());
+            }
+            if fields.contains_key("identifier") {
+                return json!([{ word: fields }]);
+            }
+        }
+        let set: Map<String, Value> = properties
+            .keys()
+            .filter(|name| self.shapes.get(blueprint).is_some_and(|shape| shape.properties.contains(*name)))
+            .map(|name| (name.clone(), reference(name).into()))
+            .collect();
+        let identifier = match word {
+            "create" => {
+                let names = ["identifier", "name", "id"].into_iter().map(str::to_owned);
+                let names = names.chain(properties.keys().cloned());
+                let is_text =
+                    |name: &String| properties.get(name).is_some_and(|input| input["type"] == "string");
+                names.into_iter().find(is_text).map_or_else(|| "new".to_owned(), |name| reference(&name))
+            }
+            _ => "{{ entity.identifier }}".to_owned(),
+        };
+        let message = format!("what the action starts (`{}`) is not kept", started(&method, &kind));
+        let help = format!(
+            "describe it as `steps` that open pull requests, and look at `entities`: `{word}` with the inputs that are called as properties is a guess"
+        );
+        self.not_kept(&spot, message, &help);
+        let mut fields = Map::from_iter([
+            ("blueprint".to_owned(), blueprint.into()),
+            ("identifier".to_owned(), identifier.into()),
+        ]);
+        if !set.is_empty() && word != "delete" {
+            fields.insert("properties".to_owned(), set.into());
+        }
+        json!([{ word: fields }])
+    }
+
+    /// A value in which Port's jq between braces is a name of ours; none if it cannot be one.
+    fn template(&mut self, value: &Value, inputs: &Map<String, Value>, spot: &Spot) -> Option<Value> {
+        match value {
+            Value::String(text) => match translated(text, inputs) {
+                Some(text) => Some(text.into()),
+                None => {
+                    let message = format!("`{text}` is more than a name, and is left out");
+                    self.not_kept(spot, message, "write it as a template, such as `{{ inputs.name }}`");
+                    None
+                }
+            },
+            Value::Object(entries) => {
+                let mut kept = Map::new();
+                for (key, value) in entries {
+                    kept.extend(
+                        self.template(value, inputs, &spot.at(key)).map(|value| (key.clone(), value)),
+                    );
+                }
+                (!kept.is_empty()).then(|| kept.into())
+            }
+            Value::Array(items) => {
+                let mut kept = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    kept.extend(self.template(item, inputs, &spot.at(index)));
+                }
+                Some(kept.into())
+            }
+            other => Some(other.clone()),
+        }
+    }
+
+    /// Who may ask, and who must approve.
+    fn rights(
+        &mut self,
+        said: &Map<String, Value>,
+        permissions: &Value,
+        identifier: &str,
+        spot: &Spot,
+    ) -> (Option<Value>, Option<Value>) {
+        let mut people = |key: &str| {
+            let spot = spot.at("permissions").at(key);
+            let list = |name: &str| permissions[key][name].as_array().cloned().unwrap_or_default();
+            let teams: BTreeSet<String> = list("teams")
+                .iter()
+                .filter_map(Value::as_str)
+                .filter_map(|name| self.team_named(name, &spot.at("teams")))
+                .collect();
+            let users: BTreeSet<String> = list("users")
+                .iter()
+                .filter_map(Value::as_str)
+                .filter_map(|name| self.user_named(name, &spot.at("users")))
+                .collect();
+            for word in ["roles", "policy", "ownedByTeam"] {
+                let value = &permissions[key][word];
+                if !value.is_null()
+                    && *value != Value::Bool(false)
+                    && value.as_array().is_none_or(|list| !list.is_empty())
+                {
+                    self.not_kept(
+                        &spot.at(word),
+                        format!("`{word}` is not kept"),
+                        "name teams and users in the action",
+                    );
+                }
+            }
+            let mut named = Map::new();
+            for (key, names) in [("users", users), ("teams", teams)] {
+                if !names.is_empty() {
+                    named.insert(key.to_owned(), names.into_iter().collect());
+                }
+            }
+            (!named.is_empty()).then_some(named)
+        };
+        let execute = people("execute").map(Value::from);
+        let approvers = people("approve");
+        let spot = spot.at("requiredApproval");
+        let required = said.get("requiredApproval").unwrap_or(&Value::Null);
+        let is_wanted = required.is_object() || *required == Value::Bool(true);
+        match approvers {
+            Some(named) if is_wanted => {
+                let mut rule = Map::from_iter([("name".to_owned(), "approvers".into())]);
+                rule.extend(named);
+                if required["type"] == "ALL" {
+                    rule.insert("all".to_owned(), true.into());
+                }
+                (execute, Some(json!({ "rules": [rule] })))
+            }
+            _ if is_wanted => {
+                let help = "name them under `approval`; until then one person with write access must approve";
+                self.not_kept(&spot, format!("who must approve `{identifier}` is not in the export"), help);
+                (execute, None)
+            }
+            _ => {
+                let message = format!(
+                    "`{identifier}` needs no approval in Port; here one person with write access must approve"
+                );
+                self.changed(&spot, message, "write `approval: none` if it shall need none");
+                (execute, None)
+            }
+        }
+    }
+}
+
+/// An input in a template.
+fn reference(name: &str) -> String {
+    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_word { format!("{{{{ inputs.{name} }}}}") } else { format!("{{{{ inputs['{name}'] }}}}") }
+}
+
+/// A text of Port's as a template of ours: every expression must be the way to an input or to the entity.
+fn translated(text: &str, inputs: &Map<String, Value>) -> Option<String> {
+    static EXPRESSION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\{\{\s*(.*?)\s*\}\}").expect("it is a pattern"));
+    static WAY: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"^\.(?:inputs\.(?P<input>\w+)(?P<part>\.identifier)?|inputs\["(?P<quoted>[\w-]+)"\]|(?P<entity>entity\.(?:identifier|title|properties\.\w+|relations\.\w+)))$"#)
+            .expect("it is a pattern")
+    });
+    let mut made = String::new();
+    let mut rest = 0;
+    for found in EXPRESSION.captures_iter(text) {
+        let (whole, inside) = (found.get(0)?, found.get(1)?.as_str());
+        let way = WAY.captures(inside)?;
+        made.push_str(&text[rest..whole.start()]);
+        rest = whole.end();
+        match way.name("entity") {
+            Some(entity) => made.push_str(&format!("{{{{ {} }}}}", entity.as_str())),
+            None => {
+                let name = way.name("input").or(way.name("quoted"))?.as_str();
+                let input = inputs.get(name)?;
+                // An entity that was chosen is an object in Port, and its identifier here.
+                let is_entity = input["format"] == "entity";
+                if is_entity != way.name("part").is_some() || is_computed(input) {
+                    return None;
+                }
+                made.push_str(&reference(name));
+            }
+        }
+    }
+    made.push_str(&text[rest..]);
+    Some(made)
+}
+
+/// What an action starts, in a few words.
+fn started(method: &Map<String, Value>, kind: &str) -> String {
+    let inner =
+        method.get("integrationActionExecutionProperties").and_then(Value::as_object).unwrap_or(method);
+    let words = ["org", "repo", "workflow", "url", "groupName", "projectName", "blueprintIdentifier"];
+    std::iter::once(kind).chain(words.iter().filter_map(|key| text(inner, key))).collect::<Vec<_>>().join(" ")
+}
