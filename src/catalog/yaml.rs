@@ -273,7 +273,12 @@ impl<'a> Builder<'a> {
     /// What the scanner could not read.
     fn broken(&mut self, error: &ScanError) {
         let marker = saphyr_parser::Span::empty(*error.marker());
-        let span = self.span(marker);
+        let mut span = self.span(marker);
+        // A reader puts a line break after the last line, and so may stand on a line that is not there.
+        if span.start == self.text.len() && !self.text.ends_with('\n') {
+            let last = self.text.lines().next_back().unwrap_or("");
+            span = Span { line: self.text.lines().count().max(1), column: last.chars().count() + 1, ..span };
+        }
         let line = self.text.lines().nth(span.line.saturating_sub(1)).unwrap_or("");
         let indent = &line[..line.len() - line.trim_start().len()];
         if indent.contains('\t') {
