@@ -63,6 +63,8 @@ enum Command {
     Diff(ask::diff::DiffArgs),
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
+    #[command(hide = true)]
+    TryOut(validate::try_out::TryOutArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -97,6 +99,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => ask::diff::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

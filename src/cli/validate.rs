@@ -1,5 +1,7 @@
 //! Is the catalog in this folder, or at this commit, sound?
 
+pub mod try_out;
+
 use std::{
     fs,
     path::{Component, Path, PathBuf},
@@ -9,9 +11,9 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::output;
+use super::{config::clock, output};
 use crate::{
-    catalog::{Files, Report, Root, check_all, load_definitions, load_settings, report},
+    catalog::{Definitions, Files, Report, Root, check_all, load_definitions, load_settings, report},
     domain::{Bytes, Diagnostic, Place, RepoPath, Severity},
     git::objects::commit_named,
     render,
@@ -31,6 +33,9 @@ pub struct ValidateArgs {
     /// The folder of the repository that holds the catalog, instead of PATH itself
     #[arg(long, value_name = "FOLDER")]
     root: Option<RepoPath>,
+    /// Try only those expressions that are new or changed since this commit, not all
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
     /// How to print what is found
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -78,7 +83,12 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Some(rev) => files_at(&args.path, args.root.as_ref(), rev)?,
         None => files_of_work_tree(&args.path, args.root.as_ref())?,
     };
-    let Report { diagnostics, counts } = check(&found);
+    let Report { mut diagnostics, counts } = check(&found);
+    let before = match &args.base {
+        Some(rev) => definitions_at(args, rev)?,
+        None => None,
+    };
+    diagnostics.extend(try_out::try_out(&found, before.as_ref(), clock())?);
     let summary = report::summary(&diagnostics, &counts);
     match args.format {
         Format::Text => {
@@ -93,6 +103,12 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     }
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn definitions_at(args: &ValidateArgs, rev: &str) -> anyhow::Result<Option<Definitions>> {
+    let Found { root, files, .. } = files_at(&args.path, args.root.as_ref(), rev)?;
+    let settings = load_settings(&root, files.get(&root.settings_path()));
+    Ok(settings.ok().map(|settings| load_definitions(&root, settings, &files).0))
 }
 
 /// Everything that is wrong with a catalog, its templates among it.
