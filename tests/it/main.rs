@@ -39,4 +39,7 @@ mod init;
 mod ask;
 mod watch;
 mod jq;
+#[path = "../fuzz/targets.rs"]
+mod fuzz_targets;
+mod fuzz;
 mod doctor;
