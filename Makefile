@@ -34,7 +34,7 @@ NEXTEST := cargo nextest run --locked --release
 # The rules alone, in memory; a mistake in them shows within seconds.
 CORE := kind(lib) | test(/(^|::)core_/)
 
-.PHONY: help test check demo bench gen story soak dist build tools
+.PHONY: help test check demo bench gen story soak fuzz dist build tools
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 9
 
@@ -114,6 +114,20 @@ story: tools ## Play one scenario (NAME=…) or one generated history (SEED=…)
 
 soak: tools ## Play 200,000 generated histories (HISTORIES=… for another number)
 	@HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
+
+# Compiled by the stable compiler, with the ways through our own crate counted; libFuzzer needs a C++ compiler.
+FUZZED := $(or $(TARGET),loader query guard bound)
+fuzz: ## Feed each reader what libFuzzer makes up for MINUTES=1 (TARGET=… for one); what it finds is kept and printed
+	@export RUSTC_WORKSPACE_WRAPPER='$(CURDIR)/tests/fuzz/cover.sh'
+	cargo build --locked --release -p chandlery-fuzz
+	for target in $(FUZZED); do
+		found='$(LEFT)/fuzz/'$$target
+		mkdir -p "$$found"
+		words=$$(find tests/fuzz/words -name "$$target" -printf '-dict=%p')
+		'$(CARGO_TARGET_DIR)'/release/fuzz-$$target $$words -artifact_prefix="$$found/wrong-" \
+			-max_total_time=$$(( $(or $(MINUTES),1) * 60 )) -max_len=2000 -timeout=20 -print_final_stats=1 -verbosity=0 -print_funcs=0 \
+			"$$found" tests/fuzz/corpus/$$target
+	done
 
 dist: ## Build what is published, static, for TARGET=x86_64-unknown-linux-musl
 	@test -n '$(TARGET)' || { echo 'name the target: make dist TARGET=x86_64-unknown-linux-musl' >&2; exit 2; }

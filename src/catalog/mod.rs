@@ -3,7 +3,8 @@
 //! `yaml` reads bytes into a tree that remembers where everything stands; `document` has one
 //! struct for each kind of document, from which its JSON Schema is made; `values` judges values;
 //! `load`, `entity` and `request` turn documents into the nouns of `domain`; `check` looks at a
-//! whole catalog; `view` answers questions about one; `report` prints what was found.
+//! whole catalog; `view` answers questions about one, and `try_out` asks it for everything that is derived; `report`
+//! prints what was found.
 
 pub mod values;
 pub mod yaml;
@@ -18,6 +19,7 @@ mod compare;
 mod past;
 mod measure;
 pub mod view;
+pub mod try_out;
 mod template;
 mod entity;
 mod request;

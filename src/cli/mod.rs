@@ -65,6 +65,8 @@ enum Command {
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
+    #[command(hide = true)]
+    TryOut(validate::try_out::TryOutArgs),
 }
 
 /// Runs the command; the exit code says how it went.
@@ -100,6 +102,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");

@@ -1,5 +1,7 @@
 //! Is the catalog in this folder, or at this commit, sound?
 
+pub mod try_out;
+
 use std::{
     fs,
     path::{Component, Path, PathBuf},
@@ -11,7 +13,10 @@ use clap::{Args, ValueEnum};
 
 use super::{config::clock, output};
 use crate::{
-    catalog::{Files, Mended, Report, Root, apply_fixes, load_settings, report},
+    catalog::{
+        Definitions, Files, Mended, Report, Root, apply_fixes, load_definitions, load_settings, report,
+        try_out::trials,
+    },
     domain::{Bytes, Diagnostic, RepoPath, Severity, Timestamp},
     git::objects::{Objects, commit_named},
     index::{Commit, Kept, Whole},
@@ -66,21 +71,31 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             if args.fix {
                 mend_all(args, &mut found)?;
             }
-            let report = found.check();
+            let mut report = found.check();
+            report.diagnostics.extend(try_out::try_out(&found, None, clock())?);
             sources = Box::new(move |path| found.files.get(&path.parse().ok()?).cloned());
             report
         }
         (at, since) => {
-            let commit = commit(&args.path, args.root.as_ref(), at.as_deref().unwrap_or("HEAD"))?;
+            let rev = at.as_deref().unwrap_or("HEAD");
+            let commit = commit(&args.path, args.root.as_ref(), rev)?;
             let since = match since {
-                Some(rev) => Some(
-                    commit
-                        .objects
-                        .root(commit.objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?,
-                ),
+                Some(rev) => Some(commit_beside(&commit, &args.path, rev)?),
                 None => None,
             };
-            let report = commit.check(since, &Kept::beside(commit.objects.common_folder()))?;
+            let kept = Kept::beside(commit.objects.common_folder());
+            let mut report = commit.check(since.as_ref().map(|since| since.tree), &kept)?;
+            let before = match &since {
+                Some(since) => definitions(&since.definitions()?),
+                None => None,
+            };
+            if definitions(&commit.definitions()?)
+                .is_some_and(|now| !trials(&now, before.as_ref()).is_empty())
+            {
+                // What is new is tried over all there is.
+                let whole = files_at(&args.path, args.root.as_ref(), rev)?;
+                report.diagnostics.extend(try_out::try_out(&whole, before.as_ref(), clock())?);
+            }
             sources = Box::new(move |path| commit.file(path));
             report
         }
@@ -97,6 +112,17 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     }
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn commit_beside(commit: &Commit, path: &Path, rev: &str) -> anyhow::Result<Commit> {
+    let objects = Objects::open(path)?;
+    let tree = objects.root(objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?;
+    Ok(Commit { objects, tree, root: commit.root.clone() })
+}
+
+fn definitions(found: &Whole) -> Option<Definitions> {
+    let settings = load_settings(&found.root, found.files.get(&found.root.settings_path())).ok()?;
+    Some(load_definitions(&found.root, settings, &found.files).0)
 }
 
 /// Mends the files on disk and says what was done.

@@ -4,8 +4,8 @@
 //! known to be harmless: `env` reads the environment, `input` and `debug` reach outside. Regular expressions are matched
 //! in linear time. A text times a number is a long text, so what is multiplied must be seen to be numbers.
 //!
-//! This does not bound time and memory: what makes a little more of its input can do so again and again. Whoever asks the
-//! expressions of strangers needs a process with limits around it.
+//! How much the harmless can make of its input is the question of `bound`. What somebody types at their own shell need only be
+//! pure: it may go on as long as they like.
 
 use jaq_core::{
     load::{
@@ -20,8 +20,6 @@ use jaq_core::{
 const LONGEST: usize = 2_000;
 /// How deep a program may be nested.
 const DEEPEST: usize = 60;
-/// How many sums may stand in a program: each can make twice as much of what it is given.
-const MOST_SUMS: usize = 24;
 /// The largest number that something may be multiplied by where it is not seen to be a number.
 const SMALL: f64 = 1_000.0;
 
@@ -142,7 +140,8 @@ const ALLOWED: [&str; 112] = [
 ];
 
 /// What is asked for often and refused, with how to say the same thing.
-const INSTEAD: [(&str, &str); 14] = [
+const INSTEAD: [(&str, &str); 15] = [
+    ("$ENV", "the environment is not shown to expressions; put what is needed into a property"),
     ("env", "the environment is not shown to expressions; put what is needed into a property"),
     ("now", "there is no clock: compare dates in a query, with a preset such as `lastWeek`"),
     ("input", "there is one input only: `.`"),
@@ -166,20 +165,39 @@ pub struct Refusal {
     pub message: String,
     /// How to say it otherwise.
     pub help: Option<String>,
+    /// Where it stands in the text that was read.
+    pub(super) at: Option<usize>,
 }
 
 impl Refusal {
     pub(super) fn new(message: impl Into<String>, help: Option<&str>) -> Self {
-        Self { message: message.into(), help: help.map(str::to_owned) }
+        Self { message: message.into(), help: help.map(str::to_owned), at: None }
+    }
+
+    /// At this word, which is a part of `text`.
+    pub(super) fn at(self, text: &str, word: Option<&str>) -> Self {
+        // A word that the reader made up itself stands nowhere.
+        let start = |word: &str| (word.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        Self { at: word.and_then(start).filter(|at| *at <= text.len()), ..self }
+    }
+
+    /// With its place, as somebody counts who looks at what they wrote.
+    pub(super) fn told(mut self, written: &str, read: &str) -> Self {
+        if let Some(rest) = self.at.and_then(|at| read.get(at..)) {
+            // Of texts in single quotes each double one was given a stroke, so the end is what they have in common.
+            let character = written.chars().count().saturating_sub(rest.chars().count()) + 1;
+            let near: String = rest.chars().take(30).collect();
+            self.message = format!("{} (character {character}, `{near}`)", self.message);
+        }
+        self
     }
 }
 
 type Judged = Result<(), Refusal>;
 
-/// What has been seen of a program so far.
-#[derive(Default)]
-struct Guard {
-    sums: usize,
+/// A program that is looked at.
+struct Guard<'a> {
+    text: &'a str,
 }
 
 /// Whether a text is short and flat enough to be read: the reader calls itself for each bracket.
@@ -209,12 +227,17 @@ pub(super) fn check_text(text: &str) -> Judged {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn check(term: &Term<&str>) -> Judged {
-    Guard::default().term(term, 0)
+pub(super) fn check(term: &Term<&str>, text: &str) -> Judged {
+    Guard { text }.term(term, 0)
 }
 
-impl Guard {
-    fn term(&mut self, term: &Term<&str>, depth: usize) -> Judged {
+/// What to say instead of a name that is not known.
+pub(super) fn instead(name: &str) -> Option<&'static str> {
+    INSTEAD.iter().find(|(refused, _)| *refused == name).map(|(_, instead)| *instead)
+}
+
+impl Guard<'_> {
+    fn term(&self, term: &Term<&str>, depth: usize) -> Judged {
         if depth > DEEPEST {
             return Err(Refusal::new(
                 "is nested too deeply",
@@ -247,7 +270,8 @@ impl Guard {
             }
             Term::Label(..) | Term::Break(_) => Err(refused("label", Some("use `first` or `limit`"))),
             Term::Fold(name, ..) => {
-                Err(refused(name, Some("use `add`, `map`, `group_by`, `min_by` and the like")))
+                let help = "use `add`, `map`, `group_by`, `min_by` and the like";
+                Err(refused(name, Some(help)).at(self.text, Some(name)))
             }
             Term::TryCatch(inner, otherwise) => {
                 self.term(inner, deeper)?;
@@ -266,7 +290,8 @@ impl Guard {
                 arguments.iter().try_for_each(|argument| self.term(argument, deeper))
             }
             Term::Var(name) if matches!(*name, "$ENV" | "$__prog_args" | "$__loc__") => {
-                Err(refused(name, Some("the environment is not shown to expressions")))
+                let help = "the environment is not shown to expressions";
+                Err(refused(name, Some(help)).at(self.text, Some(name)))
             }
             Term::Var(_) => Ok(()),
             Term::Path(inner, path) => {
@@ -276,40 +301,41 @@ impl Guard {
         }
     }
 
-    fn path(&mut self, Path(parts): &Path<Term<&str>>, depth: usize) -> Judged {
+    fn path(&self, Path(parts): &Path<Term<&str>>, depth: usize) -> Judged {
         parts.iter().try_for_each(|(part, _)| match part {
             Part::Index(index) => self.term(index, depth),
             Part::Range(from, to) => from.iter().chain(to).try_for_each(|end| self.term(end, depth)),
         })
     }
 
-    fn call(&mut self, name: &str) -> Judged {
+    fn call(&self, name: &str) -> Judged {
         if let Some(format) = name.strip_prefix('@') {
             return self.format(format);
         }
         if ALLOWED.contains(&name) || matches!(name, "true" | "false") {
             return Ok(());
         }
-        let instead = INSTEAD.iter().find(|(refused, _)| *refused == name).map(|(_, instead)| *instead);
-        match instead {
-            Some(instead) => Err(refused(name, Some(instead))),
+        match instead(name) {
+            Some(instead) => Err(refused(name, Some(instead)).at(self.text, Some(name))),
             None => {
                 let near = crate::domain::nearest(name, ALLOWED);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
-                Err(Refusal { message: format!("calls `{name}`, which is not known here"), help })
+                let refusal =
+                    Refusal::new(format!("calls `{name}`, which is not known here"), help.as_deref());
+                Err(refusal.at(self.text, Some(name)))
             }
         }
     }
 
-    fn format(&mut self, name: &str) -> Judged {
+    fn format(&self, name: &str) -> Judged {
         let name = name.trim_start_matches('@');
         if ["text", "json", "html", "uri", "base64", "base64d", "csv", "tsv", "sh", "urid"].contains(&name) {
             return Ok(());
         }
-        Err(Refusal::new(format!("uses `@{name}`, which is not known here"), None))
+        Err(Refusal::new(format!("uses `@{name}`, which is not known here"), None).at(self.text, Some(name)))
     }
 
-    fn operator(&mut self, left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> Judged {
+    fn operator(&self, left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> Judged {
         let math = match operator {
             BinaryOp::Math(math) | BinaryOp::UpdateMath(math) => math,
             BinaryOp::Pipe(pattern) => return pattern.iter().try_for_each(|pattern| self.pattern(pattern)),
@@ -323,26 +349,20 @@ impl Guard {
             | BinaryOp::UpdateAlt => return Ok(()),
         };
         match math {
-            Math::Add => {
-                self.sums += 1;
-                if self.sums > MOST_SUMS {
-                    let help = "put the parts into a list and use `add` or `join`";
-                    return Err(Refusal::new(format!("has more than {MOST_SUMS} sums"), Some(help)));
-                }
-                Ok(())
-            }
             // A mapping times a mapping is both in one.
             Math::Mul if matches!(left, Term::Obj(_)) || matches!(right, Term::Obj(_)) => Ok(()),
-            Math::Mul if is_number(left) && is_number(right) || is_small(left) || is_small(right) => Ok(()),
+            Math::Mul if is_number(left) && is_number(right) => Ok(()),
+            Math::Mul if small(left).or(small(right)).is_some() => Ok(()),
             Math::Mul => Err(Refusal::new(
                 "multiplies what may be a text, which would make a long one",
                 Some("say that they are numbers: `(.a | tonumber) * (.b | tonumber)`"),
-            )),
-            Math::Sub | Math::Div | Math::Rem => Ok(()),
+            )
+            .at(self.text, start(left).or_else(|| start(right)))),
+            Math::Add | Math::Sub | Math::Div | Math::Rem => Ok(()),
         }
     }
 
-    fn pattern(&mut self, pattern: &Pattern<&str>) -> Judged {
+    fn pattern(&self, pattern: &Pattern<&str>) -> Judged {
         match pattern {
             Pattern::Var(_) => Ok(()),
             Pattern::Arr(inner) => inner.iter().try_for_each(|inner| self.pattern(inner)),
@@ -354,12 +374,12 @@ impl Guard {
     }
 }
 
-fn refused(what: &str, instead: Option<&str>) -> Refusal {
+pub(super) fn refused(what: &str, instead: Option<&str>) -> Refusal {
     Refusal::new(format!("uses `{what}`, which is not allowed"), instead)
 }
 
 /// Whether a term gives numbers, or nothing, or fails: seen from the text alone.
-fn is_number(term: &Term<&str>) -> bool {
+pub(super) fn is_number(term: &Term<&str>) -> bool {
     let makes_numbers = [
         "tonumber",
         "length",
@@ -393,9 +413,43 @@ fn is_number(term: &Term<&str>) -> bool {
     }
 }
 
-fn is_small(term: &Term<&str>) -> bool {
+/// The small number that a term is.
+pub(super) fn small(term: &Term<&str>) -> Option<f64> {
     match term {
-        Term::Num(number) => number.parse::<f64>().is_ok_and(|number| number.abs() <= SMALL),
-        _ => false,
+        Term::Num(number) => number.parse().ok().filter(|number: &f64| number.abs() <= SMALL),
+        _ => None,
+    }
+}
+
+/// The first word of a term, if it has one.
+pub(super) fn start<'a>(term: &Term<&'a str>) -> Option<&'a str> {
+    let in_path = |Path(parts): &Path<Term<&'a str>>| {
+        parts.iter().find_map(|(part, _)| match part {
+            Part::Index(index) => start(index),
+            Part::Range(from, to) => from.iter().chain(to).find_map(start),
+        })
+    };
+    match term {
+        Term::Id | Term::Recurse => None,
+        Term::Num(word)
+        | Term::Var(word)
+        | Term::Break(word)
+        | Term::Label(word, _)
+        | Term::Call(word, _)
+        | Term::Fold(word, ..) => Some(word),
+        Term::Str(_, parts) => parts.iter().find_map(|part| match part {
+            StrPart::Str(word) => Some(*word),
+            StrPart::Term(inner) => start(inner),
+            StrPart::Char(_) => None,
+        }),
+        Term::Arr(inner) => inner.as_deref().and_then(start),
+        Term::Obj(entries) => entries.iter().find_map(|(key, _)| start(key)),
+        Term::Neg(inner) | Term::TryCatch(inner, _) => start(inner),
+        Term::BinOp(left, _, right) => start(left).or_else(|| start(right)),
+        Term::IfThenElse(branches, _) => {
+            branches.iter().find_map(|(condition, then)| start(condition).or_else(|| start(then)))
+        }
+        Term::Def(_, inner) => start(inner),
+        Term::Path(inner, path) => start(inner).or_else(|| in_path(path)),
     }
 }

@@ -1,20 +1,21 @@
 //! How is a program compiled and asked?
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, LazyLock, RwLock},
-};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use jaq_core::{
-    Compiler, Ctx, Filter, Vars, data,
+    Compiler, Ctx, Error, Filter, Vars, data,
     load::{Arena, File, Loader, parse},
+    native::{Fun, bome, run, v},
     unwrap_valr,
 };
-use jaq_json::{Num, Val};
+use jaq_json::{Num, Val, read::parse_single};
 use serde_json::Value;
 
-use super::guard::{Refusal, check, check_text};
+use super::{
+    bound::{Bound, bound},
+    guard::{Refusal, check, check_text, instead, refused},
+};
+use crate::domain::Memo;
 
 /// Definitions of ours, after those of jaq.
 const PRELUDE: &str = include_str!("prelude.jq");
@@ -23,12 +24,17 @@ const PRELUDE: &str = include_str!("prelude.jq");
 const MOST: usize = 100_000;
 /// How many compiled programs are kept.
 const KEPT: usize = 10_000;
+/// The largest input, in bytes of its texts and eight for each value. An entity is one file, which may have half of that.
+const LARGEST: usize = 2 << 20;
+/// How deep JSON inside a text may be nested: its reader calls itself for each bracket.
+const DEEPEST: usize = 100;
 
 /// A program that may be asked.
 #[derive(Clone)]
 pub struct Expression {
     text: Arc<str>,
     filter: Arc<Filter<data::JustLut<Val>>>,
+    bound: Option<Bound>,
 }
 
 impl fmt::Debug for Expression {
@@ -39,27 +45,38 @@ impl fmt::Debug for Expression {
 
 type Compiled = Result<Expression, Refusal>;
 
+/// Who wrote a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// Somebody who wrote a file of the catalog.
+    File,
+    /// Who asks it, at their own shell.
+    Shell,
+}
+
 impl Expression {
-    /// The program of this text; compiled once for each text.
+    /// The program of this text, from a file; compiled once for each text.
     ///
     /// # Errors
     /// Why it may not be asked.
     pub fn parse(text: &str) -> Compiled {
-        static COMPILED: LazyLock<RwLock<HashMap<String, Compiled>>> = LazyLock::new(RwLock::default);
+        static COMPILED: Memo<String, Compiled> = Memo::new(KEPT);
 
-        if let Ok(kept) = COMPILED.read()
-            && let Some(compiled) = kept.get(text)
-        {
-            return compiled.clone();
-        }
-        let compiled = compile(text);
-        if let Ok(mut kept) = COMPILED.write() {
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-            kept.insert(text.to_owned(), compiled.clone());
-        }
+        let Ok(compiled) = COMPILED.get(text, || Ok::<_, Infallible>(compile(text, From::File)));
         compiled
+    }
+
+    /// The program that somebody types at their own shell: it sees nothing but its input, and may take as long as they like.
+    ///
+    /// # Errors
+    /// Why it may not be asked.
+    pub fn typed(text: &str) -> Compiled {
+        compile(text, From::Shell)
+    }
+
+    /// What it makes at most; only what was typed has no bound.
+    pub fn bound(&self) -> Option<&Bound> {
+        self.bound.as_ref()
     }
 
     /// As it was written.
@@ -72,22 +89,8 @@ impl Expression {
     /// # Errors
     /// What jq says is wrong.
     pub fn all(&self, input: &Value) -> Result<Vec<Value>, String> {
-        let input: Val = serde_json::from_value(input.clone()).map_err(|error| error.to_string())?;
-        let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
-        let mut found = Vec::new();
-        for answer in self.filter.id.run((context, input)).map(unwrap_valr) {
-            if found.len() == MOST {
-                return Err(format!("it gives more than {MOST} values"));
-            }
-            let answer = answer.map_err(|error| error.to_string())?;
-            if matches!(&answer, Val::Num(Num::Float(number)) if !number.is_finite()) {
-                return Err("it gives no number that can be written, as after a division by zero".to_owned());
-            }
-            let answer = answer.to_string();
-            // What JSON has no word for, such as an infinite number, is null, as jq prints it.
-            found.push(serde_json::from_str(&answer).unwrap_or(Value::Null));
-        }
-        Ok(found)
+        let found = self.up_to(MOST + 1, input)?;
+        if found.len() > MOST { Err(format!("it gives more than {MOST} values")) } else { Ok(found) }
     }
 
     /// The first thing that it answers; null if it answers nothing.
@@ -95,7 +98,29 @@ impl Expression {
     /// # Errors
     /// What jq says is wrong.
     pub fn first(&self, input: &Value) -> Result<Value, String> {
-        Ok(self.all(input)?.into_iter().next().unwrap_or(Value::Null))
+        Ok(self.up_to(1, input)?.into_iter().next().unwrap_or(Value::Null))
+    }
+
+    fn up_to(&self, count: usize, input: &Value) -> Result<Vec<Value>, String> {
+        if self.bound.is_some() && weight(input) > LARGEST {
+            return Err(format!("what it is asked of has more than {} MiB", LARGEST >> 20));
+        }
+        let input: Val = serde_json::from_value(input.clone()).map_err(|error| error.to_string())?;
+        let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
+        let answers = self.filter.id.run((context, input)).map(unwrap_valr).take(count);
+        answers
+            .map(|answer| {
+                let answer = answer.map_err(|error| error.to_string())?;
+                if matches!(&answer, Val::Num(Num::Float(number)) if !number.is_finite()) {
+                    return Err(
+                        "it gives no number that can be written, as after a division by zero".to_owned()
+                    );
+                }
+                let answer = answer.to_string();
+                // What JSON has no word for, such as an infinite number, is null, as jq prints it.
+                Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))
+            })
+            .collect()
     }
 
     /// Whether the first thing that it answers is neither false nor null.
@@ -116,21 +141,41 @@ impl Expression {
     }
 }
 
-fn compile(text: &str) -> Compiled {
-    check_text(text)?;
-    let text = with_double_quotes(text);
+fn weight(value: &Value) -> usize {
+    8 + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(entries) => entries.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+    }
+}
+
+fn compile(written: &str, from: From) -> Compiled {
+    check_text(written)?;
+    let text = with_double_quotes(written);
+    compile_text(&text, from).map_err(|refusal| refusal.told(written, &text))
+}
+
+fn compile_text(text: &str, from: From) -> Compiled {
     let wrong =
         |what: &str| Refusal::new(format!("is not jq: {what}"), Some("try it with jq on the command line"));
-    let tokens = jaq_core::load::Lexer::new(&text).lex().map_err(|errors| {
+    let tokens = jaq_core::load::Lexer::new(text).lex().map_err(|errors| {
         let (expected, rest) = &errors[0];
-        wrong(&format!("{} is missing before `{}`", expected.as_str(), head(rest)))
+        wrong(&format!("{} is missing before `{}`", expected.as_str(), head(rest))).at(text, Some(rest))
     })?;
     let term = parse::Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| {
         let (expected, found) = &errors[0];
-        let found = found.map_or_else(|| "its end".to_owned(), |token| format!("`{}`", head(token.as_str())));
-        wrong(&format!("{} is expected, and there is {found}", expected.as_str()))
+        let at = found.map(|token| token.as_str());
+        let found = at.map_or_else(|| "its end".to_owned(), |token| format!("`{}`", head(token)));
+        wrong(&format!("{} is expected, and there is {found}", expected.as_str())).at(text, at)
     })?;
-    check(&term)?;
+    let bound = match from {
+        From::File => {
+            check(&term, text)?;
+            Some(bound(&term, text)?)
+        }
+        From::Shell => None,
+    };
     let arena = Arena::default();
     let outside = [
         "env",
@@ -143,23 +188,57 @@ fn compile(text: &str) -> Compiled {
         "input_line_number",
         "localtime",
         "strflocaltime",
+        // Ours knows a limit.
+        "fromjson",
     ];
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let defs = defs.filter(|def| !["debug", "stderr", "halt", "halt_error"].contains(&def.name));
     let ours = jaq_core::load::parse(PRELUDE, |parser| parser.defs()).expect("our own definitions are jq");
     let modules = Loader::new(defs.chain(ours))
-        .load(&arena, File { code: text.as_str(), path: () })
+        .load(&arena, File { code: text, path: () })
         .map_err(|_| wrong("it cannot be read"))?;
     let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let filter = Compiler::default()
-        .with_funs(funs.filter(|(name, ..)| !outside.contains(name)))
+        .with_funs(funs.filter(|(name, ..)| !outside.contains(name)).chain([from_json()]))
         .compile(modules)
         .map_err(|errors| {
-            let names: Vec<String> =
-                errors.iter().flat_map(|(_, found)| found).map(|(name, _)| format!("`{name}`")).collect();
+            let found: Vec<&str> =
+                errors.iter().flat_map(|(_, found)| found).map(|(name, _)| *name).collect();
+            if let Some(refusal) = found.iter().find_map(|name| Some(refused(name, Some(instead(name)?)))) {
+                return refusal;
+            }
+            let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
             wrong(&format!("{} is not known, or has other arguments", names.join(", ")))
         })?;
-    Ok(Expression { text: text.into(), filter: Arc::new(filter) })
+    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound })
+}
+
+/// One value from a text of JSON.
+fn from_json() -> Fun<data::JustLut<Val>> {
+    run(("fromjson", v(0), |cv| {
+        let read = |value: Val| {
+            let text = value.try_as_utf8_bytes_owned()?;
+            if is_deep(&text) {
+                return Err(Error::str("this JSON is nested too deeply"));
+            }
+            parse_single(&text)
+                .map_err(|error| Error::str(format_args!("cannot parse {value} as JSON: {error}")))
+        };
+        bome(read(cv.1))
+    }))
+}
+
+/// Brackets in texts are counted, too: nobody has so many that never close.
+fn is_deep(json: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    json.iter().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 fn head(text: &str) -> String {
@@ -256,14 +335,67 @@ mod tests {
             (".a |", "is not jq"),
             (".a ]", "is not jq"),
             ("map(", "is not jq"),
-            ("map", "is not known, or has other arguments"),
+            ("map", "other arguments than it takes"),
         ] {
             let refusal = Expression::parse(text).unwrap_err();
             assert!(refusal.message.contains(words), "{text}: {refusal:?}");
         }
-        assert!(Expression::parse(&["."; 30].join("+")).unwrap_err().message.contains("sums"));
         assert!(Expression::parse(&format!("{}1{}", "[".repeat(100), "]".repeat(100))).is_err());
         assert!(Expression::parse(&"[".repeat(3_000)).is_err());
+    }
+
+    #[test]
+    fn what_makes_much_of_little_is_refused_where_it_does() {
+        let again = |step: &str, times: usize| vec![step; times].join(" | ");
+        for (text, words) in [
+            (again("map(., .)", 40), "its steps multiply"),
+            (again(". + .", 40), "its steps multiply"),
+            (again("[.[], .[]]", 40), "its steps multiply"),
+            (again("gsub(\"a\"; \"aaaaaaaaaa\")", 20), "its steps multiply"),
+            (again("gsub(\"\"; \"\\(.)\")", 20), "its steps multiply"),
+            (again("tojson", 40), "its steps multiply"),
+            (again("explode | tostring", 20), "its steps multiply"),
+            (again("join(\"0123456789\") | explode", 20), "its steps multiply"),
+            (again("@uri", 20), "its steps multiply"),
+            (again(". * 100", 20), "its steps multiply"),
+            (again("{a: ., b: .}", 40), "its steps multiply"),
+            (again(".a |= [., .]", 40), "its steps multiply"),
+            (again(". as $x | [$x, $x]", 22), "its steps multiply"),
+            (again(".[] as $x", 5) + " | $x", "more than 3 deep"),
+            ("[.[] | [.]] | ".to_owned() + &again("transpose", 4), "4th power of its input"),
+            ("gsub(\"a\"; \"x\", \"y\")".to_owned(), "several values where one is wanted"),
+            ("(.a, .a) |= . + .".to_owned(), "not seen to be different"),
+            ("(.b[] as $x | .a) |= . + .".to_owned(), "not seen to be different"),
+            (".a[0, 0] |= . + .".to_owned(), "several values where one is wanted"),
+        ] {
+            let refusal = Expression::parse(&text).map(|one| one.bound).unwrap_err();
+            assert!(refusal.message.contains(words), "{text}: {refusal:?}");
+            assert!(refusal.help.is_some(), "{text}");
+            assert!(Expression::typed(&text).is_ok(), "{text}");
+        }
+        let refusal = Expression::parse(".title | 'a \"b\"' + ascii").unwrap_err();
+        assert_eq!(refusal.message, "uses `ascii`, which is not allowed (character 20, `ascii`)");
+    }
+
+    #[test]
+    fn whoever_types_may_repeat_but_not_look_outside() {
+        for text in
+            ["reduce .[] as $x (0; . + $x)", "def f: 1; f", "[range(3)]", "..", "[limit(3; repeat(1))]"]
+        {
+            assert!(Expression::typed(text).unwrap().all(&json!([1, 2])).is_ok(), "{text}");
+        }
+        for text in ["env", "$ENV", "now", "input", "debug", "halt", "\"\\(env)\"", "import \"x\" as x; 1"] {
+            assert!(Expression::typed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_input_may_be_neither_too_large_nor_a_trap() {
+        let brackets = json!("[".repeat(1_000_000));
+        assert!(ask("fromjson", &brackets).unwrap_err().contains("nested too deeply"));
+        assert!(ask("tonumber", &brackets).unwrap_err().contains("nested too deeply"));
+        assert_eq!(ask("fromjson | .a", &json!("{\"a\": [1]}")), Ok(json!([1])));
+        assert!(ask("length", &json!("x".repeat(LARGEST))).unwrap_err().contains("more than 2 MiB"));
     }
 
     #[test]

@@ -73,27 +73,38 @@ impl Commit {
         }
     }
 
-    /// Everything that is wrong. `since` is a tree that is likely to be near.
+    /// The files of its definitions.
     ///
     /// # Errors
     /// When an object is missing.
-    pub fn check(&self, since: Option<ObjectId>, kept: &Kept) -> anyhow::Result<Report> {
+    pub fn definitions(&self) -> Read<Whole> {
         let mut small = Whole::new(self.root.clone());
         let settings_path = self.root.settings_path();
         if let Some(bytes) = self.file(settings_path.as_str()) {
             small.files.insert(settings_path.clone(), bytes);
         }
-        let settings = match load_settings(&self.root, small.files.get(&settings_path)) {
+        if let Ok(settings) = load_settings(&self.root, small.files.get(&settings_path)) {
+            for folder in Definitions::paths_to_read(&settings) {
+                if let Some(Node::Folder(tree)) = self.objects.find(self.tree, folder.as_str())? {
+                    self.read(folder, tree, &mut small)?;
+                }
+            }
+        }
+        Ok(small)
+    }
+
+    /// Everything that is wrong. `since` is a tree that is likely to be near.
+    ///
+    /// # Errors
+    /// When an object is missing.
+    pub fn check(&self, since: Option<ObjectId>, kept: &Kept) -> anyhow::Result<Report> {
+        let small = self.definitions()?;
+        let settings = match load_settings(&self.root, small.files.get(&self.root.settings_path())) {
             Ok(settings) => settings,
             Err(diagnostics) => {
                 return Ok(Report { diagnostics: in_order(diagnostics), counts: Counts::default() });
             }
         };
-        for folder in Definitions::paths_to_read(&settings) {
-            if let Some(Node::Folder(tree)) = self.objects.find(self.tree, folder.as_str())? {
-                self.read(folder, tree, &mut small)?;
-            }
-        }
         let (definitions, mut diagnostics) = load_definitions(&self.root, settings, &small.files);
         let open = || Index::open(&self.objects, &definitions, self.tree, since, kept);
         let judge = |index: &Index| -> Read<Vec<Diagnostic>> {

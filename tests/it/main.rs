@@ -42,6 +42,9 @@ mod ask;
 mod watch;
 mod jq;
 mod suites;
+#[path = "../fuzz/targets.rs"]
+mod fuzz_targets;
+mod fuzz;
 mod doctor;
 mod index;
 mod import;

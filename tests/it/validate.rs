@@ -350,3 +350,64 @@ fn programs_are_told_related_places_fixes_and_pages() {
     assert_eq!(result["fixes"][0]["description"]["text"], "set `properties.tier` to `gold`");
     assert!(print("github").contains("%0Acatalog/blueprints/service.yaml:5: "));
 }
+
+const DERIVES: &str = r#"
+--- blueprints/system.yaml
+identifier: system
+schema: { properties: { members: { type: array, items: { type: string } }, cost: { type: string } } }
+calculationProperties:
+  budget: { type: number, calculation: ".properties.cost | tonumber" }
+  doubled: { type: number, calculation: "(.properties.budget | tonumber) * 2" }
+  crowd: { type: number, calculation: "[.properties.members[] as $a | .properties.members[] as $b | .properties.members[] | [$a, $b, .]] | length" }
+--- entities/system/shop.yaml
+identifier: shop
+blueprint: system
+properties: { cost: cheap, members: [ada, bo] }
+"#;
+
+#[test]
+fn what_is_derived_is_tried_over_all_entities_before_it_is_merged() {
+    let crowd = format!("  - {}\n", ["someone"; 2_000].join("\n  - "));
+    let large = format!(
+        "{DERIVES}--- entities/system/mall.yaml\nidentifier: mall\nblueprint: system\nproperties:\n  cost: '3'\n  members:\n{crowd}"
+    );
+    let folder = repository(DERIVES);
+    let (code, printed) = validate(folder.path(), &["catalog"]);
+    assert_eq!(code, 0, "{printed}");
+    for words in [
+        "warning[expression-fails]: `budget` of `system` has no value for 1 of 1 entities: jq says: \"cannot parse",
+        "in `system/shop`\n --> catalog/blueprints/system.yaml:4:40\n",
+        "warning[expression-fails]: `doubled` of `system`",
+        ": no problems, 2 warnings",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+
+    let folder = repository(&large);
+    let (code, printed) = validate(folder.path(), &["catalog"]);
+    assert_eq!(code, 1, "{printed}");
+    for words in [
+        "error[expression-too-costly]: `crowd` of `system` does not come to its end over all entities: it ",
+        "--> catalog/blueprints/system.yaml:6:39\n",
+        "`budget` of `system` has no value for 1 of 2 entities",
+        ": 1 problem, 2 warnings",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+
+    // What the default branch has already was tried when it came.
+    let (code, printed) = validate(folder.path(), &["catalog", "--since", "HEAD"]);
+    assert_eq!((code, printed.contains("expression-")), (0, false), "{printed}");
+    let blueprint = folder.path().join("catalog/blueprints/system.yaml");
+    let text = std::fs::read_to_string(&blueprint).unwrap();
+    std::fs::write(&blueprint, text.replace("| tonumber\"", "| tonumber + 1\"")).unwrap();
+    let commit = ["-c", "user.name=ada", "-c", "user.email=ada@acme.example", "commit", "-qam", "one more"];
+    assert!(Command::new("git").args(commit).current_dir(&folder).status().unwrap().success());
+    let (code, printed) = validate(folder.path(), &["catalog", "--since", "HEAD~1"]);
+    assert_eq!(code, 0, "{printed}");
+    assert!(
+        printed.contains("`budget` of `system` has no value for 1 of 2 entities")
+            && !printed.contains("doubled"),
+        "{printed}"
+    );
+}

@@ -71,7 +71,7 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let expression = match &args.jq {
-        Some(text) => match Expression::parse(text) {
+        Some(text) => match Expression::typed(text) {
             Ok(expression) => Some(expression),
             Err(refusal) => match refusal.help {
                 Some(help) => bail!("the expression {}: {help}", refusal.message),

@@ -1,0 +1,263 @@
+//! What holds whatever the bytes? One function a reader, called by the fuzzer and, with what it once found, by `tests/it/fuzz.rs`.
+//!
+//! A new one is added here, to `TARGETS`, and as a file beside this with a folder of `corpus`.
+
+use chandlery::{
+    catalog::{Files, Root, check_all, report, view::parse_query, yaml},
+    domain::{Bytes, Direction, Operator, Query},
+    expr::Expression,
+};
+use serde_json::{Value, json};
+
+/// Something that is fed bytes, and panics if it is wrong.
+pub type Target = fn(&[u8]);
+
+/// Each by its name.
+pub const TARGETS: [(&str, Target); 4] =
+    [("loader", loader), ("query", query), ("guard", guard), ("bound", bound)];
+
+/// Files of a catalog: places lie inside the text, and what is read is what is written.
+pub fn loader(bytes: &[u8]) {
+    for path in [
+        "entities/service/checkout.yaml",
+        "blueprints/service.yaml",
+        "scorecards/ready.yaml",
+        "actions/checkout.yaml",
+        "chandlery.yaml",
+    ] {
+        let usual =
+            [("chandlery.yaml", "version: 1\n"), ("blueprints/service.yaml", "identifier: service\n")];
+        let usual = usual.map(|(path, text)| (path.parse().unwrap(), Bytes::from(text.as_bytes())));
+        let mut files: Files = usual.into_iter().collect();
+        files.insert(path.parse().unwrap(), Bytes::from(bytes));
+        let found = check_all(&Root(None), &files).diagnostics;
+        for diagnostic in &found {
+            let Some(span) = diagnostic.place.span else { continue };
+            let text = &files[&diagnostic.place.source.parse().unwrap()];
+            assert!(span.start <= span.end && span.end <= text.len(), "{diagnostic:?}");
+            let before = String::from_utf8_lossy(&text[..span.start]);
+            let breaks = before.chars().filter(|c| matches!(c, '\n' | '\r')).count();
+            assert!((1..=breaks + 1).contains(&span.line) && span.column >= 1, "{diagnostic:?}");
+            if let Ok(text) = std::str::from_utf8(text) {
+                assert!(
+                    text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
+                    "{diagnostic:?}"
+                );
+            }
+        }
+        let source = |path: &str| files.get(&path.parse().ok()?).cloned();
+        assert!(!report::text(&found, &source).contains('\u{1b}'));
+    }
+    if let Ok(document) = yaml::parse("some.yaml", bytes) {
+        let value = document.value();
+        let written = serde_yaml::to_string(&value).expect("what was read can be written");
+        let again = yaml::parse("some.yaml", written.as_bytes());
+        let again = again.unwrap_or_else(|found| panic!("{found:?}\n{written}")).value();
+        assert_eq!(again, value, "{written}");
+    }
+}
+
+/// Queries: one that is accepted means the same when it is written out.
+pub fn query(bytes: &[u8]) {
+    let Ok(value) = serde_yaml::from_slice::<Value>(bytes) else { return };
+    let Ok(query) = parse_query(&value) else { return };
+    let written = to_value(&query);
+    let again = parse_query(&written).unwrap_or_else(|problems| panic!("{problems:?}: {written}"));
+    assert_eq!(again, query, "{written}");
+}
+
+fn to_value(query: &Query) -> Value {
+    let name = |wanted: &Operator| Operator::NAMES.iter().find(|(_, is)| is == wanted).unwrap().0;
+    let mut value = match query {
+        Query::All(rules) => {
+            json!({ "combinator": "and", "rules": rules.iter().map(to_value).collect::<Vec<_>>() })
+        }
+        Query::Any(rules) => {
+            json!({ "combinator": "or", "conditions": rules.iter().map(to_value).collect::<Vec<_>>() })
+        }
+        Query::Compare { property, operator, value } => {
+            json!({ "property": property, "operator": name(operator), "value": value })
+        }
+        Query::RelatedTo { blueprint, identifiers, direction, required } => json!({
+            "operator": "relatedTo", "blueprint": blueprint.as_str(), "value": identifiers, "required": required,
+            "direction": direction.map(|way| if way == Direction::Upstream { "upstream" } else { "downstream" }),
+        }),
+        Query::Along { path, from, identifiers } => {
+            let path: Vec<Value> =
+                path.iter().map(|hop| json!({ "relation": hop.relation, "maxHops": hop.most })).collect();
+            let mut way = json!({ "path": path });
+            if let Some(from) = from {
+                way["fromBlueprint"] = from.as_str().into();
+            }
+            json!({ "operator": "matchAny", "property": way, "value": identifiers })
+        }
+        Query::AnyOfType { kind, format, operator, value } => {
+            json!({ "propertySchema": { "type": kind, "format": format }, "operator": name(operator), "value": value })
+        }
+    };
+    // What is not said is not null.
+    if let Some(entries) = value.as_object_mut() {
+        entries.retain(|key, value| key == "value" || !value.is_null());
+    }
+    value
+}
+
+/// Expressions as they are typed: whatever passes makes no more than is said, counted in answers and bytes.
+pub fn guard(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        keeps_its_bound(text);
+    }
+}
+
+/// Expressions made up from what may be used, so that most of them pass.
+pub fn bound(bytes: &[u8]) {
+    keeps_its_bound(&program(&mut bytes.iter().copied(), 0));
+}
+
+fn keeps_its_bound(text: &str) {
+    /// What is bounded and yet too much to be counted in a test.
+    const COUNTED: f64 = 1e8;
+    let inputs = [
+        json!({ "a": [1, 22, { "b": "x" }], "b": "aab, \"c\"", "c": { "a": null } }),
+        json!([["a", "bb"], [], [3, [4.5]], "b"]),
+        json!("a,b\u{1}\u{7f}é"),
+    ];
+    let Ok(expression) = Expression::parse(text) else { return };
+    let bound = expression.bound().expect("what stands in a file is bounded");
+    for input in &inputs {
+        let size = size(input);
+        if bound.bytes(size) > COUNTED {
+            continue;
+        }
+        if let Ok(answers) = expression.all(input) {
+            #[expect(clippy::cast_precision_loss, reason = "they are few")]
+            let (count, bytes) = (answers.len() as f64, answers.iter().map(self::size).sum::<usize>() as f64);
+            assert!(count <= bound.answers(size), "{text} of {input}: {count} answers, {bound:?}");
+            assert!(bytes <= bound.bytes(size), "{text} of {input}: {bytes} bytes, {bound:?}");
+        }
+    }
+}
+
+fn size(value: &Value) -> usize {
+    value.to_string().len() + 1
+}
+
+/// A program, as the bytes choose.
+fn program(bytes: &mut dyn Iterator<Item = u8>, depth: usize) -> String {
+    const LEAVES: [&str; 56] = [
+        ".",
+        ".[]",
+        ".a",
+        ".b",
+        ".c",
+        ".[0]",
+        ".a?",
+        ".[]?",
+        "1",
+        "\"a\"",
+        "\"\"",
+        "\", \"",
+        "null",
+        "true",
+        "empty",
+        "[]",
+        "{}",
+        "length",
+        "keys",
+        "add",
+        "sort",
+        "unique",
+        "reverse",
+        "first",
+        "last",
+        "flatten",
+        "transpose",
+        "to_entries",
+        "from_entries",
+        "tojson",
+        "tostring",
+        "tonumber",
+        "fromjson",
+        "explode",
+        "implode",
+        "paths",
+        "ascii_upcase",
+        "min",
+        "max",
+        "floor",
+        "not",
+        "type",
+        "values",
+        "strings",
+        "arrays",
+        "@base64",
+        "@base64d",
+        "@uri",
+        "@html",
+        "@sh",
+        "@csv",
+        "@json",
+        "toarray",
+        "trim",
+        ".[1:]",
+        "{a, b}",
+    ];
+    const ONE: [&str; 26] = [
+        "map",
+        "select",
+        "map_values",
+        "with_entries",
+        "group_by",
+        "sort_by",
+        "min_by",
+        "unique_by",
+        "any",
+        "all",
+        "first",
+        "last",
+        "del",
+        "path",
+        "pick",
+        "paths",
+        "split",
+        "join",
+        "has",
+        "indices",
+        "contains",
+        "ltrimstr",
+        "test",
+        "scan",
+        "capture",
+        "getpath",
+    ];
+    const TWO: [&str; 8] = ["sub", "gsub", "limit", "setpath", "splits", "pow", "any", "nth"];
+    const BETWEEN: [&str; 16] = [
+        " | ", " | ", " | ", " | ", ", ", " + ", " + ", " - ", " / ", " // ", " and ", " == ", " |= ",
+        " += ", " = ", " * 3 + ",
+    ];
+    let Some(choice) = bytes.next() else { return ".".into() };
+    let pick = usize::from(choice >> 3);
+    if depth > 5 {
+        return LEAVES[usize::from(choice) % LEAVES.len()].into();
+    }
+    let one = |bytes: &mut dyn Iterator<Item = u8>| program(bytes, depth + 1);
+    match choice % 8 {
+        0 => LEAVES[pick].into(),
+        1 => LEAVES[(pick + 28) % LEAVES.len()].into(),
+        2 | 3 => format!("({}{}{})", one(bytes), BETWEEN[pick % BETWEEN.len()], one(bytes)),
+        4 => format!("{}({})", ONE[pick % ONE.len()], one(bytes)),
+        5 => format!("{}({}; {})", TWO[pick % TWO.len()], one(bytes), one(bytes)),
+        6 => match pick % 4 {
+            0 => format!("[{}]", one(bytes)),
+            1 => format!("{{a: {}, (\"b\"): {}}}", one(bytes), one(bytes)),
+            2 => format!("\"x\\({})y\"", one(bytes)),
+            _ => format!("@uri \"\\({})\"", one(bytes)),
+        },
+        _ => match pick % 4 {
+            0 => format!("({} as $x | {} | [$x, .])", one(bytes), one(bytes)),
+            1 => format!("(if {} then {} else {} end)", one(bytes), one(bytes), one(bytes)),
+            2 => format!("(try {} catch {})", one(bytes), one(bytes)),
+            _ => format!("({} as [$x, $y] | {} | [$x, $y, .])", one(bytes), one(bytes)),
+        },
+    }
+}
