@@ -1,8 +1,8 @@
 //! Is this entity what its blueprint wants?
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Definitions, Settings,
@@ -10,6 +10,7 @@ use super::{
     document::{Reader, entity::EntityDocument, join, read},
     load::unknown_blueprint,
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
+    yaml,
 };
 use crate::domain::{
     Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Place,
@@ -54,10 +55,35 @@ pub struct Stored {
 
 /// Reads an entity as far as it can be read, and says whether anything is wrong with it, but not what.
 pub fn store_entity(path: &RepoPath, bytes: &[u8], definitions: &Definitions) -> Stored {
+    // Nearly all are sound, and that is found out sooner than what is wrong.
+    if let Some(entity) = quick(path, bytes) {
+        let sound = places(&entity, path, definitions).is_empty() && judge(definitions, &entity).is_empty();
+        return Stored { entity: Some(entity), sound };
+    }
     match examine(path, bytes, definitions) {
         Ok((entity, reader)) => Stored { entity: Some(entity), sound: reader.found.is_empty() },
         Err(_) => Stored { entity: None, sound: false },
     }
+}
+
+/// An entity in whose form nothing is wrong, as [`EntityDocument`] would read it; none where anything is unusual.
+fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
+    let (mut identifier, mut blueprint, mut title, mut team) = (None, None, None, Vec::new());
+    let (mut properties, mut relations) = (Map::new(), BTreeMap::new());
+    for (key, value) in yaml::parse(path.as_str(), bytes).ok()?.into_entries()? {
+        match (key.as_str(), value) {
+            ("identifier", Value::String(text)) => identifier = text.parse().ok(),
+            ("blueprint", Value::String(text)) => blueprint = text.parse().ok(),
+            ("title", Value::String(text)) => title = Some(text),
+            ("icon", Value::String(_)) => {}
+            ("team", Value::String(one)) => team = vec![one],
+            ("properties", Value::Object(entries)) => properties = entries,
+            ("relations", Value::Object(entries)) => relations = entries.into_iter().collect(),
+            _ => return None,
+        }
+    }
+    let named = team.iter().all(|team: &String| team.parse::<TeamSlug>().is_ok());
+    named.then_some(Entity { identifier: identifier?, blueprint: blueprint?, title, team, properties, relations })
 }
 
 /// Reads an entity as far as it can be read, noting everything that is wrong with it.
@@ -68,22 +94,22 @@ pub(super) fn examine(
 ) -> Result<(Entity, Reader), Vec<Diagnostic>> {
     let (document, mut reader) = read::<EntityDocument>(path.as_str(), bytes)?;
     let Some(entity) = document.into_domain(&mut reader) else { return Err(reader.found) };
-    check_place(&entity, path, definitions, &mut reader);
-    for wrong in judge(definitions, &entity) {
+    for wrong in places(&entity, path, definitions).into_iter().chain(judge(definitions, &entity)) {
         reader.wrong(wrong);
     }
     Ok((entity, reader))
 }
 
 /// The file says twice what it holds: in its path and in its text.
-fn check_place(entity: &Entity, path: &RepoPath, definitions: &Definitions, reader: &mut Reader) {
+fn places(entity: &Entity, path: &RepoPath, definitions: &Definitions) -> Vec<Wrong> {
+    let mut found = Vec::new();
     let entities = &definitions.settings.folders.entities;
     let folder = path.under(entities).and_then(|below| below.split_once('/')).map(|(folder, _)| folder);
     if folder != Some(entity.blueprint.as_str()) {
         let message =
             format!("is `{}`, and the file lies in `{}`", entity.blueprint, folder.unwrap_or(path.as_str()));
         let help = format!("move it to `{entities}/{}/`, or change its blueprint", entity.blueprint);
-        reader.wrong(Wrong::new("wrong-folder", &trail!["blueprint"], message).help(help));
+        found.push(Wrong::new("wrong-folder", &trail!["blueprint"], message).help(help));
     }
     let stem = entity.identifier.file_stem();
     let below = path.under(entities).unwrap_or_default();
@@ -91,8 +117,9 @@ fn check_place(entity: &Entity, path: &RepoPath, definitions: &Definitions, read
     if called.strip_suffix(stem.as_str()).is_none_or(|folders| !folders.ends_with('/')) {
         let message = format!("is `{}`, and the file is called `{}`", entity.identifier, path.file_name());
         let wrong = Wrong::new("wrong-file-name", &trail!["identifier"], message);
-        reader.wrong(wrong.help(format!("call the file `{stem}.{ending}`, or change the identifier")));
+        found.push(wrong.help(format!("call the file `{stem}.{ending}`, or change the identifier")));
     }
+    found
 }
 
 /// Everything that is wrong with an entity that has no file yet.
@@ -129,15 +156,23 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
             found.push(wrong.help("it has letters, digits and -"));
         }
     }
-    for (name, value) in &entity.properties {
-        let path = trail!["properties", name.as_str()];
-        match blueprint.property(name) {
-            None => found.push(unknown_property(blueprint, name, &path)),
+    let schemas = definitions.schemas.of(&definitions.blueprints, &entity.blueprint);
+    for (at, (name, value)) in entity.properties.iter().enumerate() {
+        let path = || trail!["properties", name.as_str()];
+        // Most write them in the order of the blueprint.
+        let here = blueprint.properties.get(at).filter(|(key, _)| key == name).map(|_| at);
+        let found_at = here.or_else(|| blueprint.properties.iter().position(|(key, _)| key == name));
+        match found_at.map(|at| (&blueprint.properties[at].1, &schemas[at])) {
+            None => found.push(unknown_property(blueprint, name, &path())),
             // Nothing there is the same as not there; `required` sees to the rest.
             Some(_) if value.is_null() => {}
-            Some(property) => {
-                found.extend(check_value(property, value).into_iter().map(|wrong| wrong.below(&path)));
-                blueprints(definitions, property, value, &path, &mut found);
+            Some((property, schema)) => {
+                if !schema.as_ref().is_ok_and(|schema| schema.is_valid(value)) {
+                    found.extend(check_value(property, value).into_iter().map(|wrong| wrong.below(&path())));
+                }
+                if names_blueprints(property) {
+                    blueprints(definitions, property, value, &path(), &mut found);
+                }
             }
         }
     }
@@ -150,6 +185,11 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
     }
     relations(blueprint, entity, &mut found);
     without_echoes(found)
+}
+
+/// Whether a value of the property is judged by what blueprints there are.
+pub fn names_blueprints(property: &Property) -> bool {
+    property.format == Some(Format::Blueprints) || property.items.as_deref().is_some_and(names_blueprints)
 }
 
 /// The blueprints that a value names must be there.
@@ -184,37 +224,37 @@ fn missing(blueprint: &Blueprint, path: &[Segment], name: &str) -> Wrong {
 
 fn relations(blueprint: &Blueprint, entity: &Entity, found: &mut Vec<Wrong>) {
     for (name, value) in &entity.relations {
-        let path = trail!["relations", name.as_str()];
+        let path = || trail!["relations", name.as_str()];
         let Some(relation) = blueprint.relations.get(name) else {
-            found.push(unknown_relation(blueprint, name, &path));
+            found.push(unknown_relation(blueprint, name, &path()));
             continue;
         };
         match (value, relation.many) {
             (Value::Null, _) => {}
-            (Value::String(target), false) => found.extend(invalid_target(target, &path)),
+            (Value::String(target), false) => found.extend(invalid_target(target, &|| path().to_vec())),
             (Value::Array(targets), true) => {
                 for (index, target) in targets.iter().enumerate() {
-                    let path = join(&path, index);
+                    let item = || join(&path(), index);
                     match target {
-                        Value::String(target) => found.extend(invalid_target(target, &path)),
-                        _ => found.push(not_an_identifier(target, &path)),
+                        Value::String(target) => found.extend(invalid_target(target, &item)),
+                        _ => found.push(not_an_identifier(target, &item())),
                     }
                     if targets[..index].contains(target) {
-                        let wrong = Wrong::new("repeated-item", &path, "is in the list already");
+                        let wrong = Wrong::new("repeated-item", &item(), "is in the list already");
                         found.push(wrong.help("remove one of the two"));
                     }
                 }
             }
             (Value::String(target), true) => {
-                let wrong = Wrong::new("wrong-type", &path, "must be a list of identifiers");
+                let wrong = Wrong::new("wrong-type", &path(), "must be a list of identifiers");
                 found.push(wrong.help(format!("write it as a list: [{target}]")));
             }
             (Value::Array(_), false) => {
-                let wrong = Wrong::new("wrong-type", &path, "must be one identifier, and is a list");
+                let wrong = Wrong::new("wrong-type", &path(), "must be one identifier, and is a list");
                 found.push(wrong.help(format!("`{name}` points at one `{}`: keep one", relation.target)));
             }
             (Value::Bool(_) | Value::Number(_) | Value::Object(_), _) => {
-                found.push(not_an_identifier(value, &path));
+                found.push(not_an_identifier(value, &path()));
             }
         }
     }
@@ -225,10 +265,10 @@ fn relations(blueprint: &Blueprint, entity: &Entity, found: &mut Vec<Wrong>) {
     }
 }
 
-fn invalid_target(target: &str, path: &[Segment]) -> Option<Wrong> {
+fn invalid_target(target: &str, path: &dyn Fn() -> Vec<Segment>) -> Option<Wrong> {
     let error = target.parse::<Identifier>().err()?;
     Some(
-        Wrong::new("invalid-name", path, format!("must be {}, and is `{target}`", error.what))
+        Wrong::new("invalid-name", &path(), format!("must be {}, and is `{target}`", error.what))
             .help(error.rule),
     )
 }

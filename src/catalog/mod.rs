@@ -18,6 +18,7 @@ mod derived;
 mod compare;
 mod past;
 mod measure;
+mod store;
 pub mod view;
 pub mod try_out;
 mod template;
@@ -39,13 +40,14 @@ pub use check::{Checked, Counts, Known, Report, check_all, in_order};
 pub use derived::META;
 pub use document::schemas;
 pub use entity::{
-    Field, Stored, check_entity, each_reference, entity_at, entity_path, read_entity, references,
+    Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity, references,
     store_entity, with_defaults,
 };
 pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use request::read_request;
+pub use store::{Pointing, Store};
 pub use template::read_template;
 
 /// Files by their path in the repository.
@@ -196,6 +198,8 @@ pub struct Definitions {
     pub broken: BTreeMap<ActionId, Vec<Diagnostic>>,
     /// Blueprints and templates that are there and cannot be used; what depends on them is not judged.
     pub(crate) unusable: Unusable,
+    /// What judges values of the blueprints' properties.
+    schemas: values::Schemas,
 }
 
 /// What is there and cannot be used; its own diagnostics say why.
@@ -217,6 +221,7 @@ impl Definitions {
             templates: BTreeMap::new(),
             broken: BTreeMap::new(),
             unusable: Unusable::default(),
+            schemas: values::Schemas::default(),
         }
     }
 

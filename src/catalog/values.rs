@@ -4,9 +4,9 @@
 //! A JSON Schema validator finds what is wrong; the words are ours.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, LazyLock, RwLock},
+    sync::{Arc, LazyLock, OnceLock, RwLock},
 };
 
 use jsonschema::{
@@ -16,7 +16,7 @@ use jsonschema::{
 use serde_json::Value;
 
 use super::{formats, mend::Mend};
-use crate::domain::{Diagnostic, Place, Property, nearest, only_near};
+use crate::domain::{Blueprint, BlueprintId, Diagnostic, Place, Property, nearest, only_near};
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,12 +173,50 @@ pub fn check_value(property: &Property, value: &Value) -> Vec<Wrong> {
     }
 }
 
+/// The compiled schemas of all properties of all blueprints, made when the first entity is judged.
+#[derive(Default)]
+pub(super) struct Schemas(OnceLock<HashMap<BlueprintId, Vec<Compiled>>>);
+
+impl Schemas {
+    /// Those of a blueprint's properties, in their order.
+    pub(super) fn of<'a>(
+        &'a self,
+        blueprints: &BTreeMap<BlueprintId, Blueprint>,
+        name: &BlueprintId,
+    ) -> &'a [Compiled] {
+        let compile = |blueprint: &Blueprint| {
+            blueprint.properties.iter().map(|(_, property)| schema_of(property)).collect()
+        };
+        let all = || blueprints.iter().map(|(name, blueprint)| (name.clone(), compile(blueprint))).collect();
+        self.0.get_or_init(all).get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// They follow from the blueprints, so a copy may make its own.
+impl Clone for Schemas {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Schemas {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Schemas")
+    }
+}
+
 /// Why no value can be judged by this property, if so.
 pub(super) fn schema_problem(property: &Property) -> Option<String> {
     schema_of(property).err().map(|why| why.to_string())
 }
 
-type Compiled = Result<Arc<Schema>, Arc<str>>;
+pub(super) type Compiled = Result<Arc<Schema>, Arc<str>>;
 
 /// Compiled once for each different property, as compiling costs twenty times as much as judging.
 fn schema_of(property: &Property) -> Compiled {
@@ -250,6 +288,11 @@ impl Schema {
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20));
         let validator = formats::teach(options).build(&json).map_err(|error| error.to_string())?;
         Ok(Self { json, validator })
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_valid(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
     }
 
     /// Everything that is wrong, in our words.

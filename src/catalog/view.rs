@@ -15,10 +15,9 @@ use super::{
     compare::{holds, order},
     derived::needs,
     document::query::loose_query,
-    entity::{read_entity, with_defaults},
-    load::documents_below,
     measure::measured,
     past::{DATED, Past},
+    store::{InFiles, Pointing, Store, by_identifier, relations},
     values::{Wrong, field_name},
 };
 use crate::{
@@ -50,24 +49,15 @@ pub struct Standing {
     pub rules: Vec<(String, String, bool)>,
 }
 
-/// What one entity points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Edge {
-    relation: String,
-    required: bool,
-    to: EntityId,
-}
-
 type Found = Rc<BTreeSet<EntityId>>;
 
 /// A catalog at one commit or in one folder, ready to be asked.
 pub struct View<'a> {
     definitions: &'a Definitions,
-    entities: BTreeMap<EntityId, Entity>,
-    /// Files whose entity cannot be used.
-    pub unreadable: Vec<String>,
-    outgoing: HashMap<EntityId, Vec<Edge>>,
-    incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>>,
+    store: Box<dyn Store + 'a>,
+    /// The entities of each blueprint, read when one of them is asked for.
+    kinds: BTreeMap<BlueprintId, OnceCell<BTreeMap<Identifier, Entity>>>,
+    incoming: RefCell<HashMap<EntityId, Rc<[Pointing]>>>,
     now: Timestamp,
     /// Reads the history, when somebody wants to know of it.
     tell_past: Box<dyn Fn() -> Past + 'a>,
@@ -110,49 +100,39 @@ impl Derived {
 }
 
 impl<'a> View<'a> {
-    /// Reads every entity. `now` is what words such as `lastWeek` are seen from; `tell_past` is asked at most once, when
+    /// A catalog in files. `now` is what words such as `lastWeek` are seen from; `tell_past` is asked at most once, when
     /// something needs to know when an entity came or was changed.
     pub fn new(
         definitions: &'a Definitions,
-        files: &Files,
+        files: &'a Files,
         now: Timestamp,
         tell_past: impl Fn() -> Past + 'a,
     ) -> Self {
-        let mut entities = BTreeMap::new();
-        let mut unreadable = Vec::new();
-        for (path, bytes) in documents_below(files, &definitions.settings.folders.entities) {
-            match read_entity(path, bytes, definitions) {
-                Ok(entity) => {
-                    let blueprint = &definitions.blueprints[&entity.blueprint];
-                    entities.insert(entity.id(), with_defaults(blueprint, entity));
-                }
-                Err(_) => unreadable.push(path.to_string()),
-            }
-        }
-        let mut outgoing: HashMap<EntityId, Vec<Edge>> = HashMap::new();
-        let mut incoming: HashMap<EntityId, Vec<(EntityId, String, bool)>> = HashMap::new();
-        for (id, entity) in &entities {
-            let blueprint = &definitions.blueprints[&id.blueprint];
-            for (name, relation) in &blueprint.relations {
-                for identifier in entity.related(name) {
-                    let Ok(identifier) = identifier.parse() else { continue };
-                    let to = EntityId { blueprint: relation.target.clone(), identifier };
-                    incoming.entry(to.clone()).or_default().push((
-                        id.clone(),
-                        name.clone(),
-                        relation.required,
-                    ));
-                    let edge = Edge { relation: name.clone(), required: relation.required, to };
-                    outgoing.entry(id.clone()).or_default().push(edge);
-                }
-            }
-        }
+        Self::made(definitions, Box::new(InFiles::new(definitions, files)), now, tell_past)
+    }
+
+    /// A catalog, wherever its entities are.
+    pub fn over(
+        definitions: &'a Definitions,
+        store: &'a dyn Store,
+        now: Timestamp,
+        tell_past: impl Fn() -> Past + 'a,
+    ) -> Self {
+        Self::made(definitions, Box::new(store), now, tell_past)
+    }
+
+    fn made(
+        definitions: &'a Definitions,
+        store: Box<dyn Store + 'a>,
+        now: Timestamp,
+        tell_past: impl Fn() -> Past + 'a,
+    ) -> Self {
+        let kinds = definitions.blueprints.keys().map(|blueprint| (blueprint.clone(), OnceCell::new()));
         Self {
             definitions,
-            entities,
-            unreadable,
-            outgoing,
-            incoming,
+            kinds: kinds.collect(),
+            store,
+            incoming: RefCell::default(),
             now,
             tell_past: Box::new(tell_past),
             past: OnceCell::new(),
@@ -162,34 +142,45 @@ impl<'a> View<'a> {
         }
     }
 
+    /// How many files hold an entity that cannot be used.
+    pub fn unreadable(&self) -> usize {
+        self.store.unreadable()
+    }
+
+    fn kind(&self, blueprint: &BlueprintId) -> Option<&BTreeMap<Identifier, Entity>> {
+        let read = || by_identifier(self.definitions, &*self.store, blueprint);
+        Some(self.kinds.get(blueprint)?.get_or_init(read))
+    }
+
     /// An entity.
     pub fn entity(&self, id: &EntityId) -> Option<&Entity> {
-        self.entities.get(id)
+        self.kind(&id.blueprint)?.get(&id.identifier)
     }
 
     /// The entities of a blueprint, in order.
     pub fn of(&self, blueprint: &BlueprintId) -> impl Iterator<Item = &Entity> {
-        self.entities.values().filter(move |entity| entity.blueprint == *blueprint)
+        self.kind(blueprint).into_iter().flat_map(BTreeMap::values)
     }
 
     /// All entities, in order.
     pub fn all(&self) -> impl Iterator<Item = &Entity> {
-        self.entities.values()
+        self.kinds.keys().flat_map(|blueprint| self.of(blueprint))
     }
 
     /// What an entity points at: relation and entity.
-    pub fn points_at(&self, id: &EntityId) -> Vec<(&str, &EntityId)> {
-        self.outgoing.get(id).into_iter().flatten().map(|edge| (edge.relation.as_str(), &edge.to)).collect()
+    pub fn points_at(&self, id: &EntityId) -> Vec<(&'a str, EntityId)> {
+        self.entity(id).map(|entity| relations(self.definitions, entity)).unwrap_or_default()
     }
 
-    /// What points at an entity: relation and entity.
-    pub fn pointed_at_by(&self, id: &EntityId) -> Vec<(&str, &EntityId)> {
-        self.incoming
-            .get(id)
-            .into_iter()
-            .flatten()
-            .map(|(from, relation, _)| (relation.as_str(), from))
-            .collect()
+    /// What points at an entity: which one, and by which relation.
+    pub fn pointed_at_by(&self, id: &EntityId) -> Rc<[Pointing]> {
+        let mut incoming = self.incoming.borrow_mut();
+        let read = || {
+            let mut found = self.store.pointing_at(id);
+            found.sort();
+            found.into()
+        };
+        Rc::clone(incoming.entry(id.clone()).or_insert_with(read))
     }
 
     /// The names of everything that entities of a blueprint have, stored first.
@@ -205,7 +196,7 @@ impl<'a> View<'a> {
 
     /// A property of an entity, or one of its meta-properties.
     pub fn value(&self, id: &EntityId, name: &str) -> Derived {
-        let Some(entity) = self.entities.get(id) else {
+        let Some(entity) = self.entity(id) else {
             return Derived::none(format!("`{id}` is not in the catalog"));
         };
         if let Some(value) = entity.properties.get(name) {
@@ -254,7 +245,7 @@ impl<'a> View<'a> {
         let owners = self.follow(&entity.id(), &steps);
         let mut teams: Vec<String> = owners
             .iter()
-            .filter_map(|id| self.entities.get(id))
+            .filter_map(|id| self.entity(id))
             .flat_map(|owner| owner.team.clone())
             .collect();
         teams.dedup();
@@ -265,10 +256,8 @@ impl<'a> View<'a> {
     fn follow(&self, from: &EntityId, steps: &[String]) -> Vec<EntityId> {
         let mut at = vec![from.clone()];
         for step in steps {
-            let next = at.iter().flat_map(|id| {
-                self.outgoing.get(id).into_iter().flatten().filter(|edge| edge.relation == *step)
-            });
-            at = next.map(|edge| edge.to.clone()).collect();
+            let next = at.iter().flat_map(|id| self.points_at(id));
+            at = next.filter(|(relation, _)| relation == step).map(|(_, to)| to).collect();
         }
         at
     }
@@ -357,7 +346,7 @@ impl<'a> View<'a> {
         };
         let counted: Vec<EntityId> = related
             .into_iter()
-            .filter(|id| id.blueprint == aggregation.target && self.entities.contains_key(id))
+            .filter(|id| id.blueprint == aggregation.target && self.entity(id).is_some())
             .filter(|id| aggregation.query.as_ref().is_none_or(|query| self.matches(query, id)))
             .collect();
         match &aggregation.measure {
@@ -396,21 +385,21 @@ impl<'a> View<'a> {
         required: Option<bool>,
         relation: Option<&str>,
     ) -> Vec<EntityId> {
-        let counts = |name: &str, is_required: bool| {
-            required.is_none_or(|wanted| wanted == is_required)
-                && relation.is_none_or(|wanted| wanted == name)
+        let counts = |from: &EntityId, name: &str| {
+            let is_required = || {
+                let blueprint = self.definitions.blueprints.get(&from.blueprint);
+                blueprint.and_then(|blueprint| blueprint.relations.get(name)).is_some_and(|one| one.required)
+            };
+            relation.is_none_or(|wanted| wanted == name)
+                && required.is_none_or(|wanted| wanted == is_required())
         };
         match way {
             Way::Out => {
-                let edges = self.outgoing.get(id).into_iter().flatten();
-                edges
-                    .filter(|edge| counts(&edge.relation, edge.required))
-                    .map(|edge| edge.to.clone())
-                    .collect()
+                self.points_at(id).into_iter().filter(|(name, _)| counts(id, name)).map(|(_, to)| to).collect()
             }
             Way::In => {
-                let edges = self.incoming.get(id).into_iter().flatten();
-                edges.filter(|(_, name, is)| counts(name, *is)).map(|(from, ..)| from.clone()).collect()
+                let edges = self.pointed_at_by(id);
+                edges.iter().filter(|(from, name)| counts(from, name)).map(|(from, _)| from.clone()).collect()
             }
         }
     }
@@ -474,7 +463,7 @@ impl<'a> View<'a> {
 
     /// How far an entity has come; none if the scorecard is not about it.
     pub fn standing(&self, scorecard: &Scorecard, id: &EntityId) -> Option<Standing> {
-        if id.blueprint != scorecard.blueprint || !self.entities.contains_key(id) {
+        if id.blueprint != scorecard.blueprint || !self.entity(id).is_some() {
             return None;
         }
         if scorecard.filter.as_ref().is_some_and(|filter| !self.matches(filter, id)) {

@@ -399,6 +399,16 @@ impl Document {
         self.root.value()
     }
 
+    /// What it says, key by key, without where anything stands; none if it is no mapping.
+    pub(super) fn into_entries(self) -> Option<Vec<(String, Value)>> {
+        match self.root.kind {
+            Kind::Map(entries) => {
+                Some(entries.into_iter().map(|(key, node)| (key.text, node.into_value())).collect())
+            }
+            Kind::Scalar(_) | Kind::List(_) => None,
+        }
+    }
+
     /// Where the value at this path stands; of the nearest value around it if there is none.
     /// A value of several lines is shown by its key.
     pub fn place(&self, path: &[Segment]) -> Place {
@@ -461,6 +471,16 @@ impl Node {
             Kind::List(items) => items.iter().map(Self::value).collect(),
             Kind::Map(entries) => Value::Object(
                 entries.iter().map(|(key, node)| (key.text.clone(), node.value())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self.kind {
+            Kind::Scalar(value) => value,
+            Kind::List(items) => items.into_iter().map(Self::into_value).collect(),
+            Kind::Map(entries) => Value::Object(
+                entries.into_iter().map(|(key, node)| (key.text, node.into_value())).collect::<Map<_, _>>(),
             ),
         }
     }

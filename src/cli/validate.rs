@@ -174,7 +174,7 @@ fn replace(top: &Path, path: &RepoPath, before: Option<&Bytes>, after: &Bytes) -
 }
 
 /// The catalog at a commit.
-fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Commit> {
+pub(super) fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyhow::Result<Commit> {
     let objects =
         Objects::open(path).with_context(|| format!("`{}` is not in a Git repository", path.display()))?;
     let root = match (folder, objects.has_work_tree()) {

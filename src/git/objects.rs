@@ -29,7 +29,7 @@ impl ReadError {
         Self::Broken(error.message().to_owned())
     }
 
-    fn of(id: ObjectId) -> impl Fn(git2::Error) -> Self {
+    pub(super) fn of(id: ObjectId) -> impl Fn(git2::Error) -> Self {
         move |error| match error.code() {
             ErrorCode::NotFound => Self::Missing(id),
             _ => Self::broken(&error),

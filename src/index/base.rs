@@ -479,13 +479,13 @@ impl Base {
     }
 
     /// What a row says, as JSON.
-    pub(super) fn value(&self, row: &Row) -> Vec<u8> {
+    pub(super) fn look_value<T>(&self, row: &Row, look: impl FnOnce(&[u8]) -> T) -> T {
         let (at, length) = self.table(Table::Values);
         if row.value + u64::from(row.value_length) > length {
             self.pages.damage();
-            return Vec::new();
+            return look(&[]);
         }
-        self.pages.bytes(at + row.value, row.value_length as usize)
+        self.pages.look(at + row.value, row.value_length as usize, look)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What differs between a base and another tree, found without looking at what is equal.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     iter::Peekable,
 };
 
@@ -10,7 +10,7 @@ use super::{
     walk::{Below, is_document, list},
 };
 use crate::{
-    catalog::{Definitions, Stored, each_reference, entity_at, store_entity},
+    catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
     domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
     git::objects::{Objects, Read},
 };
@@ -38,6 +38,8 @@ pub(super) struct Change {
     pub(super) by_id: BTreeMap<EntityId, BTreeSet<RepoPath>>,
     /// The entities in `added` by their blueprint and how they are in lower case.
     pub(super) folded: BTreeMap<(BlueprintId, String), BTreeSet<Identifier>>,
+    /// What those in `added` that can be used point at: from where, by which relation.
+    pub(super) pointing: HashMap<EntityId, Vec<Pointing>>,
     /// Files of the base that must be looked at again, because of what changed elsewhere.
     pub(super) affected: HashSet<u32>,
     /// Folders whose refused names are not those of the base.
@@ -119,10 +121,15 @@ impl Change {
         let entity = entity.filter(|entity| id.as_ref().is_some_and(|id| entity.blueprint == id.blueprint));
         let mut targets = Vec::new();
         if let Some(entity) = &entity {
-            each_reference(definitions, entity, &mut |_, _, blueprint, text| {
-                if let (true, Ok(identifier)) = (definitions.blueprints.contains_key(blueprint), text.parse())
-                {
-                    targets.push(EntityId { blueprint: blueprint.clone(), identifier });
+            each_reference(definitions, entity, &mut |field, _, blueprint, text| {
+                let Ok(identifier) = text.parse() else { return };
+                let target = EntityId { blueprint: blueprint.clone(), identifier };
+                if let (Field::Relation(name), true) = (field, sound) {
+                    let pointing = self.pointing.entry(target.clone()).or_default();
+                    pointing.push((entity.id(), name.to_owned()));
+                }
+                if definitions.blueprints.contains_key(blueprint) {
+                    targets.push(target);
                 }
             });
         }

@@ -93,6 +93,16 @@ impl Commit {
         Ok(small)
     }
 
+    /// The entities, for whoever asks; what is read of them is whole, as far as a whole look can tell.
+    ///
+    /// # Errors
+    /// When an object is missing.
+    pub fn index(&self, definitions: &Definitions, kept: &Kept) -> anyhow::Result<Index> {
+        let index = Index::open(&self.objects, definitions, self.tree, None, kept)?;
+        index.renew(&self.objects, definitions, self.tree, kept);
+        Ok(index)
+    }
+
     /// Everything that is wrong. `since` is a tree that is likely to be near.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod build;
 mod change;
 mod keep;
 mod commit;
+mod ask;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +22,9 @@ use sha2::{Digest, Sha256};
 use walk::Below;
 
 use crate::{
-    catalog::{Checked, Definitions, Known, Settings},
+    catalog::{Checked, Definitions, Known, Settings, names_blueprints},
     domain::{
-        Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Format, Identifier, ObjectId, Property, RepoPath,
+        Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath,
     },
     git::objects::{Node, Objects, Read},
 };
@@ -217,6 +218,14 @@ impl Index {
         counts
     }
 
+    /// The first of an entity's files that can be used.
+    fn first_sound(&self, id: &EntityId) -> Option<RepoPath> {
+        let added = self.change.by_id.get(id).into_iter().flatten();
+        let added = added.filter(|path| self.change.added.get(*path).is_some_and(|added| added.sound));
+        let rows = self.rows(id).into_iter().filter(|row| row.sound);
+        rows.filter_map(|row| self.base.path(row.file)).chain(added.cloned()).min()
+    }
+
     /// The rows of an entity that are still so.
     fn rows(&self, id: &EntityId) -> Vec<Row> {
         let Some(blueprint) = self.base.blueprint(&id.blueprint) else { return Vec::new() };
@@ -311,9 +320,4 @@ fn defined(definitions: &Definitions) -> BTreeMap<BlueprintId, String> {
         (name.clone(), hex::encode(&Sha256::digest(asks)[..12]))
     };
     definitions.blueprints.iter().map(one).collect()
-}
-
-/// Whether a value of the property is judged by what blueprints there are.
-fn names_blueprints(property: &Property) -> bool {
-    property.format == Some(Format::Blueprints) || property.items.as_deref().is_some_and(names_blueprints)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chandlery::{
-    catalog::{Files, Report, Root},
-    domain::{Bytes, ObjectId, RepoPath},
+    catalog::{Files, Past, Report, Root, load_definitions, load_settings, view::View},
+    domain::{Bytes, EntityId, ObjectId, RepoPath, Timestamp},
     git::objects::Objects,
     index::{Commit, Kept, Whole},
 };
@@ -328,6 +328,28 @@ fn damage(kept: &Path, how: usize, at: usize) {
     }
 }
 
+/// Whoever asks is told the same of both: entities, what points at them, and how many files cannot be used.
+fn same_answers(commit: &Commit, whole: &Whole) -> Result<(), TestCaseError> {
+    let Ok(settings) = load_settings(&whole.root, whole.files.get(&whole.root.settings_path())) else {
+        return Ok(());
+    };
+    let (definitions, _) = load_definitions(&whole.root, settings, &whole.files);
+    let index = commit.index(&definitions, &Kept::beside(commit.objects.common_folder())).unwrap();
+    let silent = || Past::Silent(String::new());
+    let now = Timestamp::from_seconds(0);
+    let (one, other) =
+        (View::over(&definitions, &index, now, silent), View::new(&definitions, &whole.files, now, silent));
+    prop_assert_eq!(one.all().collect::<Vec<_>>(), other.all().collect::<Vec<_>>());
+    prop_assert_eq!(one.unreadable(), other.unreadable());
+    for name in NAMES {
+        for blueprint in BLUEPRINTS {
+            let id = EntityId { blueprint: blueprint.parse().unwrap(), identifier: name.parse().unwrap() };
+            prop_assert_eq!(one.pointed_at_by(&id), other.pointed_at_by(&id), "{}", id);
+        }
+    }
+    Ok(())
+}
+
 fn histories() -> u32 {
     std::env::var("HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(400)
 }
@@ -360,6 +382,7 @@ proptest! {
                 report.diagnostics.iter().map(|one| format!("{one:?}")).chain([format!("{:?}", report.counts)]).collect()
             };
             let (found, expected) = (told(&found), told(&expected));
+            same_answers(&commit, &whole)?;
             if found != expected {
                 let only = |these: &[String], those: &[String]| -> Vec<String> {
                     these.iter().filter(|one| !those.contains(one)).cloned().collect()

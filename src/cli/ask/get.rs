@@ -95,7 +95,7 @@ fn whole(
         "relations": entity.relations,
     });
     let mut related: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-    for (relation, from) in view.pointed_at_by(id) {
+    for (from, relation) in view.pointed_at_by(id).iter() {
         related
             .entry(format!("{} ({relation})", from.blueprint))
             .or_default()

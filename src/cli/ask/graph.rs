@@ -77,8 +77,8 @@ fn around(view: &View<'_>, start: &EntityId, depth: u8) -> (BTreeSet<EntityId>, 
                 edges.insert((id.clone(), relation.to_owned(), to.clone()));
                 next.insert(to.clone());
             }
-            for (relation, from) in view.pointed_at_by(id) {
-                edges.insert((from.clone(), relation.to_owned(), id.clone()));
+            for (from, relation) in view.pointed_at_by(id).iter() {
+                edges.insert((from.clone(), relation.clone(), id.clone()));
                 next.insert(from.clone());
             }
         }

@@ -19,13 +19,13 @@ use clap::Args;
 use super::{
     config::clock,
     output,
-    validate::{files_at, files_of_work_tree},
+    validate::{commit, files_of_work_tree},
 };
 use crate::{
     catalog::{Definitions, Files, load_definitions, load_settings, view::View},
     domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
     git::objects::{NoCommit, Objects},
-    index::Whole,
+    index::{Index, Kept, Whole},
 };
 
 /// Which catalog is asked.
@@ -50,28 +50,47 @@ pub(super) struct Read {
     catalog: PathBuf,
     at: Option<String>,
     definitions: Definitions,
-    files: Files,
+    source: Source,
     now: Timestamp,
+}
+
+/// Where its entities are.
+enum Source {
+    /// In files on disk, all of which were read.
+    Files(Files),
+    /// In a commit, of which what is asked for is read.
+    Commit(Box<Index>),
 }
 
 impl Asked {
     fn read(&self) -> anyhow::Result<Read> {
-        let found = match &self.at {
-            Some(rev) => files_at(&self.catalog, self.root.as_ref(), rev)?,
-            None => files_of_work_tree(&self.catalog, self.root.as_ref())?,
+        let now = self.now.unwrap_or_else(|| Timestamp::from_seconds(clock()));
+        let (definitions, source) = match &self.at {
+            Some(rev) => {
+                let commit = commit(&self.catalog, self.root.as_ref(), rev)?;
+                let definitions = self.definitions(&commit.definitions()?)?;
+                let index = commit.index(&definitions, &Kept::beside(commit.objects.common_folder()))?;
+                (definitions, Source::Commit(Box::new(index)))
+            }
+            None => {
+                let whole = files_of_work_tree(&self.catalog, self.root.as_ref())?;
+                (self.definitions(&whole)?, Source::Files(whole.files))
+            }
         };
-        let Whole { root, files, .. } = found;
-        let Ok(settings) = load_settings(&root, files.get(&root.settings_path())) else {
+        Ok(Read { catalog: self.catalog.clone(), at: self.at.clone(), definitions, source, now })
+    }
+
+    fn definitions(&self, found: &Whole) -> anyhow::Result<Definitions> {
+        let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
             bail!("this is no catalog that can be read: run `chandlery validate {}`", self.catalog.display());
         };
-        let (definitions, problems) = load_definitions(&root, settings, &files);
+        let (definitions, problems) = load_definitions(&found.root, settings, &found.files);
         if !problems.is_empty() {
             output::complain(
                 "the definitions have problems, and what they touch is left out: run `chandlery validate`",
             );
         }
-        let now = self.now.unwrap_or_else(|| Timestamp::from_seconds(clock()));
-        Ok(Read { catalog: self.catalog.clone(), at: self.at.clone(), definitions, files, now })
+        Ok(definitions)
     }
 }
 
@@ -82,9 +101,13 @@ impl Read {
     }
 
     fn view(&self) -> View<'_> {
-        let view = View::new(&self.definitions, &self.files, self.now, || past::lives(self));
-        if !view.unreadable.is_empty() {
-            let count = view.unreadable.len();
+        let past = || past::lives(self);
+        let view = match &self.source {
+            Source::Files(files) => View::new(&self.definitions, files, self.now, past),
+            Source::Commit(index) => View::over(&self.definitions, &**index, self.now, past),
+        };
+        let count = view.unreadable();
+        if count > 0 {
             output::complain(&format!(
                 "{count} entities have mistakes, and are left out: run `chandlery validate`"
             ));

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -84,16 +83,7 @@ fn definitions(action: Action) -> Definitions {
         },
         repositories: [].into(),
     };
-    let mut definitions = Definitions {
-        settings,
-        root: Root(None),
-        blueprints: BTreeMap::new(),
-        actions: BTreeMap::new(),
-        scorecards: BTreeMap::new(),
-        templates: BTreeMap::new(),
-        broken: BTreeMap::new(),
-        unusable: Default::default(),
-    };
+    let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");
     definitions.actions.insert(action.identifier.clone(), Defined { blob, value: action });
     definitions

@@ -1,0 +1,89 @@
+//! The entities of a commit for whoever asks, of which only those that are asked for are read.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Index,
+    base::{FileRecord, NONE, Row},
+    change::id_of,
+};
+use crate::{
+    catalog::{Pointing, Store},
+    domain::{BlueprintId, Entity, EntityId, RepoPath},
+};
+
+impl Index {
+    /// What a row says, if it can be used.
+    fn entity(&self, row: &Row) -> Option<Entity> {
+        if !row.sound || self.change.gone.contains(&row.file) {
+            return None;
+        }
+        let read = self.base.look_value(row, |json| serde_json::from_slice(json).ok());
+        if read.is_none() {
+            self.base.pages.damage();
+        }
+        read
+    }
+}
+
+impl Store for Index {
+    fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
+        let mut found: Vec<Entity> = Vec::new();
+        if let Some(number) = self.base.blueprint(blueprint) {
+            let rows: Vec<Row> = self.base.records(self.base.rows_of(number));
+            found.extend(rows.iter().filter_map(|row| self.entity(row)));
+        }
+        let added: BTreeMap<&RepoPath, &Entity> = self
+            .change
+            .added
+            .iter()
+            .filter(|(_, added)| added.sound)
+            .filter_map(|(path, added)| Some((path, added.entity.as_ref()?)))
+            .filter(|(_, entity)| entity.blueprint == *blueprint)
+            .collect();
+        if added.is_empty() {
+            return found;
+        }
+        // Of several files of one entity the first one counts, so they are in the order of their paths.
+        let doubtful = |id: &EntityId| self.paths(id).len() > 1;
+        let mut last = Vec::new();
+        for (path, entity) in added {
+            let first = self.first_sound(&entity.id());
+            match doubtful(&entity.id()) && first.as_ref() != Some(path) {
+                true => last.push(entity.clone()),
+                false => {
+                    found.retain(|other| other.identifier != entity.identifier);
+                    found.push(entity.clone());
+                }
+            }
+        }
+        found.extend(last);
+        found
+    }
+
+    fn pointing_at(&self, id: &EntityId) -> Vec<Pointing> {
+        let mut found = Vec::new();
+        if let Some(blueprint) = self.base.blueprint(&id.blueprint) {
+            for edge in self.base.edges(blueprint, id.identifier.as_str()) {
+                let Some(field) = self.base.head.fields.get(edge.field as usize) else { continue };
+                let Some(relation) = field.strip_prefix("relations.") else { continue };
+                let row: Row = self.base.record(edge.source);
+                if row.sound && !self.change.gone.contains(&row.file) {
+                    found.extend(id_of(&self.base, edge.source).map(|from| (from, relation.to_owned())));
+                }
+            }
+        }
+        found.extend(self.change.pointing.get(id).into_iter().flatten().cloned());
+        found
+    }
+
+    fn unreadable(&self) -> usize {
+        let unsound = |file: &u32| {
+            let file: FileRecord = self.base.record(*file);
+            file.row != NONE && !self.base.record::<Row>(file.row).sound
+        };
+        let kept = self.candidates();
+        let added = self.change.added.values().filter(|added| added.id.is_some() && !added.sound);
+        kept.iter().filter(|file| unsound(file)).count() + added.count()
+    }
+}
