@@ -11,6 +11,7 @@ mod build;
 mod change;
 mod keep;
 mod commit;
+pub mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 
