@@ -9,7 +9,7 @@ use std::{
 
 fn main() {
     let mut hasher = DefaultHasher::new();
-    for folder in ["src/catalog", "src/domain", "src/index"] {
+    for folder in ["src/catalog", "src/domain", "src/git", "src/index"] {
         println!("cargo:rerun-if-changed={folder}");
         read(Path::new(folder), &mut hasher);
     }

@@ -1,18 +1,21 @@
-#![allow(clippy::unwrap_used, dead_code, reason = "a measurement may panic")]
+//! What a catalog costs, beside what others need for the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    dead_code,
+    unreachable_pub,
+    reason = "a measurement touches the world and may panic"
+)]
+
+#[path = "catalog/history.rs"]
+mod history;
 #[path = "../tests/it/world/large.rs"]
 mod large;
+
 fn main() {
-    let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
+    let mut args = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let folder = args.next().unwrap();
-    let entities: usize = args.next().unwrap().parse().unwrap();
-    let packs = if args.next().as_deref() == Some("repacked") {
-        large::Packs::Repacked
-    } else {
-        large::Packs::Imported
-    };
-    large::generate(
-        std::path::Path::new(&folder),
-        large::Size { entities, commits: 200, changes: 10 },
-        packs,
-    );
+    let mut number = |usual| args.next().map_or(usual, |number| number.parse().unwrap());
+    history::measure(std::path::Path::new(&folder), number(100_000), number(50_000));
 }

@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
-use super::{
-    lives::Before,
-    objects::{Node, Objects, Read, ReadError, from_git, to_git},
-};
+use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
 use crate::{
-    domain::{Identifier, ObjectId, RepoPath, Timestamp},
+    domain::{ObjectId, RepoPath, Timestamp},
     plan::facts::{Appearance, ChainCommit, ChainKind},
 };
 
@@ -26,46 +23,6 @@ const FOLDERS_AT_HAND: usize = 4_096;
 /// What was found out about the history before, so that the next look goes only through what is
 /// new: for each path, up to which commit it is known, and its appearances from there on.
 pub type Remembered = HashMap<RepoPath, (ObjectId, Vec<Appearance>)>;
-
-/// That a file changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lived {
-    /// In this commit.
-    pub commit: ObjectId,
-    /// When, as the commit says.
-    pub at: Timestamp,
-    /// Who wrote the commit, as it says.
-    pub author: String,
-    /// The commit's message.
-    pub message: String,
-    /// Where the file was, and what.
-    pub before: Option<(RepoPath, ObjectId)>,
-    /// Where it is, and what.
-    pub after: Option<(RepoPath, ObjectId)>,
-}
-
-impl Lived {
-    pub(super) fn of(commit: &Commit<'_>) -> Self {
-        let words = |commit: &Commit<'_>| String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        // What a pull request brought says more in its own commit than where it was merged.
-        let merged = commit.parent(1).ok().map(|merged| format!("\n{}", words(&merged)));
-        Self {
-            commit: from_git(commit.id()),
-            at: Timestamp::from_seconds(commit.time().seconds()),
-            author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
-            message: words(commit) + &merged.unwrap_or_default(),
-            before: None,
-            after: None,
-        }
-    }
-}
-
-/// A commit with where a file is in it, while walking back.
-struct Seen {
-    commit: Lived,
-    place: Option<ObjectId>,
-    file: Option<(RepoPath, ObjectId)>,
-}
 
 impl Objects {
     /// The first-parent chain from a head down to the first commit that the base contains (which
@@ -222,83 +179,6 @@ impl Objects {
             next = self.commit(id)?.parent_id(0).ok();
         }
         Ok(versions)
-    }
-
-    /// The commits on the first-parent chain of `head` in which the file of an entity, somewhere below the folder of
-    /// its blueprint, changed, newest first. It may be moved to another folder there and stays the same. Tells too
-    /// whether the history is cut off.
-    ///
-    /// # Errors
-    /// When a folder is missing or a path cannot be named.
-    pub fn life(
-        &self,
-        head: ObjectId,
-        folder: &RepoPath,
-        identifier: &Identifier,
-    ) -> Read<(Vec<Lived>, bool)> {
-        self.root(head)?;
-        let mut lived = Vec::new();
-        let (mut child, mut next) = (None::<Seen>, Some(to_git(head)));
-        let mut is_cut = false;
-        while let Some(id) = next {
-            let commit = self.commit(id)?;
-            let place = match self.at(from_git(id), folder)? {
-                Some(Node::Folder(folder)) => Some(folder),
-                _ => None,
-            };
-            let file = match &child {
-                Some(child) if child.place == place => child.file.clone(),
-                _ => self.called(
-                    place,
-                    folder,
-                    identifier,
-                    child.as_ref().and_then(|child| child.file.as_ref()),
-                )?,
-            };
-            if let Some(child) = child.take().filter(|child| child.file != file) {
-                lived.push(Lived { before: file.clone(), after: child.file, ..child.commit });
-            }
-            child = Some(Seen { commit: Lived::of(&commit), place, file });
-            next = match self.before(&commit) {
-                Before::Commit(parent) => Some(parent),
-                Before::Nothing => None,
-                Before::CutOff => {
-                    is_cut = true;
-                    None
-                }
-            };
-        }
-        // What is there at the very beginning came with it; where the history is cut nobody knows.
-        if let Some(first) = child.filter(|first| first.file.is_some() && !is_cut) {
-            lived.push(Lived { after: first.file, ..first.commit });
-        }
-        Ok((lived, is_cut))
-    }
-
-    /// The file called so below a folder: where it was seen last, or else anywhere.
-    fn called(
-        &self,
-        place: Option<ObjectId>,
-        folder: &RepoPath,
-        identifier: &Identifier,
-        seen: Option<&(RepoPath, ObjectId)>,
-    ) -> Read<Option<(RepoPath, ObjectId)>> {
-        let Some(place) = place else { return Ok(None) };
-        if let Some((path, _)) = seen
-            && let Some(below) = path.under(folder)
-            && let Some(Node::File(entry)) = self.find(place, below)?
-        {
-            return Ok(Some((path.clone(), entry.id)));
-        }
-        let mut found = None;
-        self.walk(place, folder.as_str(), &mut |path, entry| {
-            let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
-            if Identifier::of_file(below).as_ref() == Some(identifier) {
-                found = path.parse().ok().map(|path| (path, entry.id));
-            }
-            Ok(())
-        })?;
-        Ok(found)
     }
 
     fn is_present<'a>(

@@ -9,7 +9,7 @@ pub mod mirror;
 pub mod objects;
 pub mod bulk;
 pub mod history;
-pub mod lives;
+pub mod touched;
 pub mod write;
 pub mod sign;
 #[cfg(test)]

@@ -494,7 +494,7 @@ pub(super) fn by_parts(a: &str, b: &str) -> Ordering {
     a.split('/').cmp(b.split('/'))
 }
 
-fn partition(range: Range<u32>, is_before: impl Fn(u32) -> bool) -> u32 {
+pub(super) fn partition(range: Range<u32>, is_before: impl Fn(u32) -> bool) -> u32 {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -1,4 +1,4 @@
-//! Where bases are kept, and which one is the nearest.
+//! Where bases and histories are kept, and which base is the nearest.
 
 use std::{
     fs::{self, File},
@@ -10,14 +10,17 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::{base::Base, pages::Place, walk::Below};
-use crate::domain::ObjectId;
+use crate::domain::{ObjectId, RepoPath};
 
-/// How many are kept.
+/// The endings of what is kept.
+const BASE: &str = "base";
+pub(super) const HISTORY: &str = "history";
+/// How many are kept of each.
 const MOST: usize = 4;
 /// A file that was being written for so long was left by a process that was killed.
 const LEFT: Duration = Duration::from_secs(3600);
 
-/// The folder of the bases of one repository.
+/// The folder of what is kept of one repository.
 #[derive(Debug, Clone)]
 pub struct Kept {
     folder: Option<PathBuf>,
@@ -39,19 +42,19 @@ impl Kept {
     }
 
     fn name(tree: ObjectId) -> String {
-        format!("{tree}.base")
+        format!("{tree}.{BASE}")
     }
 
-    /// The bases, the newest first.
-    fn files(&self) -> Vec<PathBuf> {
+    /// What is kept with this ending, the newest first.
+    pub(super) fn files(&self, ending: &str) -> Vec<PathBuf> {
         let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok());
         let mut files: Vec<_> = entries
             .into_iter()
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                let is_base = path.extension().is_some_and(|ending| ending == "base");
-                Some((fs::metadata(&path).ok()?.modified().ok()?, path)).filter(|_| is_base)
+                let is_wanted = path.extension().is_some_and(|found| found == ending);
+                Some((fs::metadata(&path).ok()?.modified().ok()?, path)).filter(|_| is_wanted)
             })
             .collect();
         files.sort_by(|a, b| b.cmp(a));
@@ -63,7 +66,7 @@ impl Kept {
         let folder = self.folder.as_ref()?;
         let wanted = [Some(tree), since].into_iter().flatten().map(|tree| folder.join(Self::name(tree)));
         let roots = below.each_ref().map(|root| root.path.to_string());
-        wanted.chain(self.files()).find_map(|path| {
+        wanted.chain(self.files(BASE)).find_map(|path| {
             let file = File::open(&path).ok()?;
             match Base::open(Place::File(file)) {
                 Some(base) => (base.head.roots == roots).then_some(base),
@@ -75,20 +78,27 @@ impl Kept {
         })
     }
 
-    /// A file to write a base to; none where nothing can be written.
+    /// A file to write to; none where nothing can be written.
     pub(super) fn begin(&self) -> Option<BufWriter<NamedTempFile>> {
         let folder = self.folder.as_ref()?;
         fs::create_dir_all(folder).ok()?;
         Some(BufWriter::with_capacity(1 << 18, NamedTempFile::new_in(folder).ok()?))
     }
 
-    /// Gives a base that is whole its name, and removes those that are too many.
+    /// Gives a base that is whole its name.
     pub(super) fn finish(&self, file: BufWriter<NamedTempFile>, tree: ObjectId) -> std::io::Result<File> {
+        self.put(file, &Self::name(tree))
+    }
+
+    /// Gives a file that is whole its name, and removes those that are too many.
+    pub(super) fn put(&self, file: BufWriter<NamedTempFile>, name: &str) -> std::io::Result<File> {
         let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         let Some(folder) = &self.folder else { return file.reopen() };
-        let file = file.persist(folder.join(Self::name(tree))).map_err(|error| error.error)?;
-        for old in self.files().into_iter().skip(MOST) {
-            drop(fs::remove_file(old));
+        let file = file.persist(folder.join(name)).map_err(|error| error.error)?;
+        for ending in [BASE, HISTORY] {
+            for old in self.files(ending).into_iter().skip(MOST) {
+                drop(fs::remove_file(old));
+            }
         }
         self.sweep();
         // Opened for writing; who reads it reads what was written.
@@ -100,18 +110,28 @@ impl Kept {
         let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok());
         for entry in entries.into_iter().flatten().flatten() {
             let path = entry.path();
-            let is_base = path.extension().is_some_and(|ending| ending == "base");
+            let is_kept = path.extension().is_some_and(|ending| ending == BASE || ending == HISTORY);
             let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
-            if !is_base && age.is_ok_and(|age| age.is_ok_and(|age| age > LEFT)) {
+            if !is_kept && age.is_ok_and(|age| age.is_ok_and(|age| age > LEFT)) {
                 drop(fs::remove_file(path));
             }
         }
     }
 
-    /// Removes everything: it cannot be believed.
+    /// Removes all bases: they cannot be believed.
     pub fn clear(&self) {
-        for path in self.files() {
+        self.remove(BASE);
+    }
+
+    /// Removes what has this ending.
+    pub(super) fn remove(&self, ending: &str) {
+        for path in self.files(ending) {
             drop(fs::remove_file(path));
         }
     }
+}
+
+/// What the history of a commit's line is called, going by the folder of its entities.
+pub(super) fn history_name(commit: ObjectId, entities: &RepoPath) -> String {
+    format!("{commit}-{:08x}.{HISTORY}", crc32fast::hash(entities.as_str().as_bytes()))
 }

@@ -294,7 +294,7 @@ impl World {
     }
 }
 
-fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
+pub fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
     let time = IndexTime::new(0, 0);
     IndexEntry {
         ctime: time,
@@ -312,7 +312,7 @@ fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
     }
 }
 
-fn damage(kept: &Path, how: usize, at: usize) {
+pub fn damage(kept: &Path, how: usize, at: usize) {
     for file in std::fs::read_dir(kept).into_iter().flatten().flatten() {
         let mut bytes = std::fs::read(file.path()).unwrap();
         let length = bytes.len();

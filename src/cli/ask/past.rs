@@ -1,8 +1,11 @@
 //! What was changed in an entity, when, and by whom? From Git alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    rc::Rc,
+    collections::{
+        BTreeMap, BTreeSet, HashMap,
+        hash_map::{DefaultHasher, Entry},
+    },
+    hash::{Hash, Hasher},
 };
 
 use anyhow::{Context, bail};
@@ -10,12 +13,16 @@ use serde_json::Value;
 
 use super::Read;
 use crate::{
-    catalog::{Deed, Life, Past, entity_at},
+    catalog::{Deed, Life, Past},
     cli::output,
     domain::{EntityId, ObjectId, RepoPath, Run, Timestamp},
     git::{
-        history::Lived,
+        bulk::read_blobs,
         objects::{Objects, ReadError},
+    },
+    index::{
+        Kept,
+        history::{self, Authored, Turn},
     },
 };
 
@@ -61,6 +68,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    fn of(before: Option<ObjectId>, after: Option<ObjectId>) -> Self {
+        match (before, after) {
+            (None, _) => Self::Added,
+            (_, None) => Self::Removed,
+            _ => Self::Changed,
+        }
+    }
+
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -77,34 +92,33 @@ pub(super) fn changes(read: &Read, id: &EntityId) -> anyhow::Result<Vec<Change>>
         .with_context(|| format!("`{}` is not in a Git repository", read.catalog.display()))?;
     let head = read.commit(&objects)?;
     let settings = &read.definitions.settings;
-    let folder = settings.folders.entities.join(id.blueprint.as_str())?;
-    let (lived, is_cut) = objects.life(head, &folder, &id.identifier)?;
-    if lived.is_empty() && !is_cut {
+    let kept = Kept::beside(objects.common_folder());
+    let (turns, is_cut) = history::ask(&objects, &settings.folders.entities, head, &kept, |history| {
+        let authored = |turn: Turn| Some((history.authored(turn.number)?, turn));
+        Ok((history.life(id).into_iter().filter_map(authored).collect::<Vec<_>>(), history.is_cut()))
+    })?;
+    if turns.is_empty() && !is_cut {
         bail!("`{id}` was never in the catalog, as far as its commits tell");
     }
     if is_cut {
         output::complain(CUT_OFF);
     }
     let mut changes = Vec::new();
-    for one in lived {
-        let blob = |file: &Option<(RepoPath, ObjectId)>| file.as_ref().map(|(_, blob)| *blob);
-        let (before, after) = (parsed(&objects, blob(&one.before))?, parsed(&objects, blob(&one.after))?);
-        let kind = match (&one.before, &one.after) {
-            (None, _) => Kind::Added,
-            (_, None) => Kind::Removed,
-            _ => Kind::Changed,
-        };
-        let values = differences(&before, &after);
+    for (authored, turn) in turns {
+        let (before, after) = blobs(&turn);
+        let kind = Kind::of(before, after);
+        let values = differences(&parsed(&objects, before)?, &parsed(&objects, after)?);
         if values.is_empty() && kind == Kind::Changed {
             continue;
         }
-        let run = run_of(&objects, &settings.folders.requests, &one, id);
+        let runs = runs_of(&objects, &settings.folders.requests, &authored);
+        let message = objects.made(authored.commit)?.message;
         changes.push(Change {
-            commit: one.commit,
-            at: one.at,
-            author: one.author,
-            subject: one.message.lines().next().unwrap_or_default().to_owned(),
-            run,
+            commit: authored.commit,
+            at: authored.at,
+            author: authored.author,
+            subject: message.lines().next().unwrap_or_default().to_owned(),
+            run: run_for(&runs, id).cloned(),
             values,
             kind,
         });
@@ -112,25 +126,37 @@ pub(super) fn changes(read: &Read, id: &EntityId) -> anyhow::Result<Vec<Change>>
     Ok(changes)
 }
 
-/// The run among those that a commit records which changed the entity.
-fn run_of(objects: &Objects, requests: &RepoPath, lived: &Lived, id: &EntityId) -> Option<Run> {
-    let named =
-        lived.message.lines().filter_map(|line| line.strip_prefix("Chandlery-Run: ")?.split(' ').next());
-    named
-        .filter_map(|request| {
-            let path = requests.join(&format!("{request}/run.yaml")).ok()?;
-            let file = objects.file(lived.commit, &path).ok()??;
-            serde_yaml::from_slice::<Run>(&file.bytes).ok()
-        })
-        .find(|run| run.entities.iter().any(|entity| entity.entity == id.to_string()))
+/// The blobs of a turn, before and after.
+fn blobs(turn: &Turn) -> (Option<ObjectId>, Option<ObjectId>) {
+    let blob = |file: &Option<(RepoPath, ObjectId)>| file.as_ref().map(|(_, blob)| *blob);
+    (blob(&turn.before), blob(&turn.after))
+}
+
+/// The runs that a commit records.
+fn runs_of(objects: &Objects, requests: &RepoPath, authored: &Authored) -> Vec<Run> {
+    let read = |request: &String| {
+        let path = requests.join(&format!("{request}/run.yaml")).ok()?;
+        let file = objects.file(authored.commit, &path).ok()??;
+        serde_yaml::from_slice::<Run>(&file.bytes).ok()
+    };
+    authored.runs.iter().filter_map(read).collect()
+}
+
+/// The one among them that changed the entity.
+fn run_for<'a>(runs: &'a [Run], id: &EntityId) -> Option<&'a Run> {
+    let id = id.to_string();
+    runs.iter().find(|run| run.entities.iter().any(|entity| entity.entity == id))
 }
 
 /// An entity's values by their names; nothing where there is no file, or none that can be read.
 fn parsed(objects: &Objects, blob: Option<ObjectId>) -> Result<Values, ReadError> {
     let Some(blob) = blob else { return Ok(BTreeMap::new()) };
-    let bytes = objects.blob(blob)?;
-    let Ok(Value::Object(entries)) = serde_yaml::from_slice::<Value>(&bytes) else {
-        return Ok(BTreeMap::new());
+    Ok(values(&objects.blob(blob)?))
+}
+
+fn values(bytes: &[u8]) -> Values {
+    let Ok(Value::Object(entries)) = serde_yaml::from_slice::<Value>(bytes) else {
+        return BTreeMap::new();
     };
     let mut values = BTreeMap::new();
     for (name, value) in entries {
@@ -142,7 +168,7 @@ fn parsed(objects: &Objects, blob: Option<ObjectId>) -> Result<Values, ReadError
         }
     }
     values.retain(|name, value| !value.is_null() && name != "identifier" && name != "blueprint");
-    Ok(values)
+    values
 }
 
 /// When all entities came and were changed last, and who did it: one walk through the history. What it cannot tell is
@@ -168,11 +194,11 @@ fn told(read: &Read) -> Past {
     }
 }
 
-/// The commits between which an entity lived.
-#[derive(Default)]
-struct Ends {
-    created: Option<Rc<Lived>>,
-    updated: Option<Rc<Lived>>,
+/// An entity, what became of it, newest first, and at which turn its values changed last, as far as that is known.
+struct Lived {
+    id: EntityId,
+    turns: Vec<Turn>,
+    updated: usize,
 }
 
 fn all_lives(
@@ -180,51 +206,76 @@ fn all_lives(
     objects: &Objects,
     head: ObjectId,
 ) -> Result<(HashMap<EntityId, Life>, bool), ReadError> {
-    let settings = &read.definitions.settings;
-    let mut ends: HashMap<EntityId, Ends> = HashMap::new();
-    let is_cut = objects.lives(head, &settings.folders.entities, &mut |commit, changed| {
-        let commit = Rc::new(commit.clone());
-        // A file that only moved is one entity before and after.
-        let mut turned: BTreeMap<EntityId, (Option<ObjectId>, Option<ObjectId>)> = BTreeMap::new();
-        for (path, before, after) in changed {
-            let Some(id) = path.parse().ok().and_then(|path| entity_at(settings, &path)) else { continue };
-            let sides = turned.entry(id).or_default();
-            *sides = (sides.0.or(*before), sides.1.or(*after));
-        }
-        for (id, (before, after)) in turned {
-            let ends = ends.entry(id).or_default();
-            let is_change = match (before, after) {
-                (Some(before), Some(after)) => {
-                    before != after
-                        && ends.updated.is_none()
-                        && parsed(objects, Some(before))? != parsed(objects, Some(after))?
-                }
-                _ => true,
+    let folders = &read.definitions.settings.folders;
+    let kept = Kept::beside(objects.common_folder());
+    history::ask(objects, &folders.entities, head, &kept, |history| {
+        let mut all: Vec<Lived> = Vec::new();
+        history.each(&mut |id, turns| all.push(Lived { id, turns, updated: 0 }));
+        find_updated(objects, &mut all)?;
+        let mut runs: HashMap<u32, (Authored, Vec<Run>)> = HashMap::new();
+        let mut lives = HashMap::with_capacity(all.len());
+        for Lived { id, turns, updated } in all {
+            let mut deed = |turn: &Turn| -> Option<Deed> {
+                let (authored, runs) = match runs.entry(turn.number) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(open) => {
+                        let authored = history.authored(turn.number)?;
+                        let runs = runs_of(objects, &folders.requests, &authored);
+                        open.insert((authored, runs))
+                    }
+                };
+                let by = match run_for(runs, &id) {
+                    Some(run) => run.requesters.iter().map(ToString::to_string).collect(),
+                    None => vec![authored.author.clone()],
+                };
+                Some(Deed { at: authored.at, by })
             };
-            if is_change {
-                ends.updated.get_or_insert_with(|| Rc::clone(&commit));
-            }
-            match (before, after) {
-                (None, _) => ends.created = Some(Rc::clone(&commit)),
-                (_, None) => ends.created = None,
-                (Some(_), Some(_)) => {}
+            // What was removed and came back is as old as when it came first.
+            let first = turns.last().filter(|turn| turn.before.is_none());
+            let created = first.and_then(&mut deed);
+            let updated = turns.get(updated).and_then(&mut deed);
+            lives.insert(id, Life { created, updated });
+        }
+        Ok((lives, history.is_cut()))
+    })
+}
+
+/// Goes back with each entity to the last turn that changed its values; all are read together, in pack order.
+fn find_updated(objects: &Objects, all: &mut [Lived]) -> Result<(), ReadError> {
+    let mut open: Vec<usize> = (0..all.len()).collect();
+    while !open.is_empty() {
+        let mut asked: Vec<(usize, ObjectId, ObjectId)> = Vec::new();
+        for at in open {
+            let lived = &mut all[at];
+            while let Some(turn) = lived.turns.get(lived.updated) {
+                match blobs(turn) {
+                    (Some(before), Some(after)) if before == after => lived.updated += 1,
+                    (Some(before), Some(after)) => {
+                        asked.push((at, before, after));
+                        break;
+                    }
+                    _ => break,
+                }
             }
         }
-        Ok(())
-    })?;
-    let deed = |commit: &Rc<Lived>, id: &EntityId| {
-        let by = match run_of(objects, &settings.folders.requests, commit, id) {
-            Some(run) => run.requesters.iter().map(ToString::to_string).collect(),
-            None => vec![commit.author.clone()],
-        };
-        Deed { at: commit.at, by }
-    };
-    let life = |(id, ends): (EntityId, Ends)| {
-        let created = ends.created.as_ref().map(|commit| deed(commit, &id));
-        let updated = ends.updated.as_ref().map(|commit| deed(commit, &id));
-        (id, Life { created, updated })
-    };
-    Ok((ends.into_iter().map(life).collect(), is_cut))
+        let wanted: Vec<ObjectId> = asked.iter().flat_map(|(_, before, after)| [*before, *after]).collect();
+        let sums = read_blobs(objects.folder(), &wanted, Vec::new, |sums, place, bytes| {
+            let mut hasher = DefaultHasher::new();
+            values(bytes).hash(&mut hasher);
+            sums.push((place, hasher.finish()));
+        })?;
+        let mut said = vec![0; wanted.len()];
+        for (place, sum) in sums.into_iter().flatten() {
+            said[place] = sum;
+        }
+        // What only was worded otherwise is none.
+        let asked = asked.into_iter().zip(said.chunks_exact(2)).filter(|(_, said)| said[0] == said[1]);
+        open = asked.map(|((at, ..), _)| at).collect();
+        for at in &open {
+            all[*at].updated += 1;
+        }
+    }
+    Ok(())
 }
 
 /// What differs, by name: before and after.
