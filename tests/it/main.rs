@@ -47,4 +47,5 @@ mod fuzz_targets;
 mod fuzz;
 mod doctor;
 mod index;
+mod cost;
 mod import;
