@@ -1,18 +1,54 @@
-#![allow(clippy::unwrap_used, dead_code, reason = "a measurement may panic")]
+//! What does asking the catalog cost, beside plain git and the tools that people know?
+//!
+//! Catalogs of 1,000, 10,000 and 100,000 entities are made up, with a history, and each question is asked in alternating
+//! pairs: once of Chandlery, once of the other side. What is printed is the median of the pairs' ratios and its quartiles.
+//!
+//!     cargo bench --bench catalog                                              all parts
+//!     cargo bench --bench catalog -- validate                                  one part
+//!     cargo bench --bench catalog -- generate FOLDER ENTITIES imported|repacked    only a catalog
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    dead_code,
+    unreachable_pub,
+    reason = "a measurement touches the world and may panic; it shares the made-up catalog of the tests"
+)]
+
 #[path = "../tests/it/world/large.rs"]
 mod large;
+#[path = "catalog/side.rs"]
+mod side;
+#[path = "catalog/validate.rs"]
+mod validate;
+
+use large::{Packs, Size};
+use side::World;
+
+/// Each part, by its name.
+const PARTS: [(&str, fn(&World)); 1] = [("validate", validate::measure)];
+
 fn main() {
-    let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
-    let folder = args.next().unwrap();
-    let entities: usize = args.next().unwrap().parse().unwrap();
-    let packs = if args.next().as_deref() == Some("repacked") {
-        large::Packs::Repacked
-    } else {
-        large::Packs::Imported
-    };
-    large::generate(
-        std::path::Path::new(&folder),
-        large::Size { entities, commits: 200, changes: 10 },
-        packs,
-    );
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [generate, folder, entities, packs] = words.as_slice()
+        && generate == "generate"
+    {
+        let packs = if packs == "repacked" { Packs::Repacked } else { Packs::Imported };
+        large::generate(folder.as_ref(), with_history(entities.parse().unwrap()), packs);
+        return;
+    }
+    side::noise("before");
+    let world = World::new(env!("CARGO_BIN_EXE_chandlery"));
+    for (name, measure) in PARTS {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            measure(&world);
+        }
+    }
+    side::noise("after");
+    world.conclude();
+}
+
+/// Two hundred commits of ten changes each.
+fn with_history(entities: usize) -> Size {
+    Size { entities, commits: 200, changes: 10 }
 }
