@@ -20,6 +20,7 @@ RENDER := $(CHANDLERY_CACHE)/render-$(call key,tests/render/package-lock.json,no
 OPENAPI := $(CHANDLERY_CACHE)/openapi-$(call key,tests/openapi/package-lock.json,node --version)
 EMULATE := $(CHANDLERY_CACHE)/emulate-$(call key,tests/emulate/package-lock.json,node --version)
 SUITES := $(CHANDLERY_CACHE)/suites-$(call key,tests/suites/package-lock.json tests/suites/sdists.txt,node --version)
+BENCH := $(CHANDLERY_CACHE)/bench-$(call key,benches/tools/crates.txt benches/tools/package-lock.json benches/tools/python.txt,node --version; python3 -VV)
 # Where tests/it/suites.rs finds them.
 export CHANDLERY_SUITES := $(SUITES)
 # Where tests/it/emulate.rs finds it.
@@ -34,9 +35,9 @@ NEXTEST := cargo nextest run --locked --release
 # The rules alone, in memory; a mistake in them shows within seconds.
 CORE := kind(lib) | test(/(^|::)core_/)
 
-.PHONY: help test check demo bench gen story soak fuzz dist build tools
+.PHONY: help test check demo bench bench-tools gen story soak fuzz dist build tools
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 9
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 13
 
 test: ## Fetch what the tests need, and run them all
 	@$(MAKE) -j2 build tools
@@ -103,8 +104,14 @@ check: tools ## Check form, words, lints, generated files, documentation and lic
 demo: ## Play a story on a local forge: asked, approved, carried out, recorded
 	@cargo run --locked --release -- demo
 
-bench: ## Measure the reconciler and the write-back beside plain git
-	@cargo bench --locked --profile release --bench drain
+# The profile `bench` lies in the folder of `release` and shares all that is not our own: what it costs is our own crate,
+# compiled as it is published, in a minute or two.
+bench: bench-tools ## Measure beside plain git and the tools of others; takes a quarter of an hour (PART=validate for one)
+	@export CHANDLERY_BENCH_TOOLS='$(BENCH)'
+	cargo bench --locked --bench catalog -- $(PART)
+	if [ -z '$(PART)' ]; then cargo bench --locked --bench drain; fi
+
+bench-tools: $(BENCH)/ready ## Fetch the tools of others that `make bench` measures
 
 gen: ## Write the files that are made from the code
 	@UPDATE_SCHEMAS=1 UPDATE_STORIES=1 $(NEXTEST) -E 'test(/^validate::/)'
@@ -164,4 +171,16 @@ $(SUITES)/ready: $(PYTHON)/ready
 	'$(PYTHON)/bin/pip' download --quiet --disable-pip-version-check --no-deps --no-binary jsonschema \
 		-r tests/suites/sdists.txt -d '$(@D)'
 	for archive in '$(@D)'/*.tar.gz; do tar -xzf "$$archive" -C '$(@D)'; done
+	touch '$@'
+
+# boon is compiled, in a minute; ajv-cli finds its formats beside itself.
+$(BENCH)/ready:
+	@rm -rf '$(@D)'
+	mkdir -p '$(@D)'
+	cp benches/tools/package.json benches/tools/package-lock.json benches/tools/.npmrc '$(@D)'
+	npm ci --silent --prefix '$(@D)'
+	python3 -m venv '$(@D)/python'
+	'$(@D)/python/bin/pip' install --quiet --disable-pip-version-check -r benches/tools/python.txt
+	CARGO_TARGET_DIR='$(@D)/target' cargo install --quiet --locked --root '$(@D)' $$(cat benches/tools/crates.txt)
+	rm -rf '$(@D)/target'
 	touch '$@'

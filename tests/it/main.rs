@@ -48,4 +48,5 @@ mod fuzz;
 mod doctor;
 mod index;
 mod history;
+mod cost;
 mod import;

@@ -1,4 +1,5 @@
-//! A catalog of any size with a history: twelve blueprints with ten properties and three relations each, folders of fifty.
+//! A catalog of any size with a history: twelve blueprints with ten properties and three relations each. Half of the
+//! kinds lie flat in their folder, as `init` and the write-back make them, and half in groups of fifty, as people sort them.
 //!
 //! The same size gives the same commits. It is written with `git fast-import`, as fast as anything can write it.
 
@@ -50,20 +51,31 @@ fn mixed(seed: usize, salt: usize) -> usize {
     (x ^ (x >> 29)) as usize
 }
 
-fn per_kind(entities: usize) -> usize {
-    entities.div_ceil(KINDS.len())
-}
-
 pub fn identifier(number: usize) -> String {
     format!("{}-{:05}", KINDS[number % KINDS.len()], number / KINDS.len())
 }
 
 pub fn path(number: usize) -> String {
-    let kind = KINDS[number % KINDS.len()];
-    format!("entities/{kind}/group-{:04}/{}.yaml", number / KINDS.len() / FOLDER, identifier(number))
+    let kind = number % KINDS.len();
+    let (folder, id) = (KINDS[kind], identifier(number));
+    match is_grouped(kind) {
+        true => format!("entities/{folder}/group-{:04}/{id}.yaml", number / KINDS.len() / FOLDER),
+        false => format!("entities/{folder}/{id}.yaml"),
+    }
 }
 
-/// The text of an entity in its `version`th form.
+/// Whether a kind's entities lie in groups.
+pub fn is_grouped(kind: usize) -> bool {
+    kind % 2 == 1
+}
+
+/// So many entities of these kinds, spread in the same way whatever the size: one kind after the other, far apart.
+pub fn spread(count: usize, kinds: &[usize], entities: usize) -> Vec<usize> {
+    let each = entities / KINDS.len();
+    (0..count).map(|at| at * each / count * KINDS.len() + kinds[at % kinds.len()]).collect()
+}
+
+/// The text of an entity in its `version`th form. Its date is quoted: some readers of YAML make something else of a bare one.
 pub fn entity(number: usize, version: usize, entities: usize) -> String {
     let kind = number % KINDS.len();
     let some = |salt: usize| mixed(number + version * 7_919, salt);
@@ -79,7 +91,7 @@ pub fn entity(number: usize, version: usize, entities: usize) -> String {
         text,
         "identifier: {id}\nblueprint: {}\ntitle: The {} number {number}\nteam: team-{}\nproperties:\n  tier: {tier}\n  \
          url: https://{id}.acme.example/{}\n  replicas: {}\n  public: {}\n  contact: team-{}@acme.example\n  created: \
-         2026-{:02}-{:02}T08:30:00Z\n  cost: {}.{:02}\n  region: {}\n  labels:\n    - cost-center-{}\n    - {tier}\n  note: \
+         '2026-{:02}-{:02}T08:30:00Z'\n  cost: {}.{:02}\n  region: {}\n  labels:\n    - cost-center-{}\n    - {tier}\n  note: \
          Looked at in round {} by whoever was on call, and found to be in order.\nrelations:\n  owner: {}\n  parent: {}\n  uses:\n    \
          - {}\n    - {}\n",
         KINDS[kind],
@@ -172,11 +184,36 @@ pub fn generate(folder: &Path, size: Size, packs: Packs) {
     drop(out);
     assert!(child.wait().unwrap().success());
     if packs == Packs::Repacked {
-        assert!(git(folder).args(["repack", "-adq"]).status().unwrap().success());
+        repack(folder);
     }
 }
 
-/// How many entities one blueprint has.
-pub fn of_one_kind(entities: usize) -> usize {
-    per_kind(entities)
+/// All objects in one pack, as `git clone` and `git gc` leave them.
+pub fn repack(folder: &Path) {
+    assert!(git(folder).args(["repack", "-adq"]).status().unwrap().success());
+}
+
+/// Makes `branch` from `from` with one more commit: files with their text, or without one where the file goes.
+pub fn commit(folder: &Path, branch: &str, from: &str, files: &[(String, Option<String>)]) {
+    let mut child =
+        git(folder).args(["fast-import", "--quiet", "--done"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdin.take().unwrap();
+    write!(out, "commit refs/heads/{branch}\ncommitter Ada <ada@acme.example> 1800000000 +0000\n").unwrap();
+    write!(out, "data {}\n{branch}\nfrom refs/heads/{from}^0\n", branch.len()).unwrap();
+    for (path, text) in files {
+        match text {
+            Some(text) => write!(out, "M 100644 inline {path}\ndata {}\n{text}\n", text.len()).unwrap(),
+            None => writeln!(out, "D {path}").unwrap(),
+        }
+    }
+    writeln!(out, "done").unwrap();
+    drop(out);
+    assert!(child.wait().unwrap().success());
+}
+
+/// These entities in another form, as files of a commit.
+pub fn changed(numbers: &[usize], entities: usize) -> Vec<(String, Option<String>)> {
+    /// A form that no commit of the history gave them.
+    const FORM: usize = 1_000_000;
+    numbers.iter().map(|number| (path(*number), Some(entity(*number, FORM, entities)))).collect()
 }
