@@ -83,7 +83,14 @@ fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
         }
     }
     let named = team.iter().all(|team: &String| team.parse::<TeamSlug>().is_ok());
-    named.then_some(Entity { identifier: identifier?, blueprint: blueprint?, title, team, properties, relations })
+    named.then_some(Entity {
+        identifier: identifier?,
+        blueprint: blueprint?,
+        title,
+        team,
+        properties,
+        relations,
+    })
 }
 
 /// Reads an entity as far as it can be read, noting everything that is wrong with it.

@@ -40,8 +40,8 @@ pub use check::{Checked, Counts, Known, Report, check_all, in_order};
 pub use derived::META;
 pub use document::schemas;
 pub use entity::{
-    Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity, references,
-    store_entity, with_defaults,
+    Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity,
+    references, store_entity, with_defaults,
 };
 pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};

@@ -243,11 +243,8 @@ impl<'a> View<'a> {
         let Some(Ownership::Inherited { path }) = &blueprint.ownership else { return entity.team.clone() };
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
         let owners = self.follow(&entity.id(), &steps);
-        let mut teams: Vec<String> = owners
-            .iter()
-            .filter_map(|id| self.entity(id))
-            .flat_map(|owner| owner.team.clone())
-            .collect();
+        let mut teams: Vec<String> =
+            owners.iter().filter_map(|id| self.entity(id)).flat_map(|owner| owner.team.clone()).collect();
         teams.dedup();
         teams
     }
@@ -394,9 +391,12 @@ impl<'a> View<'a> {
                 && required.is_none_or(|wanted| wanted == is_required())
         };
         match way {
-            Way::Out => {
-                self.points_at(id).into_iter().filter(|(name, _)| counts(id, name)).map(|(_, to)| to).collect()
-            }
+            Way::Out => self
+                .points_at(id)
+                .into_iter()
+                .filter(|(name, _)| counts(id, name))
+                .map(|(_, to)| to)
+                .collect(),
             Way::In => {
                 let edges = self.pointed_at_by(id);
                 edges.iter().filter(|(from, name)| counts(from, name)).map(|(from, _)| from.clone()).collect()

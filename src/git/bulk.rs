@@ -138,7 +138,11 @@ fn answers(
         output.read_line(&mut line)?;
         let mut words = line.split_whitespace().skip(1);
         let (Some("blob"), Some(Ok(size))) = (words.next(), words.next().map(str::parse::<u64>)) else {
-            return if line.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(*id)) };
+            return if line.is_empty() {
+                Err(std::io::ErrorKind::UnexpectedEof.into())
+            } else {
+                Ok(Some(*id))
+            };
         };
         let read = output.by_ref().take(size).read_to_end(&mut share.bytes)?;
         let mut end = [0];

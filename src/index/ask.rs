@@ -1,6 +1,6 @@
 //! The entities of a commit for whoever asks, of which only those that are asked for are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Index,
@@ -84,6 +84,12 @@ impl Store for Index {
         };
         let kept = self.candidates();
         let added = self.change.added.values().filter(|added| added.id.is_some() && !added.sound);
-        kept.iter().filter(|file| unsound(file)).count() + added.count()
+        // Entities of blueprints that are not there have no problems of their own.
+        let undefined = (0..).zip(&self.base.head.defined).filter(|(_, defined)| defined.is_none());
+        let rows = undefined.flat_map(|(number, _)| self.base.records::<Row>(self.base.rows_of(number)));
+        let unjudged: BTreeSet<u32> =
+            rows.map(|row| row.file).filter(|file| !self.change.gone.contains(file)).collect();
+        let unsound = kept.iter().filter(|file| unsound(file) && !unjudged.contains(file)).count();
+        unsound + unjudged.len() + added.count()
     }
 }

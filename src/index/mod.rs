@@ -24,9 +24,7 @@ use walk::Below;
 
 use crate::{
     catalog::{Checked, Definitions, Known, Settings, names_blueprints},
-    domain::{
-        Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath,
-    },
+    domain::{Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath},
     git::objects::{Node, Objects, Read},
 };
 
