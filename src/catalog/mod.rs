@@ -14,11 +14,13 @@ mod document;
 mod declared;
 mod load;
 mod cross;
+pub mod form;
 mod derived;
 mod compare;
 mod past;
 mod measure;
 pub mod view;
+mod search;
 pub mod try_out;
 mod template;
 mod entity;
@@ -46,6 +48,7 @@ pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use request::read_request;
+pub use search::search;
 pub use template::read_template;
 
 /// Files by their path in the repository.
