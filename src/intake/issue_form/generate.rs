@@ -168,10 +168,10 @@ fn description(action: &Action, field: &Field<'_>, property: Option<&Property>) 
         }
         (Asks::Reason, _) => sentences.push("Why this is needed; for those who approve.".to_owned()),
         (_, Answer::Entity(Listed { blueprint, .. })) => {
-            sentences.push(format!("The identifier of a `{blueprint}`."))
+            sentences.push(format!("The identifier of a `{blueprint}`."));
         }
         (_, Answer::Entities(Listed { blueprint, .. })) => {
-            sentences.push(format!("Identifiers of `{blueprint}` entities."))
+            sentences.push(format!("Identifiers of `{blueprint}` entities."));
         }
         (_, Answer::Lines { .. }) => sentences.push("One a line.".to_owned()),
         (_, Answer::Yaml) => sentences.push("Written as YAML.".to_owned()),
@@ -199,10 +199,10 @@ fn of_the_others(action: &Action, name: &str, property: &Property) -> Vec<String
     match (computes("default"), &property.default) {
         (Some(text), _) => sentences.push(format!("If it is left empty, it is `{text}`.")),
         (None, Some(Value::String(text))) if !conditions.is_empty() => {
-            sentences.push(format!("If it is left empty, it is `{text}`."))
+            sentences.push(format!("If it is left empty, it is `{text}`."));
         }
         (None, Some(value)) if !conditions.is_empty() => {
-            sentences.push(format!("If it is left empty, it is `{value}`."))
+            sentences.push(format!("If it is left empty, it is `{value}`."));
         }
         _ => {}
     }
