@@ -1,5 +1,7 @@
 //! Tells the program by what it judges: an index that other sources made is not believed.
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a build script reads files and prints")]
+
 use std::{
     collections::hash_map::DefaultHasher,
     fs,

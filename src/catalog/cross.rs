@@ -38,6 +38,7 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
         entity_change(definitions, change, &change_path(index, change), reader);
     }
     operation(action, reader);
+    super::form::check(definitions, action, reader);
     expressions(action, reader);
 }
 
@@ -304,7 +305,8 @@ impl<'a> Names<'a> {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let inputs = written.iter().map(String::as_str).collect();
         let is_entity = |(name, input): &'a (String, Property)| {
-            (input.format == Some(Format::Entity)).then_some(name.as_str())
+            let format = input.items.as_ref().map_or(input.format, |items| items.format);
+            (format == Some(Format::Entity)).then_some(name.as_str())
         };
         let mut known = BTreeMap::from([
             ("inputs", Some(inputs)),

@@ -440,6 +440,10 @@ impl Schema {
         for error in branches.iter().flatten().filter(|error| here(error)) {
             let word = match error.kind() {
                 Kind::Type { kind: TypeKind::Single(kind) } => type_words(*kind).to_owned(),
+                Kind::Type { kind: TypeKind::Multiple(kinds) } => {
+                    let kinds: Vec<_> = kinds.iter().filter(|kind| *kind != JsonType::Null).collect();
+                    list(&kinds.iter().map(|kind| type_words(*kind).to_owned()).collect::<Vec<_>>(), "or")
+                }
                 Kind::Constant { expected_value } => show(expected_value),
                 Kind::Enum { options } => {
                     options.as_array().into_iter().flatten().map(show).collect::<Vec<_>>().join(", ")

@@ -15,9 +15,9 @@ use super::{
     output,
     validate::{Location, files_of_work_tree, locate},
 };
-use crate::catalog::{Definitions, Files, entity_at, load_definitions, load_settings};
+use crate::catalog::{Definitions, Files, entity_at, load_definitions, load_settings, search};
 use crate::domain::{BlueprintId, Diagnostic, Identifier, RepoPath, Severity};
-use crate::intake::issue_form;
+use crate::intake::issue_form::{self, Listed};
 
 /// Make files from the catalog
 #[derive(Debug, Args)]
@@ -109,9 +109,7 @@ fn forms_of(path: &Path, root: Option<&RepoPath>) -> anyhow::Result<Result<Texts
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Ok(Err(problems));
     }
-    let entities = entities(&definitions, &found.files);
-    let of = |blueprint: &BlueprintId| entities.get(blueprint).cloned().unwrap_or_default();
-    Ok(Ok(issue_form::generate(&definitions, &of)))
+    Ok(Ok(issue_form::generate(&definitions, &listed(&definitions, &found.files))))
 }
 
 fn carry_out(changes: &[Change], folder: &Path, forms: &Texts) -> anyhow::Result<()> {
@@ -130,8 +128,26 @@ fn refuse(problems: &[Diagnostic]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(1))
 }
 
+/// The entities that a form lists. Where a query cannot be asked, as of a broken catalog, all of them are.
+pub(super) fn listed<'a>(
+    definitions: &'a Definitions,
+    files: &'a Files,
+) -> impl Fn(&Listed) -> Vec<(Identifier, Option<String>)> + 'a {
+    let entities = entities(definitions, files);
+    move |listed| {
+        let found = listed
+            .search
+            .as_ref()
+            .and_then(|wanted| search(definitions, files, wanted).ok()?.into_iter().next());
+        match found {
+            Some(found) => found.into_iter().map(|identifier| (identifier, None)).collect(),
+            None => entities.get(&listed.blueprint).cloned().unwrap_or_default(),
+        }
+    }
+}
+
 /// The entities of the catalog, going by where their files are.
-pub(super) fn entities(
+fn entities(
     definitions: &Definitions,
     files: &Files,
 ) -> BTreeMap<BlueprintId, Vec<(Identifier, Option<String>)>> {

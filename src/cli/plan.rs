@@ -12,14 +12,14 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{
-    config::ForgeSettings,
+    config::{ForgeSettings, clock},
     output,
     validate::{files_of_work_tree, locate, repo_path},
 };
 use crate::{
-    catalog::{Definitions, Files, entity_at, load_definitions, load_settings, report},
+    catalog::{self, Definitions, Files, entity_at, load_definitions, load_settings, report},
     cli,
-    domain::{Bytes, Diagnostic, Login, ObjectId, Permission, RepoName, RepoPath, RequestId},
+    domain::{Bytes, Diagnostic, Login, ObjectId, Permission, RepoName, RepoPath, RequestId, Timestamp},
     git::objects::Objects,
     plan::{
         Preview,
@@ -241,6 +241,11 @@ impl<'a> World<'a> {
                 let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
                 Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
             }
+            Question::Search(_, search) => match catalog::search(definitions, files, search) {
+                Ok(found) => Answer::Found(Arc::new(found)),
+                Err(why) => Answer::Unknown(why.into()),
+            },
+            Question::Now if self.forge.is_err() => Answer::Now(Timestamp::from_seconds(clock())),
             Question::Permission(_, login) if self.forge.is_err() => {
                 self.assumed.insert(format!(
                     "Assumed: `{login}` has write access to the catalog; no forge was asked."

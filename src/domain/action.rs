@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    ActionId, BlueprintId, Bytes, Login, ObjectId, Property, RepoPath, StepId, TeamSlug, TemplateName,
+    ActionId, BlueprintId, Bytes, Form, Login, ObjectId, Property, RepoPath, StepId, TeamSlug, TemplateName,
 };
 
 /// Something people may ask for.
@@ -25,6 +25,8 @@ pub struct Action {
     pub inputs: Vec<(String, Property)>,
     /// The inputs that must be given.
     pub required: Vec<String>,
+    /// What the form decides while it is filled in.
+    pub form: Form,
     /// Who may ask.
     pub execute: Execute,
     /// Who must approve.

@@ -23,6 +23,7 @@ mod query;
 mod blueprint;
 mod scorecard;
 mod entity;
+mod form;
 mod action;
 mod request;
 mod run;
@@ -39,6 +40,7 @@ pub use diagnostic::{
 };
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
+pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
 pub use id::{
     ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, StepId,
     TeamSlug, TemplateName,

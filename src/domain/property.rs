@@ -63,6 +63,8 @@ pub enum Format {
     Team,
     /// The moment at which the entity expires, RFC 3339.
     Timer,
+    /// An input that is an amount of time.
+    Duration,
     /// An input of several lines.
     MultiLine,
     /// An input naming an entity of `Property::blueprint`.
@@ -71,7 +73,7 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the docs.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Url,
         Self::Email,
         Self::IdnEmail,
@@ -86,6 +88,7 @@ impl Format {
         Self::User,
         Self::Team,
         Self::Timer,
+        Self::Duration,
         Self::MultiLine,
         Self::Entity,
     ];
@@ -107,6 +110,7 @@ impl Format {
             Self::User => "user",
             Self::Team => "team",
             Self::Timer => "timer",
+            Self::Duration => "duration",
             Self::MultiLine => "multi-line",
             Self::Entity => "entity",
         }

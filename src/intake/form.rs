@@ -1,13 +1,23 @@
 //! What do the inputs of a request mean? The one answer for every door: request files and issue forms.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod compute;
+mod catalog;
 
-use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use crate::catalog::values::{Segment, check_value};
+use serde_json::{Map, Value, json};
+
+use self::compute::{Failed, Known};
+use crate::catalog::{
+    form,
+    values::{Segment, check_value},
+};
 use crate::domain::{
-    Action, BlueprintId, Diagnostic, Entity, EntityId, Format, Operation, Place, Property, Request,
-    RequestFile, RequestId, nearest,
+    Action, Behaviour, Diagnostic, Entity, EntityId, Identifier, Operation, Place, Property, Request,
+    RequestFile, RequestId, Search, nearest,
 };
 
 /// What is known about an entity that a request names.
@@ -24,6 +34,57 @@ pub enum Lookup {
     Pending,
 }
 
+/// What is known about the entities that queries ask for.
+#[derive(Debug, Clone)]
+pub enum Searched {
+    /// Those that each query asks for.
+    Found(Arc<Vec<Vec<Identifier>>>),
+    /// It cannot be learnt, and why.
+    Unknown(String),
+    /// Not known yet.
+    Pending,
+}
+
+/// Where what a request says is looked up.
+pub struct Sources<'a> {
+    /// Whoever asks, as expressions see them; nobody where no expression speaks of them.
+    pub user: Option<&'a Value>,
+    /// An entity.
+    pub entity: &'a mut dyn FnMut(&EntityId) -> Lookup,
+    /// The entities that queries ask for.
+    pub search: &'a mut dyn FnMut(Search) -> Searched,
+}
+
+/// The entities that an input names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chosen {
+    /// One.
+    One(Arc<Entity>),
+    /// Those of a list, in its order.
+    Many(Vec<Arc<Entity>>),
+}
+
+impl Chosen {
+    /// As expressions and templates see them.
+    pub fn value(&self) -> Value {
+        match self {
+            Self::One(entity) => entity_value(entity),
+            Self::Many(entities) => entities.iter().map(|entity| entity_value(entity)).collect(),
+        }
+    }
+}
+
+/// An entity as expressions and templates see it; what is empty is there, too.
+pub fn entity_value(entity: &Entity) -> Value {
+    let mut value = json!(entity);
+    if let Value::Object(fields) = &mut value {
+        for empty in ["properties", "relations"] {
+            fields.entry(empty).or_insert_with(|| json!({}));
+        }
+    }
+    value
+}
+
 /// A request that holds against its action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
@@ -32,11 +93,11 @@ pub struct Accepted {
     /// The entity that it is about, for DAY-2 and DELETE.
     pub entity: Option<Arc<Entity>>,
     /// The entities that inputs of the format `entity` name, by input.
-    pub entities: BTreeMap<String, Arc<Entity>>,
+    pub entities: BTreeMap<String, Chosen>,
 }
 
 /// Holds a request against its action. `place` tells where a value stands in what the requester wrote
-/// (`inputs`, then the name). Everything is looked up before this returns, so that it can be asked together;
+/// (`inputs`, then the name). Whatever can be looked up is before this returns, so that it can be asked together;
 /// `None` while an answer is pending.
 ///
 /// # Errors
@@ -46,43 +107,91 @@ pub fn accept(
     id: RequestId,
     file: &RequestFile,
     place: &dyn Fn(&[Segment]) -> Place,
-    look: &mut dyn FnMut(&EntityId) -> Lookup,
+    sources: &mut Sources<'_>,
 ) -> Result<Option<Accepted>, Vec<Diagnostic>> {
-    let mut review = Review { place, look, problems: Vec::new(), pending: false };
+    let Sources { user, entity, search } = sources;
+    let known = Known::new(action, *user);
+    let mut review = Review {
+        action,
+        known,
+        place,
+        look: *entity,
+        search: *search,
+        problems: Vec::new(),
+        at: 0,
+        pending: false,
+    };
     review.unknown_inputs(action, &file.inputs);
     let entity = review.entity(action, file);
-    let mut inputs = Map::new();
-    let mut entities = BTreeMap::new();
-    for (name, property) in &action.inputs {
-        let at = vec![key("inputs"), key(name)];
+    review.condition(entity.as_deref());
+    review.known.entity(entity.as_deref());
+    let order = match form::order(action) {
+        Ok(order) => order,
+        Err(circle) => {
+            let (place, _) = review.place(&[key("action")]);
+            let message =
+                format!("the inputs of `{}` wait for each other: {}", action.identifier, circle.join(", "));
+            return Err(vec![
+                Diagnostic::error("input-cycle", place, message)
+                    .help("the platform team must mend the action"),
+            ]);
+        }
+    };
+    let (mut inputs, mut entities) = (Map::new(), BTreeMap::new());
+    let mut silent: BTreeSet<&str> = BTreeSet::new();
+    for name in order {
+        let Some(index) = action.inputs.iter().position(|(other, _)| other == name) else { continue };
+        review.at = index + 1;
+        let before = review.problems.len();
+        let others_pend = std::mem::take(&mut review.pending);
         let given = file.inputs.get(name).filter(|value| !value.is_null());
-        let Some(value) = given.or(property.default.as_ref()) else {
-            if action.required.contains(name) {
-                review.missing(name, property, &at);
+        let Asked { property, value, is_silent, is_clear } =
+            review.asked(name, &action.inputs[index].1, given);
+        if is_silent {
+            silent.insert(name);
+        }
+        let mut seen = None;
+        if let Some(value) = value {
+            let at = [key("inputs"), key(name)];
+            let mut chosen = None;
+            if review.value(&property, &value, &at) {
+                chosen = review.pointers(name, &property, &value, &at);
             }
-            continue;
-        };
-        if review.value(property, value, &at)
-            && let Some(entity) = review.pointers(property, value, &at)
-        {
-            entities.insert(name.clone(), entity);
+            seen = Some(chosen.as_ref().map_or_else(|| plain(&value), Chosen::value));
+            entities.extend(chosen.map(|chosen| (name.to_owned(), chosen)));
+            inputs.insert(name.to_owned(), plain(&value));
         }
-        inputs.insert(name.clone(), plain(value));
+        let is_clear = is_clear && review.problems.len() == before && !review.pending;
+        review.known.note(name, seen, is_clear);
+        review.pending |= others_pend;
     }
-    match review {
-        Review { pending: true, .. } => Ok(None),
-        Review { problems, .. } if !problems.is_empty() => Err(problems),
-        Review { .. } => {
-            let request = Request {
-                id,
-                action: action.identifier.clone(),
-                entity: file.entity.clone(),
-                inputs,
-                reason: file.reason.clone(),
-            };
-            Ok(Some(Accepted { request, entity, entities }))
-        }
+    review.required(&inputs, &silent);
+    review.validations();
+    let Review { pending, mut problems, .. } = review;
+    if pending {
+        return Ok(None);
     }
+    if !problems.is_empty() {
+        // In the order of the form, whatever was computed first.
+        problems.sort_by_key(|(at, _)| *at);
+        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
+    }
+    let inputs = action.inputs.iter().filter_map(|(name, _)| inputs.remove_entry(name)).collect();
+    let (action, reason) = (action.identifier.clone(), file.reason.clone());
+    let request = Request { id, action, entity: file.entity.clone(), inputs, reason };
+    Ok(Some(Accepted { request, entity, entities }))
+}
+
+/// What an input turned out to be.
+struct Asked<'a> {
+    /// Its definition, with everything that was computed.
+    property: std::borrow::Cow<'a, Property>,
+    /// What was given, or its default.
+    value: Option<Value>,
+    /// Whether it need not be given: it is hidden or disabled, or that is not known.
+    is_silent: bool,
+    /// Whether everything that decides about it is known.
+    is_clear: bool,
 }
 
 /// A value as it is worked with: `5.0` is the number 5, and is written so wherever it goes.
@@ -105,13 +214,135 @@ fn key(name: &str) -> Segment {
 
 /// The look at one request: what was found so far.
 struct Review<'a> {
+    action: &'a Action,
+    known: Known<'a>,
     place: &'a dyn Fn(&[Segment]) -> Place,
     look: &'a mut dyn FnMut(&EntityId) -> Lookup,
-    problems: Vec<Diagnostic>,
+    search: &'a mut dyn FnMut(Search) -> Searched,
+    /// Each with the number of the input that it is about, from 1.
+    problems: Vec<(usize, Diagnostic)>,
+    /// The input that is looked at.
+    at: usize,
     pending: bool,
 }
 
-impl Review<'_> {
+impl<'a> Review<'a> {
+    fn problem(&mut self, problem: Diagnostic) {
+        self.problems.push((self.at, problem));
+    }
+
+    /// What an expression answered; a failure is told at the input that needs it.
+    fn answered<T>(&mut self, answer: Result<T, Failed>, at: &[Segment]) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(Failed::Unclear) => None,
+            Err(Failed::Because(why)) => {
+                let (place, field) = self.place(at);
+                let message = format!("`{field}` cannot be judged: {why}");
+                let help = format!("the platform team must mend the action `{}`", self.action.identifier);
+                self.problem(Diagnostic::error("expression-failed", place, message).help(help));
+                None
+            }
+        }
+    }
+
+    /// What an input is once everything that decides about it is computed.
+    fn asked(&mut self, name: &str, property: &'a Property, given: Option<&Value>) -> Asked<'a> {
+        use std::borrow::Cow;
+        let at = [key("inputs"), key(name)];
+        let Some(behaviour) = self.action.form.inputs.get(name).map_or_else(
+            || form::step_of(self.action, name).map(|_| Cow::Owned(Behaviour::default())),
+            |behaviour| Some(Cow::Borrowed(behaviour)),
+        ) else {
+            let value = given.or(property.default.as_ref()).cloned();
+            return Asked { property: Cow::Borrowed(property), value, is_silent: false, is_clear: true };
+        };
+        let unclear = |given: Option<&Value>| Asked {
+            property: Cow::Borrowed(property),
+            value: given.cloned(),
+            is_silent: true,
+            is_clear: false,
+        };
+        let standing = self.known.standing(name, &behaviour);
+        let Some(standing) = self.answered(standing, &at) else { return unclear(given) };
+        let made = self.known.made(name, property, &behaviour);
+        let Some((property, default)) = self.answered(made, &at) else { return unclear(given) };
+        let default_words = match &default {
+            Some(value) => format!("it is {}", shown(value)),
+            None => "it has no value".to_owned(),
+        };
+        let (place, field) = self.place(&at);
+        if let Some(given) = given
+            && let Some(mut wrong) = standing.refusal(default.as_ref().map(plain).as_ref(), &plain(given))
+        {
+            wrong.message = format!("{}, and is given as {}", wrong.message, shown(given));
+            self.problem(wrong.help(format!("leave it out: {default_words}")).at(place, &field));
+            return Asked { property: Cow::Owned(property), value: None, is_silent: true, is_clear: false };
+        }
+        Asked {
+            property: Cow::Owned(property),
+            value: given.cloned().or(default),
+            is_silent: standing.is_silent(),
+            is_clear: true,
+        }
+    }
+
+    fn required(&mut self, inputs: &Map<String, Value>, silent: &BTreeSet<&str>) {
+        let action = self.action;
+        self.at = 0;
+        let required = match &action.form.required {
+            None => action.required.clone(),
+            Some(text) => {
+                let names = self.known.names(text);
+                self.answered(names, &[key("inputs")]).unwrap_or_default()
+            }
+        };
+        for (index, (name, property)) in action.inputs.iter().enumerate() {
+            let is_refused = self.problems.iter().any(|(at, _)| *at == index + 1);
+            if required.contains(name)
+                && !inputs.contains_key(name)
+                && !silent.contains(name.as_str())
+                && !is_refused
+            {
+                self.at = index + 1;
+                self.missing(name, property, &[key("inputs"), key(name)]);
+            }
+        }
+    }
+
+    /// What must hold of several inputs together.
+    fn validations(&mut self) {
+        let action = self.action;
+        for validation in &action.form.validations {
+            let spoken = form::mentions(action, &validation.holds, None).inputs;
+            let first = action.inputs.iter().position(|(name, _)| spoken.contains(name.as_str()));
+            self.at = first.map_or(usize::MAX, |index| index + 1);
+            let at = match first {
+                Some(index) => vec![key("inputs"), key(&action.inputs[index].0)],
+                None => vec![key("inputs")],
+            };
+            let holds = self.known.holds(&validation.holds, None);
+            if self.answered(holds, &at) == Some(false) {
+                let (place, _) = self.place(&at);
+                let names: Vec<String> = action
+                    .inputs
+                    .iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| spoken.contains(name.as_str()))
+                    .map(|name| format!("`{name}`"))
+                    .collect();
+                let help = if names.is_empty() {
+                    "ask for something else".to_owned()
+                } else {
+                    format!("it is about {}", names.join(", "))
+                };
+                self.problem(
+                    Diagnostic::error("validation-failed", place, validation.message.clone()).help(help),
+                );
+            }
+        }
+    }
+
     /// The place of a value, with a name for it.
     fn place(&self, at: &[Segment]) -> (Place, String) {
         let mut place = (self.place)(at);
@@ -128,7 +359,7 @@ impl Review<'_> {
                 (None, true) => "remove it: this action asks nothing".to_owned(),
                 (None, false) => format!("remove it; the inputs are `{}`", known.join("`, `")),
             };
-            self.problems.push(
+            self.problem(
                 Diagnostic::error(
                     "unknown-input",
                     place,
@@ -146,7 +377,7 @@ impl Review<'_> {
             Some(description) => format!("fill in `{name}`: {description}"),
             None => format!("fill in `{name}`, a value of the type {}", property.kind.name()),
         };
-        self.problems.push(
+        self.problem(
             Diagnostic::error("missing-input", place, format!("`{field}` is required and not given"))
                 .help(help),
         );
@@ -159,54 +390,9 @@ impl Review<'_> {
         for wrong in wrongs {
             let at: Vec<_> = at.iter().chain(&wrong.path).cloned().collect();
             let (place, field) = self.place(&at);
-            self.problems.push(wrong.at(place, &field));
+            self.problem(wrong.at(place, &field));
         }
         good
-    }
-
-    /// Looks up what a value names; gives the entity of a single input of the format `entity`.
-    fn pointers(&mut self, property: &Property, value: &Value, at: &[Segment]) -> Option<Arc<Entity>> {
-        if let (Some(items), Value::Array(values)) = (property.items.as_deref(), value) {
-            for (index, value) in values.iter().enumerate() {
-                let at: Vec<_> = at.iter().cloned().chain([Segment::Index(index)]).collect();
-                self.pointers(items, value, &at);
-            }
-            return None;
-        }
-        let blueprint = points_to(property)?;
-        let entity = self.find(blueprint, value.as_str()?, at)?;
-        (property.format == Some(Format::Entity)).then_some(entity)
-    }
-
-    fn find(&mut self, blueprint: BlueprintId, identifier: &str, at: &[Segment]) -> Option<Arc<Entity>> {
-        let found = match identifier.parse() {
-            Ok(identifier) => (self.look)(&EntityId { blueprint: blueprint.clone(), identifier }),
-            Err(_) => Lookup::Absent { nearest: None },
-        };
-        match found {
-            Lookup::Found(entity) => Some(entity),
-            Lookup::Pending => {
-                self.pending = true;
-                None
-            }
-            Lookup::Absent { nearest } => {
-                let (place, _) = self.place(at);
-                let help = match nearest {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("name a `{blueprint}` that is in the catalog, or add it first"),
-                };
-                self.problems.push(
-                    Diagnostic::error(
-                        "unknown-entity",
-                        place,
-                        format!("`{blueprint}/{identifier}` is not in the catalog"),
-                    )
-                    .label(format!("no `{blueprint}` has this identifier"))
-                    .help(help),
-                );
-                None
-            }
-        }
     }
 
     fn entity(&mut self, action: &Action, file: &RequestFile) -> Option<Arc<Entity>> {
@@ -219,8 +405,7 @@ impl Review<'_> {
                     "`{}` makes a new `{}`, so its request names no entity",
                     action.identifier, action.blueprint
                 );
-                self.problems
-                    .push(Diagnostic::error("unexpected-entity", place, message).help("remove `entity`"));
+                self.problem(Diagnostic::error("unexpected-entity", place, message).help("remove `entity`"));
                 None
             }
             (Operation::Day2 | Operation::Delete, Some(identifier)) => {
@@ -233,32 +418,21 @@ impl Review<'_> {
                     action.identifier, action.blueprint
                 );
                 let help = format!("name the `{}` with `entity: <identifier>`", action.blueprint);
-                self.problems.push(Diagnostic::error("missing-entity", place, message).help(help));
+                self.problem(Diagnostic::error("missing-entity", place, message).help(help));
                 None
             }
         }
     }
 }
 
-/// The blueprint whose entities a value of this property names.
-pub(super) fn points_to(property: &Property) -> Option<BlueprintId> {
-    match property.format? {
-        Format::Entity => property.blueprint.clone(),
-        Format::User => "_user".parse().ok(),
-        Format::Team => "_team".parse().ok(),
-        Format::Url
-        | Format::Email
-        | Format::IdnEmail
-        | Format::DateTime
-        | Format::Ipv4
-        | Format::Ipv6
-        | Format::Markdown
-        | Format::Yaml
-        | Format::Proto
-        | Format::LabeledUrl
-        | Format::Blueprints
-        | Format::Timer
-        | Format::MultiLine => None,
+/// A value in a message.
+fn shown(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace(['\n', '\r'], "↵");
+    if text.chars().count() <= MOST {
+        format!("`{text}`")
+    } else {
+        format!("`{}…`", text.chars().take(MOST).collect::<String>())
     }
 }
 

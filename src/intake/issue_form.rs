@@ -10,7 +10,7 @@ mod generate;
 mod parse;
 mod fill;
 
-pub use field::{hash, lists, place_of};
+pub use field::{Listed, hash, lists, place_of};
 pub use fill::fill;
 pub use generate::{FOLDER, HEADER, generate, path_of};
 pub use parse::{Reading, parse, parse_as};

@@ -3,4 +3,4 @@
 pub mod form;
 pub mod issue_form;
 
-pub use form::{Accepted, Lookup, accept};
+pub use form::{Accepted, Chosen, Lookup, Searched, Sources, accept};

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use serde_json::{Value, json};
+
 use crate::{
-    catalog::{Definitions, values::Segment},
+    catalog::{Definitions, form, values::Segment},
     domain::{
         Action, ActionId, Diagnostic, EntityId, Execute, Identifier, Known, Login, Permission, Place, Pull,
-        RequestFile, RequestId, Timestamp, nearest,
+        RequestFile, RequestId, Search, TeamSlug, Timestamp, nearest,
     },
-    intake::{self, Lookup},
+    intake::{self, Accepted, Lookup, Searched, Sources},
     plan::{
         approval,
         build::{self, Built, Recipe, Site},
@@ -56,6 +58,7 @@ pub(super) fn admit(
     site: &Site<'_>,
     id: &RequestId,
     file: &RequestFile,
+    people: &BTreeSet<Login>,
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let action = match action(site.definitions, &file.action, place(&[Segment::Key("action".into())])) {
@@ -63,7 +66,7 @@ pub(super) fn admit(
         Err(problem) => return Ok(Err(vec![problem])),
     };
     let recipe = Recipe::present(site.definitions, &action.identifier).expect("the action was just found");
-    plan(site, &recipe, id, file, place)
+    plan(site, &recipe, id, file, people, place)
 }
 
 /// As [`admit`], with a given action.
@@ -72,6 +75,7 @@ pub(super) fn plan(
     recipe: &Recipe<'_>,
     id: &RequestId,
     file: &RequestFile,
+    people: &BTreeSet<Login>,
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     // Asked early so that they are answered together with the rest.
@@ -80,25 +84,150 @@ pub(super) fn plan(
             drop(site.look.repository(&repository));
         }
     }
-    match intake::accept(recipe.action, id.clone(), file, place, &mut |id| lookup(site, id)) {
+    match accept(site, recipe.action, id, file, people, place)? {
         Err(problems) => Ok(Err(problems)),
-        Ok(None) => Err(Pending),
-        Ok(Some(accepted)) => build::build(site, recipe, &accepted),
+        Ok(accepted) => build::build(site, recipe, &accepted),
     }
 }
 
-/// Accepts a request's inputs.
+/// Accepts a request's inputs. Where what they mean depends on who asks, and several people did, each of them must be
+/// able to ask for the same.
 pub(super) fn accept(
     site: &Site<'_>,
     action: &Action,
     id: &RequestId,
     file: &RequestFile,
+    people: &BTreeSet<Login>,
     place: &dyn Fn(&[Segment]) -> Place,
-) -> Looked<Result<intake::Accepted, Vec<Diagnostic>>> {
-    match intake::accept(action, id.clone(), file, place, &mut |id| lookup(site, id)) {
+) -> Looked<Result<Accepted, Vec<Diagnostic>>> {
+    let (asks_who, asks_teams) = form::asks_who(action);
+    if !asks_who {
+        return accept_of(site, action, id, file, None, place);
+    }
+    let whole = || place(&[Segment::Key("action".into())]);
+    let mut pending = false;
+    let mut first: Option<(&Login, Accepted)> = None;
+    for login in people {
+        let user = match user(site, login, asks_teams) {
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+            Ok(Err(why)) => {
+                let problem = Diagnostic::error("requester-unknown", whole(), why);
+                return Ok(Err(vec![problem.help("it is tried again on the next pass")]));
+            }
+            Ok(Ok(user)) => user,
+        };
+        let accepted = match accept_of(site, action, id, file, Some(&user), place) {
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+            Ok(Err(problems)) => return Ok(Err(problems)),
+            Ok(Ok(accepted)) => accepted,
+        };
+        match &first {
+            None => first = Some((login, accepted)),
+            Some((_, before)) if *before == accepted => {}
+            Some((other, _)) => {
+                let message =
+                    format!("`{other}` and `{login}` both ask, and it means different things for them");
+                let problem = Diagnostic::error("requesters-differ", whole(), message);
+                return Ok(Err(vec![
+                    problem.help("give a value to every input, or let one of them ask alone"),
+                ]));
+            }
+        }
+    }
+    match first {
+        _ if pending => Err(Pending),
+        Some((_, accepted)) => Ok(Ok(accepted)),
+        None => {
+            let message =
+                format!("what `{}` asks depends on who asks, and nobody is named", action.identifier);
+            let problem = Diagnostic::error("requester-unknown", whole(), message);
+            Ok(Err(vec![problem.help("name somebody with `--as LOGIN`")]))
+        }
+    }
+}
+
+fn accept_of(
+    site: &Site<'_>,
+    action: &Action,
+    id: &RequestId,
+    file: &RequestFile,
+    user: Option<&Value>,
+    place: &dyn Fn(&[Segment]) -> Place,
+) -> Looked<Result<Accepted, Vec<Diagnostic>>> {
+    let mut sources =
+        Sources { user, entity: &mut |id| lookup(site, id), search: &mut |wanted| search(site, wanted) };
+    match intake::accept(action, id.clone(), file, place, &mut sources) {
         Err(problems) => Ok(Err(problems)),
         Ok(None) => Err(Pending),
         Ok(Some(accepted)) => Ok(Ok(accepted)),
+    }
+}
+
+/// Whoever asks, as expressions see them.
+fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value, String>> {
+    let built_in = |name: &str| name.parse().expect("a built-in blueprint has a proper name");
+    let entity = match login.as_str().parse() {
+        Ok(identifier) => {
+            let id = EntityId { blueprint: built_in("_user"), identifier };
+            match read::entity(site.look, site.definitions, site.catalog, &id)? {
+                Ok(entity) => entity,
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        Err(_) => None,
+    };
+    let mut teams = Vec::new();
+    if with_teams {
+        let known = match site.look.entities(site.catalog, &built_in("_team"))? {
+            Ok(known) => known,
+            Err(why) => return Ok(Err(format!("the teams of `{login}` could not be read: {why}"))),
+        };
+        let mut pending = false;
+        for team in known.iter().filter_map(|team| team.as_str().parse::<TeamSlug>().ok()) {
+            match approval::members(site.look, site.definitions, site.catalog, &team) {
+                Err(Pending) => pending = true,
+                Ok(Err(why)) => return Ok(Err(why)),
+                Ok(Ok(members)) if members.contains(login) => teams.push(team.as_str().to_owned()),
+                Ok(Ok(_)) => {}
+            }
+        }
+        if pending {
+            return Err(Pending);
+        }
+    }
+    let properties = entity.as_ref().map(|entity| entity.properties.clone()).unwrap_or_default();
+    Ok(Ok(json!({
+        "login": login.as_str(),
+        "identifier": login.as_str(),
+        "name": entity.as_ref().and_then(|entity| entity.title.clone()),
+        "email": properties.get("email"),
+        "teams": teams,
+        "teamsIdentifiers": teams,
+        "properties": properties,
+        "relations": entity.as_ref().map(|entity| entity.relations.clone()).unwrap_or_default(),
+    })))
+}
+
+/// The entities that queries ask for, as of now where they ask for the time.
+fn search(site: &Site<'_>, wanted: Search) -> Searched {
+    let asks_time =
+        |text: &String| serde_json::from_str(text).is_ok_and(|query: Value| form::is_timely(&query));
+    let now = match wanted.queries.iter().any(asks_time).then(|| site.look.now()) {
+        None => None,
+        Some(Err(Pending)) => return Searched::Pending,
+        Some(Ok(Err(why))) => return Searched::Unknown(why.to_string()),
+        Some(Ok(Ok(now))) => Some(now),
+    };
+    match site.look.search(site.catalog, Search { now, ..wanted }) {
+        Err(Pending) => Searched::Pending,
+        Ok(Err(why)) => Searched::Unknown(why.to_string()),
+        Ok(Ok(found)) => Searched::Found(Arc::clone(found)),
     }
 }
 

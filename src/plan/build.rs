@@ -10,7 +10,7 @@ use crate::{
         Action, ActionId, Approval, Bytes, Changes, Diagnostic, MergeMode, ObjectId, Operation, Place,
         StepId, Template, TemplateName,
     },
-    intake::Accepted,
+    intake::{Accepted, form::entity_value},
     plan::{
         diff,
         facts::{Here, Looked, Looker, Pending},
@@ -196,18 +196,12 @@ pub fn build(
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     let inputs = accepted.request.inputs.clone();
     let entities: Map<String, Value> =
-        accepted.entities.iter().map(|(name, entity)| (name.clone(), json!(entity.as_ref()))).collect();
+        accepted.entities.iter().map(|(name, chosen)| (name.clone(), chosen.value())).collect();
     let mut names = Map::new();
     names.insert("inputs".into(), Value::Object(inputs));
     names.insert("entities".into(), Value::Object(entities));
     if let Some(entity) = &accepted.entity {
-        let mut entity_value = json!(entity.as_ref());
-        if let Value::Object(fields) = &mut entity_value {
-            for empty in ["properties", "relations"] {
-                fields.entry(empty).or_insert_with(|| json!({}));
-            }
-        }
-        names.insert("entity".into(), entity_value);
+        names.insert("entity".into(), entity_value(entity));
     }
     names.insert("request".into(), json!({ "id": accepted.request.id, "reason": accepted.request.reason }));
     names.insert("action".into(), json!({ "identifier": action.identifier, "title": action.title }));

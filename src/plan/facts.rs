@@ -14,7 +14,7 @@ use crate::{
     catalog::Definitions,
     domain::{
         Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, FileMode, Identifier, Issue, Login,
-        ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Timestamp, TreeEntry,
+        ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
     },
 };
 
@@ -59,6 +59,8 @@ pub enum Question {
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The entities that queries ask for at this commit of the catalog. → `Found`
+    Search(ObjectId, Search),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
     Chain {
         /// Where.
@@ -105,6 +107,7 @@ impl Question {
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Appearances(..)
@@ -234,6 +237,8 @@ pub enum Answer {
     Entity(Option<(RepoPath, Bytes)>),
     /// To `Entities`.
     Entities(Arc<BTreeSet<Identifier>>),
+    /// To `Search`: those that each query asks for, in their order.
+    Found(Arc<Vec<Vec<Identifier>>>),
     /// To `Chain`.
     Chain(Arc<Vec<ChainCommit>>),
     /// To `Diff`.
@@ -356,6 +361,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The entities that queries ask for.
+        search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
         /// The first-parent chain of a branch.
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.

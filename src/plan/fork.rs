@@ -110,7 +110,7 @@ pub(super) fn decide(
             Err(problem) => return Ok(invalid(&[problem])),
         };
     let allowed = admit::may_ask(site, action, &people, &whole);
-    let planned = admit::admit(site, &id, &file, &|path: &[Segment]| document.place(path));
+    let planned = admit::admit(site, &id, &file, &people, &|path: &[Segment]| document.place(path));
     if let Err(problem) = allowed? {
         return Ok(invalid(&[problem]));
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{Definitions, entity_at},
-    domain::{ActionId, BlueprintId, Bytes, Change, Changes, Identifier, RepoPath},
-    intake::issue_form,
+    domain::{ActionId, BlueprintId, Bytes, Change, Changes, Identifier, RepoPath, Search},
+    intake::issue_form::{self, Listed},
     plan::{
         facts::{Facts, Here, Looked, Looker, Pending, Question},
         step::Commit,
@@ -36,15 +36,39 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
             changed.entry(id.blueprint).or_default().push((id.identifier, stays));
         }
     }
-    let actions: Vec<(&ActionId, BTreeSet<BlueprintId>)> = definitions
+    let files: Vec<(RepoPath, Option<Bytes>)> = commit
+        .changes
+        .iter()
+        .filter(|(path, _)| entity_at(&definitions.settings, path).is_some())
+        .map(|(path, change)| match change {
+            Change::Put(bytes) => (path.clone(), Some(bytes.clone())),
+            Change::Delete => (path.clone(), None),
+        })
+        .collect();
+    // What a query asks for may change with any entity.
+    let is_touched = |listed: &Listed| {
+        if listed.search.is_some() { !changed.is_empty() } else { changed.contains_key(&listed.blueprint) }
+    };
+    let actions: Vec<(&ActionId, BTreeSet<Listed>)> = definitions
         .actions
         .iter()
         .map(|(id, action)| (id, issue_form::lists(&action.value)))
-        .filter(|(_, lists)| lists.iter().any(|blueprint| changed.contains_key(blueprint)))
+        .filter(|(_, lists)| lists.iter().any(is_touched))
         .collect();
     let mut pending = false;
     let mut entities: BTreeMap<&BlueprintId, BTreeSet<Identifier>> = BTreeMap::new();
-    for blueprint in actions.iter().flat_map(|(_, lists)| lists) {
+    let mut found: BTreeMap<&Listed, Vec<Identifier>> = BTreeMap::new();
+    for listed in actions.iter().flat_map(|(_, lists)| lists) {
+        if let Some(search) = &listed.search {
+            let search = Search { changes: files.clone(), ..search.clone() };
+            match look.search(commit.parent, search) {
+                Err(Pending) => pending = true,
+                Ok(Err(_)) => return Ok(Changes::new()),
+                Ok(Ok(answer)) => drop(found.insert(listed, answer.first().cloned().unwrap_or_default())),
+            }
+            continue;
+        }
+        let blueprint = &listed.blueprint;
         match look.entities(commit.parent, blueprint) {
             Err(Pending) => pending = true,
             // What is not known is not written; the next change of entities tries again.
@@ -66,8 +90,9 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
     if pending || old.iter().any(Result::is_err) {
         return Err(Pending);
     }
-    let listed = |blueprint: &BlueprintId| {
-        entities.get(blueprint).into_iter().flatten().map(|id| (id.clone(), None)).collect()
+    let listed = |listed: &Listed| match found.get(listed) {
+        Some(found) => found.iter().map(|id| (id.clone(), None)).collect(),
+        None => entities.get(&listed.blueprint).into_iter().flatten().map(|id| (id.clone(), None)).collect(),
     };
     let mut forms = issue_form::generate(definitions, &listed);
     Ok(paths

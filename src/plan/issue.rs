@@ -241,7 +241,16 @@ fn plan(
         )]));
     };
     let place = issue_form::place_of(&defined.value, issue.number);
-    admit::admit(site, id, file, &|path: &[Segment]| place(path))
+    let people = match admit::people_of_issue(issue, None) {
+        Ok(people) => people,
+        Err(why) => {
+            return Ok(Err(vec![
+                Diagnostic::error("requester-unknown", source(issue.number), why)
+                    .help("file the issue again"),
+            ]));
+        }
+    };
+    admit::admit(site, id, file, &people, &|path: &[Segment]| place(path))
 }
 
 fn source(number: u64) -> Place {

@@ -73,7 +73,7 @@ fn plan(
     };
     let people = requester.into_iter().cloned().collect();
     let allowed = admit::may_ask(&site, action, &people, &whole);
-    let planned = admit::admit(&site, id, &file, &|path: &[Segment]| document.place(path));
+    let planned = admit::admit(&site, id, &file, &people, &|path: &[Segment]| document.place(path));
     if let Err(problem) = allowed? {
         return Ok(Err(vec![problem]));
     }

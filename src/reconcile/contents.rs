@@ -8,7 +8,8 @@ use std::{
 use crate::{
     catalog::{self, Definitions, Files, Folders, Root, Settings},
     domain::{
-        BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, TreeEntry,
+        BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, Search,
+        TreeEntry,
     },
     git::{
         history::Remembered,
@@ -137,6 +138,7 @@ impl Contents {
                 };
                 Answer::Entities(Arc::new(found.keys().cloned().collect()))
             }
+            Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
             Question::Versions(commit, path) => Answer::Versions(Arc::new(objects.versions(*commit, path)?)),
@@ -235,6 +237,23 @@ impl Contents {
             return Ok(None);
         };
         Ok(objects.file(commit, &path)?.map(|file| (path, file.bytes)))
+    }
+
+    /// The entities that queries ask for. They may ask for anything that is derived, so every entity is read.
+    fn search(&mut self, objects: &Objects, commit: ObjectId, search: &Search) -> Read<Answer> {
+        let Ok(definitions) = self.definitions(objects, commit)? else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let mut files = Files::new();
+        for (path, entry) in objects.files(commit, &definitions.settings.folders.entities)? {
+            if matches!(entry.mode, crate::domain::FileMode::File | crate::domain::FileMode::Executable) {
+                files.insert(path, objects.blob(entry.id)?);
+            }
+        }
+        Ok(match catalog::search(&definitions, &files, search) {
+            Ok(found) => Answer::Found(Arc::new(found)),
+            Err(why) => Answer::Unknown(why.into()),
+        })
     }
 
     /// Where each entity below a folder lies.

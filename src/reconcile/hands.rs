@@ -185,6 +185,7 @@ impl Hands {
             Question::Definitions(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Search(..)
             | Question::Appearances(..)
             | Question::Versions(..) => Some(self.settings.catalog.clone()),
         }

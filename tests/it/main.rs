@@ -38,6 +38,7 @@ mod planted;
 mod layers;
 mod readme;
 mod init;
+mod inputs;
 mod ask;
 mod watch;
 mod jq;

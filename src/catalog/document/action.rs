@@ -1,7 +1,5 @@
 //! What may an action say?
 
-use std::collections::BTreeMap;
-
 use std::collections::BTreeSet;
 
 use schemars::{JsonSchema, SchemaGenerator};
@@ -9,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Reader, is_template, join, kind,
-    property::{Home, PropertyDocument, check_listed, properties},
-    text_or_list,
+    Reader,
+    form::{InputsDocument, form},
+    input::check_dataset,
+    is_template, join, kind, text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
@@ -63,6 +62,8 @@ struct TriggerDocument {
     blueprint_identifier: String,
     /// What its form asks.
     user_inputs: Option<InputsDocument>,
+    /// A query for the entities that it can be run on; all of the blueprint's if not said.
+    condition: Option<Map<String, Value>>,
 }
 
 /// A new entity, a change of one, or its end.
@@ -74,21 +75,6 @@ enum OperationDocument {
     Day2,
     #[serde(rename = "DELETE")]
     Delete,
-}
-
-/// What a form asks.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct InputsDocument {
-    /// The inputs by name.
-    #[serde(default)]
-    properties: BTreeMap<String, PropertyDocument>,
-    /// The inputs that must be given.
-    #[serde(default)]
-    required: Vec<String>,
-    /// The order in the form; inputs not named here follow as they are written.
-    #[serde(default)]
-    order: Vec<String>,
 }
 
 /// People and teams.
@@ -231,7 +217,8 @@ impl ActionDocument {
         };
         let blueprint =
             reader.name(&trail!["trigger", "blueprintIdentifier"], &self.trigger.blueprint_identifier);
-        let (inputs, required) = inputs(self.trigger.user_inputs.unwrap_or_default(), reader);
+        let (inputs, required, mut form) = form(self.trigger.user_inputs.unwrap_or_default(), reader);
+        form.condition = condition(self.trigger.condition, operation, reader);
         let execute = execute(self.execute, reader);
         let approval = approval_of(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
@@ -245,6 +232,7 @@ impl ActionDocument {
             blueprint: blueprint?,
             inputs,
             required,
+            form,
             execute,
             approval,
             merge: self.merge.into(),
@@ -263,18 +251,24 @@ impl From<MergeDocument> for MergeMode {
     }
 }
 
-fn inputs(
-    document: InputsDocument,
-    reader: &mut Reader,
-) -> (Vec<(String, crate::domain::Property)>, Vec<String>) {
-    let path = trail!["trigger", "userInputs"];
-    let names = reader.keys(&join(&path, "properties"));
-    let mut made = properties(document.properties, &join(&path, "properties"), Home::Action, reader);
-    check_listed(&document.required, &names, &join(&path, "required"), "unknown-input", reader);
-    check_listed(&document.order, &names, &join(&path, "order"), "unknown-input", reader);
-    // Stable: what is not named stays as written, behind what is.
-    made.sort_by_key(|(name, _)| document.order.iter().position(|named| named == name).unwrap_or(usize::MAX));
-    (made, document.required)
+fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mut Reader) -> Option<Value> {
+    let path = trail!["trigger", "condition"];
+    let query = Value::Object(said?);
+    if operation == Operation::Create {
+        let wrong =
+            Wrong::new("misplaced-key", &path, "has no effect on a CREATE, which is run on no entity");
+        reader.wrong(wrong.about_key().help("say what inputs must hold under `userInputs.validations`"));
+    }
+    let before = reader.found.len();
+    check_dataset(&query, &path, reader);
+    if reader.found.len() == before && crate::catalog::form::sample(&query) != query {
+        let wrong =
+            Wrong::new("invalid-query", &path, "is computed, and nothing is known yet when it is asked");
+        reader.wrong(
+            wrong.help("compare with a value; what depends on inputs goes under `userInputs.validations`"),
+        );
+    }
+    Some(query)
 }
 
 fn execute(document: Option<PeopleDocument>, reader: &mut Reader) -> Execute {

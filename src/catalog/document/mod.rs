@@ -7,6 +7,8 @@
 pub(super) mod settings;
 pub(super) mod property;
 pub(super) mod blueprint;
+pub(super) mod input;
+pub(super) mod form;
 pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;

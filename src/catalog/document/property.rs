@@ -305,7 +305,9 @@ fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment]
             _ => format!("use `type: {wanted}`, or remove the format"),
         };
         reader.wrong(wrong.help(help));
-    } else if home == Home::Blueprint && matches!(format, Format::Entity | Format::MultiLine) {
+    } else if home == Home::Blueprint
+        && matches!(format, Format::Entity | Format::MultiLine | Format::Duration)
+    {
         let wrong = Wrong::new(
             "misplaced-key",
             &place,
@@ -313,6 +315,9 @@ fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment]
         );
         reader.wrong(wrong.help(match format {
             Format::Entity => "use a relation to point at entities",
+            Format::Duration => {
+                "use `format: timer` for the moment at which an entity expires, or plain text"
+            }
             _ => "remove it: every text may have several lines",
         }));
     }

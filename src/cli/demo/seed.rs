@@ -65,9 +65,7 @@ fn catalog() -> anyhow::Result<(Files, Definitions)> {
     if !problems.is_empty() {
         bail!(told(&problems));
     }
-    let entities = generate::entities(&definitions, &files);
-    let known = |blueprint: &_| entities.get(blueprint).cloned().unwrap_or_default();
-    let forms = issue_form::generate(&definitions, &known);
+    let forms = issue_form::generate(&definitions, &generate::listed(&definitions, &files));
     files.extend(forms.into_iter().map(|(path, text)| (path, text.into_bytes().into())));
     Ok((files, definitions))
 }

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::catalog::values::field_name;
-use crate::domain::{Approval, Execute, MergeMode, PropertyType};
+use crate::domain::{Approval, Execute, Format, MergeMode, PropertyType};
 
 fn property(kind: PropertyType, format: Option<Format>) -> Property {
     Property {
@@ -38,6 +38,7 @@ fn action(operation: Operation) -> Action {
             ("owner".into(), property(PropertyType::String, Some(Format::Team))),
         ],
         required: vec!["name".into()],
+        form: Default::default(),
         execute: Execute::Writers,
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,
@@ -71,7 +72,7 @@ fn ask(
         reason: None,
     };
     let place = |path: &[Segment]| Place { field: Some(field_name(path)), ..Place::file("request.yaml") };
-    let result = accept(&action(operation), "r1".parse().unwrap(), &file, &place, &mut |id| {
+    let mut entity = |id: &EntityId| {
         asked.push(id.to_string());
         match id.identifier.as_str() {
             "checkout" | "platform" => Lookup::Found(service("checkout")),
@@ -79,7 +80,10 @@ fn ask(
             "chekout" => Lookup::Absent { nearest: Some("checkout".into()) },
             _ => Lookup::Absent { nearest: None },
         }
-    });
+    };
+    let mut search = |_: Search| unreachable!("nothing is searched for");
+    let mut sources = Sources { user: None, entity: &mut entity, search: &mut search };
+    let result = accept(&action(operation), "r1".parse().unwrap(), &file, &place, &mut sources);
     let told = |problem: Diagnostic| {
         format!("{}: {} ({})", problem.place.field.unwrap(), problem.code, problem.help.unwrap_or_default())
     };
@@ -96,7 +100,8 @@ fn what_is_asked_gets_its_defaults_and_its_entities() {
     let accepted = accepted.unwrap().unwrap();
     assert_eq!(accepted.request.inputs["count"], json!(2));
     assert_eq!(accepted.entity, Some(service("checkout")));
-    assert_eq!(accepted.entities.keys().collect::<Vec<_>>(), ["service"]);
+    assert_eq!(accepted.entities["service"], Chosen::One(service("checkout")));
+    assert_eq!(accepted.entities["uses"], Chosen::Many(vec![service("checkout")]));
     assert_eq!(asked, ["service/checkout", "service/checkout", "service/checkout", "_team/platform"]);
 }
 

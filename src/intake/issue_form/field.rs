@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::catalog::form::{points_to, relaxed, step_of};
 use crate::catalog::values::Segment;
-use crate::domain::{Action, BlueprintId, Format, Operation, Place, Property, PropertyType};
-use crate::intake::form::points_to;
+use crate::domain::{Action, BlueprintId, Dynamic, Format, Operation, Place, Property, PropertyType, Search};
 
 /// Raised when the same action gives another form.
 const FORMAT: u32 = 1;
@@ -42,6 +42,34 @@ pub(super) enum Asks<'a> {
     Reason,
 }
 
+/// Entities that a form lists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Of which blueprint.
+    pub blueprint: BlueprintId,
+    /// Those among them that this asks for, in its order; all where there is none.
+    pub search: Option<Search>,
+}
+
+impl Listed {
+    fn all(blueprint: BlueprintId) -> Self {
+        Self { blueprint, search: None }
+    }
+
+    /// Of the entities that a query asks for, those that a form can know of, in the order of the dataset.
+    fn some(blueprint: BlueprintId, query: Option<&Value>, sort: Option<&(String, bool)>) -> Self {
+        let query = query.map_or_else(|| json!({ "combinator": "and", "rules": [] }), relaxed);
+        let search = Search {
+            blueprint: blueprint.clone(),
+            queries: vec![query.to_string()],
+            sort: sort.cloned(),
+            now: None,
+            changes: Vec::new(),
+        };
+        Self { blueprint, search: Some(search) }
+    }
+}
+
 /// How a question is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
@@ -49,10 +77,10 @@ pub(super) enum Answer {
     Choice(Vec<(String, Value)>),
     /// Any of these values.
     Choices(Vec<(String, Value)>),
-    /// An entity of this blueprint.
-    Entity(BlueprintId),
-    /// Entities of this blueprint.
-    Entities(BlueprintId),
+    /// One of these entities.
+    Entity(Listed),
+    /// Any of these entities.
+    Entities(Listed),
     /// A line of text.
     Line,
     /// A number.
@@ -80,16 +108,66 @@ pub(super) fn fields(action: &Action) -> Vec<Field<'_>> {
         Operation::Day2 | Operation::Delete => fields.push(Field {
             heading: headings.fixed("Entity"),
             asks: Asks::Entity,
-            answer: Answer::Entity(action.blueprint.clone()),
+            answer: Answer::Entity(match &action.form.condition {
+                None => Listed::all(action.blueprint.clone()),
+                condition => Listed::some(action.blueprint.clone(), condition.as_ref(), None),
+            }),
         }),
     }
     let reason = headings.fixed("Reason");
     for (index, (name, property)) in action.inputs.iter().enumerate() {
         let heading = headings.of(name, property.title.as_deref().unwrap_or(name), index + 1);
-        fields.push(Field { heading, asks: Asks::Input(name, property), answer: answer(property) });
+        if is_never_asked(action, name) {
+            continue;
+        }
+        let dataset = action.form.inputs.get(name).and_then(|behaviour| behaviour.dataset.as_ref());
+        let chosen = |blueprint| match dataset {
+            None => Listed::all(blueprint),
+            Some(dataset) => Listed::some(blueprint, dataset.query.as_ref(), dataset.sort.as_ref()),
+        };
+        fields.push(Field { heading, asks: Asks::Input(name, property), answer: answer(property, &chosen) });
     }
     fields.push(Field { heading: reason, asks: Asks::Reason, answer: Answer::Text });
     fields
+}
+
+/// Whether an input has its default whatever else is answered, so that no form asks for it.
+fn is_never_asked(action: &Action, name: &str) -> bool {
+    let behaviour = action.form.inputs.get(name);
+    let is_fixed = |behaviour: &crate::domain::Behaviour| {
+        behaviour.visible == Dynamic::Fixed(false)
+            || behaviour.disabled == Dynamic::Fixed(true)
+            || behaviour.read_only == Dynamic::Fixed(true)
+    };
+    behaviour.is_some_and(is_fixed)
+        || step_of(action, name).is_some_and(|(_, step)| step.visible == Dynamic::Fixed(false))
+}
+
+/// When an input may be answered, in words that follow "only if"; none where it always may. GitHub's forms can neither
+/// hide nor disable.
+pub(super) fn only_if(action: &Action, name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some((_, step)) = step_of(action, name)
+        && let Dynamic::Computed(text) = &step.visible
+    {
+        found.push(format!("`{text}`"));
+    }
+    if let Some(behaviour) = action.form.inputs.get(name) {
+        if let Dynamic::Computed(text) = &behaviour.visible {
+            found.push(format!("`{text}`"));
+        }
+        if let Dynamic::Computed(text) = &behaviour.disabled {
+            found.push(format!("not `{text}`"));
+        }
+        found.extend(behaviour.depends_on.iter().map(|other| format!("`{other}` is answered")));
+    }
+    found
+}
+
+/// What a form shows of an input before anything is answered. What may be hidden or disabled shows nothing: GitHub would
+/// hand it in.
+pub(super) fn prefilled<'a>(action: &Action, name: &str, property: &'a Property) -> Option<&'a Value> {
+    property.default.as_ref().filter(|_| only_if(action, name).is_empty())
 }
 
 /// The headings given out so far. GitHub refuses a form with labels that it thinks alike.
@@ -129,12 +207,12 @@ fn is_legal(heading: &str) -> bool {
         && !["password", "passwort", "passphrase"].iter().any(|word| plain.contains(word))
 }
 
-fn answer(property: &Property) -> Answer {
+fn answer(property: &Property, listed: &dyn Fn(BlueprintId) -> Listed) -> Answer {
     if let Some(options) = choices(&property.choices, false) {
         return Answer::Choice(options);
     }
     match (property.kind, points_to(property)) {
-        (PropertyType::String, Some(blueprint)) => Answer::Entity(blueprint),
+        (PropertyType::String, Some(blueprint)) => Answer::Entity(listed(blueprint)),
         (PropertyType::String, None) => match property.format {
             Some(Format::Yaml) => Answer::YamlText,
             Some(Format::Markdown | Format::MultiLine | Format::Proto) => Answer::Text,
@@ -145,17 +223,17 @@ fn answer(property: &Property) -> Answer {
             Answer::Choice(vec![(YES.to_owned(), true.into()), (NO.to_owned(), false.into())])
         }
         (PropertyType::Object, _) => Answer::Yaml,
-        (PropertyType::Array, _) => list_answer(property.items.as_deref()),
+        (PropertyType::Array, _) => list_answer(property.items.as_deref(), listed),
     }
 }
 
-fn list_answer(items: Option<&Property>) -> Answer {
+fn list_answer(items: Option<&Property>, listed: &dyn Fn(BlueprintId) -> Listed) -> Answer {
     let Some(items) = items else { return Answer::Yaml };
     if let Some(options) = choices(&items.choices, true) {
         return Answer::Choices(options);
     }
     match (items.kind, points_to(items)) {
-        (PropertyType::String, Some(blueprint)) => Answer::Entities(blueprint),
+        (PropertyType::String, Some(blueprint)) => Answer::Entities(listed(blueprint)),
         (PropertyType::String, None) => match items.format {
             Some(Format::Yaml | Format::Markdown | Format::MultiLine | Format::Proto) => Answer::Yaml,
             _ => Answer::Lines { numbers: false },
@@ -199,10 +277,10 @@ pub(super) fn are_options(texts: &[&str], many: bool) -> bool {
         })
 }
 
-/// The blueprints whose entities a form lists.
-pub fn lists(action: &Action) -> BTreeSet<BlueprintId> {
+/// The entities that a form lists.
+pub fn lists(action: &Action) -> BTreeSet<Listed> {
     let listed = |field: Field<'_>| match field.answer {
-        Answer::Entity(blueprint) | Answer::Entities(blueprint) => Some(blueprint),
+        Answer::Entity(listed) | Answer::Entities(listed) => Some(listed),
         Answer::Choice(_)
         | Answer::Choices(_)
         | Answer::Line
@@ -232,7 +310,19 @@ pub fn hash(action: &Action) -> String {
             })
         })
         .collect();
-    let asked = json!([FORMAT, action.identifier, action.operation.name(), action.blueprint, inputs]);
+    let mut asked = vec![
+        json!(FORMAT),
+        json!(action.identifier),
+        action.operation.name().into(),
+        json!(action.blueprint),
+        json!(inputs),
+    ];
+    let left_out: Vec<_> =
+        action.inputs.iter().map(|(name, _)| name).filter(|name| is_never_asked(action, name)).collect();
+    if !left_out.is_empty() {
+        asked.push(json!(left_out));
+    }
+    let asked = Value::Array(asked);
     let mut hex = hex::encode(Sha256::digest(asked.to_string()));
     hex.truncate(7);
     hex

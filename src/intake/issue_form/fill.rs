@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::Action;
 
-use super::field::{Answer, Asks, Field, NO_RESPONSE, action_option, fields};
+use super::field::{Answer, Asks, Field, NO_RESPONSE, action_option, fields, prefilled};
 
 /// The text of an issue in which these answers are given, by the name of the input (or `entity`, `reason`).
 /// A list with a default that nobody touched shows that.
@@ -14,7 +14,7 @@ pub fn fill(action: &Action, answers: &BTreeMap<String, String>) -> String {
             Asks::Action => Some(action_option(action)),
             Asks::Entity => answers.get("entity").cloned(),
             Asks::Reason => answers.get("reason").cloned(),
-            Asks::Input(name, _) => answers.get(name).cloned().or_else(|| preselected(&field)),
+            Asks::Input(name, _) => answers.get(name).cloned().or_else(|| preselected(action, &field)),
         };
         let answer = match given.filter(|answer| !answer.trim().is_empty()) {
             None => NO_RESPONSE.to_owned(),
@@ -28,10 +28,10 @@ pub fn fill(action: &Action, answers: &BTreeMap<String, String>) -> String {
     sections.collect::<Vec<_>>().join("\n\n")
 }
 
-fn preselected(field: &Field<'_>) -> Option<String> {
-    let (Asks::Input(_, property), Answer::Choice(options)) = (&field.asks, &field.answer) else {
+fn preselected(action: &Action, field: &Field<'_>) -> Option<String> {
+    let (Asks::Input(name, property), Answer::Choice(options)) = (&field.asks, &field.answer) else {
         return None;
     };
-    let default = property.default.as_ref()?;
+    let default = prefilled(action, name, property)?;
     options.iter().find(|(_, value)| value == default).map(|(text, _)| text.clone())
 }

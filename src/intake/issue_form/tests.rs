@@ -56,6 +56,7 @@ fn action() -> Action {
         blueprint: "bucket".parse().unwrap(),
         inputs: inputs.into_iter().map(|(name, property)| (name.to_owned(), property)).collect(),
         required: vec!["name".into()],
+        form: Default::default(),
         execute: Execute::Writers,
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,

@@ -85,7 +85,7 @@ pub(super) fn begin(
     let head = site.look.head(&planned.repository, &planned.branch);
     // Asked early so that it is answered together with what the inputs need.
     let _unused = site.look.repository(&planned.repository);
-    let accepted = match admit::accept(site, recipe.action, job.id, file, &place)? {
+    let accepted = match admit::accept(site, recipe.action, job.id, file, &job.requesters, &place)? {
         Ok(accepted) => accepted,
         Err(problems) => return Ok(Progress::Failed(first(&problems))),
     };

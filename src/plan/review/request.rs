@@ -149,7 +149,7 @@ pub(super) fn judge_request(
         };
     let allowed = admit::may_ask(site, action, &asked.requesters, &source);
     let still_asked = if is_ours { same_as_issue(site, &id, &bytes) } else { Ok(Ok(())) };
-    let plan = admit::admit(site, &id, &file, &|path: &[Segment]| document.place(path));
+    let plan = admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path));
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {

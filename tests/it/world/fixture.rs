@@ -1,11 +1,10 @@
-//! The small company of the scenarios: two repositories, a few people, five actions.
+//! The small company of the scenarios: two repositories, a few people, six actions.
 
 use std::sync::LazyLock;
 
 use chandlery::{
     catalog::{Files, Root, load_definitions, load_settings},
-    domain::BlueprintId,
-    intake::issue_form,
+    intake::issue_form::{self, Listed},
 };
 
 pub const CATALOG: &str = "acme/catalog";
@@ -36,7 +35,7 @@ fn make_catalog_files() -> Vec<(String, String)> {
     let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
     let (definitions, problems) = load_definitions(&root, settings, &files);
     assert!(problems.is_empty(), "the fixture is valid: {problems:#?}");
-    let buckets = |_: &BlueprintId| vec![("old".parse().unwrap(), None)];
+    let buckets = |_: &Listed| vec![("old".parse().unwrap(), None)];
     let forms = issue_form::generate(&definitions, &buckets).into_iter();
     let written = CATALOG_FILES.iter().map(|(path, text)| (path.to_string(), text.to_string()));
     written.chain(forms.map(|(path, text)| (path.to_string(), text))).collect()
@@ -71,6 +70,10 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     (
         "actions/label-bucket.yaml",
         "identifier: label-bucket\ntitle: Label a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      label: { type: string }\n    required: [label]\napproval: none\nmerge: auto\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"{{ inputs.label }}\" } }\n",
+    ),
+    (
+        "actions/tune-bucket.yaml",
+        "identifier: tune-bucket\ntitle: Tune a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  condition: { combinator: and, rules: [{ property: size, operator: \"<\", value: 4 }] }\n  userInputs:\n    properties:\n      size: { type: number, default: { jqQuery: .entity.properties.size + 2 }, maximum: 9 }\n      like: { type: string, format: entity, blueprint: bucket, dataset: { combinator: and, rules: [{ property: size, operator: \">\", value: { jqQuery: .form.size } }] } }\n      label: { type: string, default: { jqQuery: .user.login }, visible: { jqQuery: .form.size > 5 } }\napproval: none\nmerge: auto\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { size: \"{{ inputs.size }}\", label: \"{{ inputs.label }}\" } }\n",
     ),
     (
         "actions/retire-bucket.yaml",

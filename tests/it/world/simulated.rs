@@ -597,6 +597,20 @@ impl Simulated {
                         .collect(),
                 ))
             }
+            Question::Search(commit, search) => {
+                let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
+                    return Answer::Unknown("no definitions".into());
+                };
+                let files = self
+                    .tree(*commit)
+                    .iter()
+                    .map(|(path, (_, bytes))| (path.clone(), bytes.clone()))
+                    .collect();
+                match catalog::search(&definitions, &files, search) {
+                    Ok(found) => Answer::Found(Arc::new(found)),
+                    Err(why) => Answer::Unknown(why.into()),
+                }
+            }
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(self.chain(*head, *base))),
             Question::Diff { base, head, .. } => {
                 let from = self.tree(self.merge_base(*base, *head));

@@ -4,7 +4,7 @@ use super::{Finding, Judgement, access::lacks_workflows};
 use crate::{
     catalog::{Definitions, Files, Folders, load_definitions, load_settings},
     cli::{doctor::look::Facts, generate},
-    domain::{BlueprintId, Diagnostic, RepoPath, Severity},
+    domain::{Diagnostic, RepoPath, Severity},
     intake::issue_form,
 };
 
@@ -203,9 +203,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 fn forms(facts: &Facts, files: &Files, definitions: &Definitions, judged: &mut Judgement) {
-    let entities = generate::entities(definitions, files);
-    let of = |blueprint: &BlueprintId| entities.get(blueprint).cloned().unwrap_or_default();
-    let wanted = issue_form::generate(definitions, &of);
+    let wanted = issue_form::generate(definitions, &generate::listed(definitions, files));
     let differs = |(path, text): &(&RepoPath, &String)| {
         files.get(*path).is_none_or(|bytes| bytes[..] != *text.as_bytes())
     };
