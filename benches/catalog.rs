@@ -27,8 +27,10 @@ mod validate;
 use large::{Packs, Size};
 use side::World;
 
+type Part = (&'static str, fn(&World));
+
 /// Each part, by its name.
-const PARTS: [(&str, fn(&World)); 2] = [("validate", validate::measure), ("history", the_past)];
+const PARTS: [Part; 2] = [("validate", validate::measure), ("history", the_past)];
 
 fn the_past(_: &World) {
     let folder = tempfile::tempdir().unwrap();

@@ -319,12 +319,11 @@ pub fn references(definitions: &Definitions, entity: &Entity) -> Vec<(Vec<Segmen
     found
 }
 
+/// What is done with each reference: field, place in it, blueprint, and what should be an identifier.
+type Visit<'a, 'v> = dyn FnMut(Field<'a>, &[usize], &'a BlueprintId, &str) + 'v;
+
 /// Visits everything that an entity points at: field, place in it, blueprint, and what should be an identifier.
-pub fn each_reference<'a>(
-    definitions: &'a Definitions,
-    entity: &Entity,
-    visit: &mut dyn FnMut(Field<'a>, &[usize], &'a BlueprintId, &str),
-) {
+pub fn each_reference<'a>(definitions: &'a Definitions, entity: &Entity, visit: &mut Visit<'a, '_>) {
     static PEOPLE: LazyLock<[BlueprintId; 2]> =
         LazyLock::new(|| ["_user", "_team"].map(|name| name.parse().expect("a built-in name is a name")));
     let [users, teams] = &*PEOPLE;

@@ -463,7 +463,7 @@ impl<'a> View<'a> {
 
     /// How far an entity has come; none if the scorecard is not about it.
     pub fn standing(&self, scorecard: &Scorecard, id: &EntityId) -> Option<Standing> {
-        if id.blueprint != scorecard.blueprint || !self.entity(id).is_some() {
+        if id.blueprint != scorecard.blueprint || self.entity(id).is_none() {
             return None;
         }
         if scorecard.filter.as_ref().is_some_and(|filter| !self.matches(filter, id)) {

@@ -59,12 +59,15 @@ enum Format {
     Sarif,
 }
 
+/// The bytes of a file by its path.
+type Sources = Box<dyn Fn(&str) -> Option<Bytes>>;
+
 /// Checks the catalog and prints what is wrong.
 ///
 /// # Errors
 /// When the files cannot be read.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let sources: Box<dyn Fn(&str) -> Option<Bytes>>;
+    let sources: Sources;
     let Report { diagnostics, counts } = match (&args.at, &args.since) {
         (None, None) => {
             let mut found = files_of_work_tree(&args.path, args.root.as_ref())?;
