@@ -221,7 +221,7 @@ impl World {
         let tree = index.write_tree_to(&self.repository).unwrap();
         let number = self.made.len();
         let who = Signature::new("ada", "ada@b.test", &Time::new(1_000 + number as i64, 0)).unwrap();
-        let message = if number % 3 == 0 {
+        let message = if number.is_multiple_of(3) {
             format!("x\n\nChandlery-Run: r-{number} success\n")
         } else {
             "x".to_owned()
