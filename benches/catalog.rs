@@ -25,8 +25,10 @@ mod validate;
 use large::{Packs, Size};
 use side::World;
 
+type Measure = fn(&World);
+
 /// Each part, by its name.
-const PARTS: [(&str, fn(&World)); 1] = [("validate", validate::measure)];
+const PARTS: [(&str, Measure); 1] = [("validate", validate::measure)];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
