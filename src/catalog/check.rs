@@ -3,7 +3,11 @@
 //! Looks at everything in one go: settings, definitions, entities, what they point at, and the
 //! requests that are still open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use super::{
     Definitions, Files, Root,
@@ -166,13 +170,31 @@ pub struct Checked<'a> {
     /// The files of the definitions.
     files: &'a Files,
     declared: Declarations<'a>,
+    /// What could have been meant by what is not there: of one target many speak, and it is looked for among thousands.
+    meant: RefCell<HashMap<EntityId, Option<String>>>,
+    identifiers: RefCell<HashMap<BlueprintId, Rc<[Identifier]>>>,
     known: &'a dyn Known,
 }
 
 impl<'a> Checked<'a> {
     /// Of `files` only those of the definitions are looked at.
     pub fn new(definitions: &'a Definitions, files: &'a Files, known: &'a dyn Known) -> Self {
-        Self { definitions, files, declared: Declarations::new(definitions, files), known }
+        let declared = Declarations::new(definitions, files);
+        let (meant, identifiers) = (RefCell::default(), RefCell::default());
+        Self { definitions, files, declared, meant, identifiers, known }
+    }
+
+    fn help(&self, id: &EntityId) -> Option<String> {
+        if let Some(help) = self.meant.borrow().get(id) {
+            return help.clone();
+        }
+        let mut identifiers = self.identifiers.borrow_mut();
+        let known = identifiers
+            .entry(id.blueprint.clone())
+            .or_insert_with(|| self.known.identifiers(&id.blueprint).into());
+        let help = did_you_mean(id.identifier.as_str(), known.iter().map(Identifier::as_str));
+        self.meant.borrow_mut().insert(id.clone(), help.clone());
+        help
     }
 
     /// Everything that is wrong with the file of an entity, seen among the others.
@@ -200,7 +222,12 @@ impl<'a> Checked<'a> {
                 found.extend(reader.found.into_iter().map(explained));
                 for (at, target) in references(definitions, &entity) {
                     if definitions.blueprints.contains_key(&target.blueprint) && !known.has(&target) {
-                        found.push(explained(dangle(&id, reader.document.place(&at), &target, *known)));
+                        found.push(explained(dangle(
+                            &id,
+                            reader.document.place(&at),
+                            &target,
+                            self.help(&target),
+                        )));
                     }
                 }
             }
@@ -247,7 +274,7 @@ impl<'a> Checked<'a> {
                 let message =
                     format!("`{}` names the team `{team}`, which is not in the catalog", action.identifier);
                 let mut diagnostic = Diagnostic::error("unknown-team", reader.document.place(&at), message);
-                diagnostic.help = help(self.known, &id);
+                diagnostic.help = self.help(&id);
                 found.push(diagnostic);
             }
         }
@@ -292,7 +319,7 @@ fn collision(identifier: &Identifier, other: &Identifier, path: &RepoPath) -> Di
 }
 
 /// An entity points at something that is not there.
-fn dangle(id: &EntityId, place: Place, target: &EntityId, known: &dyn Known) -> Diagnostic {
+fn dangle(id: &EntityId, place: Place, target: &EntityId, help: Option<String>) -> Diagnostic {
     let (code, message) = match target.blueprint.as_str() {
         "_user" => (
             "unknown-user",
@@ -306,7 +333,7 @@ fn dangle(id: &EntityId, place: Place, target: &EntityId, known: &dyn Known) -> 
     };
     let mut diagnostic = Diagnostic::error(code, place, message)
         .label(format!("no `{}` has this identifier", target.blueprint));
-    diagnostic.help = help(known, target);
+    diagnostic.help = help;
     diagnostic
 }
 
