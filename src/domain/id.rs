@@ -61,6 +61,22 @@ fn is_branch(text: &str) -> bool {
         && text.split('/').all(|part| !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
+fn is_secret_ref(text: &str) -> bool {
+    let name = |name: &str| {
+        (1..=100).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    match text.split_once(':') {
+        Some(("env" | "github-secret", rest)) => name(rest),
+        Some(("age", rest)) => {
+            (20..=20_000).contains(&rest.len())
+                && rest.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c))
+        }
+        _ => false,
+    }
+}
+
 fn is_request(text: &str) -> bool {
     text.len() <= 120
         && !text.is_empty()
@@ -130,6 +146,9 @@ names! {
     RequestId, "a request's identifier", "it has lower-case letters, digits, - and _, in parts divided by /, at most 120", is_request;
     /// A team: the identifier of a `_team` entity.
     TeamSlug, "a team", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
+    /// Where a secret is, never the secret itself: `env:NAME` (our environment's `CHANDLERY_SECRET_NAME`),
+    /// `github-secret:NAME` (of the workflow that is started), `age:…` (encrypted for us; base64 of the binary format).
+    SecretRef, "a reference to a secret", "it is written `env:NAME`, `github-secret:NAME` or `age:` with base64, and names have capital letters, digits and _", is_secret_ref;
     /// A repository on the forge, `owner/name`.
     RepoName, "a repository", "it is written owner/name", is_repository;
     /// A branch, without `refs/heads/`.

@@ -42,8 +42,8 @@ pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
 pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
 pub use id::{
-    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, StepId,
-    TeamSlug, TemplateName,
+    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, SecretRef,
+    StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
 pub use property::{Format, Property, PropertyType, Spec};
