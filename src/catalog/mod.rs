@@ -159,6 +159,8 @@ pub struct Settings {
     pub state: RecordBy,
     /// The repositories that follow-up pull requests may go to, each with how commits reach it.
     pub repositories: BTreeMap<RepoName, CommitBy>,
+    /// Whether labels tell where requests stand.
+    pub labels: bool,
 }
 
 impl Settings {

@@ -53,7 +53,7 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
-pub use run::{Run, RunEntity, RunPull, Stage};
+pub use run::{LABELS, Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
 pub use time::Timestamp;

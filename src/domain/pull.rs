@@ -1,5 +1,7 @@
 //! What does a forge have? Plain data; nothing here believes more than the forge said.
 
+use std::collections::BTreeSet;
+
 use super::{Branch, Login, ObjectId, RepoName, Timestamp};
 
 /// Something the forge was asked for: what it said, or why it could not be learnt.
@@ -44,6 +46,8 @@ pub struct Issue {
     pub closed_by: Option<Login>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
+    /// Its labels.
+    pub labels: BTreeSet<String>,
 }
 
 /// A comment made by our App.
@@ -111,6 +115,10 @@ pub struct Pull {
     pub comments: Vec<Comment>,
     /// The people and teams (by slug) whose review is requested now.
     pub requested: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeSet<String>,
+    /// Where people read it.
+    pub url: String,
 }
 
 /// A review.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ActionId, Login, RepoName, RequestId, StepId, Timestamp};
 
+/// What the labels that tell a stage begin with.
+pub const LABELS: &str = "chandlery:";
+
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +60,11 @@ impl Stage {
             Self::Cancelled => "cancelled",
             Self::Noop => "noop",
         }
+    }
+
+    /// The label of issues and pull requests with such a request.
+    pub fn label(self) -> String {
+        format!("{LABELS}{}", self.name().replace('_', "-"))
     }
 
     /// Whether nothing more will happen.

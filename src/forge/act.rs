@@ -76,6 +76,7 @@ impl Writer {
                 };
                 judge(self.send(repository, method, &path, &body).await, &|_| false)
             }
+            Call::Label { number, add, remove } => self.label(catalog, *number, add, remove).await,
             Call::CloseIssue { number, completed } => {
                 let reason = if *completed { "completed" } else { "not_planned" };
                 let body = json!({ "state": "closed", "state_reason": reason });
@@ -104,6 +105,26 @@ impl Writer {
             }
         }
         last
+    }
+
+    /// Labels that the repository lacks are made in passing.
+    async fn label(&self, catalog: &RepoName, number: u64, add: &[String], remove: &[String]) -> Acted {
+        let path = format!("/issues/{number}/labels");
+        if !add.is_empty() {
+            let reply = self.send(catalog, Method::POST, &path, &json!({ "labels": add })).await;
+            let acted = judge(reply, &|_| false);
+            if acted != Acted::Done {
+                return acted;
+            }
+        }
+        for label in remove {
+            let reply = self.send(catalog, Method::DELETE, &format!("{path}/{label}"), &Value::Null).await;
+            let acted = judge(reply, &|reply| reply.status == 404);
+            if acted != Acted::Done {
+                return acted;
+            }
+        }
+        Acted::Done
     }
 
     /// Asks everybody at once, and each alone when the forge will not have one of them.
@@ -143,6 +164,7 @@ fn name(call: &Call) -> &'static str {
         Call::Say { .. } => "say",
         Call::Unsay { .. } => "unsay",
         Call::Check { .. } => "check",
+        Call::Label { .. } => "label",
         Call::CloseIssue { .. } => "close issue",
     }
 }

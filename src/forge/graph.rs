@@ -4,6 +4,8 @@
 //! Nothing here trusts that a value is one we know: what is new or missing becomes `Other`,
 //! `None` or `Unknown`, never a guess.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -35,10 +37,12 @@ const COMMITS: &str = "commits(PAGE) { nodes { commit { oid parents(first: 3) { 
     url status conclusion startedAt completedAt externalId title } } } } } } \
     pageInfo { hasNextPage endCursor } }";
 
+const LABELLED: &str = "labels(first: 100) { nodes { name } }";
+
 /// What is read of an issue.
 pub(super) fn issue_fields() -> String {
     format!(
-        "number title body state locked createdAt lastEditedAt author {{ login __typename }} {} {} \
+        "number title body state locked createdAt lastEditedAt author {{ login __typename }} {LABELLED} {} {} \
          timelineItems(last: 1, itemTypes: [CLOSED_EVENT]) {{ nodes {{ ... on ClosedEvent {{ actor {{ login __typename }} }} }} }}",
         EDITS.replace("PAGE", "first: 100"),
         COMMENTS.replace("PAGE", "first: 100")
@@ -49,7 +53,7 @@ pub(super) fn issue_fields() -> String {
 /// query follows the lists that it *could* return.
 pub(super) fn pull_fields() -> String {
     format!(
-        "number title body state isDraft author {{ login __typename }} headRefName headRefOid \
+        "number title body state isDraft url author {{ login __typename }} {LABELLED} headRefName headRefOid \
          headRepository {{ nameWithOwner }} baseRefName createdAt closedAt mergedAt mergedBy {{ login __typename }} \
          mergeCommit {{ oid }} {} {} {} {} \
          reviewRequests(first: 50) {{ nodes {{ requestedReviewer {{ ... on User {{ login }} ... on Team {{ slug }} }} }} }}",
@@ -124,6 +128,7 @@ struct IssueNode {
     user_content_edits: Option<List<EditNode>>,
     comments: List<CommentNode>,
     timeline_items: List<EventNode>,
+    labels: Option<List<LabelNode>>,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +186,14 @@ struct PullNode {
     timeline_items: List<EventNode>,
     commits: List<CommitNode>,
     review_requests: Option<List<RequestNode>>,
+    labels: Option<List<LabelNode>>,
+    #[serde(default)]
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct LabelNode {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -293,6 +306,7 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
             .next_back()
             .and_then(|event| login(event.actor)),
         comments: read_comments(node.comments, me)?,
+        labels: read_labels(node.labels),
     })
 }
 
@@ -367,7 +381,13 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         commits,
         comments: read_comments(node.comments, me)?,
         requested,
+        labels: read_labels(node.labels),
+        url: node.url,
     })
+}
+
+fn read_labels(labels: Option<List<LabelNode>>) -> BTreeSet<String> {
+    labels.into_iter().flat_map(|labels| labels.nodes).flatten().map(|label| label.name).collect()
 }
 
 /// Only our own; what others write is none of our business.

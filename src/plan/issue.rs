@@ -13,7 +13,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{Looked, Pending},
-        message, read, say,
+        labels, message, read, say,
         step::{Call, Step},
     },
 };
@@ -31,6 +31,18 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         Ok(_) => return Ok(Decision::nothing()),
         Err(why) => return Ok(Decision::waiting(format!("issue #{number} could not be read: {why}"))),
     };
+    let mut decision = decide_open(site, issue)?;
+    let speaks = decision.steps.iter().any(|step| matches!(step, Step::Call(Call::Say { .. })));
+    // A closed issue is not looked at again, so this comes before it is closed; and after it was made a request.
+    if speaks || decision.steps.iter().all(|step| matches!(step, Step::Call(Call::CloseIssue { .. }))) {
+        let label = labels::step(site, number, &issue.labels, decision.stages.values().copied());
+        decision.steps.splice(0..0, label);
+    }
+    Ok(decision)
+}
+
+fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
+    let number = issue.number;
     let was_ours =
         issue.comments.iter().any(|comment| message::marker_of(&comment.body) == message::issue_marker());
     let reading = issue_form::parse(&issue.body, number, site.definitions);
@@ -53,7 +65,10 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     match ours.map(|pull| pull.state) {
         // What happens now is decided about the request; when it has ended, its record says so.
         Some(PullState::Merged) => {
-            return Ok(Decision { stages: [(id, Stage::InProgress)].into(), ..Decision::nothing() });
+            let pull = ours.map(|pull| read::reference(&site.here.catalog, pull.number)).unwrap_or_default();
+            let body = message::issue_in_progress(&pull);
+            let steps = say(&site.here.catalog, number, &issue.comments, body);
+            return Ok(Decision { stages: [(id, Stage::InProgress)].into(), steps, ..Decision::nothing() });
         }
         Some(PullState::Closed) => return Ok(closed(site, issue, &id, ours)),
         Some(PullState::Open) | None => {}

@@ -181,6 +181,14 @@ pub fn issue_asked(pull: &str) -> String {
     )
 }
 
+/// The comment on an issue whose request was approved.
+pub fn issue_in_progress(pull: &str) -> String {
+    format!(
+        "{}\n### In progress\n\nIt was approved and is being carried out: {pull} says how far it is.\n",
+        issue_marker()
+    )
+}
+
 /// The comment on an issue whose request ended.
 pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> String {
     let mut text = format!("{}\n### {}\n\n", issue_marker(), first_upper(stage_in_words(stage)));

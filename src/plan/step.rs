@@ -32,7 +32,8 @@ impl Step {
                 | Call::ClosePull { .. }
                 | Call::Merge { .. }
                 | Call::AskReviewers { .. }
-                | Call::CloseIssue { .. },
+                | Call::CloseIssue { .. }
+                | Call::Label { .. },
             )
             | Self::Commit(_)
             | Self::CatalogChange(_) => false,
@@ -164,6 +165,15 @@ pub enum Call {
         summary: String,
         /// The run to change; none makes a new one.
         run: Option<u64>,
+    },
+    /// Puts labels on an issue or pull request of the catalog, and takes others away.
+    Label {
+        /// Which.
+        number: u64,
+        /// What it gets.
+        add: Vec<String>,
+        /// What it loses.
+        remove: Vec<String>,
     },
     /// Closes an issue of the catalog.
     CloseIssue {

@@ -412,9 +412,11 @@ fn opens_the_way(act: &Act) -> bool {
         Act::Call(call) => match call {
             Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,
             Call::Check { run, .. } => run.is_none(),
-            Call::Say { .. } | Call::Unsay { .. } | Call::AskReviewers { .. } | Call::CloseIssue { .. } => {
-                false
-            }
+            Call::Say { .. }
+            | Call::Unsay { .. }
+            | Call::AskReviewers { .. }
+            | Call::Label { .. }
+            | Call::CloseIssue { .. } => false,
         },
     }
 }

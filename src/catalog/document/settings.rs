@@ -38,6 +38,9 @@ pub(in crate::catalog) struct SettingsDocument {
     /// How the records of finished runs reach the default branch.
     #[serde(default)]
     state: StateDocument,
+    /// Whether labels on issues and pull requests tell where their requests stand; they do if not said.
+    #[serde(default)]
+    labels: Option<bool>,
     /// The repositories that follow-up pull requests may go to: `owner/name`, or with more to say about one.
     #[serde(default)]
     #[schemars(schema_with = "repositories")]
@@ -186,6 +189,7 @@ impl SettingsDocument {
                 StateDocument::PullRequest => RecordBy::PullRequest,
             },
             repositories,
+            labels: self.labels.unwrap_or(true),
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{DiffEntry, Looked, Pending},
-        fork, message,
+        fork, labels, message,
         plan_file::{self, PlannedRule},
         read, record, say,
         step::{Call, Step},
@@ -43,11 +43,19 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     if pull.base_branch != site.here.branch {
         return Ok(Decision::nothing());
     }
-    match pull.state {
+    let mut decision = match pull.state {
         PullState::Open => open(site, pull),
         PullState::Closed => closed(site, pull),
         PullState::Merged => merged(site, pull),
+    }?;
+    // What is not settled is not told.
+    let settled =
+        decision.waits.is_empty() && !decision.steps.iter().any(|step| matches!(step, Step::Commit(_)));
+    if settled {
+        let stages = decision.stages.values().copied();
+        decision.steps.extend(labels::step(site, number, &pull.labels, stages));
     }
+    Ok(decision)
 }
 
 fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
@@ -90,6 +98,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                     let reference = read::reference(catalog, pull.number);
                     let body = message::issue_ended(Stage::Cancelled, Some(&reference), None);
                     steps = say(catalog, number, &issue.comments, body);
+                    steps.extend(labels::step(site, number, &issue.labels, [Stage::Cancelled]));
                 }
                 steps.push(Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number }));
                 return Ok(Decision { steps, ..Decision::nothing() });
@@ -446,7 +455,11 @@ fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                 decision.stages.insert(id, stage);
                 decision.steps.extend(steps);
             }
-            Ok(None) => {}
+            Ok(None) => {
+                if matches!(execute::recorded(site, &id), Ok(None)) {
+                    decision.stages.insert(id, Stage::InProgress);
+                }
+            }
             Err(Pending) => pending = true,
         }
     }

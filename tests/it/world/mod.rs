@@ -272,7 +272,12 @@ pub fn view(world: &mut dyn World) -> String {
             Answer::Pull(None) => match one(Question::Issue(number)) {
                 Answer::Issue(Some(issue)) => {
                     let state = if issue.open { "open" } else { "closed" };
-                    let _ = writeln!(out, "issue #{number} {state}{}", says(&issue.comments));
+                    let _ = writeln!(
+                        out,
+                        "issue #{number} {state}{}{}",
+                        labelled(&issue.labels),
+                        says(&issue.comments)
+                    );
                 }
                 Answer::Issue(None) => break,
                 other => panic!("issue #{number}: {other:?}"),
@@ -397,6 +402,12 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
             let _ = write!(line, ", {who} {}", format!("{:?}", review.state).to_lowercase());
         }
     }
+    line.push_str(&labelled(&pull.labels));
     line.push_str(&says(&pull.comments));
     line
+}
+
+fn labelled(labels: &std::collections::BTreeSet<String>) -> String {
+    let stages = labels.iter().map(|label| label.strip_prefix(chandlery::domain::LABELS).unwrap_or(label));
+    stages.map(|stage| format!(", labelled {stage}")).collect()
 }

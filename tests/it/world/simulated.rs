@@ -781,6 +781,8 @@ impl Simulated {
             commits: Known::Yes(Vec::new()),
             comments: Vec::new(),
             requested: Vec::new(),
+            labels: BTreeSet::new(),
+            url: String::new(),
         };
         store.pulls.insert(number, Arc::new(SimPull { pull, base_at_end: None, checks: BTreeMap::new() }));
         number
@@ -876,6 +878,19 @@ impl Simulated {
                         }),
                     }
                 }
+                Acted::Done
+            }
+            Call::Label { number, add, remove } => {
+                let store = self.edit(&Repo::Catalog.name());
+                let labels = match store.pulls.get_mut(number) {
+                    Some(sim) => &mut Arc::make_mut(sim).pull.labels,
+                    None => match store.issues.get_mut(number) {
+                        Some(issue) => &mut Arc::make_mut(issue).labels,
+                        None => return Acted::Refused("gone".into()),
+                    },
+                };
+                labels.extend(add.iter().cloned());
+                labels.retain(|label| !remove.contains(label));
                 Acted::Done
             }
             Call::CloseIssue { number, .. } => {
@@ -1008,6 +1023,7 @@ impl Simulated {
             created_at: at,
             closed_by: None,
             comments: Vec::new(),
+            labels: BTreeSet::new(),
         };
         store.issues.insert(number, Arc::new(issue));
         true
