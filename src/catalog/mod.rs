@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
     Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, ObjectId, RepoName, RepoPath, Scorecard,
-    Template, TemplateName,
+    Sink, Template, TemplateName,
 };
 
 pub use check::{Checked, Counts, Known, Report, check_all, in_order};
@@ -161,6 +161,8 @@ pub struct Settings {
     pub repositories: BTreeMap<RepoName, CommitBy>,
     /// Whether labels tell where requests stand.
     pub labels: bool,
+    /// Who else hears of requests.
+    pub notifications: Vec<Sink>,
 }
 
 impl Settings {

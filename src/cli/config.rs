@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "the environment and the token's file are read here")]
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -195,8 +197,21 @@ impl ForgeSettings {
             signer,
             cache: cache.join("repositories").join(forge),
             environment,
+            secrets: secrets(std::env::vars_os()),
         })
     }
+}
+
+/// The secrets that definitions may refer to as `env:NAME`: what our environment holds as `CHANDLERY_SECRET_NAME`.
+fn secrets(environment: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, Secret> {
+    let text = |text: OsString| text.into_string().ok();
+    environment
+        .filter_map(|(name, value)| {
+            Some((text(name)?.strip_prefix("CHANDLERY_SECRET_")?.to_owned(), text(value)?))
+        })
+        .filter(|(name, value)| !name.is_empty() && !value.trim().is_empty())
+        .map(|(name, value)| (name, Secret::new(&value)))
+        .collect()
 }
 
 impl ForgeSettings {

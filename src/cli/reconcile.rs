@@ -77,6 +77,9 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
     for (key, why) in &report.left {
         let _ = writeln!(text, "left to the next pass: {key}: {}", output::plain(why));
     }
+    for why in &report.untold {
+        let _ = writeln!(text, "not delivered: {}", output::plain(why));
+    }
     let _ = writeln!(
         text,
         "{} acts; {} API calls ({} of them writes, {} unchanged), {} looks spared, {} pushes, {} fetches",
@@ -154,6 +157,9 @@ fn summary(report: &Report, counts: Counts) -> String {
     for (key, why) in &report.left {
         let _ = writeln!(text, "- left to the next pass: {key}: {}", said(why));
     }
+    for why in &report.untold {
+        let _ = writeln!(text, "- not delivered: {}", said(why));
+    }
     let Counts { calls, unchanged, spared, writes, points, pushes, fetches } = counts;
     let _ = writeln!(
         text,
@@ -171,6 +177,7 @@ fn as_json(report: &Report, counts: Counts) -> Value {
         "acts": report.acts,
         "waits": report.waits,
         "left": left,
+        "notDelivered": report.untold,
         "calls": counts.calls,
         "unchanged": counts.unchanged,
         "spared": counts.spared,

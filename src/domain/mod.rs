@@ -27,6 +27,7 @@ mod form;
 mod action;
 mod request;
 mod run;
+mod sink;
 mod pull;
 mod diagnostic;
 
@@ -56,4 +57,5 @@ pub use request::{Request, RequestFile};
 pub use run::{LABELS, Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
+pub use sink::{Address, Notice, Sink, SinkKind};
 pub use time::Timestamp;

@@ -47,11 +47,20 @@ fn refusal(folder: &RepoPath, name: &str) -> Diagnostic {
     found.help("rename it: no \\ : * ? \" < > |, and no space or dot at the end")
 }
 
-/// Everything that is wrong with the templates of actions.
+/// Everything that is wrong with the templates of actions, and with the texts of notifications.
 fn templates(definitions: &Definitions) -> Vec<Diagnostic> {
-    let folder = &definitions.settings.folders.templates;
+    let settings = &definitions.settings;
+    let folder = &settings.folders.templates;
     let each = definitions.templates.iter();
-    each.flat_map(|(name, template)| render::check(template, &format!("{folder}/{name}"))).collect()
+    let sinks = settings.notifications.iter().enumerate();
+    let texts = sinks.filter_map(|(index, sink)| {
+        let mut place = Place::file(definitions.root.settings_path().as_str());
+        place.field = Some(format!("notifications[{index}].text"));
+        render::check_text(sink.text.as_deref()?, &place)
+    });
+    each.flat_map(|(name, template)| render::check(template, &format!("{folder}/{name}")))
+        .chain(texts)
+        .collect()
 }
 
 /// The catalog at a commit, of which only what is needed is read.

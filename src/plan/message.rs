@@ -35,6 +35,17 @@ pub fn request_marker(id: &str) -> String {
     format!("<!-- chandlery:request {id} -->")
 }
 
+/// The second line of the comment about a request: its stage, for programs.
+fn stage_marker(stage: Stage) -> String {
+    format!("<!-- chandlery:stage {stage} -->")
+}
+
+/// The stage that one of our comments about a request names.
+pub fn stage_of(body: &str) -> Option<Stage> {
+    let name = body.lines().nth(1)?.strip_prefix("<!-- chandlery:stage ")?.strip_suffix(" -->")?;
+    Stage::ALL.into_iter().find(|stage| stage.name() == name)
+}
+
 /// The marker of the comment on an issue.
 pub fn issue_marker() -> &'static str {
     "<!-- chandlery:issue -->"
@@ -98,7 +109,7 @@ fn listed(names: &[String], word: &str) -> String {
     }
 }
 
-fn stage_in_words(stage: Stage) -> &'static str {
+pub(super) fn stage_in_words(stage: Stage) -> &'static str {
     match stage {
         Stage::Invalid => "has mistakes",
         Stage::WaitingForApproval => "waiting for approval",
@@ -127,8 +138,13 @@ pub struct About<'a> {
 impl About<'_> {
     fn heading(&self) -> String {
         let title = self.action.map_or("A request", |action| action.title.as_str());
-        let mut text =
-            format!("{}\n### {}: {}\n\n", request_marker(self.id), plain(title), stage_in_words(self.stage));
+        let mut text = format!(
+            "{}\n{}\n### {}: {}\n\n",
+            request_marker(self.id),
+            stage_marker(self.stage),
+            plain(title),
+            stage_in_words(self.stage)
+        );
         if !self.requesters.is_empty() {
             let names: Vec<String> = self.requesters.iter().map(|login| format!("`{login}`")).collect();
             let _ = writeln!(text, "Request `{}`, asked by {}.", self.id, listed(&names, "and"));

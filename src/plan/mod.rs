@@ -10,7 +10,7 @@
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
 //! * `build`: the plan, step by step (`target`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `labels`: the stage at a glance; `forms`: the issue forms that follow it; `record`: the pull
+//! * `approval`, `writeback`: the consent, the record; `labels`: the stage at a glance; `notice`: who else hears; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -28,6 +28,7 @@ pub mod record;
 pub mod forms;
 pub mod message;
 mod labels;
+mod notice;
 mod postponed;
 mod preview;
 mod read;

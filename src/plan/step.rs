@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::{
     catalog::CommitBy,
     domain::{
-        Branch, Changes, Conclusion, FileMode, Login, ObjectId, RepoName, RepoPath, RequestId, Timestamp,
+        Branch, Changes, Conclusion, FileMode, Login, Notice, ObjectId, RepoName, RepoPath, RequestId,
+        Timestamp,
     },
 };
 
@@ -20,6 +21,8 @@ pub enum Step {
     CatalogChange(CatalogChange),
     /// Something that the forge does when it is called.
     Call(Call),
+    /// Somebody outside the forge hears of a request. What cannot be delivered stops nothing.
+    Notify(Box<Notice>),
 }
 
 impl Step {
@@ -36,7 +39,8 @@ impl Step {
                 | Call::Label { .. },
             )
             | Self::Commit(_)
-            | Self::CatalogChange(_) => false,
+            | Self::CatalogChange(_)
+            | Self::Notify(_) => false,
         }
     }
 }
@@ -199,6 +203,8 @@ pub enum Act {
     },
     /// Calls the forge.
     Call(Call),
+    /// Tells a sink.
+    Notify(Box<Notice>),
 }
 
 /// What came of an act.
@@ -213,6 +219,8 @@ pub enum Acted {
         /// For how long.
         seconds: u64,
     },
+    /// A notification could not be delivered, and will not be; nothing waits for it.
+    Untold(String),
     /// The world failed (no answer, a server's error, a limit); it may or may not be done.
     Failed(String),
 }

@@ -22,7 +22,7 @@ pub(super) struct Batched {
     pub(super) keys: Vec<Key>,
 }
 
-/// Cuts the steps of one wave into acts: pushes first, then calls. Says what else people must know.
+/// Cuts the steps of one wave into acts: pushes first, then calls, then who hears of it. Says what else people must know.
 ///
 /// # Errors
 /// What must be known first.
@@ -35,6 +35,7 @@ pub(super) fn cut(
     let mut commits: BTreeMap<RepoName, BTreeMap<Branch, (Commit, Vec<Key>)>> = BTreeMap::new();
     let mut wanted: Vec<(Key, CatalogChange)> = Vec::new();
     let mut calls: Vec<(Vec<Key>, Call)> = Vec::new();
+    let mut notices: Vec<Batched> = Vec::new();
     let mut commit_once = |commit: Commit, keys: Vec<Key>| {
         // Two steps for one branch: the first is done, the other is decided anew in the next wave.
         let branches = commits.entry(commit.repository.clone()).or_default();
@@ -45,6 +46,7 @@ pub(super) fn cut(
             Step::Commit(commit) => commit_once(commit, vec![key]),
             Step::CatalogChange(change) => wanted.push((key, change)),
             Step::Call(call) => calls.push((vec![key], call)),
+            Step::Notify(notice) => notices.push(Batched { act: Act::Notify(notice), keys: vec![key] }),
         }
     }
     // Who was first comes first; what touches the same files is decided anew in the next wave.
@@ -71,7 +73,9 @@ pub(super) fn cut(
             match step {
                 Step::Commit(commit) => commit_once(commit, keys.clone()),
                 Step::Call(call) => calls.push((keys.clone(), call)),
-                Step::CatalogChange(_) => unreachable!("a change is delivered by commits and calls"),
+                Step::CatalogChange(_) | Step::Notify(_) => {
+                    unreachable!("a change is delivered by commits and calls")
+                }
             }
         }
         waits = delivery.waits;
@@ -88,7 +92,7 @@ pub(super) fn cut(
     });
     let calls =
         most_awaited_first(calls).into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
-    Ok((pushes.chain(calls).collect(), waits))
+    Ok((pushes.chain(calls).chain(notices).collect(), waits))
 }
 
 /// Calls may have to wait for the forge's limits: first those of keys whose approved changes go on, then those that

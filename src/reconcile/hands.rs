@@ -10,8 +10,9 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::contents::Contents;
 use crate::{
+    backends::notify,
     catalog::{CommitBy, Root},
-    domain::{Branch, Login, ObjectId, RepoName},
+    domain::{Branch, Login, Notice, ObjectId, RepoName, Secret, SecretRef},
     forge::{
         client::{ForgeError, Manners, Reader, Tally, Writer, connect},
         identity::Credentials,
@@ -46,6 +47,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// What signs the commits that are pushed.
     pub signer: Option<Arc<Signer>>,
+    /// The secrets that definitions may refer to, by name.
+    pub secrets: BTreeMap<String, Secret>,
     /// What the git program needs of our environment: PATH, proxies, certificates.
     pub environment: Vec<(String, String)>,
 }
@@ -143,6 +146,7 @@ impl Hands {
         self.reader.begin();
         match act {
             Act::Call(call) => self.writer.act(&self.settings.catalog, call).await,
+            Act::Notify(notice) => self.notify(notice).await,
             Act::Push { repository, commits, by: CommitBy::Push } => {
                 self.push(repository, commits.clone()).await
             }
@@ -215,6 +219,17 @@ impl Hands {
         answers
     }
 
+    async fn notify(&self, notice: &Notice) -> Acted {
+        let secrets = |reference: &SecretRef| {
+            let name = reference.as_str().strip_prefix("env:")?;
+            self.settings.secrets.get(name).cloned()
+        };
+        match notify::deliver(notice, &secrets).await {
+            Ok(()) => Acted::Done,
+            Err(why) => Acted::Untold(format!("`{}` of `notifications`: {why}", notice.sink.name)),
+        }
+    }
+
     async fn push(&mut self, repository: &RepoName, commits: Vec<Commit>) -> Acted {
         let me = match self.here().await {
             Ok((_, me)) => me,
@@ -258,7 +273,7 @@ impl Hands {
                 Acted::Done => {}
                 acted @ Acted::Refused(_) if worst == Acted::Done => worst = acted,
                 Acted::Refused(_) => {}
-                acted @ Acted::Failed(_) => worst = acted,
+                acted @ (Acted::Failed(_) | Acted::Untold(_)) => worst = acted,
                 acted @ Acted::Postponed { .. } => return acted,
             }
         }

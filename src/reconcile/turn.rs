@@ -80,6 +80,8 @@ pub struct Report {
     pub waits: BTreeSet<String>,
     /// What could not be done, and why; the next pass tries again.
     pub left: BTreeMap<Key, String>,
+    /// Who could not be notified, and why; nobody tries again.
+    pub untold: Vec<String>,
     /// Why nothing could be done at all.
     pub stopped: Option<Stopped>,
 }
@@ -357,7 +359,7 @@ impl Turn {
         if let Phase::TellWhoWaits { queue } = &mut self.phase {
             match acted {
                 Acted::Done => self.report.acts += 1,
-                Acted::Refused(_) => {}
+                Acted::Refused(_) | Acted::Untold(_) => {}
                 Acted::Failed(_) | Acted::Postponed { .. } => queue.clear(),
             }
             return;
@@ -367,6 +369,10 @@ impl Turn {
         }
         let Phase::Act { doing, touched, failed, .. } = &mut self.phase else { return };
         let keys = std::mem::take(doing);
+        if let Acted::Untold(why) = acted {
+            self.report.untold.push(why);
+            return;
+        }
         if acted != Acted::Done {
             touched.extend(keys.iter().cloned());
             failed.extend(keys.iter().cloned());
@@ -380,7 +386,7 @@ impl Turn {
                     self.acting.insert(key);
                 }
             }
-            Acted::Postponed { .. } => {}
+            Acted::Postponed { .. } | Acted::Untold(_) => {}
             Acted::Refused(why) | Acted::Failed(why) => {
                 self.acted = true;
                 for key in keys {
@@ -409,6 +415,7 @@ impl Turn {
 fn opens_the_way(act: &Act) -> bool {
     match act {
         Act::Push { .. } => true,
+        Act::Notify(_) => false,
         Act::Call(call) => match call {
             Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,
             Call::Check { run, .. } => run.is_none(),

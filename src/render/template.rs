@@ -106,6 +106,14 @@ pub fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath
     })
 }
 
+/// What is wrong with a template in a file of definitions whatever it is filled with.
+pub fn check_text(template: &str, place: &Place) -> Option<Diagnostic> {
+    let mut found = engine::check(template, None, place)?;
+    // Its lines are not those of the file.
+    found.place.span = None;
+    Some(found)
+}
+
 /// What is wrong with a folder of templates whatever it is filled with; `folder` is where it lies.
 pub fn check(template: &Template, folder: &str) -> Vec<Diagnostic> {
     let mut problems = Vec::new();

@@ -42,8 +42,26 @@ pub(crate) fn listen() -> (String, Receiver<Delivery>) {
 }
 
 fn hear(stream: TcpStream) -> Option<Delivery> {
+    let (headers, body) = answer(stream, "200 OK")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(&body);
+    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+    let signed = headers.get("x-hub-signature-256") == Some(&signature);
+    Some(Delivery {
+        event: headers.get("x-github-event")?.clone(),
+        payload: serde_json::from_slice(&body).ok()?,
+        signed,
+    })
+}
+
+/// Reads one HTTP request and answers with a status and nothing else; its headers, in lower case, with the path as
+/// `:path`, and its body.
+pub(crate) fn answer(stream: TcpStream, status: &str) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let mut headers = BTreeMap::new();
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    headers.insert(":path".to_owned(), first.split(' ').nth(1)?.to_owned());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -54,16 +72,9 @@ fn hear(stream: TcpStream) -> Option<Delivery> {
     }
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(&body);
-    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-    let signed = headers.get("x-hub-signature-256") == Some(&signature);
-    Some(Delivery {
-        event: headers.get("x-github-event")?.clone(),
-        payload: serde_json::from_slice(&body).ok()?,
-        signed,
-    })
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).ok()?;
+    Some((headers, body))
 }
 
 impl Delivery {

@@ -20,6 +20,7 @@ mod gh;
 mod act;
 mod forge_helper;
 mod hook;
+mod notify;
 mod forge_quirks;
 mod forge_rest;
 mod forge_rules;

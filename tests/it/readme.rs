@@ -138,3 +138,26 @@ fn asking_page_tells_the_truth() {
         Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+/// The page of stages: its settings validate, and every stage is there with its label.
+#[test]
+fn stages_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/stages.md")).unwrap();
+    for stage in chandlery::domain::Stage::ALL {
+        let line = format!("| `{stage}` | `{}` |", stage.label());
+        assert!(page.contains(&line), "{line}");
+    }
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("chandlery.yaml"), block).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_chandlery"))
+            .arg("validate")
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}

@@ -5,6 +5,7 @@
 //! what only the domain knows (names, limits that contradict each other) is judged on the way.
 
 pub(super) mod settings;
+mod sink;
 pub(super) mod property;
 pub(super) mod blueprint;
 pub(super) mod input;

@@ -4,7 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Reader, join, kind, located};
+use super::{
+    Reader, join, kind, located,
+    sink::{self, SinkDocument},
+};
 use crate::{
     catalog::{
         CommitBy, Folders, Mode, RecordBy, Root, Settings,
@@ -41,6 +44,9 @@ pub(in crate::catalog) struct SettingsDocument {
     /// Whether labels on issues and pull requests tell where their requests stand; they do if not said.
     #[serde(default)]
     labels: Option<bool>,
+    /// Who else hears where requests stand.
+    #[serde(default)]
+    notifications: Option<Vec<SinkDocument>>,
     /// The repositories that follow-up pull requests may go to: `owner/name`, or with more to say about one.
     #[serde(default)]
     #[schemars(schema_with = "repositories")]
@@ -169,6 +175,7 @@ impl SettingsDocument {
                 );
             }
         }
+        let notifications = sink::read(self.notifications.unwrap_or_default(), reader);
         let mode = match self.mode {
             ModeDocument::Observe => Mode::Observe,
             ModeDocument::On => Mode::On,
@@ -190,6 +197,7 @@ impl SettingsDocument {
             },
             repositories,
             labels: self.labels.unwrap_or(true),
+            notifications,
         })
     }
 }

@@ -139,6 +139,7 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
         root: Root(None),
         cache: folder.join("cache"),
         signer: None,
+        secrets: BTreeMap::new(),
         manners: Default::default(),
         environment: environment.clone(),
     };

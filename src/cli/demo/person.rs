@@ -116,7 +116,7 @@ impl Person {
             let commit = Commit { repository, branch, expect: None, parent, changes, message, at };
             match copy.push(&[commit], &me) {
                 Acted::Done => Ok(()),
-                Acted::Refused(why) | Acted::Failed(why) => bail!("{me}: {why}"),
+                Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{me}: {why}"),
                 Acted::Postponed { seconds } => bail!("{me} must wait {seconds} seconds"),
             }
         };

@@ -83,6 +83,7 @@ fn definitions(action: Action) -> Definitions {
         },
         repositories: [].into(),
         labels: true,
+        notifications: Vec::new(),
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");

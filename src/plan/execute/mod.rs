@@ -16,7 +16,7 @@ use follow_up::{FollowUps, Progress, begin, follow, follow_ups};
 use pinned::pinned;
 
 use crate::{
-    catalog,
+    catalog::{self, RecordBy},
     domain::{
         Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, Timestamp,
     },
@@ -26,8 +26,9 @@ use crate::{
         build::{Recipe, Site},
         facts::{Looked, Pending},
         message::{self, FollowUp},
+        notice,
         plan_file::{self, FORMAT, Plan},
-        read, review, say,
+        read,
         step::{Call, CatalogChange, Step},
         writeback,
     },
@@ -286,7 +287,18 @@ impl Job<'_> {
             at: self.at,
         };
         let stages = [(self.id.clone(), run.status)].into();
-        Decision { stages, steps: vec![Step::CatalogChange(change)], ..Decision::nothing() }
+        let mut steps = vec![Step::CatalogChange(change)];
+        // With a pull request its comment tells; a record that is brought by one may be decided on several times.
+        if self.pull.is_none() && self.site.definitions.settings.state == RecordBy::Push {
+            steps.extend(notice::unheralded(
+                self.site,
+                self.id,
+                &self.requesters,
+                run.status,
+                run.reason.as_deref(),
+            ));
+        }
+        Decision { stages, steps, ..Decision::nothing() }
     }
 
     fn speak(
@@ -303,8 +315,7 @@ impl Job<'_> {
         });
         let about = message::About { id: self.id.as_str(), action, requesters: &self.requesters, stage };
         let body = message::progress(&about, follow_ups, reason, next);
-        let comments = review::spoken_of(pull).remove(self.id).unwrap_or_default();
-        say(&self.site.here.catalog, pull.number, &comments, body)
+        notice::tell(self.site, pull, &about, reason, body)
     }
 }
 
@@ -477,6 +488,6 @@ pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };
     let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);
-    let comments = review::spoken_of(pull).remove(id).unwrap_or_default();
-    Ok(Some((run.status, say(&site.here.catalog, pull.number, &comments, body))))
+    let steps = notice::tell(site, pull, &about, run.reason.as_deref(), body);
+    Ok(Some((run.status, steps)))
 }

@@ -19,7 +19,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{DiffEntry, Looked, Pending},
-        fork, labels, message,
+        fork, labels, message, notice,
         plan_file::{self, PlannedRule},
         read, record, say,
         step::{Call, Step},
@@ -194,10 +194,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     decision.steps.extend(check);
     for request in &asked {
-        let body = comment(site, pull, request, judgements.get(&request.name), given);
-        let marker = message::marker_of(&body).to_owned();
-        let about_this = pull.comments.iter().filter(|comment| message::marker_of(&comment.body) == marker);
-        decision.steps.extend(say(catalog, pull.number, &about_this.cloned().collect::<Vec<_>>(), body));
+        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given));
     }
     if first_time && all_good && !pull.draft {
         decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
@@ -342,13 +339,14 @@ fn ask_reviewers<'a>(
     }))
 }
 
+/// Has our comment about a request say where it stands.
 fn comment(
     site: &Site<'_>,
     pull: &Pull,
     request: &Asked,
     judgement: Option<&Judgement>,
     given: bool,
-) -> String {
+) -> Vec<Step> {
     let action =
         |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
     match &request.plan {
@@ -359,7 +357,7 @@ fn comment(
                 requesters: &request.requesters,
                 stage: Stage::Invalid,
             };
-            message::mistakes(&about, problems)
+            notice::tell(site, pull, &about, None, message::mistakes(&about, problems))
         }
         Ok(built) => {
             let about = message::About {
@@ -404,7 +402,8 @@ fn comment(
             } else {
                 "approve by reviewing this pull request."
             };
-            message::planned(&about, built, &judgement, &notes, next)
+            let body = message::planned(&about, built, &judgement, &notes, next);
+            notice::tell(site, pull, &about, None, body)
         }
     }
 }
@@ -413,7 +412,7 @@ fn comment(
 fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
-    for (id, comment) in spoken_of(pull) {
+    for id in spoken_of(pull).into_keys() {
         let requesters = match admit::requesters(site, pull, &id) {
             Ok(people) => people.unwrap_or_default(),
             Err(Pending) => {
@@ -438,8 +437,8 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             "nothing more. Ask again whenever you like; reopening this tries again."
         };
         let body = message::progress(&about, &[], Some(&why), next);
+        decision.steps.extend(notice::tell(site, pull, &about, Some(&why), body));
         decision.stages.insert(id, stage);
-        decision.steps.extend(say(&site.here.catalog, pull.number, &comment, body));
     }
     if pending { Err(Pending) } else { Ok(decision) }
 }

@@ -189,7 +189,7 @@ impl Side {
         let acted = match self.writer.act(&self.catalog, &call).await {
             Acted::Done => "done".to_owned(),
             Acted::Refused(why) => format!("refused{}", status_in(&why)),
-            Acted::Failed(why) => format!("failed{}", status_in(&why)),
+            Acted::Failed(why) | Acted::Untold(why) => format!("failed{}", status_in(&why)),
             Acted::Postponed { .. } => "postponed".to_owned(),
         };
         self.note(step, acted);

@@ -149,6 +149,20 @@ impl Local {
         self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
     }
 
+    /// From now on another process reconciles, whose environment holds these secrets.
+    pub fn knowing(&mut self, secrets: &[(&str, &str)]) {
+        let mut settings = settings(&self.url, self.folder.path());
+        settings.credentials = self.credentials.clone();
+        settings.secrets =
+            secrets.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(value))).collect();
+        self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
+    }
+
+    /// The platform team changes the settings.
+    pub fn sets(&self, settings: &str) {
+        self.put("ada", Repo::Catalog, "main", "chandlery.yaml", settings).unwrap();
+    }
+
     fn stop(&mut self) {
         if let Some(forge) = self.forge.take() {
             self.runtime.block_on(forge.shutdown()).unwrap();
@@ -584,6 +598,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         root: Root::default(),
         cache: folder.join("cache"),
         signer: None,
+        secrets: Default::default(),
         manners: Manners { answers: Some(folder.join("answers")), ..Manners::default() },
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
     }

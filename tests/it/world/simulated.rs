@@ -694,6 +694,7 @@ impl Simulated {
                 }
                 acted
             }
+            Act::Notify(_) => Acted::Done,
         }
     }
 
