@@ -25,14 +25,16 @@ mod scorecard;
 mod entity;
 mod form;
 mod action;
+mod step;
+pub mod later;
 mod request;
 mod run;
 mod pull;
 mod diagnostic;
 
 pub use action::{
-    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, PullRequestStep,
-    Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
+    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, Quorum, Rule,
+    Template, TemplateManifest, TextEdit,
 };
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
@@ -49,11 +51,14 @@ pub(crate) use memo::Memo;
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
-    Permission, Pull, PullCommit, PullState, Review, ReviewState,
+    Permission, Pull, PullCommit, PullState, Remark, Review, ReviewState,
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
+pub use step::{
+    Interpreter, OnFailure, PullRequestStep, ScriptStep, Step, StepKind, WebhookStep, WorkflowStep,
+};
 pub use time::Timestamp;

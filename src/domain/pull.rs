@@ -44,6 +44,8 @@ pub struct Issue {
     pub closed_by: Option<Login>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
+    /// The comments that may ask us for something, whoever wrote them, oldest first.
+    pub remarks: Vec<Remark>,
 }
 
 /// A comment made by our App.
@@ -53,6 +55,31 @@ pub struct Comment {
     pub id: u64,
     /// Its text.
     pub body: String,
+}
+
+/// A comment by anybody that may ask us for something: its first line begins with `/`, or it reports.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remark {
+    /// Its id on the forge.
+    pub id: u64,
+    /// Who wrote it; none for a deleted account.
+    pub author: Option<Login>,
+    /// Its text.
+    pub body: String,
+    /// When it was written, by the forge's clock.
+    pub at: Timestamp,
+    /// Whether it says something else now than it did then.
+    pub edited: bool,
+}
+
+impl Remark {
+    /// What the first line of a report of a backend begins with.
+    pub const REPORT: &'static str = "<!-- chandlery:report ";
+
+    /// Whether a comment with this text may ask us for something.
+    pub fn is_one(body: &str) -> bool {
+        body.starts_with('/') || body.starts_with(Self::REPORT)
+    }
 }
 
 /// What state a pull request is in.
@@ -109,6 +136,8 @@ pub struct Pull {
     pub commits: Known<Vec<PullCommit>>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
+    /// The comments that may ask us for something, whoever wrote them, oldest first.
+    pub remarks: Vec<Remark>,
     /// The people and teams (by slug) whose review is requested now.
     pub requested: Vec<String>,
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::act::CHECK;
 use crate::domain::{
     Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull,
-    PullCommit, PullState, RepoName, Review, ReviewState, Timestamp,
+    PullCommit, PullState, Remark, RepoName, Review, ReviewState, Timestamp,
 };
 
 /// The lists of an issue that may have more pages; `PAGE` stands for `first: n, after: …`.
@@ -20,8 +20,7 @@ pub(super) const PULL_LISTS: [(&str, &str); 4] =
     [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
 
 const EDITS: &str = "userContentEdits(PAGE) { nodes { editedAt editor { login __typename } } pageInfo { hasNextPage endCursor } }";
-const COMMENTS: &str =
-    "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
+const COMMENTS: &str = "comments(PAGE) { nodes { url author { login __typename } body createdAt lastEditedAt } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
     pageInfo { hasNextPage endCursor } }";
 const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT]) { nodes { __typename \
@@ -139,6 +138,8 @@ struct CommentNode {
     url: String,
     author: Option<Actor>,
     body: String,
+    created_at: Timestamp,
+    last_edited_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -276,6 +277,7 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
         None if node.last_edited_at.is_none() => Known::Yes(Vec::new()),
         None => Known::Unknown("the forge does not say who edited it; file it again".to_owned()),
     };
+    let (comments, remarks) = read_comments(node.comments, me)?;
     Ok(Issue {
         number: node.number,
         author: login(node.author),
@@ -292,7 +294,8 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
             .flatten()
             .next_back()
             .and_then(|event| login(event.actor)),
-        comments: read_comments(node.comments, me)?,
+        comments,
+        remarks,
     })
 }
 
@@ -342,6 +345,7 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         .filter_map(|request| request?.requested_reviewer)
         .filter_map(|reviewer| reviewer.login.map(|login| login.to_ascii_lowercase()).or(reviewer.slug))
         .collect();
+    let (comments, remarks) = read_comments(node.comments, me)?;
     Ok(Pull {
         repository: repository.clone(),
         number: node.number,
@@ -365,27 +369,38 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         closed_by,
         reviews,
         commits,
-        comments: read_comments(node.comments, me)?,
+        comments,
+        remarks,
         requested,
     })
 }
 
-/// Only our own; what others write is none of our business.
-fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<Vec<Comment>, String> {
+/// Our own, and what may ask us for something; what else people write is none of our business.
+fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<(Vec<Comment>, Vec<Remark>), String> {
     let comments = match comments.known("comments") {
         Known::Yes(comments) => comments,
         Known::Unknown(why) => return Err(why),
     };
-    let ours = comments.into_iter().filter_map(|comment| {
-        let CommentNode { url, author, body } = comment;
-        (login(author).as_ref() == Some(me)).then(|| (read_id(&url), body))
-    });
-    let mut ours: Vec<Comment> = ours
-        .map(|(id, body)| Some(Comment { id: id?, body }))
-        .collect::<Option<_>>()
-        .ok_or("the forge does not give the ids of our comments")?;
+    let (mut ours, mut remarks) = (Vec::new(), Vec::new());
+    for CommentNode { url, author, body, created_at, last_edited_at } in comments {
+        let author = login(author);
+        let is_ours = author.as_ref() == Some(me);
+        let is_remark = Remark::is_one(&body);
+        if !is_ours && !is_remark {
+            continue;
+        }
+        let id = read_id(&url).ok_or("the forge does not give the ids of comments")?;
+        if is_remark {
+            let edited = last_edited_at.is_some();
+            remarks.push(Remark { id, author, body: body.clone(), at: created_at, edited });
+        }
+        if is_ours {
+            ours.push(Comment { id, body });
+        }
+    }
     ours.sort_by_key(|comment| comment.id);
-    Ok(ours)
+    remarks.sort_by_key(|remark| remark.id);
+    Ok((ours, remarks))
 }
 
 fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]) -> Vec<Review> {

@@ -82,6 +82,9 @@ fn definitions(action: Action) -> Definitions {
             scorecards: folder("scorecards"),
         },
         repositories: [].into(),
+        webhooks: Default::default(),
+        scripts_as: None,
+        retry_for: 0,
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");

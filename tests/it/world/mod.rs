@@ -118,6 +118,17 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
+    /// Writes a comment.
+    Say {
+        who: String,
+        at: (Repo, u64),
+        text: String,
+    },
+    /// Edits the last command that they wrote.
+    Unsay {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Dismisses the last review of somebody.
     Dismiss {
         who: String,

@@ -14,7 +14,7 @@ use chandlery::{
     domain::{
         Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
         Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState,
-        RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     forge::moves::Moves,
     plan::{
@@ -780,6 +780,7 @@ impl Simulated {
             reviews: Known::Yes(Vec::new()),
             commits: Known::Yes(Vec::new()),
             comments: Vec::new(),
+            remarks: Vec::new(),
             requested: Vec::new(),
         };
         store.pulls.insert(number, Arc::new(SimPull { pull, base_at_end: None, checks: BTreeMap::new() }));
@@ -1008,6 +1009,7 @@ impl Simulated {
             created_at: at,
             closed_by: None,
             comments: Vec::new(),
+            remarks: Vec::new(),
         };
         store.issues.insert(number, Arc::new(issue));
         true
@@ -1187,6 +1189,40 @@ impl Simulated {
             Deed::Approve { who, at } => self.review(who, *at, ReviewState::Approved),
             Deed::RequestChanges { who, at } => self.review(who, *at, ReviewState::ChangesRequested),
             Deed::Remark { who, at } => self.review(who, *at, ReviewState::Commented),
+            Deed::Say { who, at, text } => {
+                let now = self.tick();
+                self.next_id += 1;
+                let id = self.next_id;
+                let author = Some(login(who));
+                let remark = Remark { id, author, body: text.clone(), at: now, edited: false };
+                let store = self.edit(&at.0.name());
+                let remarks = match (store.pulls.get_mut(&at.1), store.issues.get_mut(&at.1)) {
+                    (Some(sim), _) => &mut Arc::make_mut(sim).pull.remarks,
+                    (None, Some(issue)) if !issue.locked => &mut Arc::make_mut(issue).remarks,
+                    _ => return false,
+                };
+                if Remark::is_one(&remark.body) {
+                    remarks.push(remark);
+                }
+                true
+            }
+            Deed::Unsay { who, at } => {
+                let author = Some(login(who));
+                let store = self.edit(&at.0.name());
+                let remarks = match (store.pulls.get_mut(&at.1), store.issues.get_mut(&at.1)) {
+                    (Some(sim), _) => &mut Arc::make_mut(sim).pull.remarks,
+                    (None, Some(issue)) => &mut Arc::make_mut(issue).remarks,
+                    _ => return false,
+                };
+                match remarks.iter_mut().rfind(|remark| remark.author == author) {
+                    Some(remark) => {
+                        remark.edited = true;
+                        remark.body.push_str(" (edited)");
+                        true
+                    }
+                    None => false,
+                }
+            }
             Deed::Dismiss { who, at, whose } => {
                 let now = self.tick();
                 let whose = login(whose);
