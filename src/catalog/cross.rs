@@ -2,11 +2,14 @@
 //!
 //! What a broken or missing definition would make wrong elsewhere is not told again.
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Map, Value};
 
+use self::step::{Later, Secrets};
 use super::{
     Definitions,
     document::{Reader, action::change_path, is_template, join},
@@ -14,7 +17,7 @@ use super::{
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, Scorecard,
+    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, Scorecard, Step,
     TemplateName,
 };
 
@@ -30,9 +33,7 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
         }
     }
     for (index, step) in action.steps.iter().enumerate() {
-        let path = trail!["steps", index, "pullRequest"];
-        template(definitions, &step.pull_request.template, &join(&path, "template"), reader);
-        repository(definitions, &step.pull_request.repository, &join(&path, "repository"), reader);
+        step::check_step(definitions, step, index, reader);
     }
     for (index, change) in action.entities.iter().enumerate() {
         entity_change(definitions, change, &change_path(index, change), reader);
@@ -74,7 +75,11 @@ pub(super) fn rests_on_unusable(definitions: &Definitions, action: &Action) -> b
         .chain(changed)
         .chain(chosen)
         .any(|name| unusable.blueprints.contains(name))
-        || action.steps.iter().any(|step| unusable.templates.contains(&step.pull_request.template))
+        || action
+            .steps
+            .iter()
+            .filter_map(Step::pull_request)
+            .any(|pull| unusable.templates.contains(&pull.template))
 }
 
 fn blueprint_of(change: &EntityChange) -> &BlueprintId {
@@ -254,20 +259,11 @@ fn required(
 fn expressions(action: &Action, reader: &mut Reader) {
     let written = written_inputs(reader);
     let names = Names::of(action, &written);
-    for (index, step) in action.steps.iter().enumerate() {
-        let path = trail!["steps", index, "pullRequest"];
-        let pull = &step.pull_request;
-        let texts = [
-            ("repository", Some(&pull.repository)),
-            ("title", pull.title.as_ref()),
-            ("body", pull.body.as_ref()),
-            ("branch", pull.branch.as_ref()),
-        ];
-        for (name, text) in texts {
-            let Some(text) = text else { continue };
-            names.check(text, &join(&path, name), reader);
-        }
-    }
+    step::expressions(action, &names, reader);
+    let later = Later {
+        before: action.steps.iter().map(|step| step.id.as_str()).collect(),
+        secrets: Secrets::Refused,
+    };
     for (index, change) in action.entities.iter().enumerate() {
         let path = change_path(index, change);
         match change {
@@ -275,7 +271,11 @@ fn expressions(action: &Action, reader: &mut Reader) {
             | EntityChange::Update { identifier, fields, .. } => {
                 names.check(identifier, &join(&path, "identifier"), reader);
                 for (name, value) in fields {
-                    names.check_all(value, &join(&path, name.as_str()), reader);
+                    let path = join(&path, name.as_str());
+                    match name.as_str() {
+                        "title" | "properties" => later.check(&names, value, &path, reader),
+                        _ => names.check_all(value, &path, reader),
+                    }
                 }
             }
             EntityChange::Delete { identifier, .. } => {
@@ -366,6 +366,7 @@ impl<'a> Names<'a> {
                         Wrong::new("unknown-name", path, "speaks of `entity`, and a CREATE has none yet");
                     reader.wrong(wrong.help("use `inputs`"));
                 }
+                (None, _) if let Some(wrong) = step::out_of_place(first, text, path) => reader.wrong(wrong),
                 (None, _) => {
                     let wrong =
                         Wrong::new("unknown-name", path, format!("speaks of `{first}`, which is not known"));

@@ -40,7 +40,7 @@ use crate::domain::{
 
 pub use check::{Checked, Counts, Known, Report, check_all, in_order};
 pub use derived::META;
-pub use document::schemas;
+pub use document::{schemas, step::origin};
 pub use entity::{
     Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity,
     references, store_entity, with_defaults,
@@ -142,6 +142,9 @@ impl Folders {
     }
 }
 
+/// How long a run whose step failed can be retried if nothing is said, in seconds: a day.
+pub const RETRY_FOR: i64 = 24 * 3600;
+
 /// What `chandlery.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -163,6 +166,12 @@ pub struct Settings {
     pub labels: bool,
     /// Who else hears of requests.
     pub notifications: Vec<Sink>,
+    /// The servers that steps may call: scheme, name and port.
+    pub webhooks: BTreeSet<String>,
+    /// The user of the machine that scripts run as; none means that none is run.
+    pub scripts_as: Option<String>,
+    /// How long a run whose step failed can be retried, in seconds.
+    pub retry_for: i64,
 }
 
 impl Settings {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    ActionId, BlueprintId, Bytes, Form, Login, ObjectId, Property, RepoPath, StepId, TeamSlug, TemplateName,
+    ActionId, BlueprintId, Bytes, Form, Login, ObjectId, Property, RepoPath, Step, TeamSlug, TemplateName,
 };
 
 /// Something people may ask for.
@@ -122,32 +122,6 @@ pub enum MergeMode {
     Manual,
     /// Chandlery, once everything it needs is there.
     Auto,
-}
-
-/// One thing that happens when a request is executed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Its identifier.
-    pub id: StepId,
-    /// What it does.
-    pub pull_request: PullRequestStep,
-}
-
-/// Opens a pull request in a target repository. Texts are templates.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PullRequestStep {
-    /// Which repository, `owner/name`; a template.
-    pub repository: String,
-    /// The template that is rendered.
-    pub template: TemplateName,
-    /// The title of the pull request.
-    pub title: Option<String>,
-    /// The text of the pull request.
-    pub body: Option<String>,
-    /// Its branch.
-    pub branch: Option<String>,
-    /// Whether Chandlery merges it.
-    pub merge: MergeMode,
 }
 
 /// One change of the catalog. Texts are templates.

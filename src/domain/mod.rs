@@ -25,6 +25,8 @@ mod scorecard;
 mod entity;
 mod form;
 mod action;
+mod step;
+pub mod later;
 mod request;
 mod run;
 mod sink;
@@ -32,8 +34,8 @@ mod pull;
 mod diagnostic;
 
 pub use action::{
-    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, PullRequestStep,
-    Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
+    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, Quorum, Rule,
+    Template, TemplateManifest, TextEdit,
 };
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
@@ -50,7 +52,7 @@ pub(crate) use memo::Memo;
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
-    Permission, Pull, PullCommit, PullState, Review, ReviewState,
+    Permission, Pull, PullCommit, PullState, Remark, Review, ReviewState,
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
@@ -58,4 +60,7 @@ pub use run::{LABELS, Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
 pub use sink::{Address, Notice, Sink, SinkKind};
+pub use step::{
+    Interpreter, OnFailure, PullRequestStep, ScriptStep, Step, StepKind, WebhookStep, WorkflowStep,
+};
 pub use time::Timestamp;

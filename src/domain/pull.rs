@@ -44,10 +44,14 @@ pub struct Issue {
     pub created_at: Timestamp,
     /// Who closed it last.
     pub closed_by: Option<Login>,
+    /// When it was closed last, though it may have been opened again since.
+    pub last_closed: Option<Timestamp>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
     /// Its labels.
     pub labels: BTreeSet<String>,
+    /// The comments that may ask us for something, whoever wrote them, oldest first.
+    pub remarks: Vec<Remark>,
 }
 
 /// A comment made by our App.
@@ -57,6 +61,31 @@ pub struct Comment {
     pub id: u64,
     /// Its text.
     pub body: String,
+}
+
+/// A comment by anybody that may ask us for something: its first line begins with `/`, or it reports.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remark {
+    /// Its id on the forge.
+    pub id: u64,
+    /// Who wrote it; none for a deleted account.
+    pub author: Option<Login>,
+    /// Its text.
+    pub body: String,
+    /// When it was written, by the forge's clock.
+    pub at: Timestamp,
+    /// Whether it says something else now than it did then.
+    pub edited: bool,
+}
+
+impl Remark {
+    /// What the first line of a report of a backend begins with.
+    pub const REPORT: &'static str = "<!-- chandlery:report ";
+
+    /// Whether a comment with this text may ask us for something.
+    pub fn is_one(body: &str) -> bool {
+        body.starts_with('/') || body.starts_with(Self::REPORT)
+    }
 }
 
 /// What state a pull request is in.
@@ -107,12 +136,16 @@ pub struct Pull {
     pub closed_at: Option<Timestamp>,
     /// Who closed it last.
     pub closed_by: Option<Login>,
+    /// When it was closed last, though it may have been opened again since.
+    pub last_closed: Option<Timestamp>,
     /// Its reviews, oldest first.
     pub reviews: Known<Vec<Review>>,
     /// The commits that it adds, oldest first, as the forge attributes them.
     pub commits: Known<Vec<PullCommit>>,
     /// The comments that we made on it, oldest first.
     pub comments: Vec<Comment>,
+    /// The comments that may ask us for something, whoever wrote them, oldest first.
+    pub remarks: Vec<Remark>,
     /// The people and teams (by slug) whose review is requested now.
     pub requested: Vec<String>,
     /// Its labels.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::act::CHECK;
 use crate::domain::{
     Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull,
-    PullCommit, PullState, RepoName, Review, ReviewState, Timestamp,
+    PullCommit, PullState, Remark, RepoName, Review, ReviewState, Timestamp,
 };
 
 /// The lists of an issue that may have more pages; `PAGE` stands for `first: n, after: …`.
@@ -22,8 +22,7 @@ pub(super) const PULL_LISTS: [(&str, &str); 4] =
     [("comments", COMMENTS), ("reviews", REVIEWS), ("timelineItems", TIMELINE), ("commits", COMMITS)];
 
 const EDITS: &str = "userContentEdits(PAGE) { nodes { editedAt editor { login __typename } } pageInfo { hasNextPage endCursor } }";
-const COMMENTS: &str =
-    "comments(PAGE) { nodes { url author { login __typename } body } pageInfo { hasNextPage endCursor } }";
+const COMMENTS: &str = "comments(PAGE) { nodes { url author { login __typename } body createdAt lastEditedAt } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
     pageInfo { hasNextPage endCursor } }";
 const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT]) { nodes { __typename \
@@ -43,7 +42,7 @@ const LABELLED: &str = "labels(first: 100) { nodes { name } }";
 pub(super) fn issue_fields() -> String {
     format!(
         "number title body state locked createdAt lastEditedAt author {{ login __typename }} {LABELLED} {} {} \
-         timelineItems(last: 1, itemTypes: [CLOSED_EVENT]) {{ nodes {{ ... on ClosedEvent {{ actor {{ login __typename }} }} }} }}",
+         timelineItems(last: 1, itemTypes: [CLOSED_EVENT]) {{ nodes {{ ... on ClosedEvent {{ actor {{ login __typename }} createdAt }} }} }}",
         EDITS.replace("PAGE", "first: 100"),
         COMMENTS.replace("PAGE", "first: 100")
     )
@@ -144,6 +143,8 @@ struct CommentNode {
     url: String,
     author: Option<Actor>,
     body: String,
+    created_at: Timestamp,
+    last_edited_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -289,6 +290,8 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
         None if node.last_edited_at.is_none() => Known::Yes(Vec::new()),
         None => Known::Unknown("the forge does not say who edited it; file it again".to_owned()),
     };
+    let (comments, remarks) = read_comments(node.comments, me)?;
+    let closing = node.timeline_items.nodes.into_iter().flatten().next_back();
     Ok(Issue {
         number: node.number,
         author: login(node.author),
@@ -298,15 +301,11 @@ pub(super) fn read_issue(node: Value, me: &Login) -> Result<Issue, String> {
         open: node.state == "OPEN",
         locked: node.locked,
         created_at: node.created_at,
-        closed_by: node
-            .timeline_items
-            .nodes
-            .into_iter()
-            .flatten()
-            .next_back()
-            .and_then(|event| login(event.actor)),
-        comments: read_comments(node.comments, me)?,
+        last_closed: closing.as_ref().and_then(|event| event.created_at),
+        closed_by: closing.and_then(|event| login(event.actor)),
         labels: read_labels(node.labels),
+        comments,
+        remarks,
     })
 }
 
@@ -329,9 +328,13 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
     };
     let mut dismissed = Vec::new();
     let mut closed_by = None;
+    let mut last_closed = None;
     for event in events {
         match (event.kind.as_deref(), event.created_at) {
-            (Some("ClosedEvent"), _) => closed_by = login(event.actor),
+            (Some("ClosedEvent"), at) => {
+                closed_by = login(event.actor);
+                last_closed = at.max(last_closed);
+            }
             (Some("ReviewDismissedEvent"), Some(at)) => {
                 let was = review_state(event.previous_review_state.as_deref().unwrap_or_default());
                 dismissed.push((event.review.and_then(|review| read_id(&review.url)), Dismissal { at, was }));
@@ -356,6 +359,7 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         .filter_map(|request| request?.requested_reviewer)
         .filter_map(|reviewer| reviewer.login.map(|login| login.to_ascii_lowercase()).or(reviewer.slug))
         .collect();
+    let (comments, remarks) = read_comments(node.comments, me)?;
     Ok(Pull {
         repository: repository.clone(),
         number: node.number,
@@ -377,9 +381,11 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         merge_commit: node.merge_commit.map(|commit| commit.oid),
         closed_at: node.closed_at,
         closed_by,
+        last_closed,
         reviews,
         commits,
-        comments: read_comments(node.comments, me)?,
+        comments,
+        remarks,
         requested,
         labels: read_labels(node.labels),
         url: node.url,
@@ -390,22 +396,32 @@ fn read_labels(labels: Option<List<LabelNode>>) -> BTreeSet<String> {
     labels.into_iter().flat_map(|labels| labels.nodes).flatten().map(|label| label.name).collect()
 }
 
-/// Only our own; what others write is none of our business.
-fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<Vec<Comment>, String> {
+/// Our own, and what may ask us for something; what else people write is none of our business.
+fn read_comments(comments: List<CommentNode>, me: &Login) -> Result<(Vec<Comment>, Vec<Remark>), String> {
     let comments = match comments.known("comments") {
         Known::Yes(comments) => comments,
         Known::Unknown(why) => return Err(why),
     };
-    let ours = comments.into_iter().filter_map(|comment| {
-        let CommentNode { url, author, body } = comment;
-        (login(author).as_ref() == Some(me)).then(|| (read_id(&url), body))
-    });
-    let mut ours: Vec<Comment> = ours
-        .map(|(id, body)| Some(Comment { id: id?, body }))
-        .collect::<Option<_>>()
-        .ok_or("the forge does not give the ids of our comments")?;
+    let (mut ours, mut remarks) = (Vec::new(), Vec::new());
+    for CommentNode { url, author, body, created_at, last_edited_at } in comments {
+        let author = login(author);
+        let is_ours = author.as_ref() == Some(me);
+        let is_remark = Remark::is_one(&body);
+        if !is_ours && !is_remark {
+            continue;
+        }
+        let id = read_id(&url).ok_or("the forge does not give the ids of comments")?;
+        if is_remark {
+            let edited = last_edited_at.is_some();
+            remarks.push(Remark { id, author, body: body.clone(), at: created_at, edited });
+        }
+        if is_ours {
+            ours.push(Comment { id, body });
+        }
+    }
     ours.sort_by_key(|comment| comment.id);
-    Ok(ours)
+    remarks.sort_by_key(|remark| remark.id);
+    Ok((ours, remarks))
 }
 
 fn read_reviews(reviews: Vec<ReviewNode>, dismissed: &[(Option<u64>, Dismissal)]) -> Vec<Review> {

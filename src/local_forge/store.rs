@@ -225,6 +225,8 @@ pub(crate) struct Comment {
     pub(crate) body: String,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    #[serde(default)]
+    pub(crate) edited_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

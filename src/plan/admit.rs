@@ -8,7 +8,7 @@ use crate::{
     catalog::{Definitions, form, values::Segment},
     domain::{
         Action, ActionId, Diagnostic, EntityId, Execute, Identifier, Known, Login, Permission, Place, Pull,
-        RequestFile, RequestId, Search, TeamSlug, Timestamp, nearest,
+        RequestFile, RequestId, Search, StepKind, TeamSlug, Timestamp, nearest,
     },
     intake::{self, Accepted, Lookup, Searched, Sources},
     plan::{
@@ -80,7 +80,12 @@ pub(super) fn plan(
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     // Asked early so that they are answered together with the rest.
     for step in &recipe.action.steps {
-        if let Ok(repository) = step.pull_request.repository.parse() {
+        let repository = match &step.does {
+            StepKind::PullRequest(pull) => &pull.repository,
+            StepKind::Workflow(workflow) => &workflow.repository,
+            StepKind::Webhook(_) | StepKind::Script(_) => continue,
+        };
+        if let Ok(repository) = repository.parse() {
             drop(site.look.repository(&repository));
         }
     }

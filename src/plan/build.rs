@@ -8,13 +8,14 @@ use crate::{
     catalog::Definitions,
     domain::{
         Action, ActionId, Approval, Bytes, Changes, Diagnostic, MergeMode, ObjectId, Operation, Place,
-        StepId, Template, TemplateName,
+        StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
+        backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, FORMAT, Pins, Plan, PlannedRule, digest},
+        plan_file::{Asked, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
         target::plan_step,
         writeback,
     },
@@ -41,7 +42,7 @@ pub struct Built {
 impl Built {
     /// Whether nothing would change anywhere.
     pub fn is_noop(&self) -> bool {
-        self.plan.steps.iter().all(|step| step.changes.is_empty()) && self.plan.entities.is_empty()
+        self.plan.steps.iter().all(PlannedStep::is_nothing) && self.plan.entities.is_empty()
     }
 
     /// The bytes of `plan.yaml`.
@@ -76,7 +77,7 @@ impl<'a> Recipe<'a> {
             .value
             .steps
             .iter()
-            .filter_map(|step| definitions.templates.get_key_value(&step.pull_request.template))
+            .filter_map(|step| definitions.templates.get_key_value(&step.pull_request()?.template))
             .map(|(name, template)| (name.clone(), template))
             .collect();
         Some(Self { action: &defined.value, blob: defined.blob, templates })
@@ -120,15 +121,42 @@ pub fn build(
     let mut diffs = String::new();
     let mut risks = BTreeSet::new();
     for step in &recipe.action.steps {
-        match plan_step(site, recipe, step, &request.id, &context) {
+        let mut planned = PlannedStep {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            when: step.when.clone(),
+            timeout: step.timeout,
+            on_failure: step.on_failure,
+            pull_request: None,
+            workflow: None,
+            webhook: None,
+            script: None,
+        };
+        let at = Standing::new(site, recipe, step);
+        let done = match &step.does {
+            StepKind::PullRequest(pull) => match plan_step(site, recipe, step, pull, &request.id, &context) {
+                Err(Pending) => Err(Pending),
+                Ok(Err(found)) => Ok(Err(found)),
+                Ok(Ok(done)) => {
+                    diffs.push_str(&diff::of_repository(done.planned.repository.as_str(), &done.files));
+                    risks.extend(diff::risks(&done.planned.repository, &done.files));
+                    contents.insert(step.id.clone(), done.changes);
+                    planned.pull_request = Some(done.planned);
+                    Ok(Ok(()))
+                }
+            },
+            StepKind::Workflow(workflow) => backend::plan_workflow(&at, workflow, &context)
+                .map(|done| done.map(|done| planned.workflow = Some(done))),
+            StepKind::Webhook(webhook) => {
+                Ok(backend::plan_webhook(&at, webhook, &context).map(|done| planned.webhook = Some(done)))
+            }
+            StepKind::Script(script) => backend::plan_script(&at, script, &context)
+                .map(|done| done.map(|done| planned.script = Some(done))),
+        };
+        match done {
             Err(Pending) => pending = true,
             Ok(Err(found)) => problems.extend(found),
-            Ok(Ok(done)) => {
-                diffs.push_str(&diff::of_repository(done.planned.repository.as_str(), &done.files));
-                risks.extend(diff::risks(&done.planned.repository, &done.files));
-                contents.insert(step.id.clone(), done.changes);
-                steps.push(done.planned);
-            }
+            Ok(Ok(())) => steps.push(planned),
         }
     }
     let mut entities = Vec::new();

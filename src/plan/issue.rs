@@ -13,7 +13,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{Looked, Pending},
-        labels, message, read, say,
+        labels, message, react, read, say,
         step::{Call, Step},
     },
 };
@@ -32,6 +32,34 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(format!("issue #{number} could not be read: {why}"))),
     };
     let mut decision = decide_open(site, issue)?;
+    if let Some((id, Stage::Invalid | Stage::WaitingForApproval | Stage::Noop)) =
+        decision.stages.first_key_value()
+    {
+        let id = id.clone();
+        let pull = match adopt::pull(site, &id)? {
+            Ok(pull) => pull.map(|pull| read::reference(&site.here.catalog, pull.number)),
+            Err(why) => return Ok(Decision::waiting(why)),
+        };
+        let about = react::About {
+            number,
+            remarks: &issue.remarks,
+            comments: &issue.comments,
+            last_closed: issue.last_closed,
+            requesters: admit::people_of_issue(issue, None).unwrap_or_default(),
+            judgements: Vec::new(),
+            plan: pull
+                .as_ref()
+                .map_or_else(|| "this has no plan yet".into(), |pull| format!("{pull} shows it")),
+            decline_at: pull,
+        };
+        match react::react(site, &about)? {
+            (answers, None) => decision.steps.extend(answers),
+            (_, Some(how)) => {
+                let stage = how.stage();
+                decision = finish(site, issue, &id, stage, None, Some(&how.reason()));
+            }
+        }
+    }
     let speaks = decision.steps.iter().any(|step| matches!(step, Step::Call(Call::Say { .. })));
     // A closed issue is not looked at again, so this comes before it is closed; and after it was made a request.
     if speaks || decision.steps.iter().all(|step| matches!(step, Step::Call(Call::CloseIssue { .. }))) {
@@ -70,7 +98,7 @@ fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
             let steps = say(&site.here.catalog, number, &issue.comments, body);
             return Ok(Decision { stages: [(id, Stage::InProgress)].into(), steps, ..Decision::nothing() });
         }
-        Some(PullState::Closed) => return Ok(closed(site, issue, &id, ours)),
+        Some(PullState::Closed) => return closed(site, issue, &id, ours),
         Some(PullState::Open) | None => {}
     }
     if issue.locked {
@@ -291,12 +319,15 @@ fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnosti
     Decision { stages: [(id.clone(), Stage::Invalid)].into(), steps, ..Decision::nothing() }
 }
 
-fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Decision {
+fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Looked<Decision> {
     let people = admit::people_of_issue(issue, None).unwrap_or_default();
     let by = pull.and_then(|pull| pull.closed_by.as_ref());
+    let said = pull.map_or(Ok(None), |pull| react::how_it_ended(site, pull, &people))?;
     let taken_back = by.is_none_or(|login| people.contains(login) || *login == site.here.me);
-    let stage = if taken_back { Stage::Cancelled } else { Stage::Declined };
-    finish(site, issue, id, stage, pull.map(|pull| pull.number), None)
+    let usual = if taken_back { Stage::Cancelled } else { Stage::Declined };
+    let stage = said.as_ref().map_or(usual, react::Ended::stage);
+    let reason = said.map(|ended| ended.reason());
+    Ok(finish(site, issue, id, stage, pull.map(|pull| pull.number), reason.as_deref()))
 }
 
 fn ended(site: &Site<'_>, issue: &Issue, id: &RequestId, run: &Run) -> Decision {

@@ -10,12 +10,15 @@ use serde_json::Value;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, Stage},
+    domain::{Action, Diagnostic, Login, RequestId, Stage, later},
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
         diff,
-        plan_file::{EntityOperation, FileChange, Plan, PlannedRule},
+        plan_file::{
+            Does, EntityOperation, FileChange, Plan, PlannedPull, PlannedRule, PlannedScript, PlannedWebhook,
+            PlannedWorkflow,
+        },
     },
 };
 
@@ -54,6 +57,30 @@ pub fn issue_marker() -> &'static str {
 /// The marker of the comment on a pull request from a fork.
 pub fn fork_marker() -> &'static str {
     "<!-- chandlery:fork -->"
+}
+
+/// The marker of the answer to a command.
+pub fn answer_marker(comment: u64) -> String {
+    format!("<!-- chandlery:answer {comment} -->")
+}
+
+/// What can be said in comments.
+pub fn commands() -> String {
+    let mut text = String::from("What you can say here, as the first line of a comment:\n\n");
+    for (command, what) in [
+        ("/plan", "plan it again, against what the repositories hold now"),
+        (
+            "/cancel",
+            "take it back, if you asked for it; while it is carried out, whoever may write can stop it too",
+        ),
+        ("/decline REASON", "say no, if you may approve it or write to this repository"),
+        ("/retry", "try the step again that failed, while it is carried out"),
+        ("/help", "this list"),
+    ] {
+        let _ = writeln!(text, "- `{command}`: {what}");
+    }
+    text.push_str("\nApprovals are reviews of the pull request, never comments. A comment that was edited says nothing.\n");
+    text
 }
 
 /// That a request waits for the forge's limits; `until` is a time of the day.
@@ -263,7 +290,8 @@ fn effect(built: &Built, before: usize) -> String {
     let mut text = risks(built);
     text.push_str("\n**What would change**\n\n");
     text.push_str(&summary(&built.plan));
-    let tail = format!("\nPlan `{}`\n", built.plan.key);
+    let tail =
+        format!("\nPlan `{}`. `/help` in a comment says what else can be asked here.\n", built.plan.key);
     for section in sections(&built.diff) {
         let folded = format!(
             "\n<details><summary>{}</summary>\n\n{}\n</details>\n",
@@ -381,20 +409,16 @@ fn asked(plan: &Plan) -> String {
 pub fn summary(plan: &Plan) -> String {
     let mut text = String::new();
     for step in &plan.steps {
-        let count =
-            |which: fn(&FileChange) -> bool| step.changes.iter().filter(|change| which(change)).count();
-        let new = count(|change| change.before.is_none());
-        let gone = count(|change| change.after.is_none());
-        let changed = step.changes.len() - new - gone;
-        let mut parts = Vec::new();
-        for (number, word) in [(new, "added"), (changed, "changed"), (gone, "deleted")] {
-            if number > 0 {
-                parts.push(format!("{number} file{} {word}", if number == 1 { "" } else { "s" }));
-            }
-        }
-        let what = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
-        let merged = if step.auto_merge { "merged by Chandlery" } else { "merged by people" };
-        let _ = writeln!(text, "- a pull request in `{}` ({what}), {merged}", step.repository);
+        let what = match step.does() {
+            Some(Does::Pull(pull)) => pull_in_words(pull),
+            Some(Does::Workflow(workflow)) => workflow_in_words(workflow),
+            Some(Does::Webhook(webhook)) => webhook_in_words(webhook),
+            Some(Does::Script(script)) => script_in_words(script),
+            None => continue,
+        };
+        let when = step.when.as_ref().map_or_else(String::new, |when| format!(", if {}", quoted(when)));
+        let on = if step.on_failure.stops() { "" } else { "; if it fails, it goes on" };
+        let _ = writeln!(text, "- {what}{when}{on}");
     }
     for entity in &plan.entities {
         let what = match entity.change {
@@ -408,6 +432,78 @@ pub fn summary(plan: &Plan) -> String {
         text.push_str("- nothing\n");
     }
     text
+}
+
+fn pull_in_words(pull: &PlannedPull) -> String {
+    let count = |which: fn(&FileChange) -> bool| pull.changes.iter().filter(|change| which(change)).count();
+    let new = count(|change| change.before.is_none());
+    let gone = count(|change| change.after.is_none());
+    let changed = pull.changes.len() - new - gone;
+    let mut parts = Vec::new();
+    for (number, word) in [(new, "added"), (changed, "changed"), (gone, "deleted")] {
+        if number > 0 {
+            parts.push(format!("{number} file{} {word}", if number == 1 { "" } else { "s" }));
+        }
+    }
+    let what = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+    let merged = if pull.auto_merge { "merged by Chandlery" } else { "merged by people" };
+    format!("a pull request in `{}` ({what}), {merged}", pull.repository)
+}
+
+fn workflow_in_words(workflow: &PlannedWorkflow) -> String {
+    let PlannedWorkflow { repository, workflow: file, reference, inputs, inputs_as, .. } = workflow;
+    let mut text = format!("the workflow `{file}` of `{repository}` runs on `{reference}`");
+    if !inputs.is_empty() {
+        let one =
+            inputs_as.as_ref().map_or_else(String::new, |name| format!(" (as JSON in {})", quoted(name)));
+        let _ = write!(text, " with{one} {}", fields_in_words(inputs));
+    }
+    text
+}
+
+fn webhook_in_words(webhook: &PlannedWebhook) -> String {
+    let mut text = format!("{} {}", webhook.method, quoted(&webhook.url));
+    if let Some(body) = &webhook.body {
+        let body = later::shown(body);
+        match &body {
+            Value::Object(fields) => {
+                let _ = write!(text, " with {}", fields_in_words(fields));
+            }
+            other => {
+                let _ = write!(text, " with {}", quoted(&other.to_string()));
+            }
+        }
+    }
+    if !webhook.headers.is_empty() {
+        let _ = write!(text, "; headers {}", fields_in_words(&webhook.headers));
+    }
+    if let Some(secret) = &webhook.secret {
+        let _ = write!(text, "; signed with `{secret}`");
+    }
+    if webhook.callback {
+        text.push_str("; ends when it reports");
+    }
+    text
+}
+
+fn script_in_words(script: &PlannedScript) -> String {
+    let mut text = format!("the script `{}` runs", script.run);
+    if !script.env.is_empty() {
+        let _ = write!(text, " with {}", fields_in_words(&script.env));
+    }
+    text
+}
+
+/// Names and values, with what is known later by its name.
+fn fields_in_words(fields: &serde_json::Map<String, Value>) -> String {
+    let one = |(name, value): (&String, &Value)| {
+        let value = match later::shown(value) {
+            Value::String(text) => quoted(&text),
+            other => quoted(&other.to_string()),
+        };
+        format!("{} = {value}", plain(name))
+    };
+    fields.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn approvals(judgement: &Judgement, plan: &Plan) -> String {

@@ -9,11 +9,13 @@
 //!   from a fork; `adopt`: what both have in common;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out and recorded;
-//! * `build`: the plan, step by step (`target`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `labels`: the stage at a glance; `notice`: who else hears; `forms`: the issue forms that follow it; `record`: the pull
+//! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
+//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
+//! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
+//! * `command`: what people ask for in comments;
 //! * `message`: every sentence that we say.
 
 pub mod facts;
@@ -22,6 +24,7 @@ pub mod approval;
 pub mod plan_file;
 pub mod build;
 mod target;
+mod backend;
 pub mod diff;
 pub mod writeback;
 pub mod record;
@@ -32,6 +35,8 @@ mod notice;
 mod postponed;
 mod preview;
 mod read;
+pub mod command;
+mod react;
 mod admit;
 mod adopt;
 mod issue;

@@ -10,14 +10,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, Identifier, Login, Memo, ObjectId, Quorum, RepoName, RepoPath, RequestId, Rule,
-        StepId, TeamSlug, TemplateName,
+        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Quorum, RepoName,
+        RepoPath, RequestId, Rule, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
 
 /// The version of `plan.yaml` and `run.yaml`.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What a request would do, `plan.yaml`.
 #[must_use]
@@ -32,7 +32,7 @@ pub struct Plan {
     pub asked: Asked,
     /// SHA-256 over the canonical JSON of the effect, in hexadecimal digits.
     pub key: String,
-    /// The pull requests that would be opened.
+    /// What would be done, in order.
     pub steps: Vec<PlannedStep>,
     /// The entities that would change.
     pub entities: Vec<PlannedEntity>,
@@ -67,12 +67,90 @@ pub struct Asked {
     pub reason: Option<String>,
 }
 
-/// A pull request that would be opened.
+/// A step that would be taken: one of the four is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlannedStep {
     /// The step.
     pub id: StepId,
+    /// The name that people read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The program that says whether it is taken at all.
+    #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// How long it may take, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// What follows if it fails.
+    #[serde(default, skip_serializing_if = "OnFailure::stops")]
+    pub on_failure: OnFailure,
+    /// A pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PlannedPull>,
+    /// A workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<PlannedWorkflow>,
+    /// A call of a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<PlannedWebhook>,
+    /// A script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<PlannedScript>,
+}
+
+/// What a planned step does.
+#[derive(Debug, Clone, Copy)]
+pub enum Does<'a> {
+    /// Opens a pull request.
+    Pull(&'a PlannedPull),
+    /// Starts a workflow.
+    Workflow(&'a PlannedWorkflow),
+    /// Calls a server.
+    Webhook(&'a PlannedWebhook),
+    /// Runs a script.
+    Script(&'a PlannedScript),
+}
+
+impl PlannedStep {
+    /// What it does; none if the file that it was read from does not say.
+    pub fn does(&self) -> Option<Does<'_>> {
+        let pull = self.pull_request.as_ref().map(Does::Pull);
+        let workflow = self.workflow.as_ref().map(Does::Workflow);
+        let webhook = self.webhook.as_ref().map(Does::Webhook);
+        let script = self.script.as_ref().map(Does::Script);
+        pull.or(workflow).or(webhook).or(script)
+    }
+
+    /// Whether nothing would come of it.
+    pub fn is_nothing(&self) -> bool {
+        match self.does() {
+            Some(Does::Pull(pull)) => pull.changes.is_empty(),
+            Some(Does::Workflow(_) | Does::Webhook(_) | Does::Script(_)) => false,
+            None => true,
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.title.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// Calls `seen` with every value in it that may depend on what is known later.
+    pub fn each_value(&self, seen: &mut dyn FnMut(&Value)) {
+        match self.does() {
+            Some(Does::Workflow(workflow)) => workflow.inputs.values().for_each(seen),
+            Some(Does::Webhook(webhook)) => webhook.headers.values().chain(&webhook.body).for_each(seen),
+            Some(Does::Script(script)) => script.env.values().for_each(seen),
+            Some(Does::Pull(_)) | None => {}
+        }
+    }
+}
+
+/// A pull request that would be opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlannedPull {
     /// Where.
     pub repository: RepoName,
     /// Into which branch.
@@ -89,6 +167,82 @@ pub struct PlannedStep {
     pub auto_merge: bool,
     /// Every file that changes.
     pub changes: Vec<FileChange>,
+}
+
+/// A workflow that would be started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlannedWorkflow {
+    /// Where.
+    pub repository: RepoName,
+    /// Its file in `.github/workflows`.
+    pub workflow: String,
+    /// The branch or tag that it runs on.
+    #[serde(rename = "ref")]
+    pub reference: Branch,
+    /// Its inputs.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub inputs: Map<String, Value>,
+    /// The one input that gets all of them as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_as: Option<String>,
+    /// The input that gets what a lost run is found by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// Whether it may be started again if it is not known whether it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
+}
+
+/// A call that would be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlannedWebhook {
+    /// How.
+    pub method: String,
+    /// Where.
+    pub url: String,
+    /// Further headers.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
+    /// What is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// What signs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretRef>,
+    /// How often it is tried again.
+    pub retries: u32,
+    /// The answers that mean success.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub success_codes: Vec<u16>,
+    /// What the answer gives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
+    /// Links in the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
+    /// Whether the step ends only when somebody reports.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub callback: bool,
+}
+
+/// A script that would be run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlannedScript {
+    /// Its file in the catalog.
+    pub run: RepoPath,
+    /// What it says.
+    pub blob: ObjectId,
+    /// What runs it.
+    pub interpreter: Interpreter,
+    /// Its environment.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub env: Map<String, Value>,
+    /// Whether it may be run again if it is not known whether it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
 }
 
 /// A file that changes.
@@ -209,7 +363,24 @@ pub fn digest(value: &impl Serialize) -> String {
 /// Why it is none, in words.
 pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, String> {
     static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
-    READ.get(&file.id, || read_versioned(&file.bytes).map(Arc::new))
+    READ.get(&file.id, || read_plan_text(&file.bytes).map(Arc::new))
+}
+
+/// What was planned in version 1 of the format holds pull requests alone, which lie directly in their steps there.
+fn read_plan_text(bytes: &[u8]) -> Result<Plan, String> {
+    let mut value: Value = read_versioned(bytes)?;
+    if value["version"] == 1 {
+        for step in value["steps"].as_array_mut().into_iter().flatten() {
+            let Some(fields) = step.as_object_mut() else { continue };
+            let id = fields.shift_remove("id");
+            *step = serde_json::json!({ "id": id, "pullRequest": fields });
+        }
+    }
+    let plan: Plan = serde_json::from_value(value).map_err(|problem| problem.to_string())?;
+    match plan.steps.iter().find(|step| step.does().is_none()) {
+        Some(step) => Err(format!("the step `{}` does nothing", step.id)),
+        None => Ok(plan),
+    }
 }
 
 /// Reads a file that we wrote, if this program knows its version of the format: what a newer one wrote is told by
@@ -246,8 +417,15 @@ mod tests {
 
     #[test]
     fn what_a_newer_program_wrote_is_told_by_its_version() {
-        let told = read_versioned::<crate::domain::Run>(b"version: 2\nsomething: new\n").unwrap_err();
-        assert!(told.contains("version 2 of the format, which is newer"), "{told}");
+        let told = read_versioned::<crate::domain::Run>(b"version: 3\nsomething: new\n").unwrap_err();
+        assert!(told.contains("version 3 of the format, which is newer"), "{told}");
         assert!(read_versioned::<crate::domain::Run>(b"version: 1\nsomething: new\n").is_err());
+    }
+
+    #[test]
+    fn a_plan_of_the_first_version_is_read() {
+        let old = b"version: 1\nrequest: a\nasked: { action: x, inputs: {} }\nkey: k\nsteps:\n- { id: code, repository: a/b, base: main, branch: c, title: t, changes: [] }\nentities: []\napproval: []\npins: { action: 0000000000000000000000000000000000000000, templates: {} }\n";
+        let plan = read_plan_text(old).unwrap();
+        assert!(matches!(plan.steps[0].does(), Some(Does::Pull(pull)) if pull.title == "t"));
     }
 }

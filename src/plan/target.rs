@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::{
     domain::{
         Branch, Bytes, Change, Changes, Diagnostic, FileMode, InvalidId, MergeMode, ObjectId, Place,
-        RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
+        PullRequestStep, RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
     },
     plan::{
         build::{Recipe, Site},
         diff,
         facts::{Looked, Pending},
-        plan_file::{FileChange, PlannedStep},
+        plan_file::{FileChange, PlannedPull},
     },
     render,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// One planned step with what it writes.
 pub(super) struct StepDone {
     /// The step as planned.
-    pub(super) planned: PlannedStep,
+    pub(super) planned: PlannedPull,
     /// The files to write.
     pub(super) changes: Changes,
     /// Each file before and after, for the diff.
@@ -34,10 +34,10 @@ pub(super) fn plan_step(
     site: &Site<'_>,
     recipe: &Recipe<'_>,
     step: &Step,
+    pull: &PullRequestStep,
     request: &RequestId,
     context: &render::Context,
 ) -> Looked<Result<StepDone, Vec<Diagnostic>>> {
-    let pull = &step.pull_request;
     let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, recipe.action.identifier);
     let place = |field: &str| {
         let mut place = Place::file(source.clone());
@@ -52,71 +52,11 @@ pub(super) fn plan_step(
         );
         return Ok(Err(vec![problem.help("the platform team must mend the action")]));
     };
-    let repository: RepoName = match render::text(&pull.repository, &place("repository"), context) {
+    let (repository, base, head) = match repository(site, &pull.repository, &place("repository"), context)? {
+        Ok(found) => found,
         Err(problem) => return Ok(Err(vec![problem])),
-        Ok(text) => match text.parse() {
-            Ok(repository) => repository,
-            Err(problem) => {
-                let problem: InvalidId = problem;
-                return Ok(Err(vec![Diagnostic::error(
-                    "bad-repository",
-                    place("repository"),
-                    problem.to_string(),
-                )]));
-            }
-        },
     };
-    let allowed = &site.definitions.settings.repositories;
-    if !allowed.contains_key(&repository) {
-        let mut problem = Diagnostic::error(
-            "repository-not-allowed",
-            place("repository"),
-            format!("`{repository}` is not among the repositories that may be changed"),
-        );
-        if let Some(near) = nearest(repository.as_str(), allowed.keys().map(RepoName::as_str)) {
-            problem = problem
-                .help(format!("did you mean `{near}`? Otherwise add it to `repositories` in chandlery.yaml"));
-        } else {
-            problem = problem.help("add it to `repositories` in chandlery.yaml");
-        }
-        return Ok(Err(vec![problem]));
-    }
-    let known = match site.look.repository(&repository)? {
-        Ok(Some(known)) => known,
-        Ok(None) => {
-            let problem = Diagnostic::error(
-                "repository-not-found",
-                place("repository"),
-                format!("the repository `{repository}` does not exist, or Chandlery may not see it"),
-            );
-            return Ok(Err(vec![problem.help("the platform team must give Chandlery access to it")]));
-        }
-        Err(why) => {
-            let problem = Diagnostic::error(
-                "repository-unreachable",
-                place("repository"),
-                format!("the repository `{repository}` could not be looked at: {why}"),
-            );
-            return Ok(Err(vec![problem.help("nothing to do: it is tried again on the next pass")]));
-        }
-    };
-    if known.archived {
-        let problem = Diagnostic::error(
-            "repository-archived",
-            place("repository"),
-            format!("`{repository}` is archived"),
-        );
-        return Ok(Err(vec![
-            problem.help("the platform team must name another repository, or unarchive it"),
-        ]));
-    }
-    let Some((base, head)) = &known.default_branch else {
-        let problem =
-            Diagnostic::error("repository-empty", place("repository"), format!("`{repository}` is empty"));
-        return Ok(Err(vec![problem.help("give it a first commit")]));
-    };
-
-    let target = Target { site, repository: &repository, head: *head, source: source.clone() };
+    let target = Target { site, repository: &repository, head, source: source.clone() };
     let files = match target.files(template, context)? {
         Ok(files) => files,
         Err(problems) => return Ok(Err(problems)),
@@ -142,7 +82,7 @@ pub(super) fn plan_step(
         }
     };
     let (Some(branch), true) = (branch, problems.is_empty()) else { return Ok(Err(problems)) };
-    if branch == *base {
+    if branch == base {
         let problem =
             Diagnostic::error("bad-branch", place("branch"), format!("`{branch}` is the default branch"));
         return Ok(Err(vec![problem.help("the platform team must name another branch, or none")]));
@@ -161,17 +101,75 @@ pub(super) fn plan_step(
         contents.insert(path.clone(), change);
     }
     let auto_merge = pull.merge == MergeMode::Auto;
-    let planned = PlannedStep {
-        id: step.id.clone(),
-        repository,
-        base: base.clone(),
-        branch,
-        title,
-        body,
-        auto_merge,
-        changes,
-    };
+    let planned = PlannedPull { repository, base, branch, title, body, auto_merge, changes };
     Ok(Ok(StepDone { planned, changes: contents, files }))
+}
+
+/// The target repository that a template names, its default branch and the newest commit there.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why it cannot be a target.
+pub(super) fn repository(
+    site: &Site<'_>,
+    template: &str,
+    place: &Place,
+    context: &render::Context,
+) -> Looked<Result<(RepoName, Branch, ObjectId), Diagnostic>> {
+    let repository: RepoName = match render::text(template, place, context) {
+        Err(problem) => return Ok(Err(problem)),
+        Ok(text) => match text.parse() {
+            Ok(repository) => repository,
+            Err(problem) => {
+                let problem: InvalidId = problem;
+                return Ok(Err(Diagnostic::error("bad-repository", place.clone(), problem.to_string())));
+            }
+        },
+    };
+    let allowed = &site.definitions.settings.repositories;
+    if !allowed.contains_key(&repository) {
+        let mut problem = Diagnostic::error(
+            "repository-not-allowed",
+            place.clone(),
+            format!("`{repository}` is not among the repositories that may be changed"),
+        );
+        if let Some(near) = nearest(repository.as_str(), allowed.keys().map(RepoName::as_str)) {
+            problem = problem
+                .help(format!("did you mean `{near}`? Otherwise add it to `repositories` in chandlery.yaml"));
+        } else {
+            problem = problem.help("add it to `repositories` in chandlery.yaml");
+        }
+        return Ok(Err(problem));
+    }
+    let known = match site.look.repository(&repository)? {
+        Ok(Some(known)) => known,
+        Ok(None) => {
+            let problem = Diagnostic::error(
+                "repository-not-found",
+                place.clone(),
+                format!("the repository `{repository}` does not exist, or Chandlery may not see it"),
+            );
+            return Ok(Err(problem.help("the platform team must give Chandlery access to it")));
+        }
+        Err(why) => {
+            let problem = Diagnostic::error(
+                "repository-unreachable",
+                place.clone(),
+                format!("the repository `{repository}` could not be looked at: {why}"),
+            );
+            return Ok(Err(problem.help("nothing to do: it is tried again on the next pass")));
+        }
+    };
+    if known.archived {
+        let problem =
+            Diagnostic::error("repository-archived", place.clone(), format!("`{repository}` is archived"));
+        return Ok(Err(problem.help("the platform team must name another repository, or unarchive it")));
+    }
+    let Some((base, head)) = &known.default_branch else {
+        let problem =
+            Diagnostic::error("repository-empty", place.clone(), format!("`{repository}` is empty"));
+        return Ok(Err(problem.help("give it a first commit")));
+    };
+    Ok(Ok((repository, base.clone(), *head)))
 }
 
 fn default_branch(request: &RequestId, step: &StepId) -> String {

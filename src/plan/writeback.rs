@@ -8,7 +8,7 @@ use crate::{
     catalog,
     domain::{
         Action, Bytes, Change, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier, ObjectId,
-        Place, RepoPath, Run, nearest,
+        Place, RepoPath, Run, later, nearest,
     },
     plan::{
         build::Site,
@@ -97,10 +97,17 @@ fn plan_entity(
     })?;
     let fields = match fields {
         None => Map::new(),
-        Some(fields) => match render::value(&Value::Object(fields.clone()), place, context)? {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
-        },
+        Some(fields) => {
+            let rendered = fields.iter().map(|(name, value)| {
+                // What is known later may stand in titles and properties.
+                let value = match name.as_str() {
+                    "title" | "properties" => render::payload(value, place, context)?,
+                    _ => render::value(value, place, context)?,
+                };
+                Ok((name.clone(), value))
+            });
+            rendered.collect::<Result<Map<_, _>, Diagnostic>>()?
+        }
     };
     Ok(PlannedEntity {
         change: operation,
@@ -196,6 +203,7 @@ fn apply_one(
             );
         }
     };
+    let (shown, certain, unknown) = as_known(&planned.fields);
     match (planned.change, existing) {
         (EntityOperation::Create, Some(_)) => problem(
             "entity-exists",
@@ -203,7 +211,7 @@ fn apply_one(
             "choose another name".into(),
         ),
         (EntityOperation::Create, None) => {
-            let entity = catalog::with_defaults(blueprint, from_fields(&id, &planned.fields));
+            let entity = catalog::with_defaults(blueprint, from_fields(&id, &shown));
             let Ok(path) = catalog::entity_path(&site.definitions.settings, &id) else {
                 return problem(
                     "bad-identifier",
@@ -229,7 +237,7 @@ fn apply_one(
                     "choose another name".into(),
                 );
             }
-            match checked(site, &entity, source)? {
+            match known_to_fit(checked(site, &entity, source)?, &id, &unknown) {
                 Ok(()) => Ok(Ok((
                     path,
                     diff::Versions { before: None, after: Some(render::edit::new_entity(&entity)) },
@@ -238,11 +246,12 @@ fn apply_one(
             }
         }
         (EntityOperation::Update, Some((path, old))) => {
-            let new: Bytes = match render::edit::merge_entity(&path, &old, &planned.fields) {
-                Ok(new) => new.into(),
-                Err(found) => return Ok(Err(vec![found])),
+            let merge = |fields| render::edit::merge_entity(&path, &old, fields).map(Bytes::from);
+            let (new, certain) = match (merge(&shown), merge(&certain)) {
+                (Ok(new), Ok(certain)) => (new, certain),
+                (Err(found), _) | (_, Err(found)) => return Ok(Err(vec![found])),
             };
-            let entity = match catalog::read_entity(&path, &new, site.definitions) {
+            let entity = match catalog::read_entity(&path, &certain, site.definitions) {
                 Ok(entity) => entity,
                 Err(problems) => return Ok(Err(problems)),
             };
@@ -266,6 +275,45 @@ fn apply_one(
             problem("unknown-entity", format!("`{id}` is not in the catalog"), help)
         }
     }
+}
+
+/// The fields as people read them, those of them that are known, and the names of the others.
+fn as_known(fields: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>, BTreeSet<String>) {
+    let (mut shown, mut certain, mut unknown) = (Map::new(), Map::new(), BTreeSet::new());
+    for (name, value) in fields {
+        shown.insert(name.clone(), later::shown(value));
+        match value {
+            Value::Object(inner) if name == "properties" => {
+                let mut kept = inner.clone();
+                kept.retain(|key, value| {
+                    let is_known = !later::needs_outputs(value);
+                    if !is_known {
+                        unknown.insert(format!("properties.{key}"));
+                    }
+                    is_known
+                });
+                certain.insert(name.clone(), kept.into());
+            }
+            value if later::needs_outputs(value) => drop(unknown.insert(name.clone())),
+            value => drop(certain.insert(name.clone(), value.clone())),
+        }
+    }
+    (shown, certain, unknown)
+}
+
+/// What is wrong with fields that are known only later is said when they are.
+fn known_to_fit(
+    checked: Result<(), Vec<Diagnostic>>,
+    id: &EntityId,
+    unknown: &BTreeSet<String>,
+) -> Result<(), Vec<Diagnostic>> {
+    let Err(mut problems) = checked else { return Ok(()) };
+    problems.retain(|problem| {
+        let field = problem.place.field.as_deref().unwrap_or_default();
+        let field = field.strip_prefix(&format!("{id}: ")).unwrap_or(field);
+        !unknown.iter().any(|name| field == name || field.starts_with(&format!("{name}.")))
+    });
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Whether the catalog would still be valid with this entity in it.

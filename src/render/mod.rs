@@ -5,4 +5,4 @@ mod inspect;
 pub mod edit;
 
 pub use inspect::inspect;
-pub use template::{Context, check, check_text, files, path, text, value};
+pub use template::{Context, check, check_text, files, path, payload, text, url, value};

@@ -6,6 +6,7 @@
 
 mod engine;
 mod filters;
+mod later;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::domain::{Bytes, Delimiters, Diagnostic, Place, RepoPath, Template};
 
 use super::inspect::{self, Written};
+pub use later::payload;
 
 /// The most bytes that all files of one template may give together: a pull request beyond this is not read by people.
 const MAX_OUTPUT: usize = 4 << 20;
@@ -47,6 +49,28 @@ pub fn text(template: &str, place: &Place, context: &Context) -> Result<String, 
         return Ok(template.to_owned());
     }
     Ok(engine::render(template, None, place, &context.value)?.text)
+}
+
+/// The address that `template` gives; what an expression gives is escaped, so that it stays one part of a path or value.
+///
+/// # Errors
+/// As [`text`].
+pub fn url(template: &str, place: &Place, context: &Context) -> Result<String, Diagnostic> {
+    let Written { text, expressions } = engine::render(template, None, place, &context.value)?;
+    let (mut made, mut told) = (String::new(), 0);
+    for expression in &expressions {
+        made.push_str(text.get(told..expression.output.start).unwrap_or_default());
+        for byte in text.get(expression.output.clone()).unwrap_or_default().bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => made.push(char::from(byte)),
+                // Two dots would climb.
+                byte => made.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        told = expression.output.end;
+    }
+    made.push_str(text.get(told..).unwrap_or_default());
+    Ok(made)
 }
 
 /// `template` with every string in it rendered; a string that is one whole `{{ expression }}` keeps its type.

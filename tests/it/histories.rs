@@ -139,7 +139,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             _ => Deed::Offer { who, id, ask },
         };
     }
-    match chance.below(42) {
+    match chance.below(45) {
         0..=8 => Deed::Approve {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
@@ -186,6 +186,12 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             Deed::Propose { who, path: format!("entities/_user/{whose}.yaml"), text }
         }
         39 => Deed::Mode { mode: chance.pick(&["on", "observe", "off", "by-pull", "by-api"]).to_string() },
+        42..=43 => {
+            let text = chance.pick(&["/cancel", "/decline too dear", "/plan", "/help", "/retry", "thanks"]);
+            let at = if chance.one_in(3) { (Repo::Catalog, an_issue(chance)) } else { any(chance) };
+            Deed::Say { who, at, text: text.to_string() }
+        }
+        44 => Deed::Unsay { who, at: any(chance) },
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
             Deed::ChangeTarget { path, text: format!("name: x\nsize: {}\n", 1 + chance.below(3)) }
@@ -231,6 +237,8 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Approve { .. } => "approve",
         Deed::RequestChanges { .. } => "request changes",
         Deed::Remark { .. } => "remark",
+        Deed::Say { .. } => "say",
+        Deed::Unsay { .. } => "unsay",
         Deed::Dismiss { .. } => "dismiss",
         Deed::Merge { .. } => "merge",
         Deed::Close { .. } => "close",
@@ -247,7 +255,7 @@ fn kind(deed: &Deed) -> &'static str {
 }
 
 /// The kinds of deeds.
-const KINDS: usize = 28;
+const KINDS: usize = 30;
 
 /// A world that can be looked at as what it really is, under whatever falsifies it.
 pub trait Story: World {

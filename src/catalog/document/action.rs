@@ -10,14 +10,13 @@ use super::{
     Reader,
     form::{InputsDocument, form},
     input::check_dataset,
-    is_template, join, kind, text_or_list,
+    join, kind,
+    step::{StepDocument, steps},
+    text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{
-        Action, Approval, Branch, EntityChange, Execute, MergeMode, Operation, PullRequestStep, Quorum,
-        RepoName, Rule, Step,
-    },
+    domain::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -121,39 +120,10 @@ struct RuleDocument {
 /// Who presses the merge button.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum MergeDocument {
+pub(super) enum MergeDocument {
     #[default]
     Manual,
     Auto,
-}
-
-/// One thing that happens.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct StepDocument {
-    /// Its identifier among the steps.
-    id: String,
-    /// Renders a template into a pull request in another repository.
-    pull_request: PullRequestDocument,
-}
-
-/// A pull request in another repository. Texts are templates.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PullRequestDocument {
-    /// The repository, `owner/name`, one of those in the settings.
-    repository: String,
-    /// The folder of templates to render.
-    template: String,
-    /// The title of the pull request.
-    title: Option<String>,
-    /// The text of the pull request.
-    body: Option<String>,
-    /// Its branch.
-    branch: Option<String>,
-    /// Who merges it; people if not said.
-    #[serde(default)]
-    merge: MergeDocument,
 }
 
 /// One change of the catalog: exactly one of the three.
@@ -340,33 +310,6 @@ fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
         }
     };
     Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
-}
-
-fn steps(documents: Vec<StepDocument>, reader: &mut Reader) -> Vec<Step> {
-    let mut made: Vec<Step> = Vec::new();
-    for (index, document) in documents.into_iter().enumerate() {
-        let path = trail!["steps", index];
-        let pull = join(&path, "pullRequest");
-        let id = reader.name(&join(&path, "id"), &document.id);
-        if made.iter().any(|step| step.id.as_str() == document.id) {
-            let message = format!("is `{}`, which is another step already", document.id);
-            reader.wrong(
-                Wrong::new("duplicate-step", &join(&path, "id"), message).help("give each step its own `id`"),
-            );
-        }
-        let PullRequestDocument { repository, template, title, body, branch, merge } = document.pull_request;
-        if !is_template(&repository) {
-            reader.name::<RepoName>(&join(&pull, "repository"), &repository);
-        }
-        if let Some(branch) = branch.as_deref().filter(|branch| !is_template(branch)) {
-            reader.name::<Branch>(&join(&pull, "branch"), branch);
-        }
-        let template = reader.name(&join(&pull, "template"), &template);
-        let (Some(id), Some(template)) = (id, template) else { continue };
-        let pull_request = PullRequestStep { repository, template, title, body, branch, merge: merge.into() };
-        made.push(Step { id, pull_request });
-    }
-    made
 }
 
 impl ChangeDocument {

@@ -10,6 +10,7 @@ pub(super) mod property;
 pub(super) mod blueprint;
 pub(super) mod input;
 pub(super) mod form;
+pub(super) mod step;
 pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;

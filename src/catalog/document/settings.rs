@@ -1,5 +1,7 @@
 //! What may `chandlery.yaml` say?
 
+use std::collections::BTreeSet;
+
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,10 +9,11 @@ use serde_json::{Value, json};
 use super::{
     Reader, join, kind, located,
     sink::{self, SinkDocument},
+    step::{origin, seconds},
 };
 use crate::{
     catalog::{
-        CommitBy, Folders, Mode, RecordBy, Root, Settings,
+        CommitBy, Folders, Mode, RETRY_FOR, RecordBy, Root, Settings,
         values::{Segment, Wrong, trail},
     },
     domain::{Diagnostic, RepoName, RepoPath},
@@ -51,6 +54,24 @@ pub(in crate::catalog) struct SettingsDocument {
     #[serde(default)]
     #[schemars(schema_with = "repositories")]
     repositories: Option<Vec<Value>>,
+    /// The servers that steps may call: `https://` and the server's name, with its port if it is another.
+    #[serde(default)]
+    webhooks: Option<Vec<String>>,
+    /// How scripts are run; without it, none is.
+    #[serde(default)]
+    scripts: Option<ScriptsDocument>,
+    /// How long a run whose step failed can be retried, such as `24h`, which it is if not said.
+    #[serde(default)]
+    retry_for: Option<String>,
+}
+
+/// How scripts are run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ScriptsDocument {
+    /// The user of the machine that they run as, by name or number: one that cannot read what Chandlery can.
+    #[serde(rename = "as")]
+    user: String,
 }
 
 /// How commits reach a repository: `push` sends them with Git, `api` has the forge make them, which signs what an App made.
@@ -176,6 +197,21 @@ impl SettingsDocument {
             }
         }
         let notifications = sink::read(self.notifications.unwrap_or_default(), reader);
+        let mut webhooks = BTreeSet::new();
+        for (index, said) in self.webhooks.unwrap_or_default().iter().enumerate() {
+            match origin(said).filter(|origin| origin.eq_ignore_ascii_case(said.trim_end_matches('/'))) {
+                Some(origin) => drop(webhooks.insert(origin)),
+                None => {
+                    let wrong = Wrong::new(
+                        "webhook-url",
+                        &join(&trail!["webhooks"], index),
+                        "is not the address of a server alone",
+                    );
+                    reader.wrong(wrong.help("write it as `https://hooks.acme.test`, without a path; `http://` is for this machine only"));
+                }
+            }
+        }
+        let retry_for = seconds(self.retry_for.as_deref(), &trail!["retryFor"], reader);
         let mode = match self.mode {
             ModeDocument::Observe => Mode::Observe,
             ModeDocument::On => Mode::On,
@@ -198,6 +234,9 @@ impl SettingsDocument {
             repositories,
             labels: self.labels.unwrap_or(true),
             notifications,
+            webhooks,
+            scripts_as: self.scripts.map(|scripts| scripts.user),
+            retry_for: retry_for.unwrap_or(RETRY_FOR),
         })
     }
 }

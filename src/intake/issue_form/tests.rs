@@ -84,6 +84,9 @@ fn definitions(action: Action) -> Definitions {
         repositories: [].into(),
         labels: true,
         notifications: Vec::new(),
+        webhooks: Default::default(),
+        scripts_as: None,
+        retry_for: 0,
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");

@@ -258,6 +258,7 @@ pub(super) fn comment_field<'a>(
         "author" => actor(walk, Some(&comment.author)),
         "body" => leaf(comment.body.as_str()),
         "createdAt" => time(comment.created_at),
+        "lastEditedAt" => maybe_time(comment.edited_at),
         "updatedAt" => time(comment.updated_at),
         "databaseId" => leaf(comment.id),
         "id" => leaf(node("IC", comment.id)),

@@ -289,7 +289,7 @@ pub(crate) fn add_comment(call: &mut Call<'_>, key: &str, number: u64) -> Answer
         return Err(refuse(403, "Unable to create comment because issue is locked."));
     }
     let (id, at) = (call.state.next_id(), call.state.stamp());
-    let comment = Comment { id, author, body, created_at: at, updated_at: at };
+    let comment = Comment { id, author, body, created_at: at, updated_at: at, edited_at: None };
     let issue = find_mut(call, key, number)?;
     issue.comments.push(comment.clone());
     issue.updated_at = at;
@@ -330,6 +330,7 @@ pub(crate) fn update_comment(call: &mut Call<'_>, key: &str, id: u64) -> Answer 
     let comment = issue.comments.iter_mut().find(|comment| comment.id == id).ok_or_else(not_found)?;
     comment.body = body;
     comment.updated_at = at;
+    comment.edited_at = Some(at);
     let comment = comment.clone();
     let shown = call.view().comment(call.repository(key), number, &comment);
     tell_comment(call, key, number, "edited", &shown);

@@ -15,7 +15,7 @@ use crate::{
         build::{self, Recipe, Site},
         facts::{Looked, Pending},
         message::{self, FollowUp},
-        plan_file::{Plan, PlannedStep},
+        plan_file::{Plan, PlannedPull, PlannedStep},
         read,
         step::{Call, Commit, Step},
         target,
@@ -28,13 +28,13 @@ pub(super) type FollowUps<'a> = BTreeMap<StepId, &'a Pull>;
 pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<FollowUps<'a>, String>> {
     let mut found = BTreeMap::new();
     let mut pending = false;
-    for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
-        match site.look.pulls_from(&step.repository, &step.branch) {
+    for (step, planned) in pulls_of(plan) {
+        match site.look.pulls_from(&planned.repository, &planned.branch) {
             Err(Pending) => pending = true,
             Ok(Err(why)) => {
                 return Ok(Err(format!(
                     "the pull requests in `{}` could not be read: {why}",
-                    step.repository
+                    planned.repository
                 )));
             }
             Ok(Ok(pulls)) => {
@@ -53,6 +53,12 @@ pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<Foll
         }
     }
     if pending { Err(Pending) } else { Ok(Ok(found)) }
+}
+
+/// The pull requests that are planned and change something.
+pub(super) fn pulls_of(plan: &Plan) -> impl Iterator<Item = (&PlannedStep, &PlannedPull)> {
+    let pulls = plan.steps.iter().filter_map(|step| Some((step, step.pull_request.as_ref()?)));
+    pulls.filter(|(_, pull)| !pull.changes.is_empty())
 }
 
 /// How one step stands.
@@ -76,7 +82,7 @@ pub(super) fn begin(
     job: &Job<'_>,
     pull: &Pull,
     recipe: &Recipe<'_>,
-    planned: &PlannedStep,
+    (step, planned): (&PlannedStep, &PlannedPull),
     file: &RequestFile,
     document: &catalog::yaml::Document,
 ) -> Looked<Progress> {
@@ -89,11 +95,13 @@ pub(super) fn begin(
         Ok(accepted) => accepted,
         Err(problems) => return Ok(Progress::Failed(first(&problems))),
     };
-    let Some(step) = recipe.action.steps.iter().find(|step| step.id == planned.id) else {
-        return Ok(Progress::Failed(format!("the action has no step `{}`", planned.id)));
+    let id = &step.id;
+    let found = recipe.action.steps.iter().find(|step| step.id == *id);
+    let Some((step, pull_step)) = found.and_then(|step| Some((step, step.pull_request()?))) else {
+        return Ok(Progress::Failed(format!("the action has no step `{id}` that opens a pull request")));
     };
     let context = build::context(recipe.action, &accepted);
-    let done = match target::plan_step(site, recipe, step, job.id, &context)? {
+    let done = match target::plan_step(site, recipe, step, pull_step, job.id, &context)? {
         Ok(done) => done,
         Err(problems) if problems.iter().any(|problem| problem.code.0 == "repository-unreachable") => {
             return Ok(Progress::Unclear(first(&problems)));
@@ -104,7 +112,7 @@ pub(super) fn begin(
         return Ok(Progress::Nothing);
     }
     let changed = done.planned.changes != planned.changes;
-    let marker = message::follow_up_marker(job.id, planned.id.as_str());
+    let marker = message::follow_up_marker(job.id, id.as_str());
     let body = message::follow_up_body(
         &marker,
         &done.planned.body,
@@ -130,7 +138,7 @@ pub(super) fn begin(
                 expect: None,
                 parent: target,
                 changes: done.changes,
-                message: commit_message(job, &done.planned, pull),
+                message: commit_message(job, id, &done.planned, pull),
                 at: job.at,
             })]))
         }
@@ -168,22 +176,26 @@ pub(super) fn first(problems: &[Diagnostic]) -> String {
     problems.first().map_or_else(|| "it is no longer valid".to_owned(), |problem| problem.message.clone())
 }
 
-fn commit_message(job: &Job<'_>, step: &PlannedStep, pull: &Pull) -> String {
+fn commit_message(job: &Job<'_>, step: &StepId, planned: &PlannedPull, pull: &Pull) -> String {
     format!(
         "{}\n\nFollows from {}.\n\nChandlery-Request: {}\nChandlery-Step: {}\n",
-        step.title,
+        planned.title,
         read::reference(&job.site.here.catalog, pull.number),
         job.id,
-        step.id
+        step
     )
 }
 
 /// A step whose follow-up exists.
-pub(super) fn follow(job: &Job<'_>, planned: &PlannedStep, follow_up: &Pull) -> Looked<Progress> {
+pub(super) fn follow(
+    job: &Job<'_>,
+    (step, planned): (&PlannedStep, &PlannedPull),
+    follow_up: &Pull,
+) -> Looked<Progress> {
     let site = job.site;
     let reference = read::reference(&follow_up.repository, follow_up.number);
     let run_pull = |differs_in: Vec<String>| RunPull {
-        step: Some(planned.id.clone()),
+        step: Some(step.id.clone()),
         repository: follow_up.repository.clone(),
         number: follow_up.number,
         merge_commit: follow_up.merge_commit.map(|commit| commit.to_string()),
@@ -283,7 +295,7 @@ fn differing(
     site: &Site<'_>,
     repository: &RepoName,
     commit: ObjectId,
-    planned: &PlannedStep,
+    planned: &PlannedPull,
     side: Side,
 ) -> Looked<Result<Vec<String>, String>> {
     let mut differs = Vec::new();

@@ -12,7 +12,7 @@ mod pinned;
 use std::collections::{BTreeMap, BTreeSet};
 
 use consent::consent;
-use follow_up::{FollowUps, Progress, begin, follow, follow_ups};
+use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
 use pinned::pinned;
 
 use crate::{
@@ -184,7 +184,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     if let (Ok(Ok(follow_ups)), Ok(Ok(pinned))) = (&follow_ups, &pinned)
         && follow_ups.is_empty()
     {
-        for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
+        for step in pulls_of(&plan) {
             let _unused = begin(&job, pull, &pinned.recipe(&plan), step, &file, &document);
         }
     }
@@ -346,13 +346,13 @@ fn carry_out(
 ) -> Looked<Decision> {
     let mut progress = Vec::new();
     let mut pending = false;
-    for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
-        let state = match follow_ups.get(&step.id) {
+    for step in pulls_of(plan) {
+        let state = match follow_ups.get(&step.0.id) {
             Some(follow_up) => follow(job, step, follow_up),
             None => begin(job, pull, recipe, step, file, document),
         };
         match state {
-            Ok(state) => progress.push((step, state)),
+            Ok(state) => progress.push((step.0, state)),
             Err(Pending) => pending = true,
         }
     }

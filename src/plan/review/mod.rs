@@ -21,6 +21,7 @@ use crate::{
         facts::{DiffEntry, Looked, Pending},
         fork, labels, message, notice,
         plan_file::{self, PlannedRule},
+        react::{self, Ended},
         read, record, say,
         step::{Call, Step},
     },
@@ -178,6 +179,19 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
 
+    // What was said in comments.
+    let about = react::About {
+        plan: plan_in_words(&asked),
+        judgements: judgements.values().collect(),
+        ..react::About::of_pull(pull, asked.iter().flat_map(|request| request.requesters.clone()).collect())
+    };
+    let (answers, ended) = react::react(site, &about)?;
+    if ended.is_some() {
+        decision.steps.push(Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number }));
+        return Ok(decision);
+    }
+    decision.steps.extend(answers);
+
     // 3. Say so.
     let first_time = !pull.comments.iter().any(|comment| message::request_of(&comment.body).is_some());
     let (title, conclusion) = if observes && all_good {
@@ -243,6 +257,14 @@ fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_
         return None;
     }
     groups.keys().find_map(|name| name.parse::<RequestId>().ok()?.issue())
+}
+
+fn plan_in_words(asked: &[Asked]) -> String {
+    let of = |request: &Asked| match &request.plan {
+        Err(_) => format!("`{}` has mistakes", request.name),
+        Ok(built) => format!("`{}` has the plan `{}`", request.name, built.plan.key),
+    };
+    asked.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 /// What our check names: the key of the one plan, or a digest over all.
@@ -421,10 +443,19 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             }
         };
         let by = pull.closed_by.as_ref();
+        let said = match react::how_it_ended(site, pull, &requesters) {
+            Ok(said) => said,
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+        };
         let taken_back = by.is_none_or(|login| requesters.contains(login) || *login == site.here.me);
-        let stage = if taken_back { Stage::Cancelled } else { Stage::Declined };
+        let usual = if taken_back { Stage::Cancelled } else { Stage::Declined };
+        let stage = said.as_ref().map_or(usual, Ended::stage);
         let about = message::About { id: id.as_str(), action: None, requesters: &requesters, stage };
         let why = match by {
+            _ if said.is_some() => said.map(|ended| ended.reason()).unwrap_or_default(),
             Some(login) if *login == site.here.me => {
                 "the issue was closed, moved, deleted or locked".to_owned()
             }

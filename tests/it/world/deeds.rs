@@ -78,6 +78,8 @@ impl fmt::Display for Deed {
             Self::Approve { who, at } => write!(f, "{who} approves {}", At(at.0, at.1)),
             Self::RequestChanges { who, at } => write!(f, "{who} refuses {}", At(at.0, at.1)),
             Self::Remark { who, at } => write!(f, "{who} remarks {}", At(at.0, at.1)),
+            Self::Say { who, at, text } => write!(f, "{who} says {} {text}", At(at.0, at.1)),
+            Self::Unsay { who, at } => write!(f, "{who} unsays {}", At(at.0, at.1)),
             Self::Dismiss { who, at, whose } => write!(f, "{who} dismisses {} {whose}", At(at.0, at.1)),
             Self::Merge { who, at, how } => {
                 let how = match how {
@@ -133,6 +135,8 @@ impl FromStr for Deed {
             "approves" => Self::Approve { who, at: at(&third)? },
             "refuses" => Self::RequestChanges { who, at: at(&third)? },
             "remarks" => Self::Remark { who, at: at(&third)? },
+            "says" => Self::Say { who, at: at(&third)?, text: rest },
+            "unsays" => Self::Unsay { who, at: at(&third)? },
             "dismisses" => Self::Dismiss { who, at: at(&third)?, whose: rest },
             "merges" => {
                 let how = match rest.as_str() {

@@ -439,6 +439,17 @@ impl Local {
             Deed::Approve { who, at } => self.review(who, *at, "APPROVE"),
             Deed::RequestChanges { who, at } => self.review(who, *at, "REQUEST_CHANGES"),
             Deed::Remark { who, at } => self.review(who, *at, "COMMENT"),
+            Deed::Say { who, at, text } => {
+                let comment = json!({ "body": text });
+                self.does(who, "POST", at.0, &format!("issues/{}/comments", at.1), &comment).map(drop)
+            }
+            Deed::Unsay { who, at } => {
+                let said = self.get(at.0, &format!("issues/{}/comments?per_page=100", at.1))?;
+                let last =
+                    said.as_array()?.iter().rfind(|comment| comment["user"]["login"] == who.as_str())?;
+                let body = json!({ "body": format!("{} (edited)", last["body"].as_str()?) });
+                self.does(who, "PATCH", at.0, &format!("issues/comments/{}", last["id"]), &body).map(drop)
+            }
             Deed::Dismiss { who, at, whose } => {
                 let reviews = self.get(at.0, &format!("pulls/{}/reviews?per_page=100", at.1))?;
                 let last = reviews.as_array()?.iter().rfind(|review| {

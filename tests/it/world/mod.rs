@@ -118,6 +118,17 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
+    /// Writes a comment.
+    Say {
+        who: String,
+        at: (Repo, u64),
+        text: String,
+    },
+    /// Edits the last command that they wrote.
+    Unsay {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Dismisses the last review of somebody.
     Dismiss {
         who: String,
@@ -365,8 +376,11 @@ fn without_ids(text: &str) -> String {
 fn says(comments: &[chandlery::domain::Comment]) -> String {
     let mut said = String::new();
     for comment in comments {
-        let title = comment.body.lines().find_map(|line| line.strip_prefix("### ")).unwrap_or("?");
-        let _ = write!(said, ", says \"{title}\"");
+        match comment.body.lines().find_map(|line| line.strip_prefix("### ")) {
+            Some(title) => write!(said, ", says \"{title}\""),
+            None => write!(said, ", answers \"{}\"", comment.body.lines().nth(1).unwrap_or_default()),
+        }
+        .unwrap();
     }
     said
 }

@@ -14,7 +14,7 @@ use chandlery::{
     domain::{
         Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
         Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState,
-        RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     forge::moves::Moves,
     plan::{
@@ -778,9 +778,11 @@ impl Simulated {
             merge_commit: None,
             closed_at: None,
             closed_by: None,
+            last_closed: None,
             reviews: Known::Yes(Vec::new()),
             commits: Known::Yes(Vec::new()),
             comments: Vec::new(),
+            remarks: Vec::new(),
             requested: Vec::new(),
             labels: BTreeSet::new(),
             url: String::new(),
@@ -917,6 +919,7 @@ impl Simulated {
                 sim.pull.state = PullState::Closed;
                 sim.pull.closed_at = Some(at);
                 sim.pull.closed_by = Some(who.clone());
+                sim.pull.last_closed = Some(at);
                 sim.base_at_end = Some(base);
                 Acted::Done
             }
@@ -1023,8 +1026,10 @@ impl Simulated {
             locked: false,
             created_at: at,
             closed_by: None,
+            last_closed: None,
             comments: Vec::new(),
             labels: BTreeSet::new(),
+            remarks: Vec::new(),
         };
         store.issues.insert(number, Arc::new(issue));
         true
@@ -1204,6 +1209,40 @@ impl Simulated {
             Deed::Approve { who, at } => self.review(who, *at, ReviewState::Approved),
             Deed::RequestChanges { who, at } => self.review(who, *at, ReviewState::ChangesRequested),
             Deed::Remark { who, at } => self.review(who, *at, ReviewState::Commented),
+            Deed::Say { who, at, text } => {
+                let now = self.tick();
+                self.next_id += 1;
+                let id = self.next_id;
+                let author = Some(login(who));
+                let remark = Remark { id, author, body: text.clone(), at: now, edited: false };
+                let store = self.edit(&at.0.name());
+                let remarks = match (store.pulls.get_mut(&at.1), store.issues.get_mut(&at.1)) {
+                    (Some(sim), _) => &mut Arc::make_mut(sim).pull.remarks,
+                    (None, Some(issue)) if !issue.locked => &mut Arc::make_mut(issue).remarks,
+                    _ => return false,
+                };
+                if Remark::is_one(&remark.body) {
+                    remarks.push(remark);
+                }
+                true
+            }
+            Deed::Unsay { who, at } => {
+                let author = Some(login(who));
+                let store = self.edit(&at.0.name());
+                let remarks = match (store.pulls.get_mut(&at.1), store.issues.get_mut(&at.1)) {
+                    (Some(sim), _) => &mut Arc::make_mut(sim).pull.remarks,
+                    (None, Some(issue)) => &mut Arc::make_mut(issue).remarks,
+                    _ => return false,
+                };
+                match remarks.iter_mut().rfind(|remark| remark.author == author) {
+                    Some(remark) => {
+                        remark.edited = true;
+                        remark.body.push_str(" (edited)");
+                        true
+                    }
+                    None => false,
+                }
+            }
             Deed::Dismiss { who, at, whose } => {
                 let now = self.tick();
                 let whose = login(whose);

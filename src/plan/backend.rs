@@ -1,0 +1,270 @@
+//! What would a step ask of a backend: a workflow, a server, a script? Everything that can be seen to be wrong before is
+//! told here: a workflow that is missing or wants other inputs, a server that may not be called.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    catalog::origin,
+    domain::{
+        Branch, Diagnostic, FileMode, InvalidId, Place, RepoPath, ScriptStep, Step, WebhookStep,
+        WorkflowStep, nearest,
+    },
+    plan::{
+        build::{Recipe, Site},
+        facts::Looked,
+        plan_file::{PlannedScript, PlannedWebhook, PlannedWorkflow},
+        target,
+    },
+    render,
+};
+
+/// The longest address that a server is called by.
+const LONGEST_URL: usize = 4_000;
+
+/// Where a step stands in its action.
+pub(super) struct Standing<'a> {
+    pub(super) site: &'a Site<'a>,
+    pub(super) step: &'a Step,
+    source: String,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn new(site: &'a Site<'a>, recipe: &Recipe<'_>, step: &'a Step) -> Self {
+        let folder = &site.definitions.settings.folders.actions;
+        Self { site, step, source: format!("{folder}/{}.yaml", recipe.action.identifier) }
+    }
+
+    fn place(&self, field: &str) -> Place {
+        let mut place = Place::file(self.source.clone());
+        place.field = Some(format!("steps.{}.{}.{field}", self.step.id, self.step.does.name()));
+        place
+    }
+
+    fn map(
+        &self,
+        field: &str,
+        map: &Map<String, Value>,
+        context: &render::Context,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Map<String, Value> {
+        let mut made = Map::new();
+        for (name, value) in map {
+            match render::payload(value, &self.place(&format!("{field}.{name}")), context) {
+                Ok(value) => drop(made.insert(name.clone(), value)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        made
+    }
+}
+
+pub(super) fn plan_workflow(
+    at: &Standing<'_>,
+    workflow: &WorkflowStep,
+    context: &render::Context,
+) -> Looked<Result<PlannedWorkflow, Vec<Diagnostic>>> {
+    let place = at.place("repository");
+    let (repository, base, head) = match target::repository(at.site, &workflow.repository, &place, context)? {
+        Ok(found) => found,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let mut problems = Vec::new();
+    let path: RepoPath = match format!(".github/workflows/{}", workflow.workflow).parse() {
+        Ok(path) => path,
+        Err(_) => {
+            return Ok(Err(vec![Diagnostic::error(
+                "workflow-not-found",
+                at.place("workflow"),
+                "there is no such workflow",
+            )]));
+        }
+    };
+    // https://docs.github.com/actions/using-workflows/events-that-trigger-workflows#workflow_dispatch: it must be on the
+    // default branch, whatever it runs on.
+    match at.site.look.file(&repository, head, &path)? {
+        Ok(Some(file)) => problems.extend(misfits(at, workflow, &file.bytes)),
+        Ok(None) => {
+            let message = format!("`{repository}` has no `{path}` on its branch `{base}`");
+            let problem = Diagnostic::error("workflow-not-found", at.place("workflow"), message);
+            problems.push(problem.help("the platform team must add it there, or name another"));
+        }
+        Err(why) => {
+            let message = format!("`{path}` could not be read in `{repository}`: {why}");
+            let problem = Diagnostic::error("repository-unreachable", at.place("workflow"), message);
+            problems.push(problem.help("nothing to do: it is tried again on the next pass"));
+        }
+    }
+    let reference = match &workflow.reference {
+        None => Some(base),
+        Some(template) => match render::text(template, &at.place("ref"), context) {
+            Ok(text) => match text.parse::<Branch>() {
+                Ok(branch) => Some(branch),
+                Err(problem) => {
+                    let problem: InvalidId = problem;
+                    problems.push(Diagnostic::error("bad-branch", at.place("ref"), problem.to_string()));
+                    None
+                }
+            },
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        },
+    };
+    let inputs = at.map("inputs", &workflow.inputs, context, &mut problems);
+    Ok(match reference {
+        Some(reference) if problems.is_empty() => Ok(PlannedWorkflow {
+            repository,
+            workflow: workflow.workflow.clone(),
+            reference,
+            inputs,
+            inputs_as: workflow.inputs_as.clone(),
+            correlation: workflow.correlation.clone(),
+            repeatable: workflow.repeatable,
+        }),
+        _ => Err(problems),
+    })
+}
+
+/// In what a workflow's file does not go with the step.
+fn misfits(at: &Standing<'_>, step: &WorkflowStep, bytes: &[u8]) -> Vec<Diagnostic> {
+    let file = &step.workflow;
+    let platform = "the platform team must mend the workflow or the action";
+    let Ok(read) = serde_yaml::from_slice::<Value>(bytes) else {
+        let message = format!("the workflow `{file}` cannot be read");
+        return vec![Diagnostic::error("workflow-unusable", at.place("workflow"), message).help(platform)];
+    };
+    let on = &read["on"];
+    let is_named = on == "workflow_dispatch"
+        || on.as_array().is_some_and(|events| events.iter().any(|event| event == "workflow_dispatch"))
+        || on.get("workflow_dispatch").is_some();
+    if !is_named {
+        let message = format!("the workflow `{file}` has no `workflow_dispatch` among its events");
+        return vec![Diagnostic::error("workflow-unusable", at.place("workflow"), message).help(platform)];
+    }
+    let declared = on["workflow_dispatch"]["inputs"].as_object().cloned().unwrap_or_default();
+    let sent: Vec<&String> = match &step.inputs_as {
+        Some(one) => [one].into_iter().chain(&step.correlation).collect(),
+        None => step.inputs.keys().chain(&step.correlation).collect(),
+    };
+    let mut problems = Vec::new();
+    for name in &sent {
+        if !declared.contains_key(*name) {
+            let message = format!("the workflow `{file}` has no input `{name}`");
+            let problem = Diagnostic::error("workflow-input", at.place("inputs"), message);
+            problems.push(match nearest(name, declared.keys().map(String::as_str)) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help(platform),
+            });
+        }
+    }
+    for (name, input) in &declared {
+        let is_required = input["required"] == true && input.get("default").is_none_or(Value::is_null);
+        if is_required && !sent.contains(&name) {
+            let message =
+                format!("the workflow `{file}` requires the input `{name}`, and the step does not give it");
+            problems.push(Diagnostic::error("workflow-input", at.place("inputs"), message).help(platform));
+        }
+    }
+    problems
+}
+
+pub(super) fn plan_webhook(
+    at: &Standing<'_>,
+    webhook: &WebhookStep,
+    context: &render::Context,
+) -> Result<PlannedWebhook, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let allowed = &at.site.definitions.settings.webhooks;
+    let server = origin(&webhook.url);
+    if server.as_ref().is_none_or(|server| !allowed.contains(server)) {
+        let server = server.unwrap_or_else(|| webhook.url.clone());
+        let message = format!("`{server}` is not among the servers that may be called");
+        let problem = Diagnostic::error("webhook-not-allowed", at.place("url"), message);
+        problems.push(problem.help("the platform team must add it to `webhooks` in chandlery.yaml"));
+    }
+    let url = match render::url(&webhook.url, &at.place("url"), context) {
+        Ok(url) if url.len() <= LONGEST_URL && origin(&url) == origin(&webhook.url) => url,
+        Ok(_) => {
+            let problem = Diagnostic::error("webhook-url", at.place("url"), "the address cannot be used");
+            problems.push(problem.help("change the input that is part of it"));
+            String::new()
+        }
+        Err(problem) => {
+            problems.push(problem);
+            String::new()
+        }
+    };
+    let headers = at.map("headers", &webhook.headers, context, &mut problems);
+    let body = match webhook.body.as_ref().map(|body| render::payload(body, &at.place("body"), context)) {
+        None => None,
+        Some(Ok(body)) => Some(body),
+        Some(Err(problem)) => {
+            problems.push(problem);
+            None
+        }
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(PlannedWebhook {
+        method: webhook.method.clone(),
+        url,
+        headers,
+        body,
+        secret: webhook.secret.clone(),
+        retries: webhook.retries,
+        success_codes: webhook.success_codes.clone(),
+        outputs: webhook.outputs.clone(),
+        links: webhook.links.clone(),
+        callback: webhook.callback,
+    })
+}
+
+pub(super) fn plan_script(
+    at: &Standing<'_>,
+    script: &ScriptStep,
+    context: &render::Context,
+) -> Looked<Result<PlannedScript, Vec<Diagnostic>>> {
+    let Site { look, here, definitions, catalog } = at.site;
+    let mut problems = Vec::new();
+    if definitions.settings.scripts_as.is_none() {
+        let problem = Diagnostic::error(
+            "scripts-not-isolated",
+            at.place("run"),
+            "this catalog runs no scripts: its settings do not say as whom",
+        );
+        problems.push(problem.help("the platform team must say `scripts: { as: USER }` in chandlery.yaml"));
+    }
+    let folder = definitions.root.0.as_ref().map_or_else(String::new, |root| format!("{root}/"));
+    let Ok(run) = format!("{folder}scripts/{}", script.run).parse::<RepoPath>() else {
+        let message = format!("`scripts/{}` is no file", script.run);
+        return Ok(Err(vec![Diagnostic::error("script-not-found", at.place("run"), message)]));
+    };
+    let blob = match look.file(&here.catalog, *catalog, &run)? {
+        Ok(Some(file)) if matches!(file.mode, FileMode::File | FileMode::Executable) => Some(file.id),
+        Ok(_) => {
+            let message = format!("there is no file `{run}` in the catalog");
+            let problem = Diagnostic::error("script-not-found", at.place("run"), message);
+            problems.push(problem.help("the platform team must add it, or name another"));
+            None
+        }
+        Err(why) => {
+            let message = format!("`{run}` could not be read: {why}");
+            let problem = Diagnostic::error("repository-unreachable", at.place("run"), message);
+            problems.push(problem.help("nothing to do: it is tried again on the next pass"));
+            None
+        }
+    };
+    let env = at.map("env", &script.env, context, &mut problems);
+    Ok(match blob {
+        Some(blob) if problems.is_empty() => Ok(PlannedScript {
+            run,
+            blob,
+            interpreter: script.interpreter,
+            env,
+            repeatable: script.repeatable,
+        }),
+        _ => Err(problems),
+    })
+}

@@ -1,0 +1,164 @@
+//! What follows from commands in the comments of a request that is not merged yet?
+//!
+//! A command counts until its request is closed the next time, so that opening it again undoes it. Each one is answered
+//! once, unless what happens is answer enough.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::{Comment, Login, Permission, Pull, Remark, Stage, Timestamp},
+    plan::{
+        approval::Judgement,
+        build::Site,
+        command::{Command, commands},
+        facts::{Looked, Pending},
+        message, say,
+        step::Step,
+    },
+};
+
+/// The most commands of one issue or pull request that are answered.
+const MOST_ANSWERS: usize = 20;
+
+/// What is known of the request, or the requests together, that commands are about.
+pub(super) struct About<'a> {
+    /// Where the comments are.
+    pub(super) number: u64,
+    pub(super) remarks: &'a [Remark],
+    pub(super) comments: &'a [Comment],
+    /// When it was closed last.
+    pub(super) last_closed: Option<Timestamp>,
+    pub(super) requesters: BTreeSet<Login>,
+    /// Who was asked to approve, where that is known.
+    pub(super) judgements: Vec<&'a Judgement>,
+    /// What the plan is, in words.
+    pub(super) plan: String,
+    /// Where `/decline` is to be said instead, if not here.
+    pub(super) decline_at: Option<String>,
+}
+
+/// How a request is ended by a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Whoever asked took it back.
+    Cancelled(Login),
+    /// Somebody who may said no, with the reason as typed.
+    Declined(Login, String),
+}
+
+impl Ended {
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Cancelled(_) => Stage::Cancelled,
+            Self::Declined(..) => Stage::Declined,
+        }
+    }
+
+    /// Why it ended, in words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Cancelled(login) => format!("`{login}` took it back"),
+            Self::Declined(login, why) if why.is_empty() => format!("`{login}` declined it"),
+            Self::Declined(login, why) => format!("`{login}` declined it: {}", message::quoted(why)),
+        }
+    }
+}
+
+/// What is answered, and whether the request has ended.
+pub(super) fn react(site: &Site<'_>, about: &About<'_>) -> Looked<(Vec<Step>, Option<Ended>)> {
+    let since = about.last_closed;
+    let new =
+        commands(about.remarks).into_iter().filter(|command| since.is_none_or(|since| command.at > since));
+    let mut steps = Vec::new();
+    let mut ended = None;
+    let mut pending = false;
+    for command in new.take(MOST_ANSWERS) {
+        match judge(site, about, &command) {
+            Err(Pending) => pending = true,
+            Ok(Reaction::Nothing) => {}
+            Ok(Reaction::End(how)) => ended = ended.or(Some(how)),
+            Ok(Reaction::Answer(text)) => {
+                let marker = message::answer_marker(command.id);
+                let mut given =
+                    about.comments.iter().filter(|comment| message::marker_of(&comment.body) == marker);
+                // What was answered stays as it was, whatever became of the plan since.
+                let body = given
+                    .next()
+                    .map_or_else(|| format!("{marker}\n{text}\n"), |comment| comment.body.clone());
+                steps.extend(say(&site.here.catalog, about.number, about.comments, body));
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok((steps, ended)) }
+}
+
+impl<'a> About<'a> {
+    /// The commands of a pull request.
+    pub(super) fn of_pull(pull: &'a Pull, requesters: BTreeSet<Login>) -> Self {
+        let Pull { number, remarks, comments, last_closed, .. } = pull;
+        let (judgements, plan, decline_at) = (Vec::new(), String::new(), None);
+        let (number, last_closed) = (*number, *last_closed);
+        Self { number, remarks, comments, last_closed, requesters, judgements, plan, decline_at }
+    }
+}
+
+/// How a closed pull request was ended, if we closed it because of a command.
+pub(super) fn how_it_ended(
+    site: &Site<'_>,
+    pull: &Pull,
+    requesters: &BTreeSet<Login>,
+) -> Looked<Option<Ended>> {
+    let Some(closed) = pull.last_closed.filter(|_| pull.closed_by.as_ref() == Some(&site.here.me)) else {
+        return Ok(None);
+    };
+    let about = About::of_pull(pull, requesters.clone());
+    let mut ended = None;
+    let mut pending = false;
+    for command in commands(about.remarks).into_iter().filter(|command| command.at <= closed) {
+        match judge(site, &about, &command) {
+            Err(Pending) => pending = true,
+            Ok(Reaction::End(how)) => ended = Some(how),
+            Ok(_) => {}
+        }
+    }
+    if pending { Err(Pending) } else { Ok(ended) }
+}
+
+enum Reaction {
+    Nothing,
+    Answer(String),
+    End(Ended),
+}
+
+fn judge(site: &Site<'_>, about: &About<'_>, command: &Command<'_>) -> Looked<Reaction> {
+    let asked = about.requesters.contains(command.by);
+    let answer = |text: &str| Ok(Reaction::Answer(format!("`{}`: {text}", command.by)));
+    match command.word {
+        "help" => Ok(Reaction::Answer(message::commands())),
+        "plan" => Ok(Reaction::Answer(format!("Planned again: {}.", about.plan))),
+        "cancel" if asked => Ok(Reaction::End(Ended::Cancelled(command.by.clone()))),
+        "cancel" => answer("only who asked may take it back; to say no, use `/decline` and the reason."),
+        "decline" if asked => answer("you asked for this: `/cancel` takes it back."),
+        "decline" => match &about.decline_at {
+            Some(there) => answer(&format!("say it at {there}.")),
+            None if may_decline(site, about, command.by)? => {
+                Ok(Reaction::End(Ended::Declined(command.by.clone(), command.rest.to_owned())))
+            }
+            None => answer("only people with write access, or who are asked to approve, may decline it."),
+        },
+        "retry" => answer("there is nothing to try again: it is not being carried out yet."),
+        "approve" => answer("approvals are reviews: approve under \"Files changed\"."),
+        _ => Ok(Reaction::Nothing),
+    }
+}
+
+/// Where it cannot be learnt what somebody may do, they may not.
+fn may_decline(site: &Site<'_>, about: &About<'_>, login: &Login) -> Looked<bool> {
+    let rules = about.judgements.iter().flat_map(|judgement| &judgement.rules);
+    let named = rules.filter_map(|rule| rule.candidates.as_ref()).any(|people| people.contains(login));
+    if named {
+        return Ok(true);
+    }
+    let permission = site.look.permission(&site.here.catalog, login)?;
+    Ok(permission.is_ok_and(|permission| permission >= Permission::Write))
+}

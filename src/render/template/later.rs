@@ -1,0 +1,144 @@
+//! What of a text is known only later? A reference to an output or a secret, alone between its brackets, stays as a piece
+//! of its own. Where it stood is told by the template, never looked for in what inputs say.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::{Context, engine, whole_expression};
+use crate::domain::{
+    Diagnostic, Place,
+    later::{Piece, is_mistakable, text_of},
+};
+
+/// As in the brackets.
+static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*))\s*$"#;
+    Regex::new(pattern).expect("it is a pattern")
+});
+static BRACKETS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\{\{([^{}]*)\}\}").expect("it is a pattern"));
+
+/// `template` with every text in it rendered, as far as it is known; what is not known stands in it by its name.
+///
+/// # Errors
+/// As [`super::text`].
+pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
+    Ok(match template {
+        Value::String(text) => one(text, place, context)?,
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| payload(item, place, context)).collect::<Result<_, _>>()?)
+        }
+        Value::Object(fields) => {
+            let rendered = fields.iter().map(|(key, field)| {
+                let mut place = place.clone();
+                place.field = place.field.map(|field| format!("{field}.{key}"));
+                Ok((key.clone(), payload(field, &place, context)?))
+            });
+            Value::Object(rendered.collect::<Result<_, Diagnostic>>()?)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+    })
+}
+
+fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
+    let named: Vec<Piece> =
+        BRACKETS.captures_iter(template).filter_map(|said| piece(said.get(1)?.as_str())).collect();
+    if named.is_empty() {
+        let value = match whole_expression(template) {
+            Some(expression) => engine::evaluate(expression, template, place, &context.value)?,
+            None => Value::String(super::text(template, place, context)?),
+        };
+        // What people gave must not be taken for what stands for a text.
+        return if is_mistakable(&value) { Err(mistakable(place)) } else { Ok(value) };
+    }
+    // While it is rendered, what is not known is empty.
+    let mut names = context.names.clone();
+    let (mut steps, mut secrets) = (Map::new(), Map::new());
+    for piece in &named {
+        match piece {
+            Piece::Output(step, name) => {
+                let step = steps.entry(step.to_string()).or_insert_with(|| json!({ "outputs": {} }));
+                step["outputs"][name.as_str()] = "".into();
+            }
+            Piece::Secret(secret) => {
+                let name = secret.as_str().strip_prefix("env:").unwrap_or_default();
+                secrets.insert(name.to_owned(), "".into());
+            }
+            Piece::Text(_) => {}
+        }
+    }
+    names.insert("steps".into(), steps.into());
+    names.insert("secrets".into(), secrets.into());
+    let written = engine::render(template, None, place, &Context::new(names).value)?;
+    let mut pieces = Vec::new();
+    let mut told = 0;
+    let text = |pieces: &mut Vec<Piece>, text: &str| {
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text.to_owned()));
+        }
+    };
+    for expression in &written.expressions {
+        let source = template.get(expression.source.clone()).unwrap_or_default();
+        let inside = source.trim_start_matches("{{").trim_end_matches("}}");
+        if let Some(piece) = piece(inside) {
+            text(&mut pieces, written.text.get(told..expression.output.start).unwrap_or_default());
+            told = expression.output.end;
+            pieces.push(piece);
+        }
+    }
+    text(&mut pieces, written.text.get(told..).unwrap_or_default());
+    Ok(text_of(&pieces))
+}
+
+fn piece(inside: &str) -> Option<Piece> {
+    let said = INSIDE.captures(inside)?;
+    match said.get(4) {
+        Some(secret) => Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?)),
+        None => {
+            let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
+            Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
+        }
+    }
+}
+
+fn mistakable(place: &Place) -> Diagnostic {
+    let message = "a value has the key `$text`, which is kept for plans";
+    Diagnostic::error("template-failed", place.clone(), message).help("give it another name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_later_stands_beside_what_people_wrote() {
+        let Value::Object(names) = json!({ "inputs": {
+            "name": "{{ secrets.TOKEN }}", "n": 3, "evil": { "$text": [{ "secret": "env:TOKEN" }] },
+        } }) else {
+            unreachable!()
+        };
+        let (context, place) = (Context::new(names), Place::file("a"));
+        let read = |template: &str| payload(&json!(template), &place, &context);
+        for (template, expected) in [
+            ("{{ inputs.n }}", json!(3)),
+            ("{{ steps.apply.outputs.url }}", json!({ "$text": [{ "output": "apply.url" }] })),
+            (r#"{{ steps["my-step"].outputs.url }}"#, json!({ "$text": [{ "output": "my-step.url" }] })),
+            // What people wrote stays text, whatever it looks like.
+            (
+                "{{ inputs.name }}: {{ secrets.TOKEN }}",
+                json!({ "$text": ["{{ secrets.TOKEN }}: ", { "secret": "env:TOKEN" }] }),
+            ),
+            (
+                "{% for i in [1, 2] %}{{ i }}{{ steps.a.outputs.b }}{% endfor %}",
+                json!({ "$text": ["1", { "output": "a.b" }, "2", { "output": "a.b" }] }),
+            ),
+        ] {
+            assert_eq!(read(template).unwrap(), expected, "{template}");
+        }
+        for template in ["{{ inputs.evil }}", "{{ steps.apply.outputs.url | upper }}", "{{ secrets }}"] {
+            assert!(read(template).is_err(), "{template}");
+        }
+    }
+}
