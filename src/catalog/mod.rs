@@ -22,6 +22,7 @@ mod measure;
 mod store;
 pub mod view;
 mod search;
+pub mod secret;
 pub mod try_out;
 mod template;
 mod entity;
@@ -159,6 +160,17 @@ pub struct Settings {
     pub state: RecordBy,
     /// The repositories that follow-up pull requests may go to, each with how commits reach it.
     pub repositories: BTreeMap<RepoName, CommitBy>,
+    /// The secrets that requests may name.
+    pub secrets: Secrets,
+}
+
+/// The secrets that requests may name, and for whom others are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Secrets {
+    /// Names behind `env:`.
+    pub names: BTreeSet<String>,
+    /// Public keys of age; whoever acts has one of the identities.
+    pub recipients: Vec<String>,
 }
 
 impl Settings {

@@ -55,5 +55,5 @@ pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
-pub use secret::Secret;
+pub use secret::{Secret, credentials, masked};
 pub use time::Timestamp;

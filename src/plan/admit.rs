@@ -161,7 +161,12 @@ fn accept_of(
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Accepted, Vec<Diagnostic>>> {
     let mut sources =
-        Sources { user, entity: &mut |id| lookup(site, id), search: &mut |wanted| search(site, wanted) };
+        Sources {
+        user,
+        entity: &mut |id| lookup(site, id),
+        search: &mut |wanted| search(site, wanted),
+        secrets: &site.definitions.settings.secrets,
+    };
     match intake::accept(action, id.clone(), file, place, &mut sources) {
         Err(problems) => Ok(Err(problems)),
         Ok(None) => Err(Pending),

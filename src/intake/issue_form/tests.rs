@@ -82,6 +82,7 @@ fn definitions(action: Action) -> Definitions {
             scorecards: folder("scorecards"),
         },
         repositories: [].into(),
+        secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");
