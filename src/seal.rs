@@ -59,9 +59,11 @@ pub fn seal(recipients: &[String], secret: &Secret) -> Result<SecretRef, SealErr
 /// # Errors
 /// When it was encrypted for others, or not at all.
 pub fn open(sealed: &SecretRef, identities: &Secret) -> Result<Secret, SealError> {
-    let bytes = sealed.encrypted().and_then(|text| STANDARD.decode(text).ok()).ok_or(SealError::NotEncrypted)?;
+    let bytes =
+        sealed.encrypted().and_then(|text| STANDARD.decode(text).ok()).ok_or(SealError::NotEncrypted)?;
     let bad = |why: &dyn std::fmt::Display| SealError::BadIdentity(why.to_string());
-    let file = IdentityFile::from_buffer(identities.expose().as_bytes()).map_err(|_| bad(&"it holds none"))?;
+    let file =
+        IdentityFile::from_buffer(identities.expose().as_bytes()).map_err(|_| bad(&"it holds none"))?;
     let keys = file.into_identities().map_err(|error| bad(&error))?;
     let decryptor = Decryptor::new(&bytes[..]).map_err(|_| SealError::NotEncrypted)?;
     let mut reader = decryptor

@@ -10,8 +10,8 @@ use annotate_snippets::{
 };
 use serde_json::{Value, json};
 
-use super::{check::Counts, secret};
 pub use super::sarif::sarif;
+use super::{check::Counts, secret};
 use crate::domain::{Bytes, Diagnostic, Place, Related, Severity};
 
 /// As a compiler prints it; `sources` finds the text of a file.

@@ -21,7 +21,8 @@ use crate::domain::{
 pub const HIDDEN: [&str; 2] = ["secret-in-plain", "looks-like-a-secret"];
 /// What encrypted text begins with.
 const AGE: &[u8] = b"age-encryption.org/v1\n";
-const ROTATE: &str = "if it is a secret, replace it now where it is used: whoever can read this can use it, and Git keeps it";
+const ROTATE: &str =
+    "if it is a secret, replace it now where it is used: whoever can read this can use it, and Git keeps it";
 
 /// The inputs of an action that name secrets.
 pub fn inputs(action: &Action) -> BTreeSet<&str> {
@@ -36,7 +37,9 @@ pub(super) fn read(value: &Value) -> Result<SecretRef, Wrong> {
     found.filter(|found| found.encrypted().is_none_or(is_encrypted)).ok_or_else(|| {
         Wrong::new("secret-in-plain", &[], "must say where the secret is, and never be the secret itself")
             .label("not shown")
-            .help(format!("{ROTATE}; then write `env:NAME`, `github-secret:NAME`, or what `chandlery encrypt` prints"))
+            .help(format!(
+                "{ROTATE}; then write `env:NAME`, `github-secret:NAME`, or what `chandlery encrypt` prints"
+            ))
     })
 }
 
@@ -47,13 +50,14 @@ pub fn check(value: &Value, known: &Secrets) -> Result<SecretRef, Wrong> {
     if let Some(name) = found.environment().filter(|name| !known.names.contains(*name)) {
         let wrong = unknown(format!("is `{found}`, and `{name}` is not among the `secrets` of the settings"));
         let help = did_you_mean(name, known.names.iter().map(String::as_str));
-        return Err(wrong.help(
-            help.unwrap_or_else(|| "ask the platform team to add it, or encrypt it with `chandlery encrypt`".to_owned()),
-        ));
+        return Err(wrong.help(help.unwrap_or_else(|| {
+            "ask the platform team to add it, or encrypt it with `chandlery encrypt`".to_owned()
+        })));
     }
     if found.encrypted().is_some() && known.recipients.is_empty() {
         let wrong = unknown("is encrypted, and the settings name nobody who could read it".to_owned());
-        return Err(wrong.help("ask the platform team for `ageRecipients`, or use `env:NAME` or `github-secret:NAME`"));
+        return Err(wrong
+            .help("ask the platform team for `ageRecipients`, or use `env:NAME` or `github-secret:NAME`"));
     }
     Ok(found)
 }
@@ -108,7 +112,9 @@ pub(super) fn written<'a>(template: &Template, secret: &BTreeSet<&'a str>) -> Ve
     }
     let mut look = |text: &str, delimiters: Option<&Delimiters>, place: &str| {
         let named = spoken_of(text, delimiters);
-        found.extend(secret.iter().filter(|name| named.contains(**name)).map(|name| (*name, place.to_owned())));
+        found.extend(
+            secret.iter().filter(|name| named.contains(**name)).map(|name| (*name, place.to_owned())),
+        );
     };
     for (path, bytes) in &template.files {
         let place = format!("files/{path}");
@@ -184,7 +190,11 @@ pub(super) fn fit_to_read(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
         shown.label.iter_mut().chain(&mut shown.help).chain(&mut shown.place.field).for_each(mask);
         shown.related.iter_mut().for_each(|related| mask(&mut related.message));
         let holds = |text: &String| !credentials(text).is_empty();
-        if shown.fix.as_ref().is_some_and(|fix| holds(&fix.title) || fix.edits.iter().any(|edit| holds(&edit.text))) {
+        if shown
+            .fix
+            .as_ref()
+            .is_some_and(|fix| holds(&fix.title) || fix.edits.iter().any(|edit| holds(&edit.text)))
+        {
             shown.fix = None;
         }
         shown

@@ -57,7 +57,10 @@ pub fn run(args: &EncryptArgs) -> anyhow::Result<ExitCode> {
 fn of_catalog(args: &EncryptArgs) -> anyhow::Result<Vec<String>> {
     let found = files_of_work_tree(&args.catalog, args.root.as_ref())?;
     let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
-        bail!("`{}` is no catalog that can be read: name a public key with --recipient", args.catalog.display());
+        bail!(
+            "`{}` is no catalog that can be read: name a public key with --recipient",
+            args.catalog.display()
+        );
     };
     if settings.secrets.recipients.is_empty() {
         bail!("the catalog names no `ageRecipients`: name a public key with --recipient");

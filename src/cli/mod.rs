@@ -19,6 +19,7 @@ pub mod watch;
 pub mod doctor;
 pub mod import;
 pub mod encrypt;
+pub mod request;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -67,6 +68,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
     Encrypt(encrypt::EncryptArgs),
+    Request(request::RequestArgs),
+    Rerun(request::RerunArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -105,6 +108,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Encrypt(args) => encrypt::run(&args),
+        Command::Request(args) => request::run(&args),
+        Command::Rerun(args) => request::rerun(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

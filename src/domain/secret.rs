@@ -34,7 +34,10 @@ impl fmt::Debug for Secret {
 /// What can be nothing but a credential: each has a form that nothing else has.
 static CREDENTIALS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     [
-        ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|.*)"),
+        (
+            "a private key",
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|.*)",
+        ),
         ("a token of GitHub", r"\b(?:gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
         ("a token of GitLab", r"\bglpat-[A-Za-z0-9_-]{20,}"),
         ("an access key of AWS", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),

@@ -170,8 +170,15 @@ fn examine(
         }
     };
     let (inputs, entities) = (Map::new(), BTreeMap::new());
-    let mut found =
-        Examined { pending: false, problems: Vec::new(), inputs, entity, entities, states, required: Vec::new() };
+    let mut found = Examined {
+        pending: false,
+        problems: Vec::new(),
+        inputs,
+        entity,
+        entities,
+        states,
+        required: Vec::new(),
+    };
     let mut silent: BTreeSet<&str> = BTreeSet::new();
     for name in order {
         let Some(index) = action.inputs.iter().position(|(other, _)| other == name) else { continue };
@@ -335,7 +342,8 @@ impl<'a> Review<'a> {
                 && first == "inputs"
             {
                 leaked.insert(name.clone());
-                self.at = action.inputs.iter().position(|(input, _)| input == name).map_or(0, |index| index + 1);
+                self.at =
+                    action.inputs.iter().position(|(input, _)| input == name).map_or(0, |index| index + 1);
             }
             self.problem(wrong.at(place, &field));
         }

@@ -210,8 +210,11 @@ impl CommitsDocument {
 fn secrets(names: Vec<String>, recipients: Vec<String>, reader: &mut Reader) -> Secrets {
     for (index, name) in names.iter().enumerate() {
         if format!("env:{name}").parse::<SecretRef>().is_err() {
-            let wrong = Wrong::new("invalid-name", &trail!["secrets", index], "is no name that a secret can have");
-            reader.wrong(wrong.help("use capital letters, digits and _, and begin with a letter; never write the secret itself"));
+            let wrong =
+                Wrong::new("invalid-name", &trail!["secrets", index], "is no name that a secret can have");
+            reader.wrong(wrong.help(
+                "use capital letters, digits and _, and begin with a letter; never write the secret itself",
+            ));
         }
     }
     for (index, recipient) in recipients.iter().enumerate() {
