@@ -62,6 +62,19 @@ pub fn check(value: &Value, known: &Secrets) -> Result<SecretRef, Wrong> {
     Ok(found)
 }
 
+/// The regular expression of references that somebody can follow.
+pub fn pattern(known: &Secrets) -> String {
+    let names: Vec<&str> = known.names.iter().map(String::as_str).collect();
+    let mut ways = vec!["github-secret:[A-Z][A-Z0-9_]{0,99}".to_owned()];
+    if !names.is_empty() {
+        ways.push(format!("env:({})", names.join("|")));
+    }
+    if !known.recipients.is_empty() {
+        ways.push("age:[A-Za-z0-9+/=]{20,}".to_owned());
+    }
+    format!("^({})$", ways.join("|"))
+}
+
 /// What a request says that it must not, each with its place: secrets in plain text, and credentials anywhere.
 /// Without its action only credentials can be told.
 pub fn leaks(action: Option<&Action>, known: &Secrets, request: &RequestFile) -> Vec<Wrong> {

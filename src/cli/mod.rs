@@ -20,6 +20,8 @@ pub mod doctor;
 pub mod import;
 pub mod encrypt;
 pub mod request;
+pub mod link;
+pub mod schema;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -70,6 +72,8 @@ enum Command {
     Encrypt(encrypt::EncryptArgs),
     Request(request::RequestArgs),
     Rerun(request::RerunArgs),
+    Link(link::LinkArgs),
+    Schema(schema::SchemaArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -110,6 +114,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Encrypt(args) => encrypt::run(&args),
         Command::Request(args) => request::run(&args),
         Command::Rerun(args) => request::rerun(&args),
+        Command::Link(args) => link::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -16,7 +16,8 @@ use clap::Args;
 use inquire::InquireError;
 use sha2::{Digest, Sha256};
 
-pub(super) use given::Given;
+pub(super) use given::{Given, inputs};
+pub(super) use origin::of_clone;
 
 use self::{given::Draft, submit::submit, wizard::Wizard};
 use super::{
@@ -196,6 +197,11 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
     let Catalog { definitions, files, top } = &catalog;
     let forge = origin::of_clone(&args.forge, top, &definitions.settings);
     let is_interactive = !args.yes && stdin().is_terminal() && stderr().is_terminal();
+    if draft.action.is_none() && !is_interactive {
+        let known: Vec<String> = definitions.actions.keys().map(|id| format!("`{id}`")).collect();
+        output::complain(&format!("error: say what to ask for: {}", known.join(", ")));
+        return Ok(ExitCode::from(cli::USAGE));
+    }
     let settings = if args.print_only {
         Err(anyhow::anyhow!("with --print-only no forge is asked"))
     } else {
@@ -215,11 +221,7 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
     let action = match &draft.action {
         Some(name) => catalog.action(name)?,
         None if is_interactive => wizard.action(entity.is_some())?,
-        None => {
-            let known: Vec<String> = definitions.actions.keys().map(|id| format!("`{id}`")).collect();
-            output::complain(&format!("error: say what to ask for: {}", known.join(", ")));
-            return Ok(ExitCode::from(cli::USAGE));
-        }
+        None => bail!("say what to ask for"),
     };
     let mut inputs = draft.inputs;
     inputs.extend(given::inputs(action, &args.inputs));

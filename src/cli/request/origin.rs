@@ -18,7 +18,7 @@ struct Origin {
 
 /// What was said of the forge, and of what was not said what the clone tells. The address of a remote is its owner's own,
 /// unlike what stands in a catalog's files.
-pub(super) fn of_clone(said: &ForgeSettings, top: &Path, settings: &Settings) -> ForgeSettings {
+pub(crate) fn of_clone(said: &ForgeSettings, top: &Path, settings: &Settings) -> ForgeSettings {
     let mut forge = said.clone();
     let is_said = |option: &Option<String>, names: &[&str]| {
         option.is_some() || names.iter().any(|name| variable(name).is_some())
