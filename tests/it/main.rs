@@ -51,3 +51,4 @@ mod index;
 mod history;
 mod cost;
 mod import;
+mod request;
