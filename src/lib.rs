@@ -20,6 +20,8 @@ pub mod git;
 
 pub mod index;
 
+pub mod seal;
+
 pub mod forge;
 
 pub mod backends;

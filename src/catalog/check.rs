@@ -15,7 +15,7 @@ use super::{
     document::join,
     entity::{entity_at, examine, references},
     load::{documents_below, duplicate, examine_action, load_definitions, load_settings},
-    mend, request, template,
+    mend, request, secret, template,
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
@@ -368,8 +368,9 @@ fn requests<'a>(
 
 /// What can be said about a request without planning it.
 fn against_action(definitions: &Definitions, known: &dyn Known, request: &RequestFile) -> Vec<Wrong> {
-    let mut found = Vec::new();
-    let Some(action) = definitions.actions.get(&request.action).map(|defined| &defined.value) else {
+    let action = definitions.actions.get(&request.action).map(|defined| &defined.value);
+    let mut found = secret::leaks(action, &definitions.settings.secrets, request);
+    let Some(action) = action else {
         if !definitions.broken.contains_key(&request.action) {
             let message = format!("is `{}`, which is not an action of this catalog", request.action);
             let actions: BTreeSet<&str> = definitions

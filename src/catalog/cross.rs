@@ -14,11 +14,12 @@ use super::{
     Definitions,
     document::{Reader, action::change_path, is_template, join},
     load::unknown_blueprint,
+    secret,
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
     Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, Scorecard, Step,
-    TemplateName,
+    StepKind, TemplateName,
 };
 
 /// Notes everything in which an action does not fit the other definitions.
@@ -32,8 +33,17 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
             }
         }
     }
+    let secrets = secret::inputs(action);
     for (index, step) in action.steps.iter().enumerate() {
         step::check_step(definitions, step, index, reader);
+        let StepKind::PullRequest(pull) = &step.does else { continue };
+        let written =
+            definitions.templates.get(&pull.template).map(|template| secret::written(template, &secrets));
+        for (name, file) in written.into_iter().flatten() {
+            let message =
+                format!("renders `{}`, which writes the secret `inputs.{name}` in `{file}`", pull.template);
+            reader.wrong(secret_in_file(&trail!["steps", index, "pullRequest", "template"], message));
+        }
     }
     for (index, change) in action.entities.iter().enumerate() {
         entity_change(definitions, change, &change_path(index, change), reader);
@@ -103,6 +113,12 @@ fn blueprint<'a>(
         reader.wrong(unknown_blueprint(path, name, &known));
     }
     found
+}
+
+/// Files, titles and entities are read by everybody who can read a repository.
+fn secret_in_file(path: &[Segment], message: String) -> Wrong {
+    Wrong::new("secret-in-file", path, message)
+        .help("leave it out: whoever needs the secret is told where it is, and fetches it there")
 }
 
 fn template(definitions: &Definitions, name: &TemplateName, path: &[Segment], reader: &mut Reader) {
@@ -296,6 +312,7 @@ fn written_inputs(reader: &Reader) -> BTreeSet<String> {
 struct Names<'a> {
     environment: Environment<'static>,
     known: BTreeMap<&'static str, Option<Vec<&'a str>>>,
+    secrets: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -323,7 +340,7 @@ impl<'a> Names<'a> {
                 known.insert(name, None);
             }
         }
-        Self { environment, known }
+        Self { environment, known, secrets: secret::inputs(action) }
     }
 
     fn check_all(&self, value: &Value, path: &[Segment], reader: &mut Reader) {
@@ -361,6 +378,10 @@ impl<'a> Names<'a> {
             let mut parts = name.split('.');
             let (first, second) = (parts.next().unwrap_or(""), parts.next());
             match (self.known.get(first), second) {
+                (Some(_), Some(field)) if first == "inputs" && self.secrets.contains(field) => {
+                    let message = format!("writes the secret `inputs.{field}` where everybody reads it");
+                    reader.wrong(secret_in_file(path, message));
+                }
                 (None, _) if first == "entity" => {
                     let wrong =
                         Wrong::new("unknown-name", path, "speaks of `entity`, and a CREATE has none yet");

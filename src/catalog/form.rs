@@ -172,7 +172,7 @@ pub fn is_timely(value: &Value) -> bool {
 }
 
 /// The inputs that one is computed after.
-fn needs<'a>(action: &'a Action, input: &str) -> BTreeSet<&'a str> {
+pub fn needs<'a>(action: &'a Action, input: &str) -> BTreeSet<&'a str> {
     let listed = action.form.inputs.get(input).into_iter().flat_map(|behaviour| &behaviour.depends_on);
     let listed = listed.filter_map(|name| action.inputs.iter().find(|(input, _)| input == name));
     let spoken = expressions(action, input)
@@ -271,6 +271,7 @@ pub fn points_to(property: &Property) -> Option<BlueprintId> {
         | Format::Blueprints
         | Format::Timer
         | Format::Duration
+        | Format::Secret
         | Format::MultiLine => None,
     }
 }

@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use jsonschema::ValidationOptions;
 
 use super::yaml;
-use crate::domain::{BlueprintId, Format, Identifier, Login, Spec, TeamSlug};
+use crate::domain::{BlueprintId, Format, Identifier, Login, SecretRef, Spec, TeamSlug};
 
 /// Teaches a validator our formats, and the specifications, which a schema names like formats.
 pub(super) fn teach(mut options: ValidationOptions) -> ValidationOptions {
@@ -57,6 +57,7 @@ fn wanted(format: Format) -> &'static str {
         Format::User => "the login of a person",
         Format::Team => "the identifier of a team",
         Format::Entity => "the identifier of an entity",
+        Format::Secret => "a reference to a secret",
     }
 }
 
@@ -74,6 +75,7 @@ fn is_of_format(format: Format, text: &str) -> bool {
         Format::User => text.parse::<Login>().is_ok(),
         Format::Team => text.parse::<TeamSlug>().is_ok(),
         Format::Entity => text.parse::<Identifier>().is_ok(),
+        Format::Secret => text.parse::<SecretRef>().is_ok(),
     }
 }
 

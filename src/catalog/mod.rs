@@ -22,6 +22,7 @@ mod measure;
 mod store;
 pub mod view;
 mod search;
+pub mod secret;
 pub mod try_out;
 mod template;
 mod entity;
@@ -49,7 +50,7 @@ pub use load::{is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use request::read_request;
-pub use search::search;
+pub use search::{search, search_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 
@@ -172,6 +173,17 @@ pub struct Settings {
     pub scripts_as: Option<String>,
     /// How long a run whose step failed can be retried, in seconds.
     pub retry_for: i64,
+    /// The secrets that requests may name.
+    pub secrets: Secrets,
+}
+
+/// The secrets that requests may name, and for whom others are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Secrets {
+    /// Names behind `env:`.
+    pub names: BTreeSet<String>,
+    /// Public keys of age; whoever acts has one of the identities.
+    pub recipients: Vec<String>,
 }
 
 impl Settings {

@@ -10,12 +10,13 @@ use annotate_snippets::{
 };
 use serde_json::{Value, json};
 
-use super::check::Counts;
 pub use super::sarif::sarif;
+use super::{check::Counts, secret};
 use crate::domain::{Bytes, Diagnostic, Place, Related, Severity};
 
 /// As a compiler prints it; `sources` finds the text of a file.
 pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
+    let diagnostics = &secret::fit_to_read(diagnostics)[..];
     let renderer = Renderer::plain();
     let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
     let mut printed = String::new();
@@ -24,7 +25,10 @@ pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>)
         for place in [&diagnostic.place].into_iter().chain(places) {
             texts.entry(&place.source).or_insert_with(|| {
                 // What is no text is shown as far as it is, so that places stay where they are.
-                sources(&place.source).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                sources(&place.source).map(|bytes| {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    secret::hidden(text, &place.source, diagnostics)
+                })
             });
         }
         let text_of = |place: &Place| texts.get(place.source.as_str()).and_then(Option::as_deref);
@@ -155,7 +159,7 @@ pub fn json(diagnostics: &[Diagnostic], counts: &Counts) -> String {
             "page": diagnostic.page(),
         })
     };
-    let diagnostics: Vec<Value> = diagnostics.iter().map(one).collect();
+    let diagnostics: Vec<Value> = secret::fit_to_read(diagnostics).iter().map(one).collect();
     json!({ "diagnostics": diagnostics, "counts": counts }).to_string()
 }
 
@@ -185,7 +189,7 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
         let (file, title) = (property(&diagnostic.place.source), property(diagnostic.code.0));
         format!("::{command} file={file}{place},title={title}::{}\n", printable(&data(&message)))
     };
-    diagnostics.iter().map(one).collect()
+    secret::fit_to_read(diagnostics).iter().map(one).collect()
 }
 
 /// A workflow's log is a terminal too; line breaks have been escaped before.
@@ -213,7 +217,7 @@ pub fn markdown(diagnostics: &[Diagnostic]) -> String {
         line.push_str(&format!(" <sub>[{}]</sub>\n", diagnostic.code));
         line
     };
-    diagnostics.iter().map(one).collect()
+    secret::fit_to_read(diagnostics).iter().map(one).collect()
 }
 
 fn bare(text: &str) -> String {

@@ -9,6 +9,7 @@ use crate::domain::{Bytes, Diagnostic, Place, Replacement, Severity, Span};
 /// As SARIF 2.1.0, which code scanning reads: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 /// `sources` finds the text of a file.
 pub fn sarif(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
+    let diagnostics = &super::secret::fit_to_read(diagnostics)[..];
     let mut texts: BTreeMap<&str, Option<Bytes>> = BTreeMap::new();
     for diagnostic in diagnostics {
         let related = diagnostic.related.iter().map(|related| &related.place.source);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Definitions, Files,
     past::Past,
+    store::{InFiles, Store},
     view::{View, parse_query},
 };
 use crate::domain::{EntityId, Identifier, Search, Timestamp};
@@ -31,8 +32,21 @@ pub fn search(
         }
         &changed
     };
+    search_in(definitions, &InFiles::new(definitions, files), search)
+}
+
+/// The same of entities wherever they are; the changes of the search are among them already.
+///
+/// # Errors
+/// What is wrong with a query.
+pub fn search_in(
+    definitions: &Definitions,
+    entities: &dyn Store,
+    search: &Search,
+) -> Result<Vec<Vec<Identifier>>, String> {
     let now = search.now.unwrap_or(Timestamp::from_seconds(0));
-    let view = View::new(definitions, files, now, || Past::Silent("the history is not read here".to_owned()));
+    let view =
+        View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()));
     let found = search.queries.iter().map(|text| {
         let query: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let query = parse_query(&query).map_err(|problems| problems.join("; "))?;

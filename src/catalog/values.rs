@@ -16,7 +16,7 @@ use jsonschema::{
 use serde_json::Value;
 
 use super::{formats, mend::Mend};
-use crate::domain::{Blueprint, BlueprintId, Diagnostic, Place, Property, nearest, only_near};
+use crate::domain::{Blueprint, BlueprintId, Diagnostic, Format, Place, Property, nearest, only_near};
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,6 +167,10 @@ pub(super) fn list(words: &[String], and: &str) -> String {
 
 /// Everything that is wrong with a value, by its type, its choices and its limits.
 pub fn check_value(property: &Property, value: &Value) -> Vec<Wrong> {
+    if property.format == Some(Format::Secret) {
+        // Whatever else it is, it is not repeated.
+        return super::secret::read(value).err().into_iter().collect();
+    }
     match schema_of(property) {
         Ok(schema) => schema.judge(value),
         Err(why) => vec![Wrong::new("invalid-schema", &[], format!("cannot be judged: {why}"))],

@@ -99,6 +99,13 @@ pub(super) fn clock() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// Which catalog, and where.
+struct Address {
+    catalog: RepoName,
+    api_url: String,
+    git_url: String,
+}
+
 fn one_word(text: &str, what: &str) -> anyhow::Result<Secret> {
     let token = Secret::new(text);
     if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -117,11 +124,21 @@ impl ForgeSettings {
         self.resolve(&variable, &read)
     }
 
-    fn resolve(
+    /// Where the pages of the catalog's repository are: its name, and the server. Nobody is asked, and no token is needed.
+    ///
+    /// # Errors
+    /// When no repository is named.
+    pub fn page(&self) -> anyhow::Result<(RepoName, String)> {
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let Address { catalog, git_url, .. } = self.address(&variable, &read)?;
+        Ok((catalog, git_url))
+    }
+
+    fn address(
         &self,
         environment: &dyn Fn(&str) -> Option<String>,
         read: &dyn Fn(&Path) -> std::io::Result<String>,
-    ) -> anyhow::Result<Settings> {
+    ) -> anyhow::Result<Address> {
         let first = |option: &Option<String>, names: &[&str]| {
             option.clone().or_else(|| names.iter().find_map(|name| environment(name)))
         };
@@ -148,6 +165,15 @@ impl ForgeSettings {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => git_url_beside(&api_url),
         };
+        Ok(Address { catalog, api_url, git_url })
+    }
+
+    fn resolve(
+        &self,
+        environment: &dyn Fn(&str) -> Option<String>,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> anyhow::Result<Settings> {
+        let Address { catalog, api_url, git_url } = self.address(environment, read)?;
         let credentials = self.credentials(environment, read)?;
         let key_file = self
             .signing_key_file

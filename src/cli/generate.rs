@@ -17,7 +17,10 @@ use super::{
 };
 use crate::catalog::{Definitions, Files, entity_at, load_definitions, load_settings, search};
 use crate::domain::{BlueprintId, Diagnostic, Identifier, RepoPath, Severity};
-use crate::intake::issue_form::{self, Listed};
+use crate::intake::{
+    issue_form::{self, Listed},
+    request_schema,
+};
 
 /// Make files from the catalog
 #[derive(Debug, Args)]
@@ -28,15 +31,18 @@ pub struct GenerateArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    IssueForms(IssueFormsArgs),
+    /// Make a GitHub issue form for each action, in .github/ISSUE_TEMPLATE
+    IssueForms(FilesArgs),
+    /// Make the JSON Schema of request files, .chandlery/request.schema.json, by which editors complete inputs
+    RequestSchema(FilesArgs),
 }
 
-/// Make a GitHub issue form for each action, in .github/ISSUE_TEMPLATE
+/// What both ask.
 ///
 /// Exit codes: 0 done (with --check: up to date), 1 the catalog has mistakes, a file is in the way, or (with
 /// --check) files differ, 2 wrong usage, 3 the files could not be read or written.
 #[derive(Debug, Args)]
-struct IssueFormsArgs {
+struct FilesArgs {
     /// The folder of the catalog
     #[arg(default_value = ".")]
     path: PathBuf,
@@ -57,20 +63,38 @@ struct IssueFormsArgs {
 /// When files cannot be read or written.
 pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     match &args.what {
-        What::IssueForms(args) => issue_forms(args),
+        What::IssueForms(args) => make(Kind::Forms, args),
+        What::RequestSchema(args) => make(Kind::Schema, args),
     }
 }
 
-fn issue_forms(args: &IssueFormsArgs) -> anyhow::Result<ExitCode> {
+/// What is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Forms,
+    Schema,
+}
+
+impl Kind {
+    /// How a file of ours begins.
+    fn header(self) -> &'static str {
+        match self {
+            Self::Forms => issue_form::HEADER,
+            Self::Schema => request_schema::HEADER,
+        }
+    }
+}
+
+fn make(kind: Kind, args: &FilesArgs) -> anyhow::Result<ExitCode> {
     let Location { top, .. } = locate(&args.path, args.root.as_ref())?;
-    let forms = match forms_of(&args.path, args.root.as_ref())? {
+    let forms = match texts_of(kind, &args.path, args.root.as_ref())? {
         Ok(forms) => forms,
         Err(problems) => return refuse(&problems),
     };
     // The folder above may stand for a repository when reading; nothing is written there.
     let is_repository = top.join(".git").exists();
     let folder = args.into.clone().unwrap_or(if is_repository { top } else { args.path.clone() });
-    let changes = changes(&folder, &forms)?;
+    let changes = changes(kind, &folder, &forms)?;
     let in_the_way: Vec<_> = changes.iter().filter(|change| matches!(change, Change::InTheWay(_))).collect();
     if args.check || !in_the_way.is_empty() {
         let told = if args.check { changes.iter().collect() } else { in_the_way };
@@ -89,17 +113,23 @@ pub(super) enum Forms {
     Mistakes,
 }
 
-/// Makes the forms of the catalog at the top of a repository; what somebody else wrote is kept.
+/// Makes the forms and the schema of the catalog at the top of a repository; what somebody else wrote is kept.
 pub(super) fn write_forms(top: &Path) -> anyhow::Result<Forms> {
-    let Ok(forms) = forms_of(top, None)? else { return Ok(Forms::Mistakes) };
-    carry_out(&changes(top, &forms)?, top, &forms)?;
+    for kind in [Kind::Forms, Kind::Schema] {
+        let Ok(texts) = texts_of(kind, top, None)? else { return Ok(Forms::Mistakes) };
+        carry_out(&changes(kind, top, &texts)?, top, &texts)?;
+    }
     Ok(Forms::Written)
 }
 
 type Texts = BTreeMap<RepoPath, String>;
 
-/// The forms that a catalog on disk should have, or its mistakes.
-fn forms_of(path: &Path, root: Option<&RepoPath>) -> anyhow::Result<Result<Texts, Vec<Diagnostic>>> {
+/// The files that a catalog on disk should have, or its mistakes.
+fn texts_of(
+    kind: Kind,
+    path: &Path,
+    root: Option<&RepoPath>,
+) -> anyhow::Result<Result<Texts, Vec<Diagnostic>>> {
     let found = files_of_work_tree(path, root)?;
     let settings = match load_settings(&found.root, found.files.get(&found.root.settings_path())) {
         Ok(settings) => settings,
@@ -109,7 +139,13 @@ fn forms_of(path: &Path, root: Option<&RepoPath>) -> anyhow::Result<Result<Texts
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Ok(Err(problems));
     }
-    Ok(Ok(issue_form::generate(&definitions, &listed(&definitions, &found.files))))
+    let listed = listed(&definitions, &found.files);
+    Ok(Ok(match kind {
+        Kind::Forms => issue_form::generate(&definitions, &listed),
+        Kind::Schema => {
+            [(request_schema::PATH.parse()?, request_schema::generate(&definitions, &listed))].into()
+        }
+    }))
 }
 
 fn carry_out(changes: &[Change], folder: &Path, forms: &Texts) -> anyhow::Result<()> {
@@ -175,7 +211,7 @@ impl std::fmt::Display for Change {
             Self::InTheWay(path) => {
                 write!(
                     f,
-                    "`{path}` was not generated, and a form would replace it: move it away, then generate again"
+                    "`{path}` was not generated, and would be replaced: move it away, then generate again"
                 )
             }
         }
@@ -204,14 +240,17 @@ impl Change {
 }
 
 /// Every file that differs from what it should be. Only what was generated is ever replaced or removed.
-fn changes(top: &Path, forms: &BTreeMap<RepoPath, String>) -> anyhow::Result<Vec<Change>> {
+fn changes(kind: Kind, top: &Path, forms: &BTreeMap<RepoPath, String>) -> anyhow::Result<Vec<Change>> {
     let mut changes = Vec::new();
     for (path, text) in forms {
         match read(&top.join(path.as_str()))? {
             Some(old) if old == *text => {}
-            Some(old) if !old.starts_with(issue_form::HEADER) => changes.push(Change::InTheWay(path.clone())),
+            Some(old) if !old.starts_with(kind.header()) => changes.push(Change::InTheWay(path.clone())),
             Some(_) | None => changes.push(Change::Write(path.clone())),
         }
+    }
+    if kind != Kind::Forms {
+        return Ok(changes);
     }
     let folder: RepoPath = issue_form::FOLDER.parse()?;
     let Ok(entries) = fs::read_dir(top.join(folder.as_str())) else { return Ok(changes) };

@@ -18,6 +18,10 @@ pub mod ask;
 pub mod watch;
 pub mod doctor;
 pub mod import;
+pub mod encrypt;
+pub mod request;
+pub mod link;
+pub mod schema;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -65,6 +69,11 @@ enum Command {
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
+    Encrypt(encrypt::EncryptArgs),
+    Request(request::RequestArgs),
+    Rerun(request::RerunArgs),
+    Link(link::LinkArgs),
+    Schema(schema::SchemaArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -102,6 +111,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Encrypt(args) => encrypt::run(&args),
+        Command::Request(args) => request::run(&args),
+        Command::Rerun(args) => request::rerun(&args),
+        Command::Link(args) => link::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -77,28 +77,15 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         Ok(asked) => asked,
         Err(Mistakes { problems, files }) => return refuse(&problems, &files),
     };
-    let mut world = World::new(args, &asked)?;
-    let mut facts = Facts::default();
-    for _ in 0..=MOST_ROUNDS {
-        let Asked { definitions, id, path, bytes, .. } = &asked;
-        match preview(definitions, &facts, WORK_TREE, id, path, bytes, args.requester.as_ref()) {
-            Preview::Ask(questions) => {
-                for (question, answer) in world.look(&questions)? {
-                    facts.insert(question, answer);
-                }
-            }
-            Preview::Planned(built) => {
-                let action = &built.plan.asked.action;
-                let title =
-                    definitions.actions.get(action).map_or(action.as_str(), |action| &action.value.title);
-                output::print(&output::plain(&message::preview(title, &built)))?;
-                world.assumed.iter().try_for_each(|note| output::print(&format!("\n{note}\n")))?;
-                return Ok(ExitCode::from(cli::CLEAN));
-            }
-            Preview::Wrong(problems) => return refuse(&problems, &asked.files),
+    let mut world = World::new(&args.targets, args.forge.settings(), &asked.definitions, &asked.files)?;
+    let Asked { id, path, bytes, files, .. } = &asked;
+    match world.plan(id, path, bytes, args.requester.as_ref())? {
+        Ok(shown) => {
+            output::print(&shown)?;
+            Ok(ExitCode::from(cli::CLEAN))
         }
+        Err(problems) => refuse(&problems, files),
     }
-    bail!("the plan asks and asks; this is a mistake in chandlery")
 }
 
 /// Shows what a request file would do, with the local copies that stand for targets.
@@ -175,11 +162,13 @@ fn request_id(definitions: &Definitions, path: &RepoPath) -> RequestId {
 }
 
 /// Names the work tree where a commit of the catalog is asked for.
-const WORK_TREE: ObjectId = ObjectId::from_bytes([0; 20]);
+pub(super) const WORK_TREE: ObjectId = ObjectId::from_bytes([0; 20]);
 
 /// Whatever answers questions: the work tree, local repositories, the forge.
-struct World<'a> {
-    asked: &'a Asked,
+pub(super) struct World<'a> {
+    definitions: &'a Definitions,
+    files: &'a Files,
+    facts: Facts,
     here: Arc<Here>,
     targets: BTreeMap<RepoName, (PathBuf, Objects)>,
     forge: anyhow::Result<Settings>,
@@ -189,14 +178,19 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(args: &PlanArgs, asked: &'a Asked) -> anyhow::Result<Self> {
+    /// The work tree's files, local copies, and the forge, or why none is named.
+    pub(super) fn new(
+        copies: &[Target],
+        forge: anyhow::Result<Settings>,
+        definitions: &'a Definitions,
+        files: &'a Files,
+    ) -> anyhow::Result<Self> {
         let mut targets = BTreeMap::new();
-        for Target { name, folder } in &args.targets {
+        for Target { name, folder } in copies {
             let objects = Objects::open(folder)
                 .with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
             targets.insert(name.clone(), (folder.clone(), objects));
         }
-        let forge = args.forge.settings();
         let here = Here {
             catalog: match &forge {
                 Ok(settings) => settings.catalog.clone(),
@@ -205,11 +199,56 @@ impl<'a> World<'a> {
             branch: "main".parse()?,
             me: "chandlery[bot]".parse()?,
         };
-        Ok(Self { asked, here: Arc::new(here), targets, forge, hands: None, assumed: BTreeSet::new() })
+        let (here, facts, assumed) = (Arc::new(here), Facts::default(), BTreeSet::new());
+        Ok(Self { definitions, files, facts, here, targets, forge, hands: None, assumed })
+    }
+
+    /// Answers what `ask` wants to know until it knows enough.
+    pub(super) fn until<T>(
+        &mut self,
+        ask: &mut dyn FnMut(&Facts) -> Result<T, BTreeSet<Question>>,
+    ) -> anyhow::Result<T> {
+        for _ in 0..=MOST_ROUNDS {
+            match ask(&self.facts) {
+                Ok(known) => return Ok(known),
+                Err(questions) => {
+                    for (question, answer) in self.look(&questions)? {
+                        self.facts.insert(question, answer);
+                    }
+                }
+            }
+        }
+        bail!("it asks and asks; this is a mistake in chandlery")
+    }
+
+    /// What a request would do, in words, or what is wrong with it.
+    pub(super) fn plan(
+        &mut self,
+        id: &RequestId,
+        path: &RepoPath,
+        bytes: &Bytes,
+        requester: Option<&Login>,
+    ) -> anyhow::Result<Result<String, Vec<Diagnostic>>> {
+        let definitions = self.definitions;
+        let planned =
+            self.until(
+                &mut |facts| match preview(definitions, facts, WORK_TREE, id, path, bytes, requester) {
+                    Preview::Ask(questions) => Err(questions),
+                    Preview::Planned(built) => Ok(Ok(built)),
+                    Preview::Wrong(problems) => Ok(Err(problems)),
+                },
+            )?;
+        Ok(planned.map(|built| {
+            let action = &built.plan.asked.action;
+            let title = definitions.actions.get(action).map_or(action.as_str(), |action| &action.value.title);
+            let mut shown = output::plain(&message::preview(title, &built));
+            self.assumed.iter().for_each(|note| shown.push_str(&format!("\n{note}\n")));
+            shown
+        }))
     }
 
     /// Answers every question: what is at hand from there, the rest from the forge in one go.
-    fn look(&mut self, questions: &BTreeSet<Question>) -> anyhow::Result<Vec<(Question, Answer)>> {
+    pub(super) fn look(&mut self, questions: &BTreeSet<Question>) -> anyhow::Result<Vec<(Question, Answer)>> {
         let mut answers = Vec::new();
         let mut others = BTreeSet::new();
         for question in questions {
@@ -225,7 +264,7 @@ impl<'a> World<'a> {
     }
 
     fn at_hand(&mut self, question: &Question) -> anyhow::Result<Option<Answer>> {
-        let Asked { files, definitions, .. } = self.asked;
+        let Self { files, definitions, .. } = *self;
         let entities = || {
             files
                 .iter()

@@ -167,6 +167,23 @@ impl RepoName {
     }
 }
 
+impl SecretRef {
+    /// The name that the environment has it by, behind `CHANDLERY_SECRET_`.
+    pub fn environment(&self) -> Option<&str> {
+        self.0.strip_prefix("env:")
+    }
+
+    /// The base64 of what was encrypted.
+    pub fn encrypted(&self) -> Option<&str> {
+        self.0.strip_prefix("age:")
+    }
+
+    /// As people read it: what is encrypted is long and says nothing.
+    pub fn shown(&self) -> String {
+        if self.encrypted().is_some() { "age:… (encrypted)".to_owned() } else { self.0.to_string() }
+    }
+}
+
 impl Branch {
     /// The full name of the ref.
     pub fn full(&self) -> String {

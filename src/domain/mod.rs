@@ -58,7 +58,7 @@ pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
 pub use run::{LABELS, Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
-pub use secret::Secret;
+pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};
 pub use step::{
     Interpreter, OnFailure, PullRequestStep, ScriptStep, Step, StepKind, WebhookStep, WorkflowStep,

@@ -69,11 +69,13 @@ pub enum Format {
     MultiLine,
     /// An input naming an entity of `Property::blueprint`.
     Entity,
+    /// An input that says where a secret is, and never holds it.
+    Secret,
 }
 
 impl Format {
     /// Every format, in the order of the docs.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Url,
         Self::Email,
         Self::IdnEmail,
@@ -91,6 +93,7 @@ impl Format {
         Self::Duration,
         Self::MultiLine,
         Self::Entity,
+        Self::Secret,
     ];
 
     /// The name in a definition.
@@ -113,6 +116,7 @@ impl Format {
             Self::Duration => "duration",
             Self::MultiLine => "multi-line",
             Self::Entity => "entity",
+            Self::Secret => "secret",
         }
     }
 

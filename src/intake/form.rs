@@ -2,6 +2,7 @@
 
 mod compute;
 mod catalog;
+mod filling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,14 +11,16 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use self::compute::{Failed, Known};
+pub use self::filling::{Filling, Input, fill};
+
+use self::compute::{Failed, Known, Standing};
 use crate::catalog::{
-    form,
+    Secrets, form, secret,
     values::{Segment, check_value},
 };
 use crate::domain::{
     Action, Behaviour, Diagnostic, Entity, EntityId, Identifier, Operation, Place, Property, Request,
-    RequestFile, RequestId, Search, nearest,
+    RequestFile, RequestId, Search, SecretRef, nearest,
 };
 
 /// What is known about an entity that a request names.
@@ -53,6 +56,8 @@ pub struct Sources<'a> {
     pub entity: &'a mut dyn FnMut(&EntityId) -> Lookup,
     /// The entities that queries ask for.
     pub search: &'a mut dyn FnMut(Search) -> Searched,
+    /// The secrets that may be named.
+    pub secrets: &'a Secrets,
 }
 
 /// The entities that an input names.
@@ -109,18 +114,45 @@ pub fn accept(
     place: &dyn Fn(&[Segment]) -> Place,
     sources: &mut Sources<'_>,
 ) -> Result<Option<Accepted>, Vec<Diagnostic>> {
-    let Sources { user, entity, search } = sources;
+    let Examined { pending, problems, mut inputs, entity, entities, .. } =
+        examine(action, file, place, sources)?;
+    if pending {
+        return Ok(None);
+    }
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
+    }
+    let inputs = action.inputs.iter().filter_map(|(name, _)| inputs.remove_entry(name)).collect();
+    let (action, reason) = (action.identifier.clone(), file.reason.clone());
+    let request = Request { id, action, entity: file.entity.clone(), inputs, reason };
+    Ok(Some(Accepted { request, entity, entities }))
+}
+
+/// What was found about a request.
+struct Examined {
+    pending: bool,
+    /// In the order of the form; each with the number of the input that it is about, from 1.
+    problems: Vec<(usize, Diagnostic)>,
+    inputs: Map<String, Value>,
+    entity: Option<Arc<Entity>>,
+    entities: BTreeMap<String, Chosen>,
+    states: Vec<filling::Input>,
+    required: Vec<String>,
+}
+
+/// Looks at everything that a request says.
+fn examine(
+    action: &Action,
+    file: &RequestFile,
+    place: &dyn Fn(&[Segment]) -> Place,
+    sources: &mut Sources<'_>,
+) -> Result<Examined, Vec<Diagnostic>> {
+    let Sources { user, entity, search, secrets } = sources;
     let known = Known::new(action, *user);
-    let mut review = Review {
-        action,
-        known,
-        place,
-        look: *entity,
-        search: *search,
-        problems: Vec::new(),
-        at: 0,
-        pending: false,
-    };
+    let (problems, states) = (Vec::new(), Vec::new());
+    let mut review =
+        Review { action, known, place, look: *entity, search: *search, problems, at: 0, pending: false };
+    let leaked = review.leaks(action, secrets, file);
     review.unknown_inputs(action, &file.inputs);
     let entity = review.entity(action, file);
     review.condition(entity.as_deref());
@@ -137,17 +169,30 @@ pub fn accept(
             ]);
         }
     };
-    let (mut inputs, mut entities) = (Map::new(), BTreeMap::new());
+    let (inputs, entities) = (Map::new(), BTreeMap::new());
+    let mut found = Examined {
+        pending: false,
+        problems: Vec::new(),
+        inputs,
+        entity,
+        entities,
+        states,
+        required: Vec::new(),
+    };
     let mut silent: BTreeSet<&str> = BTreeSet::new();
     for name in order {
         let Some(index) = action.inputs.iter().position(|(other, _)| other == name) else { continue };
+        if leaked.contains(name) {
+            review.known.note(name, None, false);
+            continue;
+        }
         review.at = index + 1;
         let before = review.problems.len();
         let others_pend = std::mem::take(&mut review.pending);
         let given = file.inputs.get(name).filter(|value| !value.is_null());
-        let Asked { property, value, is_silent, is_clear } =
+        let Asked { property, value, standing, default, is_clear } =
             review.asked(name, &action.inputs[index].1, given);
-        if is_silent {
+        if standing.as_ref().is_none_or(Standing::is_silent) {
             silent.insert(name);
         }
         let mut seen = None;
@@ -158,28 +203,27 @@ pub fn accept(
                 chosen = review.pointers(name, &property, &value, &at);
             }
             seen = Some(chosen.as_ref().map_or_else(|| plain(&value), Chosen::value));
-            entities.extend(chosen.map(|chosen| (name.to_owned(), chosen)));
-            inputs.insert(name.to_owned(), plain(&value));
+            found.entities.extend(chosen.map(|chosen| (name.to_owned(), chosen)));
+            found.inputs.insert(name.to_owned(), plain(&value));
         }
+        found.states.push(filling::Input {
+            name: name.to_owned(),
+            search: review.listing(name, &property),
+            property: property.into_owned(),
+            default,
+            is_asked: standing.as_ref().is_some_and(|standing| !standing.is_silent()),
+        });
         let is_clear = is_clear && review.problems.len() == before && !review.pending;
         review.known.note(name, seen, is_clear);
         review.pending |= others_pend;
     }
-    review.required(&inputs, &silent);
+    found.required = review.required(&found.inputs, &silent);
     review.validations();
-    let Review { pending, mut problems, .. } = review;
-    if pending {
-        return Ok(None);
-    }
-    if !problems.is_empty() {
-        // In the order of the form, whatever was computed first.
-        problems.sort_by_key(|(at, _)| *at);
-        return Err(problems.into_iter().map(|(_, problem)| problem).collect());
-    }
-    let inputs = action.inputs.iter().filter_map(|(name, _)| inputs.remove_entry(name)).collect();
-    let (action, reason) = (action.identifier.clone(), file.reason.clone());
-    let request = Request { id, action, entity: file.entity.clone(), inputs, reason };
-    Ok(Some(Accepted { request, entity, entities }))
+    found.pending = review.pending;
+    found.problems = review.problems;
+    // In the order of the form, whatever was computed first.
+    found.problems.sort_by_key(|(at, _)| *at);
+    Ok(found)
 }
 
 /// What an input turned out to be.
@@ -188,8 +232,9 @@ struct Asked<'a> {
     property: std::borrow::Cow<'a, Property>,
     /// What was given, or its default.
     value: Option<Value>,
-    /// Whether it need not be given: it is hidden or disabled, or that is not known.
-    is_silent: bool,
+    /// Whether it can be answered, if that is known.
+    standing: Option<Standing>,
+    default: Option<Value>,
     /// Whether everything that decides about it is known.
     is_clear: bool,
 }
@@ -254,13 +299,16 @@ impl<'a> Review<'a> {
             || form::step_of(self.action, name).map(|_| Cow::Owned(Behaviour::default())),
             |behaviour| Some(Cow::Borrowed(behaviour)),
         ) else {
-            let value = given.or(property.default.as_ref()).cloned();
-            return Asked { property: Cow::Borrowed(property), value, is_silent: false, is_clear: true };
+            let default = property.default.clone();
+            let value = given.cloned().or_else(|| default.clone());
+            let standing = Some(Standing::Open);
+            return Asked { property: Cow::Borrowed(property), value, standing, default, is_clear: true };
         };
         let unclear = |given: Option<&Value>| Asked {
             property: Cow::Borrowed(property),
             value: given.cloned(),
-            is_silent: true,
+            standing: None,
+            default: None,
             is_clear: false,
         };
         let standing = self.known.standing(name, &behaviour);
@@ -277,17 +325,34 @@ impl<'a> Review<'a> {
         {
             wrong.message = format!("{}, and is given as {}", wrong.message, shown(given));
             self.problem(wrong.help(format!("leave it out: {default_words}")).at(place, &field));
-            return Asked { property: Cow::Owned(property), value: None, is_silent: true, is_clear: false };
+            let property = Cow::Owned(property);
+            return Asked { property, value: None, standing: Some(standing), default, is_clear: false };
         }
-        Asked {
-            property: Cow::Owned(property),
-            value: given.cloned().or(default),
-            is_silent: standing.is_silent(),
-            is_clear: true,
-        }
+        let value = given.cloned().or_else(|| default.clone());
+        Asked { property: Cow::Owned(property), value, standing: Some(standing), default, is_clear: true }
     }
 
-    fn required(&mut self, inputs: &Map<String, Value>, silent: &BTreeSet<&str>) {
+    /// Tells what must not stand in a request; gives the inputs that hold it, which are not looked at further.
+    fn leaks(&mut self, action: &Action, secrets: &Secrets, file: &RequestFile) -> BTreeSet<String> {
+        let mut leaked = BTreeSet::new();
+        for wrong in secret::leaks(Some(action), secrets, file) {
+            let (place, field) = self.place(&wrong.path);
+            self.at = 0;
+            if let [Segment::Key(first), Segment::Key(name)] = &wrong.path[..]
+                && first == "inputs"
+            {
+                leaked.insert(name.clone());
+                self.at =
+                    action.inputs.iter().position(|(input, _)| input == name).map_or(0, |index| index + 1);
+            }
+            self.problem(wrong.at(place, &field));
+        }
+        self.at = 0;
+        leaked
+    }
+
+    /// Tells what is missing; gives the inputs that must be given.
+    fn required(&mut self, inputs: &Map<String, Value>, silent: &BTreeSet<&str>) -> Vec<String> {
         let action = self.action;
         self.at = 0;
         let required = match &action.form.required {
@@ -308,6 +373,7 @@ impl<'a> Review<'a> {
                 self.missing(name, property, &[key("inputs"), key(name)]);
             }
         }
+        required
     }
 
     /// What must hold of several inputs together.
@@ -429,6 +495,10 @@ impl<'a> Review<'a> {
 fn shown(value: &Value) -> String {
     const MOST: usize = 60;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace(['\n', '\r'], "↵");
+    let text = match text.parse::<SecretRef>() {
+        Ok(secret) => secret.shown(),
+        Err(_) => text,
+    };
     if text.chars().count() <= MOST {
         format!("`{text}`")
     } else {

@@ -9,10 +9,13 @@ mod field;
 mod generate;
 mod parse;
 mod fill;
+mod link;
 
 pub use field::{Listed, hash, lists, place_of};
+pub(super) use field::{lists_by_input, only_if as depends_on};
 pub use fill::fill;
 pub use generate::{FOLDER, HEADER, generate, path_of};
+pub use link::link;
 pub use parse::{Reading, parse, parse_as};
 
 #[cfg(test)]

@@ -2,5 +2,7 @@
 
 pub mod form;
 pub mod issue_form;
+pub mod request_schema;
+mod hint;
 
 pub use form::{Accepted, Chosen, Lookup, Searched, Sources, accept};

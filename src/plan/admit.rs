@@ -10,7 +10,7 @@ use crate::{
         Action, ActionId, Diagnostic, EntityId, Execute, Identifier, Known, Login, Permission, Place, Pull,
         RequestFile, RequestId, Search, StepKind, TeamSlug, Timestamp, nearest,
     },
-    intake::{self, Accepted, Lookup, Searched, Sources},
+    intake::{self, Accepted, Lookup, Searched, Sources, form::Filling},
     plan::{
         approval,
         build::{self, Built, Recipe, Site},
@@ -148,13 +148,51 @@ pub(super) fn accept(
     match first {
         _ if pending => Err(Pending),
         Some((_, accepted)) => Ok(Ok(accepted)),
-        None => {
-            let message =
-                format!("what `{}` asks depends on who asks, and nobody is named", action.identifier);
-            let problem = Diagnostic::error("requester-unknown", whole(), message);
-            Ok(Err(vec![problem.help("name somebody with `--as LOGIN`")]))
-        }
+        None => Ok(Err(vec![nobody_named(action, place)])),
     }
+}
+
+/// How the form of an action stands for what was answered so far.
+pub(super) fn fill(
+    site: &Site<'_>,
+    action: &Action,
+    file: &RequestFile,
+    requester: Option<&Login>,
+    place: &dyn Fn(&[Segment]) -> Place,
+) -> Looked<Result<Filling, Vec<Diagnostic>>> {
+    let (asks_who, asks_teams) = form::asks_who(action);
+    let user = match requester.filter(|_| asks_who).map(|login| user(site, login, asks_teams)).transpose()? {
+        None if asks_who => return Ok(Err(vec![nobody_named(action, place)])),
+        None => None,
+        Some(Ok(user)) => Some(user),
+        Some(Err(why)) => {
+            let place = place(&[Segment::Key("action".into())]);
+            let problem = Diagnostic::error("requester-unknown", place, why);
+            return Ok(Err(vec![problem.help("try again")]));
+        }
+    };
+    let (mut entity, mut asked) = (|id: &EntityId| lookup(site, id), |wanted| search(site, wanted));
+    match intake::form::fill(action, file, place, &mut sources(site, user.as_ref(), &mut entity, &mut asked))
+    {
+        Err(problems) => Ok(Err(problems)),
+        Ok(None) => Err(Pending),
+        Ok(Some(filling)) => Ok(Ok(filling)),
+    }
+}
+
+fn nobody_named(action: &Action, place: &dyn Fn(&[Segment]) -> Place) -> Diagnostic {
+    let message = format!("what `{}` asks depends on who asks, and nobody is named", action.identifier);
+    Diagnostic::error("requester-unknown", place(&[Segment::Key("action".into())]), message)
+        .help("name somebody with `--as LOGIN`")
+}
+
+fn sources<'a>(
+    site: &'a Site<'_>,
+    user: Option<&'a Value>,
+    entity: &'a mut dyn FnMut(&EntityId) -> Lookup,
+    search: &'a mut dyn FnMut(Search) -> Searched,
+) -> Sources<'a> {
+    Sources { user, entity, search, secrets: &site.definitions.settings.secrets }
 }
 
 fn accept_of(
@@ -165,9 +203,8 @@ fn accept_of(
     user: Option<&Value>,
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Accepted, Vec<Diagnostic>>> {
-    let mut sources =
-        Sources { user, entity: &mut |id| lookup(site, id), search: &mut |wanted| search(site, wanted) };
-    match intake::accept(action, id.clone(), file, place, &mut sources) {
+    let (mut entity, mut asked) = (|id: &EntityId| lookup(site, id), |wanted| search(site, wanted));
+    match intake::accept(action, id.clone(), file, place, &mut sources(site, user, &mut entity, &mut asked)) {
         Err(problems) => Ok(Err(problems)),
         Ok(None) => Err(Pending),
         Ok(Some(accepted)) => Ok(Ok(accepted)),

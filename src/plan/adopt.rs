@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Branch, Change, Changes, Pull, PullState, RequestId, Timestamp},
+    domain::{Branch, Change, Changes, Pull, PullState, RequestId, Timestamp, masked},
     plan::{
         build::{Built, Site},
         facts::Looked,
@@ -121,7 +121,7 @@ fn action_title(site: &Site<'_>, built: &Built) -> String {
 }
 
 fn one_line(text: &str, longest: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = masked(text).split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|c| !c.is_control() && *c != '@').collect();
     if line.chars().count() > longest {
         line.chars().take(longest).chain("…".chars()).collect()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalog::Definitions,
+    catalog::{self, Definitions},
     domain::{
         Action, ActionId, Approval, Bytes, Changes, Diagnostic, MergeMode, ObjectId, Operation, Place,
         StepId, StepKind, Template, TemplateName,
@@ -222,7 +222,10 @@ pub fn build(
 
 /// The names that templates may use.
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
-    let inputs = accepted.request.inputs.clone();
+    // Where a secret is goes to who needs it, and into no text.
+    let mut inputs = accepted.request.inputs.clone();
+    let secret = catalog::secret::inputs(action);
+    inputs.retain(|name, _| !secret.contains(name.as_str()));
     let entities: Map<String, Value> =
         accepted.entities.iter().map(|(name, chosen)| (name.clone(), chosen.value())).collect();
     let mut names = Map::new();

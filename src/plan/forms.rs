@@ -1,12 +1,15 @@
-//! Which issue forms change with the catalog? A form lists the entities that may be chosen, so the
-//! commit that adds or removes some writes the forms that list them anew.
+//! Which issue forms change with the catalog, and does the schema of requests? They list the entities that may be chosen,
+//! so the commit that adds or removes some writes those that list them anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{Definitions, entity_at},
     domain::{ActionId, BlueprintId, Bytes, Change, Changes, Identifier, RepoPath, Search},
-    intake::issue_form::{self, Listed},
+    intake::{
+        issue_form::{self, Listed},
+        request_schema,
+    },
     plan::{
         facts::{Facts, Here, Looked, Looker, Pending, Question},
         step::Commit,
@@ -56,9 +59,23 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
         .filter(|(_, lists)| lists.iter().any(is_touched))
         .collect();
     let mut pending = false;
+    let schema_path: RepoPath = request_schema::PATH.parse().expect("it is a path");
+    let schema = match (!changed.is_empty()).then(|| look.file(&here.catalog, commit.parent, &schema_path)) {
+        Some(Err(Pending)) => {
+            pending = true;
+            None
+        }
+        Some(Ok(Ok(Some(file)))) if file.bytes.starts_with(request_schema::HEADER.as_bytes()) => {
+            Some(&file.bytes)
+        }
+        Some(Ok(_)) | None => None,
+    };
+    // The schema lists what any form does.
+    let all = definitions.actions.values().filter(|_| schema.is_some());
+    let in_schema: BTreeSet<Listed> = all.flat_map(|action| issue_form::lists(&action.value)).collect();
     let mut entities: BTreeMap<&BlueprintId, BTreeSet<Identifier>> = BTreeMap::new();
     let mut found: BTreeMap<&Listed, Vec<Identifier>> = BTreeMap::new();
-    for listed in actions.iter().flat_map(|(_, lists)| lists) {
+    for listed in actions.iter().flat_map(|(_, lists)| lists).chain(&in_schema) {
         if let Some(search) = &listed.search {
             let search = Search { changes: files.clone(), ..search.clone() };
             match look.search(commit.parent, search) {
@@ -95,6 +112,9 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
         None => entities.get(&listed.blueprint).into_iter().flatten().map(|id| (id.clone(), None)).collect(),
     };
     let mut forms = issue_form::generate(definitions, &listed);
+    let new = schema.map(|old| (old, request_schema::generate(definitions, &listed).into_bytes()));
+    let new = new.filter(|(old, new)| old[..] != new[..]);
+    let schema = new.map(|(_, new)| (schema_path, Change::Put(new.into())));
     Ok(paths
         .into_iter()
         .zip(old)
@@ -104,5 +124,6 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
             let ours = old.starts_with(issue_form::HEADER.as_bytes()) && **old != *new;
             ours.then(|| (path, Change::Put(new.into())))
         })
+        .chain(schema)
         .collect())
 }

@@ -301,7 +301,7 @@ fn source(number: u64) -> Place {
 }
 
 /// The bytes of `request.yaml` for what an issue asks.
-pub(super) fn request_bytes(file: &RequestFile) -> Vec<u8> {
+pub fn request_bytes(file: &RequestFile) -> Vec<u8> {
     let mut document = serde_json::Map::new();
     document.insert("action".into(), file.action.as_str().into());
     if let Some(entity) = &file.entity {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, Stage, later},
+    domain::{Action, Diagnostic, Login, RequestId, SecretRef, Stage, later},
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -394,7 +394,10 @@ fn asked(plan: &Plan) -> String {
     }
     for (name, value) in &plan.asked.inputs {
         let shown = match value {
-            Value::String(text) => quoted(text),
+            Value::String(text) => match text.parse::<SecretRef>() {
+                Ok(secret) => quoted(&secret.shown()),
+                Err(_) => quoted(text),
+            },
             other => quoted(&other.to_string()),
         };
         let _ = writeln!(text, "- {}: {shown}", plain(name));

@@ -56,8 +56,9 @@ use crate::{
     },
 };
 
+pub use issue::request_bytes;
 pub use postponed::postponed;
-pub use preview::{Preview, preview};
+pub use preview::{Form, Preview, form, may_ask, preview};
 pub use read::reference;
 
 /// What a decision is about.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     catalog::{self, Definitions, values::Segment},
-    domain::{Diagnostic, Login, ObjectId, Place, RepoPath, RequestId},
+    domain::{ActionId, Diagnostic, Login, ObjectId, Place, RepoPath, RequestFile, RequestId},
+    intake::form::Filling,
     plan::{
         admit,
         build::{Built, Site},
@@ -42,6 +43,85 @@ pub fn preview(
         Err(Pending) => Preview::Ask(look.missing()),
         Ok(Ok(built)) => Preview::Planned(Box::new(built)),
         Ok(Err(problems)) => Preview::Wrong(problems),
+    }
+}
+
+/// What a form asks, or what must be known first.
+#[must_use]
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// These questions must be answered.
+    Ask(BTreeSet<Question>),
+    /// It stands like this.
+    Stands(Box<Filling>),
+    /// It cannot be filled in.
+    Wrong(Vec<Diagnostic>),
+}
+
+/// How the form of an action stands for what `file` says so far; `place` tells where its values are.
+pub fn form(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    file: &RequestFile,
+    requester: Option<&Login>,
+    place: &dyn Fn(&[Segment]) -> Place,
+) -> Form {
+    let look = Looker::new(facts);
+    let filled = with_site(definitions, &look, catalog, |site| {
+        match admit::action(definitions, &file.action, place(&[Segment::Key("action".into())])) {
+            Ok(action) => admit::fill(site, action, file, requester, place),
+            Err(problem) => Ok(Err(vec![problem])),
+        }
+    });
+    match filled {
+        Err(Pending) => Form::Ask(look.missing()),
+        Ok(Ok(filling)) => Form::Stands(Box::new(filling)),
+        Ok(Err(problems)) => Form::Wrong(problems),
+    }
+}
+
+/// Which actions somebody may ask for, or what must be known first.
+///
+/// # Errors
+/// The questions that must be answered.
+pub fn may_ask(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    requester: &Login,
+) -> Result<BTreeSet<ActionId>, BTreeSet<Question>> {
+    let look = Looker::new(facts);
+    let people = BTreeSet::from([requester.clone()]);
+    let allowed = with_site(definitions, &look, catalog, |site| {
+        let (mut allowed, mut pending) = (BTreeSet::new(), false);
+        for (id, action) in &definitions.actions {
+            match admit::may_ask(site, &action.value, &people, &Place::file("")) {
+                Err(Pending) => pending = true,
+                Ok(Ok(())) => drop(allowed.insert(id.clone())),
+                Ok(Err(_)) => {}
+            }
+        }
+        if pending { Err(Pending) } else { Ok(Ok(allowed)) }
+    });
+    match allowed {
+        Err(Pending) => Err(look.missing()),
+        Ok(allowed) => Ok(allowed.unwrap_or_default()),
+    }
+}
+
+fn with_site<T>(
+    definitions: &Definitions,
+    look: &Looker<'_>,
+    catalog: ObjectId,
+    then: impl FnOnce(&Site<'_>) -> Looked<Result<T, Vec<Diagnostic>>>,
+) -> Looked<Result<T, Vec<Diagnostic>>> {
+    match look.here()? {
+        Ok(here) => then(&Site { look, here, definitions, catalog }),
+        Err(why) => {
+            let place = Place::file(definitions.root.settings_path().as_str());
+            Ok(Err(vec![Diagnostic::error("repository-unreachable", place, why.to_string())]))
+        }
     }
 }
 

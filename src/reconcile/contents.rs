@@ -5,22 +5,28 @@ use std::{
     sync::Arc,
 };
 
+use tracing::warn;
+
 use crate::{
     catalog::{self, Definitions, Files, Folders, Root, Settings},
     domain::{
-        BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId, Search,
-        TreeEntry,
+        BlueprintId, Bytes, Change, Changes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId,
+        Search, TreeEntry,
     },
     git::{
         history::Remembered,
         mirror::{Mirror, chain},
         objects::{Node, Objects, Read, ReadError},
+        write::write_tree,
     },
+    index::{Index, Kept},
     plan::facts::{Answer, Question},
 };
 
 /// How many old definitions and lists of entities are kept at hand.
 const AT_HAND: usize = 16;
+/// How many answers to searches are.
+const FOUND: usize = 64;
 
 type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
@@ -34,6 +40,8 @@ pub(super) struct Contents {
     settings: Option<(Option<ObjectId>, LoadedSettings)>,
     definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
     entities: VecDeque<(ObjectId, Entities)>,
+    /// What was found in a tree.
+    found: VecDeque<((ObjectId, Search), Arc<Vec<Vec<Identifier>>>)>,
     remembered: Remembered,
 }
 
@@ -45,6 +53,7 @@ impl Contents {
             settings: None,
             definitions: VecDeque::new(),
             entities: VecDeque::new(),
+            found: VecDeque::new(),
             remembered: HashMap::new(),
         }
     }
@@ -239,21 +248,46 @@ impl Contents {
         Ok(objects.file(commit, &path)?.map(|file| (path, file.bytes)))
     }
 
-    /// The entities that queries ask for. They may ask for anything that is derived, so every entity is read.
+    /// The entities that queries ask for. What is kept beside our copy tells what is derived of the entities; only what
+    /// differs from it is read, and of changes that no commit holds a tree is made first.
     fn search(&mut self, objects: &Objects, commit: ObjectId, search: &Search) -> Read<Answer> {
         let Ok(definitions) = self.definitions(objects, commit)? else {
             return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
         };
-        let mut files = Files::new();
-        for (path, entry) in objects.files(commit, &definitions.settings.folders.entities)? {
-            if matches!(entry.mode, crate::domain::FileMode::File | crate::domain::FileMode::Executable) {
-                files.insert(path, objects.blob(entry.id)?);
-            }
+        let changes = search.changes.iter().map(|(path, bytes)| match bytes {
+            Some(bytes) => (path.clone(), Change::Put(bytes.clone())),
+            None => (path.clone(), Change::Delete),
+        });
+        let tree = match changes.collect::<Changes>() {
+            none if none.is_empty() => objects.root(commit)?,
+            changes => write_tree(objects, objects.root(commit)?, &changes)?,
+        };
+        let asked = (tree, Search { changes: Vec::new(), ..search.clone() });
+        if let Some((_, found)) = self.found.iter().find(|(known, _)| *known == asked) {
+            return Ok(Answer::Found(Arc::clone(found)));
         }
-        Ok(match catalog::search(&definitions, &files, search) {
-            Ok(found) => Answer::Found(Arc::new(found)),
-            Err(why) => Answer::Unknown(why.into()),
-        })
+        for kept in [Kept::beside(objects.common_folder()), Kept::nowhere()] {
+            let index = match Index::open(objects, &definitions, tree, None, &kept) {
+                Ok(index) => index,
+                Err(why) => {
+                    warn!("what is kept of the catalog cannot be used: {why:#}");
+                    continue;
+                }
+            };
+            let found = catalog::search_in(&definitions, &index, search);
+            if index.is_damaged() {
+                continue;
+            }
+            index.renew(objects, &definitions, tree, &kept);
+            let found = match found {
+                Ok(found) => Arc::new(found),
+                Err(why) => return Ok(Answer::Unknown(why.into())),
+            };
+            self.found.push_front((asked, Arc::clone(&found)));
+            self.found.truncate(FOUND);
+            return Ok(Answer::Found(found));
+        }
+        Ok(Answer::Unknown("the entities could not be read".into()))
     }
 
     /// Where each entity below a folder lies.

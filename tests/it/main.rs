@@ -52,3 +52,4 @@ mod index;
 mod history;
 mod cost;
 mod import;
+mod request;

@@ -161,3 +161,24 @@ fn stages_page_tells_the_truth() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
+
+/// The page about asking for things: its commands run in the example; `rerun` wants a past request, so of it only the
+/// options are checked.
+#[test]
+fn requests_page_tells_the_truth() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/requests.md")).unwrap();
+    let mut ran = Vec::new();
+    for line in page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        command.args(&words).current_dir(root.join("catalog-example"));
+        if words[0] == "rerun" {
+            command.arg("--help");
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        ran.push(words[0].to_owned());
+    }
+    assert_eq!(ran, ["request", "rerun", "link"]);
+}

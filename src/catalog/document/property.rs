@@ -192,6 +192,18 @@ impl PropertyDocument {
             }
             (None, _) => None,
         };
+        let of_items = self.items.as_ref().and_then(|items| items.format.as_deref()).and_then(Format::named);
+        if of_items == Some(Format::Secret) {
+            let wrong = Wrong::new(
+                "misplaced-key",
+                &join(&join(path, "items"), "format"),
+                "is `secret`, which an item of a list cannot have",
+            );
+            reader.wrong(wrong.help("ask each secret as an input of its own"));
+        }
+        if format == Some(Format::Secret) && self.choices.is_some() {
+            reader.wrong(limited_secret(path, "enum"));
+        }
         let items = match self.items {
             Some(items) if kind == PropertyType::Array => {
                 items.into_domain(&join(path, "items"), home, reader).map(Box::new)
@@ -231,6 +243,9 @@ impl PropertyDocument {
                 let wrong =
                     Wrong::new("misplaced-key", &join(path, name), "has no effect on `format: labeled-url`");
                 reader.wrong(wrong.about_key().help("remove it: the format says what the mapping holds"));
+            }
+            if format == Some(Format::Secret) {
+                reader.wrong(limited_secret(path, name));
             }
             kept.insert(name.to_owned(), value);
         }
@@ -306,7 +321,7 @@ fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment]
         };
         reader.wrong(wrong.help(help));
     } else if home == Home::Blueprint
-        && matches!(format, Format::Entity | Format::MultiLine | Format::Duration)
+        && matches!(format, Format::Entity | Format::MultiLine | Format::Duration | Format::Secret)
     {
         let wrong = Wrong::new(
             "misplaced-key",
@@ -318,9 +333,16 @@ fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment]
             Format::Duration => {
                 "use `format: timer` for the moment at which an entity expires, or plain text"
             }
+            Format::Secret => "keep it out of the catalog: an entity is read by everybody",
             _ => "remove it: every text may have several lines",
         }));
     }
+}
+
+/// What is given for a secret is a reference, of which nothing can be asked.
+fn limited_secret(path: &[Segment], key: &str) -> Wrong {
+    let wrong = Wrong::new("misplaced-key", &join(path, key), "has no effect on `format: secret`");
+    wrong.about_key().help("remove it: what is given says where the secret is, and nobody looks at that here")
 }
 
 /// A specification is text of its own, or a URL that leads to it.

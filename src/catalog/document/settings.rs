@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     catalog::{
-        CommitBy, Folders, Mode, RETRY_FOR, RecordBy, Root, Settings,
+        CommitBy, Folders, Mode, RETRY_FOR, RecordBy, Root, Secrets, Settings,
         values::{Segment, Wrong, trail},
     },
-    domain::{Diagnostic, RepoName, RepoPath},
+    domain::{Diagnostic, RepoName, RepoPath, SecretRef},
 };
 
 /// The version of the formats that this program knows.
@@ -63,6 +63,12 @@ pub(in crate::catalog) struct SettingsDocument {
     /// How long a run whose step failed can be retried, such as `24h`, which it is if not said.
     #[serde(default)]
     retry_for: Option<String>,
+    /// The secrets that an input of the format `secret` may name as `env:NAME`; whoever acts has them as `CHANDLERY_SECRET_NAME`.
+    #[serde(default)]
+    secrets: Vec<String>,
+    /// Public keys of age, `age1…`, that secrets in requests are encrypted for.
+    #[serde(default)]
+    age_recipients: Vec<String>,
 }
 
 /// How scripts are run.
@@ -175,6 +181,7 @@ impl SettingsDocument {
         let repositories = self.repositories.unwrap_or_default().into_iter().enumerate();
         let repositories =
             repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
+        let secrets = secrets(self.secrets, self.age_recipients, reader);
         let [blueprints, entities, actions, templates, requests, scorecards] = folders;
         let folders = Folders {
             blueprints: blueprints?,
@@ -237,6 +244,7 @@ impl SettingsDocument {
             webhooks,
             scripts_as: self.scripts.map(|scripts| scripts.user),
             retry_for: retry_for.unwrap_or(RETRY_FOR),
+            secrets,
         })
     }
 }
@@ -248,6 +256,26 @@ impl CommitsDocument {
             Self::Api => CommitBy::Api,
         }
     }
+}
+
+fn secrets(names: Vec<String>, recipients: Vec<String>, reader: &mut Reader) -> Secrets {
+    for (index, name) in names.iter().enumerate() {
+        if format!("env:{name}").parse::<SecretRef>().is_err() {
+            let wrong =
+                Wrong::new("invalid-name", &trail!["secrets", index], "is no name that a secret can have");
+            reader.wrong(wrong.help(
+                "use capital letters, digits and _, and begin with a letter; never write the secret itself",
+            ));
+        }
+    }
+    for (index, recipient) in recipients.iter().enumerate() {
+        if recipient.parse::<age::x25519::Recipient>().is_err() {
+            let place = trail!["ageRecipients", index];
+            let wrong = Wrong::new("invalid-name", &place, "is no public key of age");
+            reader.wrong(wrong.help("`age-keygen` prints it as `age1…`; the other key, which begins with `AGE-SECRET-KEY-`, belongs in no file here"));
+        }
+    }
+    Secrets { names: names.into_iter().collect(), recipients }
 }
 
 /// One entry of the list: a name, or a name with more to say.

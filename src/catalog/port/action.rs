@@ -72,14 +72,14 @@ impl Porter<'_> {
                 return None;
             }
             Some(Value::Object(trigger)) => {
-                let kept = ["type", "operation", "blueprintIdentifier", "userInputs"];
+                let kept = ["type", "operation", "blueprintIdentifier", "userInputs", "condition"];
                 let dropped = [
-                    ("condition", "the action is offered for every entity; let approval see to it"),
                     ("actionCardButtonText", "there are no buttons"),
                     ("executeActionButtonText", "there are no buttons"),
                 ];
                 let mut kept = self.keep(trigger, spot, &kept, &dropped);
                 kept.shift_remove("type");
+                self.condition(&mut kept, spot);
                 kept
             }
             Some(Value::String(word)) => {
@@ -105,18 +105,7 @@ impl Porter<'_> {
 
     fn inputs(&mut self, said: Option<&Map<String, Value>>, spot: &Spot) -> Map<String, Value> {
         let Some(said) = said else { return Map::new() };
-        let dropped = [("titles", "a form has no headings; say it in the descriptions of inputs")];
-        let mut made = self.keep(said, spot, &["properties", "required", "order", "steps"], &dropped);
-        if let Some(Value::Array(steps)) = made.remove("steps") {
-            let order: Vec<Value> =
-                steps.iter().filter_map(|step| step["order"].as_array()).flatten().cloned().collect();
-            made.insert("order".to_owned(), order.into());
-            self.changed(
-                &spot.at("steps"),
-                "the steps of the form are one page, in the same order",
-                "nothing is lost but their titles",
-            );
-        }
+        let mut made = self.keep(said, spot, &["properties", "required", "order", "steps", "titles"], &[]);
         let mut asked = made.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let secrets: Vec<String> = asked
             .iter()
@@ -124,20 +113,28 @@ impl Porter<'_> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in secrets {
-            asked.shift_remove(&name);
-            let help =
-                "what is asked for is committed: let the secret be put where it belongs by somebody who may";
-            self.left_out(
-                &spot.at("properties").at(&name),
-                format!("`{name}` is a secret, and is not asked for"),
-                help,
-            );
+            let spot = spot.at("properties").at(&name);
+            let is_asked = asked
+                .get_mut(&name)
+                .and_then(Value::as_object_mut)
+                .is_some_and(|input| self.secret(&name, input, &spot));
+            if !is_asked {
+                asked.shift_remove(&name);
+            }
         }
-        let properties = self.properties(Some(&asked.into()), &spot.at("properties"));
-        self.required(&mut made, &properties, spot);
-        if let Some(order) = made.get_mut("order").and_then(Value::as_array_mut) {
-            order.retain(|name| name.as_str().is_some_and(|name| properties.contains_key(name)));
+        let properties = self.properties(Some(&asked.into()), true, &spot.at("properties"));
+        let mut required = Map::new();
+        required.extend(made.remove_entry("required"));
+        if required.get("required").is_some_and(is_computed) {
+            // As another key whose value is computed.
+            let mut one = Map::from_iter([("default".to_owned(), required["required"].clone())]);
+            self.computed(&mut one, &spot.at("required"));
+            required.retain(|_, _| !one.is_empty());
+        } else {
+            self.required(&mut required, &properties, spot);
         }
+        made.extend(required);
+        self.layout(&mut made, &properties, spot);
         made.insert("properties".to_owned(), properties.into());
         made
     }
@@ -176,8 +173,10 @@ impl Porter<'_> {
                 return json!([{ word: fields }]);
             }
         }
+        let is_secret = |name: &str| properties[name]["format"] == "secret";
         let set: Map<String, Value> = properties
             .keys()
+            .filter(|name| !is_secret(name))
             .filter(|name| self.shapes.get(blueprint).is_some_and(|shape| shape.properties.contains(*name)))
             .map(|name| (name.clone(), reference(name).into()))
             .collect();
@@ -185,8 +184,11 @@ impl Porter<'_> {
             "create" => {
                 let names = ["identifier", "name", "id"].into_iter().map(str::to_owned);
                 let names = names.chain(properties.keys().cloned());
-                let is_text =
-                    |name: &String| properties.get(name).is_some_and(|input| input["type"] == "string");
+                let is_text = |name: &String| {
+                    properties
+                        .get(name)
+                        .is_some_and(|input| input["type"] == "string" && input["format"] != "secret")
+                };
                 names.into_iter().find(is_text).map_or_else(|| "new".to_owned(), |name| reference(&name))
             }
             _ => "{{ entity.identifier }}".to_owned(),
@@ -338,7 +340,7 @@ fn translated(text: &str, inputs: &Map<String, Value>) -> Option<String> {
                 let input = inputs.get(name)?;
                 // An entity that was chosen is an object in Port, and its identifier here.
                 let is_entity = input["format"] == "entity";
-                if is_entity != way.name("part").is_some() || is_computed(input) {
+                if is_entity != way.name("part").is_some() || input["format"] == "secret" {
                     return None;
                 }
                 made.push_str(&reference(name));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Porter, Shape, Spot, Thing, is_computed, text};
+use super::{Porter, Shape, Spot, Thing, form, is_computed, text};
 use crate::{
     catalog::{document::query::loose_query, values::field_name},
     domain::{BlueprintId, Format},
@@ -40,14 +40,8 @@ const PROPERTY: [&str; 27] = [
     "dateFormat",
 ];
 
-/// What forms of Port can do and ours cannot.
-const OF_FORMS: [(&str, &str); 8] = [
-    ("visible", "every input is shown; say in its description when it matters"),
-    ("disabled", "every input can be filled in; an action can set a fixed value itself"),
-    ("readOnly", "every input can be filled in; an action can set a fixed value itself"),
-    ("dependsOn", "every input is shown at once"),
-    ("dataset", "all entities of the blueprint can be chosen; let approval see to it that the right one is"),
-    ("sort", "entities are listed by their identifiers"),
+/// What has no like here.
+const DROPPED: [(&str, &str); 2] = [
     ("specAuthentication", "nothing is shown from other pages here"),
     ("encryption", "what is written in a request can be read by all who can read the catalog"),
 ];
@@ -128,7 +122,7 @@ impl Porter<'_> {
         let Some(Value::Object(schema)) = made.remove("schema") else { return };
         let spot = spot.at("schema");
         let mut schema = self.keep(&schema, &spot, &["properties", "required"], &[]);
-        let properties = self.properties(schema.get("properties"), &spot.at("properties"));
+        let properties = self.properties(schema.get("properties"), false, &spot.at("properties"));
         for (name, property) in &properties {
             let format = property["format"].as_str().or_else(|| property["items"]["format"].as_str());
             if let Some(format) = format.filter(|format| ["user", "team"].contains(format)) {
@@ -164,10 +158,16 @@ impl Porter<'_> {
         }
     }
 
-    pub(super) fn properties(&mut self, said: Option<&Value>, spot: &Spot) -> Map<String, Value> {
+    /// Properties of a blueprint, or inputs.
+    pub(super) fn properties(
+        &mut self,
+        said: Option<&Value>,
+        is_input: bool,
+        spot: &Spot,
+    ) -> Map<String, Value> {
         let mut made = Map::new();
         for (name, definition) in said.and_then(Value::as_object).into_iter().flatten() {
-            if let Some(property) = self.property(definition, &spot.at(name)) {
+            if let Some(property) = self.property(definition, is_input, &spot.at(name)) {
                 made.insert(name.clone(), property);
             }
         }
@@ -175,15 +175,20 @@ impl Porter<'_> {
     }
 
     /// The definition of a property or an input; none if it cannot be one.
-    fn property(&mut self, definition: &Value, spot: &Spot) -> Option<Value> {
+    fn property(&mut self, definition: &Value, is_input: bool, spot: &Spot) -> Option<Value> {
         let Some(entries) = definition.as_object().filter(|entries| text(entries, "type").is_some()) else {
             self.left_out(spot, "a property needs a `type`", "give it one, such as `string`");
             return None;
         };
-        let mut made = self.keep(entries, spot, &PROPERTY, &OF_FORMS);
+        let own = if is_input { &form::KEYS[..] } else { &[] };
+        let kept = [&PROPERTY[..], own].concat();
+        let mut made = self.keep(entries, spot, &kept, &DROPPED);
+        if is_input {
+            self.computed(&mut made, spot);
+        }
         let computed: Vec<String> =
             made.iter().filter(|(_, value)| is_computed(value)).map(|(key, _)| key.clone()).collect();
-        for key in computed {
+        for key in computed.into_iter().filter(|_| !is_input) {
             made.shift_remove(&key);
             let message = format!("`{key}` is computed by jq in Port, and is left out");
             self.not_kept(
@@ -219,7 +224,7 @@ impl Porter<'_> {
             made.shift_remove("enum");
         }
         if let Some(items) = made.remove("items")
-            && let Some(items) = self.property(&items, &spot.at("items"))
+            && let Some(items) = self.property(&items, is_input, &spot.at("items"))
         {
             made.insert("items".to_owned(), items);
         }

@@ -7,6 +7,7 @@ mod read;
 mod blueprint;
 mod entity;
 mod action;
+mod form;
 mod people;
 
 use std::{

@@ -11,9 +11,13 @@ use super::{
     print::{As, Table, words},
 };
 use crate::{
-    catalog::view::View,
-    cli::output,
-    domain::{Blueprint, Entity, EntityId},
+    catalog::{
+        Definitions,
+        view::{View, parse_query},
+    },
+    cli::{config::ForgeSettings, output},
+    domain::{Action, Blueprint, Entity, EntityId, Operation},
+    intake::issue_form,
 };
 
 /// Show one entity, with all that is derived from it
@@ -53,6 +57,10 @@ pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
             whole[format!("{name}At")] = change.at.to_string().into();
             whole[format!("{name}By")] = change.people().join(", ").into();
         }
+    }
+    let offered = offered(&read.definitions, &view, &id);
+    if !offered.is_empty() {
+        whole["actions"] = offered.into();
     }
     match args.format {
         As::Yaml => output::print(&serde_yaml::to_string(&whole)?)?,
@@ -118,6 +126,35 @@ fn whole(
         }
     }
     whole
+}
+
+/// The actions that can be run on an entity, each with the ways to ask for it.
+fn offered(definitions: &Definitions, view: &View<'_>, id: &EntityId) -> Map<String, Value> {
+    let actions = definitions.actions.values().map(|action| &action.value);
+    let fitting = actions.filter(|action| {
+        let holds = |query: &Value| parse_query(query).is_ok_and(|query| view.matches(&query, id));
+        action.blueprint == id.blueprint
+            && action.operation != Operation::Create
+            && action.form.condition.as_ref().is_none_or(holds)
+    });
+    let repository = definitions.settings.repository.as_ref().map(ToString::to_string);
+    let page = ForgeSettings { repository, ..ForgeSettings::default() }.page().ok();
+    let of = |action: &Action| {
+        let quoted =
+            |text: &str| match text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./@+:=".contains(c)) {
+                true => text.to_owned(),
+                false => format!("'{text}'"),
+            };
+        let ask =
+            format!("chandlery request {} --entity {}", action.identifier, quoted(id.identifier.as_str()));
+        let mut ways = json!({ "title": action.title, "ask": ask });
+        let query = issue_form::link(action, Some(&id.identifier), &Map::new());
+        if let (Some((repository, server)), Some(query)) = (&page, query) {
+            ways["form"] = format!("{server}/{repository}{query}").into();
+        }
+        (action.identifier.to_string(), ways)
+    };
+    fitting.map(of).collect()
 }
 
 /// Every value with its path.

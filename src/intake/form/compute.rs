@@ -21,6 +21,7 @@ pub(super) enum Failed {
 }
 
 /// Whether an input can be answered.
+#[derive(Debug, Clone)]
 pub(super) enum Standing {
     Open,
     Hidden,

@@ -82,7 +82,8 @@ fn ask(
         }
     };
     let mut search = |_: Search| unreachable!("nothing is searched for");
-    let mut sources = Sources { user: None, entity: &mut entity, search: &mut search };
+    let secrets = Secrets::default();
+    let mut sources = Sources { user: None, entity: &mut entity, search: &mut search, secrets: &secrets };
     let result = accept(&action(operation), "r1".parse().unwrap(), &file, &place, &mut sources);
     let told = |problem: Diagnostic| {
         format!("{}: {} ({})", problem.place.field.unwrap(), problem.code, problem.help.unwrap_or_default())

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::form::{points_to, relaxed, step_of};
 use crate::catalog::values::Segment;
 use crate::domain::{Action, BlueprintId, Dynamic, Format, Operation, Place, Property, PropertyType, Search};
+use crate::intake::hint::in_words;
 
 /// Raised when the same action gives another form.
 const FORMAT: u32 = 1;
@@ -145,21 +146,27 @@ fn is_never_asked(action: &Action, name: &str) -> bool {
 
 /// When an input may be answered, in words that follow "only if"; none where it always may. GitHub's forms can neither
 /// hide nor disable.
-pub(super) fn only_if(action: &Action, name: &str) -> Vec<String> {
+pub(in crate::intake) fn only_if(action: &Action, name: &str) -> Vec<String> {
     let mut found = Vec::new();
     if let Some((_, step)) = step_of(action, name)
         && let Dynamic::Computed(text) = &step.visible
     {
-        found.push(format!("`{text}`"));
+        found.push(in_words(action, text));
     }
     if let Some(behaviour) = action.form.inputs.get(name) {
         if let Dynamic::Computed(text) = &behaviour.visible {
-            found.push(format!("`{text}`"));
+            found.push(in_words(action, text));
         }
         if let Dynamic::Computed(text) = &behaviour.disabled {
-            found.push(format!("not `{text}`"));
+            found.push(match in_words(action, text) {
+                words if words.starts_with('`') => format!("not {words}"),
+                words => format!("not: {words}"),
+            });
         }
-        found.extend(behaviour.depends_on.iter().map(|other| format!("`{other}` is answered")));
+        let title = |name: &String| {
+            action.input(name).and_then(|property| property.title.clone()).unwrap_or_else(|| name.clone())
+        };
+        found.extend(behaviour.depends_on.iter().map(|other| format!("“{}” is answered", title(other))));
     }
     found
 }
@@ -279,8 +286,17 @@ pub(super) fn are_options(texts: &[&str], many: bool) -> bool {
 
 /// The entities that a form lists.
 pub fn lists(action: &Action) -> BTreeSet<Listed> {
+    lists_by_input(action).into_iter().map(|(_, listed)| listed).collect()
+}
+
+/// The entities that each input can name, as far as it is known beforehand; without a name, the entity itself.
+pub(in crate::intake) fn lists_by_input(action: &Action) -> Vec<(Option<String>, Listed)> {
+    let name = |asks: &Asks<'_>| match asks {
+        Asks::Input(name, _) => Some((*name).to_owned()),
+        Asks::Action | Asks::Entity | Asks::Reason => None,
+    };
     let listed = |field: Field<'_>| match field.answer {
-        Answer::Entity(listed) | Answer::Entities(listed) => Some(listed),
+        Answer::Entity(listed) | Answer::Entities(listed) => Some((name(&field.asks), listed)),
         Answer::Choice(_)
         | Answer::Choices(_)
         | Answer::Line

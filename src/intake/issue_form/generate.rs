@@ -150,7 +150,7 @@ fn action_element(action: &Action, field: &Field<'_>) -> Value {
 }
 
 /// The name by which a link can fill in the field.
-fn input_id(action: &Action, name: &str) -> String {
+pub(super) fn input_id(action: &Action, name: &str) -> String {
     let legal = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let alike = |other: &str| other.eq_ignore_ascii_case(name);
     let taken = ["action", "entity", "reason"].iter().any(|id| alike(id))

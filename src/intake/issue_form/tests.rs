@@ -87,6 +87,7 @@ fn definitions(action: Action) -> Definitions {
         webhooks: Default::default(),
         scripts_as: None,
         retry_for: 0,
+        secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");
