@@ -62,6 +62,17 @@ impl Stage {
         }
     }
 
+    /// The colour of its label, in hexadecimal digits.
+    pub fn color(self) -> &'static str {
+        match self {
+            Self::WaitingForApproval => "fbca04",
+            Self::InProgress => "1d76db",
+            Self::Success => "0e8a16",
+            Self::Invalid | Self::Failure | Self::Denied => "d73a4a",
+            Self::Declined | Self::Cancelled | Self::Noop => "cfd3d7",
+        }
+    }
+
     /// The label of issues and pull requests with such a request.
     pub fn label(self) -> String {
         format!("{LABELS}{}", self.name().replace('_', "-"))

@@ -218,6 +218,15 @@ impl Reader {
         Ok(there(self.get(name, &format!("/repos/{name}/contents/{path}")).await?)?.is_some())
     }
 
+    /// The names of a repository's labels.
+    ///
+    /// # Errors
+    /// When the forge does not say.
+    pub async fn labels(&self, name: &RepoName) -> Result<Names, ForgeError> {
+        let found = self.pages(name, &format!("/repos/{name}/labels?per_page=100")).await?;
+        Ok(found.iter().filter_map(|label| label["name"].as_str()).map(str::to_owned).collect())
+    }
+
     /// Every ruleset of a repository, in whole, that of its organisation too.
     ///
     /// # Errors
@@ -457,6 +466,19 @@ impl Writer {
             return self.done(on, Method::POST, &path, body).await.map(drop);
         }
         self.done(on, Method::PATCH, &format!("{path}/{name}"), body).await.map(drop)
+    }
+
+    /// Makes a label.
+    ///
+    /// # Errors
+    /// When the forge refuses.
+    pub async fn make_label(
+        &self,
+        on: &RepoName,
+        (name, color, description): (&str, &str, &str),
+    ) -> Result<(), ForgeError> {
+        let body = json!({ "name": name, "color": color, "description": description });
+        self.done(on, Method::POST, "/labels", body).await.map(drop)
     }
 
     /// Switches a workflow on, named by its path.

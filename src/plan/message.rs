@@ -136,7 +136,8 @@ fn listed(names: &[String], word: &str) -> String {
     }
 }
 
-pub(super) fn stage_in_words(stage: Stage) -> &'static str {
+/// A stage, for people.
+pub fn stage_in_words(stage: Stage) -> &'static str {
     match stage {
         Stage::Invalid => "has mistakes",
         Stage::WaitingForApproval => "waiting for approval",

@@ -34,6 +34,14 @@ const fn mended(code: &'static str, spoil: Spoil) -> Row {
     Row { code, mended: true, spoil }
 }
 
+const PUBLISH: &str = "identifier: publish
+trigger: { operation: CREATE, blueprintIdentifier: site, userInputs: { properties: { name: { type: string } }, required: [name] } }
+steps:
+  - { id: publish, workflow: { repository: acme/infrastructure, workflow: publish.yml } }
+entities:
+  - create: { blueprint: site, identifier: \"{{ inputs.name }}\" }
+";
+
 const WORKFLOW: &str = "catalog/.github/workflows/chandlery.yml";
 
 fn as_token(beginning: &mut Beginning) {
@@ -262,6 +270,23 @@ const ACTIONS: &[Row] = &[
                 "contents: read",
                 "contents: write",
             );
+        }),
+    ),
+    mended(
+        "labels-missing",
+        While(|c| {
+            c.call("DELETE", &format!("/repos/{CATALOG}/labels/chandlery:success"), &json!(null));
+        }),
+    ),
+    row(
+        "step-workflow-missing",
+        Before(|b| {
+            for folder in ["blueprints", "actions"] {
+                std::fs::create_dir_all(b.file(&format!("catalog/{folder}"))).unwrap();
+            }
+            b.write("catalog/blueprints/site.yaml", "identifier: site\n");
+            b.write("catalog/actions/publish.yaml", PUBLISH);
+            b.generate();
         }),
     ),
     mended(

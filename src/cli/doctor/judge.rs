@@ -45,6 +45,7 @@ pub(super) enum Mend {
     MergeMethods,
     Issues,
     Actions,
+    Labels,
 }
 
 /// What could not be judged.

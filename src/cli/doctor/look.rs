@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    catalog::{Files, Root, load_settings},
+    catalog::{Files, Root, load_definitions, load_settings},
     cli::init::workflows::{ENVIRONMENT, OF_CATALOG},
-    domain::{Bytes, RepoName, RepoPath, Secret},
+    domain::{Bytes, RepoName, RepoPath, Secret, StepKind},
     forge::{
         client::{ForgeError, Reader},
         identity::Credentials,
@@ -72,7 +72,10 @@ pub(super) struct Facts {
     pub(super) disabled_workflows: Seen<BTreeSet<String>>,
     pub(super) codeowners: Seen<Option<Vec<String>>>,
     pub(super) files: Seen<Files>,
+    pub(super) labels: Seen<Names>,
     pub(super) targets: BTreeMap<RepoName, Target>,
+    /// Whether the workflows that actions start are there, by repository and path.
+    pub(super) started: BTreeMap<(RepoName, String), Seen<bool>>,
     /// The clone that we run in, if it has no whole history.
     pub(super) shallow: Option<PathBuf>,
 }
@@ -170,9 +173,9 @@ impl Eyes<'_> {
                 by(&admin, |admin| admin.secrets(catalog, ENVIRONMENT)).await,
             )
         };
-        let targets = match &files {
-            Ok(files) => self.targets(eyes, files).await,
-            Err(_) => BTreeMap::new(),
+        let (targets, started) = match &files {
+            Ok(files) => (self.targets(eyes, files).await, self.started(eyes, files).await),
+            Err(_) => (BTreeMap::new(), BTreeMap::new()),
         };
         Ok(Facts {
             catalog: catalog.clone(),
@@ -197,8 +200,10 @@ impl Eyes<'_> {
             runs_workflows: by(&admin, |admin| admin.runs_workflows(catalog)).await,
             disabled_workflows: by(&admin, |admin| admin.disabled_workflows(catalog)).await,
             codeowners: seen(eyes.codeowners_errors(catalog).await),
+            labels: seen(eyes.labels(catalog).await),
             files,
             targets,
+            started,
             shallow: shallow_clone(&self.folder),
         })
     }
@@ -276,6 +281,28 @@ impl Eyes<'_> {
             targets.insert(name, target);
         }
         targets
+    }
+}
+
+impl Eyes<'_> {
+    /// The workflows that actions start, where their repository is written out.
+    async fn started(&self, eyes: &Reader, files: &Files) -> BTreeMap<(RepoName, String), Seen<bool>> {
+        let root = &self.settings.root;
+        let Ok(settings) = load_settings(root, files.get(&root.settings_path())) else {
+            return BTreeMap::new();
+        };
+        let (definitions, _) = load_definitions(root, settings, files);
+        let mut started = BTreeMap::new();
+        for step in definitions.actions.values().flat_map(|action| &action.value.steps) {
+            let StepKind::Workflow(workflow) = &step.does else { continue };
+            let Ok(repository) = workflow.repository.parse::<RepoName>() else { continue };
+            let path = format!(".github/workflows/{}", workflow.workflow);
+            if !started.contains_key(&(repository.clone(), path.clone())) {
+                let there = seen(eyes.has_file(&repository, &path).await);
+                started.insert((repository, path), there);
+            }
+        }
+        started
     }
 }
 

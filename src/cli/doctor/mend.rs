@@ -10,10 +10,12 @@ use super::{
 };
 use crate::{
     cli::init::{rulesets, workflows::ENVIRONMENT},
+    domain::Stage,
     forge::{
         client::{ForgeError, Writer},
         setup::Branches,
     },
+    plan::message::stage_in_words,
 };
 
 /// What was done, or why not.
@@ -44,6 +46,7 @@ fn describe(mend: &Mend) -> String {
         Mend::MergeMethods => "allowed merge commits, squash and rebase merging".to_owned(),
         Mend::Issues => "switched on issues".to_owned(),
         Mend::Actions => "switched on Actions".to_owned(),
+        Mend::Labels => "made the labels of the stages".to_owned(),
     }
 }
 
@@ -79,6 +82,7 @@ async fn carry_out(writer: &Writer, facts: &Facts, mend: &Mend) -> Result<(), St
         }
         Mend::Issues => writer.set_repository(catalog, json!({ "has_issues": true })).await,
         Mend::Actions => writer.enable_actions(catalog).await,
+        Mend::Labels => make_labels(writer, facts).await,
     };
     done.map_err(|error| error.to_string())
 }
@@ -96,6 +100,15 @@ async fn set_ruleset(writer: &Writer, facts: &Facts, ruleset: serde_json::Value)
     let known =
         facts.rulesets.iter().flatten().find(|known| known.is_own && ruleset["name"] == known.name.as_str());
     writer.set_ruleset(&facts.catalog, known.map(|known| known.id), ruleset).await
+}
+
+async fn make_labels(writer: &Writer, facts: &Facts) -> Result<(), ForgeError> {
+    let there = facts.labels.clone().unwrap_or_default();
+    for stage in Stage::ALL.into_iter().filter(|stage| !there.contains(&stage.label())) {
+        let (color, description) = (stage.color(), format!("A request: {}", stage_in_words(stage)));
+        writer.make_label(&facts.catalog, (&stage.label(), color, &description)).await?;
+    }
+    Ok(())
 }
 
 async fn set_app_id(writer: &Writer, facts: &Facts, app: u64, is_new: bool) -> Result<(), ForgeError> {

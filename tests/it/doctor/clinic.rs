@@ -237,6 +237,13 @@ impl Beginning {
         self.write(path, &old.replace(from, to));
     }
 
+    /// Makes the issue forms that follow from the actions.
+    pub fn generate(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        let made = command.args(["generate", "issue-forms"]).arg(self.file("catalog")).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
     pub fn open(self) -> Clinic {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -249,7 +256,18 @@ impl Beginning {
                 .map(|folder| Path::new(&folder).join("doctor.jsonl")),
         };
         let forge = runtime.block_on(local_forge::start(options)).unwrap();
-        Clinic { runtime, url: forge.url.clone(), forge: Some(forge), folder: self.folder, visit: self.visit }
+        let clinic = Clinic {
+            runtime,
+            url: forge.url.clone(),
+            forge: Some(forge),
+            folder: self.folder,
+            visit: self.visit,
+        };
+        for stage in chandlery::domain::Stage::ALL {
+            let label = json!({ "name": stage.label(), "color": stage.color() });
+            clinic.call("POST", &format!("/repos/{CATALOG}/labels"), &label);
+        }
+        clinic
     }
 }
 

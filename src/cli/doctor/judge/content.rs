@@ -1,10 +1,10 @@
 //! Is what lies on the default branch sound?
 
-use super::{Finding, Judgement, access::lacks_workflows};
+use super::{Finding, Judgement, Mend, access::lacks_workflows};
 use crate::{
     catalog::{Definitions, Files, Folders, load_definitions, load_settings},
     cli::{doctor::look::Facts, generate},
-    domain::{Diagnostic, RepoPath, Severity},
+    domain::{Diagnostic, RepoPath, Severity, Stage},
     intake::issue_form,
 };
 
@@ -31,6 +31,10 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
         }
     };
     unowned(facts, files, &settings.folders, judged);
+    if settings.labels {
+        labels(facts, judged);
+    }
+    started(facts, judged);
     attributes(facts, files, &settings.folders.requests, judged);
     let (definitions, problems) = load_definitions(&facts.root, settings, files);
     let errors: Vec<Diagnostic> =
@@ -61,6 +65,33 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
         forms(facts, files, &definitions, judged);
     } else {
         judged.add(mistakes("definitions-mistaken", catalog.to_string(), &errors));
+    }
+}
+
+/// Labels are made when they are first needed, grey and without a word on what they mean.
+fn labels(facts: &Facts, judged: &mut Judgement) {
+    let Some(there) = judged.seen("labels", &facts.labels) else { return };
+    let missing = Stage::ALL.into_iter().filter(|stage| !there.contains(&stage.label())).count();
+    if missing > 0 {
+        let message = format!("{missing} of the labels that tell where requests stand are not there yet");
+        judged.add(
+            Finding::warning("labels-missing", &facts.catalog, message)
+                .cure("nothing must be done: they are made when they are needed; `labels: false` in chandlery.yaml if none is wanted")
+                .mend(Mend::Labels),
+        );
+    }
+}
+
+/// What actions start must be there.
+fn started(facts: &Facts, judged: &mut Judgement) {
+    for ((repository, path), there) in &facts.started {
+        let at = format!("{repository}: {path}");
+        if judged.seen(&at, there) == Some(&false) {
+            judged.add(
+                Finding::error("step-workflow-missing", at, "an action starts this workflow, and it is not on the default branch")
+                    .cure(format!("add it to the default branch of {repository}, with `on: workflow_dispatch`, or change the action's step")),
+            );
+        }
     }
 }
 

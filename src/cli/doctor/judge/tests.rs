@@ -41,6 +41,8 @@ fn blind() -> Facts {
         disabled_workflows: hidden(),
         codeowners: hidden(),
         files: hidden(),
+        labels: hidden(),
+        started: BTreeMap::new(),
         targets: BTreeMap::new(),
         shallow: None,
     }
