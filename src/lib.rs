@@ -22,6 +22,8 @@ pub mod index;
 
 pub mod forge;
 
+pub mod backends;
+
 pub mod reconcile;
 
 pub mod local_forge;

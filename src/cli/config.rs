@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the environment and the token's file are read here")]
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -195,8 +196,18 @@ impl ForgeSettings {
             signer,
             cache: cache.join("repositories").join(forge),
             environment,
+            secrets: secrets(),
         })
     }
+}
+
+/// The secrets that steps may use: `CHANDLERY_SECRET_NAME` is `env:NAME`.
+pub(super) fn secrets() -> BTreeMap<String, Secret> {
+    let known = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?.strip_prefix("CHANDLERY_SECRET_")?.to_owned();
+        Some((name, Secret::new(value.to_str()?)))
+    });
+    known.collect()
 }
 
 impl ForgeSettings {

@@ -55,7 +55,7 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
-pub use run::{Run, RunEntity, RunPull, Stage};
+pub use run::{Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
 pub use step::{

@@ -93,6 +93,7 @@ impl World {
             signer: None,
             manners: Default::default(),
             environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
+            secrets: Default::default(),
         }
     }
 

@@ -141,6 +141,7 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
         signer: None,
         manners: Default::default(),
         environment: environment.clone(),
+        secrets: config::secrets(),
     };
     let mut people = BTreeMap::new();
     for user in seed.users.iter().filter(|user| user.login != ME) {
