@@ -1,16 +1,18 @@
 //! How does a sink hear of something? In its own format, tried a few times, and never twice after it said yes.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, Mac};
+use http_body_util::Full;
+use hyper::{Request, Uri, body::Bytes};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::time::{sleep, timeout};
 
-use super::http;
-use crate::domain::{Address, Notice, Secret, SecretRef, SinkKind};
+use super::{
+    Vault,
+    http::{once, signed},
+};
+use crate::domain::{Address, Notice, SinkKind};
 
 /// How long one try may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,34 +25,21 @@ struct Failed {
     again: bool,
 }
 
-/// Tells a sink; `secrets` knows those of our environment.
-///
-/// # Errors
-/// Why it could not be told, in words without secrets.
-pub async fn deliver(
-    notice: &Notice,
-    secrets: &(dyn Fn(&SecretRef) -> Option<Secret> + Sync),
-) -> Result<(), String> {
+pub(super) async fn deliver(vault: &Vault, notice: &Notice) -> Result<(), String> {
     let mut pauses = PAUSES.iter();
     loop {
-        match attempt(notice, secrets).await {
+        match attempt(vault, notice).await {
             Ok(()) => return Ok(()),
             Err(Failed { why, again }) => match pauses.next().filter(|_| again) {
                 Some(pause) => sleep(*pause).await,
-                None => return Err(why),
+                None => return Err(vault.mask(&why)),
             },
         }
     }
 }
 
-async fn attempt(
-    notice: &Notice,
-    secrets: &(dyn Fn(&SecretRef) -> Option<Secret> + Sync),
-) -> Result<(), Failed> {
-    let find = |reference: &SecretRef| {
-        let missing = || Failed { why: format!("the secret `{reference}` is not set"), again: false };
-        secrets(reference).ok_or_else(missing)
-    };
+async fn attempt(vault: &Vault, notice: &Notice) -> Result<(), Failed> {
+    let never = |why: String| Failed { why, again: false };
     let (address, body) = match &notice.sink.kind {
         SinkKind::Slack(address) => (address, json!({ "text": escaped(&notice.text) })),
         SinkKind::Discord(address) => {
@@ -59,43 +48,42 @@ async fn attempt(
         SinkKind::Teams(address) => (address, card(notice)),
         SinkKind::Webhook { address, .. } => (address, event(notice)),
         SinkKind::Email { server, from, to } => {
-            return mail(&find(server)?, from, to, notice).await;
+            return mail(vault.open(server).map_err(never)?, from, to, notice).await;
         }
     };
     let address = match address {
-        Address::Plain(address) => Secret::new(address),
-        Address::Secret(reference) => find(reference)?,
+        Address::Plain(address) => address,
+        Address::Secret(reference) => vault.open(reference).map_err(never)?,
     };
-    if !http::is_safe(address.expose()) {
-        return Err(Failed { why: "its address is not one of https".to_owned(), again: false });
+    if !is_safe(address) {
+        return Err(never("its address is not one of https".to_owned()));
     }
-    let body = body.to_string().into_bytes();
-    let mut headers = Vec::new();
+    let body = body.to_string();
+    let mut request =
+        Request::post(address).header("content-type", "application/json").header("user-agent", "chandlery");
     if let SinkKind::Webhook { secret: Some(reference), .. } = &notice.sink.kind {
-        headers = signature(&find(reference)?, &body);
+        for (name, value) in signed(vault.open(reference).map_err(never)?, &body) {
+            request = request.header(name, value);
+        }
     }
-    let (status, answer) = http::post(address.expose(), &headers, body, PATIENCE)
-        .await
-        .map_err(|why| Failed { why, again: true })?;
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|_| never("its address cannot be used".to_owned()))?;
+    let answered =
+        timeout(PATIENCE, once(request)).await.unwrap_or_else(|_| Err("it took too long".to_owned()));
+    let (status, _, answer) = answered.map_err(|why| Failed { why, again: true })?;
     if (200..300).contains(&status) {
         return Ok(());
     }
-    let answer: String =
-        String::from_utf8_lossy(&answer).chars().filter(|c| !c.is_control()).take(200).collect();
+    let answer: String = answer.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
     Err(Failed { why: format!("it answered {status}: {answer}"), again: status == 429 || status >= 500 })
 }
 
-/// What signs a body: the time and an HMAC over both.
-#[expect(clippy::disallowed_methods, reason = "a signature names its time")]
-fn signature(secret: &Secret, body: &[u8]) -> Vec<(&'static str, String)> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let timestamp = now.as_secs().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("any length is a key");
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    vec![("x-chandlery-timestamp", timestamp), ("x-chandlery-signature", signature)]
+/// Whether an address may be called: over TLS, or on this machine.
+fn is_safe(address: &str) -> bool {
+    let Ok(uri) = address.parse::<Uri>() else { return false };
+    let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    uri.scheme_str() == Some("https") || uri.scheme_str() == Some("http") && local
 }
 
 /// In Slack's markup `<…>` mentions, links and calls everybody.
@@ -122,7 +110,7 @@ fn event(notice: &Notice) -> Value {
     event
 }
 
-async fn mail(server: &Secret, from: &str, to: &[String], notice: &Notice) -> Result<(), Failed> {
+async fn mail(server: &str, from: &str, to: &[String], notice: &Notice) -> Result<(), Failed> {
     let never = |why: String| Failed { why, again: false };
     let mailbox = |text: &str| text.parse().map_err(|_| never(format!("`{text}` is no address of e-mail")));
     let mut message = Message::builder().from(mailbox(from)?).subject(&notice.subject);
@@ -132,7 +120,7 @@ async fn mail(server: &Secret, from: &str, to: &[String], notice: &Notice) -> Re
     let message = message
         .body(notice.text.clone())
         .map_err(|error| never(format!("the message cannot be made: {error}")))?;
-    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.expose())
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server)
         .map_err(|_| never("the address of the mail server cannot be used".to_owned()))?
         .timeout(Some(PATIENCE))
         .build();

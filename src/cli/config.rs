@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -223,21 +222,18 @@ impl ForgeSettings {
             signer,
             cache: cache.join("repositories").join(forge),
             environment,
-            secrets: secrets(std::env::vars_os()),
+            secrets: secrets(),
         })
     }
 }
 
-/// The secrets that definitions may refer to as `env:NAME`: what our environment holds as `CHANDLERY_SECRET_NAME`.
-fn secrets(environment: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, Secret> {
-    let text = |text: OsString| text.into_string().ok();
-    environment
-        .filter_map(|(name, value)| {
-            Some((text(name)?.strip_prefix("CHANDLERY_SECRET_")?.to_owned(), text(value)?))
-        })
-        .filter(|(name, value)| !name.is_empty() && !value.trim().is_empty())
-        .map(|(name, value)| (name, Secret::new(&value)))
-        .collect()
+/// The secrets that definitions may refer to: `CHANDLERY_SECRET_NAME` is `env:NAME`.
+pub(super) fn secrets() -> BTreeMap<String, Secret> {
+    let known = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?.strip_prefix("CHANDLERY_SECRET_")?.to_owned();
+        Some((name, Secret::new(value.to_str()?)))
+    });
+    known.collect()
 }
 
 impl ForgeSettings {

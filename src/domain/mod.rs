@@ -56,7 +56,7 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
-pub use run::{LABELS, Run, RunEntity, RunPull, Stage};
+pub use run::{LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};

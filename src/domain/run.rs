@@ -1,8 +1,9 @@
 //! What became of a request?
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{ActionId, Login, RepoName, RequestId, StepId, Timestamp};
 
@@ -31,11 +32,15 @@ pub enum Stage {
     Cancelled,
     /// There was nothing to change.
     Noop,
+    /// A step did not end in its time.
+    TimedOut,
+    /// It is not known whether a step was taken, and nobody said what to do.
+    Unknown,
 }
 
 impl Stage {
     /// Every stage that can be reached.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Invalid,
         Self::WaitingForApproval,
         Self::InProgress,
@@ -45,6 +50,8 @@ impl Stage {
         Self::Declined,
         Self::Cancelled,
         Self::Noop,
+        Self::TimedOut,
+        Self::Unknown,
     ];
 
     /// The word in records and messages.
@@ -59,6 +66,8 @@ impl Stage {
             Self::Declined => "declined",
             Self::Cancelled => "cancelled",
             Self::Noop => "noop",
+            Self::TimedOut => "timed_out",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -68,7 +77,7 @@ impl Stage {
             Self::WaitingForApproval => "fbca04",
             Self::InProgress => "1d76db",
             Self::Success => "0e8a16",
-            Self::Invalid | Self::Failure | Self::Denied => "d73a4a",
+            Self::Invalid | Self::Failure | Self::Denied | Self::TimedOut | Self::Unknown => "d73a4a",
             Self::Declined | Self::Cancelled | Self::Noop => "cfd3d7",
         }
     }
@@ -90,7 +99,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The record of a run that has ended, `run.yaml`.
+/// The record of a run, `run.yaml`: one that has ended, or one in progress whose steps must be remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Run {
@@ -101,7 +110,7 @@ pub struct Run {
     /// Which action; absent where the request could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionId>,
-    /// How it ended.
+    /// How it ended; `in_progress` where it has not.
     pub status: Stage,
     /// Why, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,12 +128,96 @@ pub struct Run {
     /// The follow-up pull requests, one a step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<RunPull>,
+    /// The other steps that were begun or left out, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<RunStep>,
     /// The entities that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<RunEntity>,
     /// When the last thing that it depends on happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+/// A step of a run that asks something of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunStep {
+    /// Which.
+    pub step: StepId,
+    /// What it does: `workflow`, `webhook`, `script`; `pullRequest` where one was left out.
+    pub kind: String,
+    /// How it stands.
+    pub state: StepState,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// How often somebody wanted it again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// The pass that began it: no other may act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// When it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its number where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<u64>,
+    /// Where to look, by title.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
+    /// What it gave.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub outputs: Map<String, Value>,
+    /// The last lines of its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// Why it stands so, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Whoever claimed it begins it, or has begun it.
+    Started,
+    /// It runs elsewhere.
+    Waiting,
+    /// It did what it should.
+    Success,
+    /// It did not.
+    Failure,
+    /// It did not end in its time.
+    TimedOut,
+    /// It was left out.
+    Skipped,
+    /// It is not known whether it was begun.
+    Unknown,
+}
+
+impl StepState {
+    /// The word in records and expressions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Waiting => "waiting",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::TimedOut => "timed_out",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A pull request of a run.

@@ -66,12 +66,12 @@ const EARLY: i64 = 600;
 const SIGNED: i64 = 480;
 
 /// What is read anywhere.
-const READ: [&str; 5] = ["checks", "contents", "issues", "members", "pull_requests"];
+const READ: [&str; 6] = ["actions", "checks", "contents", "issues", "members", "pull_requests"];
 /// What is written in the catalog, and in a target.
 const WRITE_CATALOG: [&str; 4] = ["checks", "contents", "issues", "pull_requests"];
 const WRITE_TARGET: [&str; 3] = ["checks", "contents", "pull_requests"];
-/// What is taken along where it was granted: files in `.github/workflows` need it, and teams can be read only in organisations.
-const OPTIONAL: [&str; 2] = ["members", "workflows"];
+/// What is taken along where it was granted: steps that start workflows need `actions`, files in `.github/workflows` need it, and teams can be read only in organisations.
+const OPTIONAL: [&str; 3] = ["actions", "members", "workflows"];
 
 pub(super) struct Identity {
     who: Who,
@@ -170,7 +170,8 @@ impl Identity {
             Some("read") => usage == Use::Read,
             _ => false,
         };
-        let wanted = needed.iter().chain(if usage == Use::Write { &["workflows"][..] } else { &[] });
+        let wanted =
+            needed.iter().chain(if usage == Use::Write { &["actions", "workflows"][..] } else { &[] });
         let mut permissions = serde_json::Map::new();
         for resource in wanted {
             if granted(resource) {

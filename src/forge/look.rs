@@ -80,7 +80,10 @@ impl Reader {
                 Question::Activity(name, branch) => {
                     pushes.entry(name.clone()).or_default().insert(branch.clone());
                 }
-                Question::Permission(..) | Question::Members(_) => single.push(question.clone()),
+                Question::Permission(..)
+                | Question::Members(_)
+                | Question::WorkflowRun(..)
+                | Question::FindRun(..) => single.push(question.clone()),
                 _ => {}
             }
         }
@@ -231,6 +234,10 @@ impl Reader {
                 let members =
                     items.iter().filter_map(|member| member["login"].as_str()?.parse().ok()).collect();
                 Ok(Answer::Members(Arc::new(members)))
+            }
+            Question::WorkflowRun(repository, run) => self.workflow_run(repository, *run).await,
+            Question::FindRun(repository, workflow, correlation) => {
+                self.find_run(repository, workflow, correlation).await
             }
             other => Ok(unknown(&format!("{other:?} is nothing that the forge is asked for alone"))),
         }

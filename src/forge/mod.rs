@@ -16,4 +16,5 @@ pub mod look;
 pub mod moves;
 pub mod act;
 mod commit;
+mod workflow;
 pub mod setup;

@@ -90,6 +90,10 @@ pub(crate) fn answer(forge: &Forge, incoming: &Incoming) -> Answer {
             call.state.users.remove(login).ok_or_else(not_found)?;
             Ok(Reply::empty())
         }),
+        ("POST", "runs") => {
+            let wanted: super::rest::runs::Move = read(incoming)?;
+            forge.with_change(incoming, |call| super::rest::runs::move_on(call, &wanted))
+        }
         ("POST", "issues") => {
             let gone: GoneIssue = read(incoming)?;
             forge.with_change(incoming, |call| remove_issue(call, &gone))

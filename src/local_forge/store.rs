@@ -120,6 +120,9 @@ pub(crate) struct Repository {
     pub(crate) hooks: BTreeMap<u64, Hook>,
     #[serde(default)]
     pub(crate) setup: Setup,
+    /// The runs of workflows, oldest first.
+    #[serde(default)]
+    pub(crate) runs: Vec<super::rest::runs::Run>,
 }
 
 impl Repository {

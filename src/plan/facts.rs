@@ -16,6 +16,7 @@ use crate::{
         Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, FileMode, Identifier, Issue, Login,
         ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
     },
+    plan::step::{Attempt, Outcome},
 };
 
 /// Something to be asked of Git or the forge.
@@ -46,6 +47,15 @@ pub enum Question {
     Permission(RepoName, Login),
     /// The members of a team of the forge, `organisation/slug`. → `Members`
     Members(String),
+    /// A run of a workflow. → `WorkflowRun`
+    WorkflowRun(RepoName, u64),
+    /// The run of a workflow's file whose name holds this text. → `FoundRun`
+    FindRun(RepoName, String, String),
+    // --- this pass
+    /// What this pass is called, and no other. → `Pass`
+    Pass,
+    /// What came of an attempt at a step that this pass made. → `Outcome`
+    Outcome(Attempt),
     // --- content
     /// What the platform team wrote at this commit of the catalog. → `Definitions`
     Definitions(ObjectId),
@@ -100,7 +110,11 @@ impl Question {
             | Self::PullsOf(_)
             | Self::Activity(..)
             | Self::Permission(..)
-            | Self::Members(_) => false,
+            | Self::Members(_)
+            | Self::WorkflowRun(..)
+            | Self::FindRun(..)
+            | Self::Pass
+            | Self::Outcome(_) => false,
             Self::Definitions(_)
             | Self::File(..)
             | Self::Files(..)
@@ -200,6 +214,28 @@ pub struct DiffEntry {
     pub after: Option<TreeEntry>,
 }
 
+/// A run of a workflow, as the forge tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkflowRun {
+    /// How it ended: `success`, `failure`, …; none while it has not.
+    pub conclusion: Option<String>,
+    /// Where people see it.
+    pub url: Option<String>,
+    /// Its jobs, in order.
+    pub jobs: Vec<Job>,
+    /// The lines of its log, once it has ended; or why they could not be read.
+    pub log: Option<Result<Vec<String>, String>>,
+}
+
+/// A job of a workflow's run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// How it stands: `queued`, `in_progress`, or how it ended.
+    pub state: String,
+}
+
 /// What was answered.
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -247,6 +283,14 @@ pub enum Answer {
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
     Versions(Arc<Vec<ObjectId>>),
+    /// To `WorkflowRun`; none when it is not there.
+    WorkflowRun(Option<Arc<WorkflowRun>>),
+    /// To `FindRun`.
+    FoundRun(Option<u64>),
+    /// To `Pass`.
+    Pass(Arc<str>),
+    /// To `Outcome`.
+    Outcome(Arc<Outcome>),
     /// It could not be learnt; the reason in words. Legal everywhere; every rule fails closed on it.
     Unknown(Arc<str>),
 }
@@ -268,9 +312,14 @@ impl Facts {
         self.answers.get(question)
     }
 
-    /// Forgets what was true a moment ago. What is true for ever stays, and so does where and who we are.
+    /// Forgets what was true a moment ago. What is true for ever stays, and so does where and who we are and what
+    /// this pass has done.
     pub fn forget_the_present(&mut self) {
-        self.answers.retain(|question, _| question.is_content() || *question == Question::Here);
+        let stays = |question: &Question| match question {
+            Question::Here | Question::Pass | Question::Outcome(_) => true,
+            other => other.is_content(),
+        };
+        self.answers.retain(|question, _| stays(question));
     }
 
     /// Every question answered, in order.
@@ -326,11 +375,25 @@ impl<'a> Looker<'a> {
         }
     }
 
+    /// What came of an attempt, if this pass made it.
+    pub fn outcome(&self, attempt: &Attempt) -> Option<&'a Outcome> {
+        match self.facts.get(&Question::Outcome(attempt.clone())) {
+            Some(Answer::Outcome(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
     looks! {
         /// The time, by the forge's clock.
         now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
+        /// What this pass is called.
+        pass() -> &'a str, Question::Pass, Answer::Pass(pass) => pass.as_ref();
+        /// A run of a workflow.
+        workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
+        /// The run of a workflow whose name holds a text.
+        find_run(repository: &RepoName, workflow: &str, correlation: &str) -> Option<u64>, Question::FindRun(repository.clone(), workflow.to_owned(), correlation.to_owned()), Answer::FoundRun(run) => *run;
         /// What there is to look at.
         open() -> &'a Open, Question::Open, Answer::Open(open) => open;
         /// Where a branch points.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, SecretRef, Stage, later},
+    domain::{Action, Diagnostic, Login, RequestId, RunStep, SecretRef, Stage, StepState, later},
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -148,6 +148,8 @@ pub fn stage_in_words(stage: Stage) -> &'static str {
         Stage::Declined => "declined",
         Stage::Cancelled => "cancelled",
         Stage::Noop => "nothing to change",
+        Stage::TimedOut => "timed out",
+        Stage::Unknown => "not known how it ended",
     }
 }
 
@@ -588,12 +590,50 @@ pub fn check_title(judgement: &Judgement) -> String {
     }
 }
 
-/// A follow-up pull request and how it stands, for a list.
+/// A follow-up pull request or another step and how it stands, for a list.
 pub struct FollowUp {
-    /// `owner/name#number`.
+    /// `owner/name#number`, or its name.
     pub reference: String,
     /// In words.
     pub state: String,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+/// A step that a backend takes, and how it stands; `more` is what the backend says of it now.
+pub(super) fn step_line(name: &str, step: &RunStep, more: Option<&str>) -> FollowUp {
+    let mut state = match step.state {
+        StepState::Started => "begun",
+        StepState::Waiting => "runs",
+        StepState::Success => "done",
+        StepState::Failure => "failed",
+        StepState::TimedOut => "timed out",
+        StepState::Skipped => "left out",
+        StepState::Unknown => "not known",
+    }
+    .to_owned();
+    if let (Some(begun), Some(ended)) = (step.started_at, step.ended_at) {
+        let _ = write!(state, " after {}", time_in_words(ended.seconds() - begun.seconds()));
+    }
+    for said in [step.reason.as_deref(), more].into_iter().flatten() {
+        let _ = write!(state, ", {}", quoted(said));
+    }
+    if step.attempt > 1 {
+        let _ = write!(state, " (attempt {})", step.attempt);
+    }
+    for (title, url) in &step.links {
+        let _ = write!(state, " · [{}]({url})", plain(title));
+    }
+    let log = if step.state == StepState::Success { Vec::new() } else { step.log.clone() };
+    FollowUp { reference: format!("**{}** ({})", plain(name), plain(&step.kind)), state, log }
+}
+
+fn time_in_words(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
 }
 
 /// The comment on a request that was merged: in progress or ended.
@@ -607,6 +647,10 @@ pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>
     }
     for follow_up in follow_ups {
         let _ = writeln!(text, "- {}: {}", follow_up.reference, follow_up.state);
+        if !follow_up.log.is_empty() {
+            let log = fenced("text", &diff::visible(&follow_up.log.join("\n")));
+            let _ = write!(text, "\n{log}\n");
+        }
     }
     let _ = writeln!(text, "\n**Now:** {next}");
     cut(text)

@@ -8,14 +8,14 @@
 //! * `issue`: an issue form becomes a pull request of ours, and hears how it ended; `fork`: so does a pull request
 //!   from a fork; `adopt`: what both have in common;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
-//! * `execute`: a merged request is judged once more, carried out and recorded;
+//! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
 //! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
-//! * `command`: what people ask for in comments;
+//! * `command`, `report`, `log`: what people ask for in comments, what backends report there and in their logs;
 //! * `message`: every sentence that we say.
 
 pub mod facts;
@@ -37,6 +37,8 @@ mod preview;
 mod read;
 pub mod command;
 mod react;
+pub mod log;
+pub mod report;
 mod admit;
 mod adopt;
 mod issue;

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use crate::{
     catalog::CommitBy,
     domain::{
-        Branch, Changes, Conclusion, FileMode, Login, Notice, ObjectId, RepoName, RepoPath, RequestId,
-        Timestamp,
+        Branch, Bytes, Changes, Conclusion, FileMode, Interpreter, Login, Notice, ObjectId, RepoName,
+        RepoPath, RequestId, SecretRef, StepId, Timestamp,
     },
 };
 
@@ -23,6 +25,8 @@ pub enum Step {
     Call(Call),
     /// Somebody outside the forge hears of a request. What cannot be delivered stops nothing.
     Notify(Box<Notice>),
+    /// Something asked of a backend, at most once for each attempt.
+    Backend(Backend),
 }
 
 impl Step {
@@ -40,7 +44,8 @@ impl Step {
             )
             | Self::Commit(_)
             | Self::CatalogChange(_)
-            | Self::Notify(_) => false,
+            | Self::Notify(_)
+            | Self::Backend(_) => false,
         }
     }
 }
@@ -86,8 +91,8 @@ pub struct CatalogChange {
     pub changes: Changes,
     /// One line for the commit's message.
     pub summary: String,
-    /// The trailer `Chandlery-Run: …`, without its key.
-    pub trailer: String,
+    /// The trailer `Chandlery-Run: …`, without its key; none while the run goes on.
+    pub trailer: Option<String>,
     /// The time of what happened last.
     pub at: Timestamp,
 }
@@ -205,6 +210,137 @@ pub enum Act {
     Call(Call),
     /// Tells a sink.
     Notify(Box<Notice>),
+    /// Asks a backend.
+    Backend(Backend),
+}
+
+/// One attempt at a step.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt {
+    /// Of which request.
+    pub request: RequestId,
+    /// Which step.
+    pub step: StepId,
+    /// The first is 1.
+    pub number: u32,
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.request, self.step, self.number)
+    }
+}
+
+/// Something asked of a backend. Whoever does it was the one to claim it on the catalog's default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// As which attempt.
+    pub attempt: Attempt,
+    /// What.
+    pub work: Work,
+}
+
+/// What is asked of a backend. Secrets stand in it by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Starts a workflow.
+    Dispatch {
+        /// Where.
+        repository: RepoName,
+        /// The file of the workflow.
+        workflow: String,
+        /// The branch or tag that it runs on.
+        reference: Branch,
+        /// Its inputs.
+        inputs: BTreeMap<String, String>,
+    },
+    /// Calls a server.
+    Send(Send),
+    /// Runs a script.
+    Run(RunScript),
+}
+
+/// A call of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
+    /// How.
+    pub method: String,
+    /// Where.
+    pub url: String,
+    /// Further headers.
+    pub headers: Map<String, Value>,
+    /// What is sent, as JSON.
+    pub body: Option<Value>,
+    /// What signs it.
+    pub secret: Option<SecretRef>,
+    /// The same for each try of the same attempt.
+    pub idempotency_key: String,
+    /// How often it is tried again.
+    pub retries: u32,
+    /// The answers that mean success; those from 200 to 299 if empty.
+    pub success_codes: Vec<u16>,
+}
+
+impl Send {
+    /// Whether an answer means success.
+    pub fn is_success(&self, status: u16) -> bool {
+        is_success(&self.success_codes, status)
+    }
+}
+
+/// Whether an answer is among those that mean success.
+pub fn is_success(codes: &[u16], status: u16) -> bool {
+    if codes.is_empty() { (200..300).contains(&status) } else { codes.contains(&status) }
+}
+
+/// A script and what it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunScript {
+    /// Its name, for people.
+    pub name: String,
+    /// What it says.
+    pub text: Bytes,
+    /// What runs it.
+    pub interpreter: Interpreter,
+    /// Its environment.
+    pub env: Map<String, Value>,
+    /// What it reads.
+    pub input: Value,
+    /// As which user of the machine.
+    pub user: String,
+    /// How long it may take.
+    pub seconds: u64,
+}
+
+/// What a backend answered. No secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A workflow was started; the number of its run, if the forge told it.
+    Dispatched(Option<u64>),
+    /// A server answered.
+    Answered {
+        /// With this code.
+        status: u16,
+        /// Its headers, with names in lower case.
+        headers: BTreeMap<String, String>,
+        /// JSON, or a text.
+        body: Value,
+    },
+    /// A script ended.
+    Ran {
+        /// Why it did not do what it should; none if it did.
+        problem: Option<String>,
+        /// What it wrote.
+        lines: Vec<String>,
+        /// Whether it was stopped because its time was over.
+        timed_out: bool,
+    },
+    /// It was refused, or could not be begun: nothing was done.
+    Refused(String),
+    /// Nothing was done; it may be tried in another pass.
+    Postponed(String),
+    /// No answer came: it may have been done.
+    Lost(String),
 }
 
 /// What came of an act.
@@ -212,6 +348,8 @@ pub enum Act {
 pub enum Acted {
     /// It is done, or was done before.
     Done,
+    /// A backend answered.
+    Told(Outcome),
     /// The world was not as expected (a branch moved, a pull request closed); look again.
     Refused(String),
     /// Nothing was done: the forge takes no more calls for so many seconds, and nobody may wait so long.

@@ -36,6 +36,7 @@ pub(super) fn cut(
     let mut wanted: Vec<(Key, CatalogChange)> = Vec::new();
     let mut calls: Vec<(Vec<Key>, Call)> = Vec::new();
     let mut notices: Vec<Batched> = Vec::new();
+    let mut asked: Vec<Batched> = Vec::new();
     let mut commit_once = |commit: Commit, keys: Vec<Key>| {
         // Two steps for one branch: the first is done, the other is decided anew in the next wave.
         let branches = commits.entry(commit.repository.clone()).or_default();
@@ -47,6 +48,7 @@ pub(super) fn cut(
             Step::CatalogChange(change) => wanted.push((key, change)),
             Step::Call(call) => calls.push((vec![key], call)),
             Step::Notify(notice) => notices.push(Batched { act: Act::Notify(notice), keys: vec![key] }),
+            Step::Backend(backend) => asked.push(Batched { act: Act::Backend(backend), keys: vec![key] }),
         }
     }
     // Who was first comes first; what touches the same files is decided anew in the next wave.
@@ -73,7 +75,7 @@ pub(super) fn cut(
             match step {
                 Step::Commit(commit) => commit_once(commit, keys.clone()),
                 Step::Call(call) => calls.push((keys.clone(), call)),
-                Step::CatalogChange(_) | Step::Notify(_) => {
+                Step::CatalogChange(_) | Step::Notify(_) | Step::Backend(_) => {
                     unreachable!("a change is delivered by commits and calls")
                 }
             }
@@ -92,7 +94,7 @@ pub(super) fn cut(
     });
     let calls =
         most_awaited_first(calls).into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
-    Ok((pushes.chain(calls).chain(notices).collect(), waits))
+    Ok((pushes.chain(asked).chain(calls).chain(notices).collect(), waits))
 }
 
 /// Calls may have to wait for the forge's limits: first those of keys whose approved changes go on, then those that
@@ -146,8 +148,8 @@ fn catalog_commit(here: &Here, changes: &[&CatalogChange]) -> Commit {
         }
         message.push('\n');
     }
-    for change in changes {
-        message.push_str(&format!("Chandlery-Run: {}\n", change.trailer));
+    for trailer in changes.iter().filter_map(|change| change.trailer.as_ref()) {
+        message.push_str(&format!("Chandlery-Run: {trailer}\n"));
     }
     let base = changes.first().expect("there is at least one change").base;
     Commit {

@@ -43,6 +43,8 @@ pub(super) struct Contents {
     /// What was found in a tree.
     found: VecDeque<((ObjectId, Search), Arc<Vec<Vec<Identifier>>>)>,
     remembered: Remembered,
+    /// The records that were read, and whether their runs have ended.
+    ended: HashMap<ObjectId, bool>,
 }
 
 impl Contents {
@@ -55,6 +57,7 @@ impl Contents {
             entities: VecDeque::new(),
             found: VecDeque::new(),
             remembered: HashMap::new(),
+            ended: HashMap::new(),
         }
     }
 
@@ -333,12 +336,16 @@ impl Contents {
         };
         let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
         if let Some(Node::Folder(tree)) = objects.at(head, &requests)? {
-            objects.walk(tree, "", &mut |path, _| {
+            objects.walk(tree, "", &mut |path, entry| {
                 if let Some((id, name)) = path.rsplit_once('/')
                     && let Ok(id) = id.parse::<RequestId>()
                 {
                     match name {
-                        "run.yaml" => drop(ended.insert(id)),
+                        "run.yaml" => {
+                            if has_ended(&objects, &mut self.ended, entry.id)? {
+                                ended.insert(id);
+                            }
+                        }
                         "request.yaml" | "plan.yaml" | "plan.diff" => drop(begun.insert(id)),
                         _ => {}
                     }
@@ -348,4 +355,18 @@ impl Contents {
         }
         Ok(begun.difference(&ended).cloned().collect())
     }
+}
+
+/// Whether a record is that of a run that has ended; each is read once.
+fn has_ended(objects: &Objects, known: &mut HashMap<ObjectId, bool>, record: ObjectId) -> Read<bool> {
+    if let Some(ended) = known.get(&record) {
+        return Ok(*ended);
+    }
+    let ended = !is_in_progress(&objects.blob(record)?);
+    known.insert(record, ended);
+    Ok(ended)
+}
+
+fn is_in_progress(record: &[u8]) -> bool {
+    record.split(|byte| *byte == b'\n').any(|line| line == b"status: in_progress")
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// One pass over everything that is open, and first over what it was woken by.
 pub async fn drive(hands: &mut Hands, woken_by: BTreeSet<Key>) -> Report {
-    let mut turn = Turn::woken_by(woken_by);
+    let mut turn = Turn::woken_by(&name_of_pass(), woken_by);
     let mut input = Input::Start;
     loop {
         match turn.next(input) {
@@ -23,4 +23,12 @@ pub async fn drive(hands: &mut Hands, woken_by: BTreeSet<Key>) -> Report {
             }
         }
     }
+}
+
+/// A name that no other pass has.
+fn name_of_pass() -> String {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random.fill(&mut bytes).expect("the system gives random bytes");
+    hex::encode(bytes)
 }

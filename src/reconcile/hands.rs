@@ -7,12 +7,13 @@ use std::{
 };
 
 use tokio::task::{JoinSet, spawn_blocking};
+use tracing::info;
 
 use super::contents::Contents;
 use crate::{
-    backends::notify,
+    backends::Backends,
     catalog::{CommitBy, Root},
-    domain::{Branch, Login, Notice, ObjectId, RepoName, Secret, SecretRef},
+    domain::{Branch, Login, Notice, ObjectId, RepoName, Secret},
     forge::{
         client::{ForgeError, Manners, Reader, Tally, Writer, connect},
         identity::Credentials,
@@ -24,7 +25,7 @@ use crate::{
     },
     plan::{
         facts::{Answer, Open, Question},
-        step::{Act, Acted, Commit},
+        step::{Act, Acted, Backend, Commit, Work},
     },
 };
 
@@ -47,10 +48,10 @@ pub struct Settings {
     pub cache: PathBuf,
     /// What signs the commits that are pushed.
     pub signer: Option<Arc<Signer>>,
-    /// The secrets that definitions may refer to, by name.
-    pub secrets: BTreeMap<String, Secret>,
     /// What the git program needs of our environment: PATH, proxies, certificates.
     pub environment: Vec<(String, String)>,
+    /// The secrets that definitions may refer to, by name.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// What was asked of the world so far.
@@ -82,6 +83,7 @@ pub struct Hands {
     /// branches are fetched by them.
     heads: BTreeMap<RepoName, BTreeMap<u64, ObjectId>>,
     here: Option<(Branch, Login)>,
+    backends: Backends,
 }
 
 impl Hands {
@@ -93,7 +95,10 @@ impl Hands {
         let (reader, writer) =
             connect(&settings.api_url, &settings.credentials, &settings.catalog, settings.manners.clone())?;
         let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { settings, reader, writer, repositories, heads, here: None })
+        let path = settings.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or_else(|| "/usr/bin:/bin".to_owned(), |(_, path)| path.clone());
+        let backends = Backends::new(settings.secrets.clone(), path);
+        Ok(Self { settings, reader, writer, repositories, heads, here: None, backends })
     }
 
     /// Answers every question; what could not be learnt is `Unknown` and says why.
@@ -151,6 +156,25 @@ impl Hands {
                 self.push(repository, commits.clone()).await
             }
             Act::Push { repository, commits, by: CommitBy::Api } => self.commit(repository, commits).await,
+            Act::Backend(backend) => self.ask(backend).await,
+        }
+    }
+
+    /// Asks a backend.
+    async fn ask(&mut self, backend: &Backend) -> Acted {
+        info!(attempt = %backend.attempt, "asking a backend");
+        match &backend.work {
+            Work::Dispatch { repository, workflow, reference, inputs } => {
+                self.writer.dispatch(repository, workflow, reference, inputs).await
+            }
+            Work::Send(call) => Acted::Told(self.backends.send(call).await),
+            Work::Run(script) => {
+                let (backends, script) = (self.backends.clone(), script.clone());
+                match spawn_blocking(move || backends.run(&script)).await {
+                    Ok(outcome) => Acted::Told(outcome),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
+            }
         }
     }
 
@@ -180,7 +204,11 @@ impl Hands {
             | Question::PullsOf(_)
             | Question::Activity(..)
             | Question::Permission(..)
-            | Question::Members(_) => None,
+            | Question::Members(_)
+            | Question::WorkflowRun(..)
+            | Question::FindRun(..)
+            | Question::Pass
+            | Question::Outcome(_) => None,
             Question::File(repository, ..)
             | Question::Files(repository, ..)
             | Question::Blob(repository, _)
@@ -220,11 +248,7 @@ impl Hands {
     }
 
     async fn notify(&self, notice: &Notice) -> Acted {
-        let secrets = |reference: &SecretRef| {
-            let name = reference.as_str().strip_prefix("env:")?;
-            self.settings.secrets.get(name).cloned()
-        };
-        match notify::deliver(notice, &secrets).await {
+        match self.backends.notify(notice).await {
             Ok(()) => Acted::Done,
             Err(why) => Acted::Untold(format!("`{}` of `notifications`: {why}", notice.sink.name)),
         }
@@ -270,7 +294,7 @@ impl Hands {
         let mut worst = Acted::Done;
         for (commit, trees) in commits.iter().zip(&trees) {
             match self.writer.commit(commit, trees).await {
-                Acted::Done => {}
+                Acted::Done | Acted::Told(_) => {}
                 acted @ Acted::Refused(_) if worst == Acted::Done => worst = acted,
                 Acted::Refused(_) => {}
                 acted @ (Acted::Failed(_) | Acted::Untold(_)) => worst = acted,

@@ -21,7 +21,7 @@ use crate::{
     plan::{
         self, Decision, Key, Verdict,
         facts::{Answer, Facts, Here, Open, Question},
-        step::{Act, Acted, Call},
+        step::{Act, Acted, Attempt, Call, Outcome},
     },
     reconcile::batch::{self, Batched},
 };
@@ -103,6 +103,8 @@ pub struct Turn {
     phase: Phase,
     report: Report,
     tries: BTreeMap<Key, usize>,
+    /// What a backend is being asked.
+    attempting: Option<Attempt>,
     /// In how many waves each key has acted, and which have in this one.
     busy: BTreeMap<Key, usize>,
     acting: BTreeSet<Key>,
@@ -136,16 +138,18 @@ enum Phase {
 }
 
 impl Turn {
-    /// A pass that has not begun.
-    pub fn new() -> Self {
-        Self::default()
+    /// A pass that has not begun, by a name that no other pass has: what it claims is claimed by that name.
+    pub fn new(pass: &str) -> Self {
+        Self::woken_by(pass, BTreeSet::new())
     }
 
     /// A pass that looks at these first, since something happened to them, and then at everything.
-    pub fn woken_by(keys: BTreeSet<Key>) -> Self {
+    pub fn woken_by(pass: &str, keys: BTreeSet<Key>) -> Self {
         let focus = (!keys.is_empty()).then_some(keys);
+        let mut facts = Facts::default();
+        facts.insert(Question::Pass, Answer::Pass(pass.into()));
         // As if something had been done: everything is looked at afterwards.
-        Self { acted: focus.is_some(), focus, ..Self::default() }
+        Self { facts, acted: focus.is_some(), focus, ..Self::default() }
     }
 
     /// Takes what was learnt or done, and says what is wanted next.
@@ -309,6 +313,10 @@ impl Turn {
             if opens_the_way(&act) {
                 touched.extend(keys.iter().cloned());
             }
+            self.attempting = match &act {
+                Act::Backend(backend) => Some(backend.attempt.clone()),
+                Act::Push { .. } | Act::Call(_) | Act::Notify(_) => None,
+            };
             self.phase = Phase::Act { queue, doing: keys, touched, failed };
             return Some(Output::Act(act));
         }
@@ -355,10 +363,30 @@ impl Turn {
         self.phase = Phase::TellWhoWaits { queue };
     }
 
+    /// Keeps what came of an attempt as long as the pass lasts, so that it is never made twice.
+    fn keep(&mut self, attempt: Attempt, acted: Acted) -> Acted {
+        let (outcome, acted) = match acted {
+            Acted::Told(outcome) => (outcome, Acted::Done),
+            Acted::Done => (Outcome::Lost("it did not say what came of it".to_owned()), Acted::Done),
+            Acted::Refused(why) => (Outcome::Refused(why), Acted::Done),
+            Acted::Failed(why) | Acted::Untold(why) => (Outcome::Lost(why), Acted::Done),
+            Acted::Postponed { seconds } => {
+                let why = format!("the forge takes no more calls for {seconds} seconds");
+                (Outcome::Postponed(why), Acted::Done)
+            }
+        };
+        self.facts.insert(Question::Outcome(attempt), Answer::Outcome(Arc::new(outcome)));
+        acted
+    }
+
     fn acted(&mut self, acted: Acted) {
+        let acted = match self.attempting.take() {
+            Some(attempt) => self.keep(attempt, acted),
+            None => acted,
+        };
         if let Phase::TellWhoWaits { queue } = &mut self.phase {
             match acted {
-                Acted::Done => self.report.acts += 1,
+                Acted::Done | Acted::Told(_) => self.report.acts += 1,
                 Acted::Refused(_) | Acted::Untold(_) => {}
                 Acted::Failed(_) | Acted::Postponed { .. } => queue.clear(),
             }
@@ -378,7 +406,7 @@ impl Turn {
             failed.extend(keys.iter().cloned());
         }
         match acted {
-            Acted::Done => {
+            Acted::Done | Acted::Told(_) => {
                 self.acted = true;
                 self.report.acts += 1;
                 for key in keys {
@@ -414,7 +442,7 @@ impl Turn {
 /// Whether something more is likely to be done once this is. What was only said is looked at again when everything is.
 fn opens_the_way(act: &Act) -> bool {
     match act {
-        Act::Push { .. } => true,
+        Act::Push { .. } | Act::Backend(_) => true,
         Act::Notify(_) => false,
         Act::Call(call) => match call {
             Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,

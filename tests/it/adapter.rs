@@ -92,8 +92,8 @@ impl World {
             cache: self.folder.path().join("cache"),
             signer: None,
             manners: Default::default(),
-            secrets: Default::default(),
             environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
+            secrets: Default::default(),
         }
     }
 

@@ -49,7 +49,7 @@ fn pass(
     mishap: Option<(usize, Mishap)>,
     between: Option<(usize, &Deed)>,
 ) -> Report {
-    let mut turn = Turn::new();
+    let mut turn = Turn::new(&crate::world::name_of_pass());
     let mut input = Input::Start;
     let mut acts = 0;
     loop {
@@ -79,7 +79,10 @@ fn pass(
 
 /// Two passes that take turns at every look and act.
 fn twins(world: &mut dyn World) -> String {
-    let mut turns = [(Turn::new(), Some(Input::Start)), (Turn::new(), Some(Input::Start))];
+    let mut turns = [
+        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
+        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
+    ];
     let mut told = String::new();
     while turns.iter().any(|(_, input)| input.is_some()) {
         for (turn, slot) in &mut turns {

@@ -250,6 +250,10 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::ChangeAction => "change action",
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
+        Deed::Answers { .. } => "answer",
+        Deed::Ends { .. } => "end",
+        Deed::Loses => "lose",
+        Deed::Reports { .. } => "report",
         Deed::Wait { .. } => "wait",
     }
 }
@@ -547,7 +551,7 @@ fn calm<W: Story>(world: &mut W) -> Report {
 
 /// A pass; `before` is told the number of each act beforehand, and says whether the pass still lives.
 fn pass<W: Story>(world: &mut W, before: &mut dyn FnMut(&mut W, usize) -> bool) -> Report {
-    let mut turn = Turn::new();
+    let mut turn = Turn::new(&crate::world::name_of_pass());
     let mut input = Input::Start;
     let mut acts = 0;
     loop {
@@ -568,7 +572,10 @@ fn pass<W: Story>(world: &mut W, before: &mut dyn FnMut(&mut W, usize) -> bool) 
 
 /// Two passes that take turns at every look and act.
 fn twins<W: Story>(world: &mut W, told: &mut Told) {
-    let mut turns = [(Turn::new(), Some(Input::Start)), (Turn::new(), Some(Input::Start))];
+    let mut turns = [
+        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
+        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
+    ];
     while turns.iter().any(|(_, input)| input.is_some()) {
         for (turn, slot) in &mut turns {
             let Some(input) = slot.take() else { continue };

@@ -73,7 +73,12 @@ fn who_wants_to_know_is_told_once() {
     drop(reconcile(&mut world));
     deed(&mut world, "bo merges infra#1");
     let report = reconcile(&mut world);
-    assert_eq!(report.untold, ["`lost` of `notifications`: the secret `env:NOT_THERE` is not set"]);
+    assert_eq!(
+        report.untold,
+        [
+            "`lost` of `notifications`: there is no secret `env:NOT_THERE`: CHANDLERY_SECRET_NOT_THERE is not set where Chandlery runs"
+        ]
+    );
     assert!(report.left.is_empty(), "{report:?}");
     let told: Vec<Heard> = heard.try_iter().collect();
     assert_eq!(paths(&told), ["/chat", "/teams", "/program"]);

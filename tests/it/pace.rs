@@ -52,7 +52,7 @@ fn what_an_event_is_about_comes_first() {
     for name in ["one", "two", "six"] {
         assert!(world.deed(&format!("dan files create-bucket name={name}").parse().unwrap()));
     }
-    let mut turn = Turn::woken_by([Key::Issue(3)].into());
+    let mut turn = Turn::woken_by("only", [Key::Issue(3)].into());
     let (mut input, mut pushed) = (Input::Start, Vec::new());
     let report = loop {
         match turn.next(input) {

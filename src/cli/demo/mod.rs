@@ -139,9 +139,9 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
         root: Root(None),
         cache: folder.join("cache"),
         signer: None,
-        secrets: BTreeMap::new(),
         manners: Default::default(),
         environment: environment.clone(),
+        secrets: config::secrets(),
     };
     let mut people = BTreeMap::new();
     for user in seed.users.iter().filter(|user| user.login != ME) {

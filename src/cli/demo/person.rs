@@ -115,7 +115,7 @@ impl Person {
             let changes = [(path, Change::Put(text))].into();
             let commit = Commit { repository, branch, expect: None, parent, changes, message, at };
             match copy.push(&[commit], &me) {
-                Acted::Done => Ok(()),
+                Acted::Done | Acted::Told(_) => Ok(()),
                 Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{me}: {why}"),
                 Acted::Postponed { seconds } => bail!("{me} must wait {seconds} seconds"),
             }

@@ -123,7 +123,7 @@ async fn look(hands: &mut Hands, question: Question) -> anyhow::Result<Answer> {
 
 fn done(acted: Acted) -> anyhow::Result<()> {
     match acted {
-        Acted::Done => Ok(()),
+        Acted::Done | Acted::Told(_) => Ok(()),
         Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{why}"),
         Acted::Postponed { seconds } => bail!("the forge takes no more for {seconds} s: try again then"),
     }

@@ -1,11 +1,12 @@
 //! GitHub Actions as far as it is set up: whether it runs, which workflows there are, secrets' names, and the calls
-//! that start something. Nothing ever runs here.
+//! that start something. Nothing ever runs here; what was started is in `runs`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
+use super::runs;
 use crate::local_forge::motion::tell;
 use crate::local_forge::objects;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, invalid, not_found, ok, refuse};
@@ -14,11 +15,12 @@ use crate::local_forge::store::{Permission, Repository};
 const FOLDER: &str = ".github/workflows";
 
 /// A file of the default branch that GitHub takes for a workflow.
-struct Workflow {
+pub(super) struct Workflow {
     id: u64,
     name: String,
-    path: String,
+    pub(super) path: String,
     on: Value,
+    run_name: Option<String>,
 }
 
 pub(crate) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
@@ -40,6 +42,7 @@ pub(crate) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
             Ok(Reply::empty())
         }
         ("POST", ["workflows", id, "dispatches"]) => dispatch(call, key, id),
+        (_, ["runs" | "jobs", ..]) | ("GET", ["workflows", _, "runs"]) => runs::route(call, key, rest),
         (_, ["secrets", rest @ ..]) => {
             call.require(key, if call.method == "GET" { Permission::Write } else { Permission::Admin })?;
             secrets(call, key, rest, |repository| Some(&mut repository.setup.secrets))
@@ -128,15 +131,20 @@ fn workflows(call: &Call<'_>, key: &str) -> Result<Vec<Workflow>, Refusal> {
         let path = format!("{FOLDER}/{file}");
         let text: Value = serde_yaml::from_slice(blob.content()).unwrap_or_default();
         let name = text["name"].as_str().unwrap_or(&path).to_owned();
-        let digest = Sha1::digest(path.as_bytes());
-        let id = u64::from(u32::from_be_bytes([digest[0] >> 1, digest[1], digest[2], digest[3]]));
-        found.push(Workflow { id, name, path, on: text["on"].clone() });
+        let run_name = text["run-name"].as_str().map(str::to_owned);
+        found.push(Workflow { id: workflow_id(&path), name, path, on: text["on"].clone(), run_name });
     }
     Ok(found)
 }
 
+/// The number of the workflow with this path.
+pub(super) fn workflow_id(path: &str) -> u64 {
+    let digest = Sha1::digest(path.as_bytes());
+    u64::from(u32::from_be_bytes([digest[0] >> 1, digest[1], digest[2], digest[3]]))
+}
+
 /// A workflow by its number or the name of its file.
-fn find(call: &Call<'_>, key: &str, id: &str) -> Result<Workflow, Refusal> {
+pub(super) fn find(call: &Call<'_>, key: &str, id: &str) -> Result<Workflow, Refusal> {
     let is_meant = |one: &Workflow| one.id.to_string() == id || one.path == format!("{FOLDER}/{id}");
     workflows(call, key)?.into_iter().find(is_meant).ok_or_else(not_found)
 }
@@ -182,10 +190,12 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
         "workflow_dispatch",
         |_| json!({"ref": full, "workflow": workflow.path, "inputs": inputs}),
     );
+    let branch = full.trim_start_matches("refs/heads/").to_owned();
+    let Workflow { path, name, run_name, .. } = &workflow;
+    let run = runs::start(call, key, path, name, run_name.as_deref(), &branch, &inputs)?;
     if call.flag("return_run_details") != Some(true) {
         return Ok(Reply::empty());
     }
-    let run = call.state.next_id();
     ok(json!({
         "workflow_run_id": run, "run_url": call.view().api(&format!("repos/{key}/actions/runs/{run}")),
         "html_url": format!("{}/{key}/actions/runs/{run}", call.shared.url),

@@ -3,6 +3,7 @@
 //! One table, read from top to bottom; paths as in GitHub's REST reference.
 
 pub(crate) mod actions;
+pub(crate) mod runs;
 pub(crate) mod checks;
 pub(crate) mod commits;
 pub(crate) mod contents;

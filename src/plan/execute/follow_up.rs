@@ -247,7 +247,10 @@ pub(super) fn follow(
                     if ready && planned.auto_merge && !follow_up.draft {
                         steps.push(merge(follow_up));
                     }
-                    return Ok(Progress::Waits(FollowUp { reference, state: state.into() }, steps));
+                    return Ok(Progress::Waits(
+                        FollowUp { reference, state: state.into(), log: Vec::new() },
+                        steps,
+                    ));
                 }
             }
         }
@@ -258,7 +261,10 @@ pub(super) fn follow(
             if planned.auto_merge && !follow_up.draft && follow_up.head == first.id {
                 steps.push(merge(follow_up));
             }
-            Ok(Progress::Waits(FollowUp { reference, state: "open, waits to be merged".into() }, steps))
+            Ok(Progress::Waits(
+                FollowUp { reference, state: "open, waits to be merged".into(), log: Vec::new() },
+                steps,
+            ))
         }
         PullState::Merged | PullState::Closed => {
             let Some(merge) = follow_up.merge_commit else {

@@ -8,23 +8,26 @@
 mod consent;
 mod follow_up;
 mod pinned;
+mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
+use ordered::Merged;
 use pinned::pinned;
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, Timestamp,
+        Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, StepState,
+        Timestamp,
     },
     plan::{
         Decision, admit,
         approval::Judgement,
         build::{Recipe, Site},
-        facts::{Looked, Pending},
+        facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
@@ -40,6 +43,14 @@ const PATIENCE: i64 = 120;
 
 /// The record of a request that has ended, if there is one at the catalog's head.
 pub(super) fn recorded(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<Run, String>>> {
+    Ok(match written(site, id)? {
+        Some(Ok(run)) if !run.status.is_end() => None,
+        written => written,
+    })
+}
+
+/// The record of a request at the catalog's head, of one in progress too.
+fn written(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<Run, String>>> {
     let path = read::request_path(site.definitions, id, "run.yaml");
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => None,
@@ -52,8 +63,10 @@ pub(super) fn recorded(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<
 }
 
 pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
-    match recorded(site, id)? {
+    let mut record = None;
+    match written(site, id)? {
         None => {}
+        Some(Ok(run)) if !run.status.is_end() => record = Some(run),
         Some(Ok(Run { pull_request: Some(own), .. })) => {
             // The record stands; here it is told as well, since not every pull request merged lately is looked at.
             let said = match site.look.pull(own.number)? {
@@ -125,7 +138,13 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         return Ok(Decision::waiting(format!("the forge does not say yet when #{} was merged", pull.number)));
     };
     job.at = merged_at;
-    if appeared.len() > 1 || !ended_before.is_empty() {
+    // The record of a run in progress came after the request, and once.
+    let is_ours = |record: &Appearance| record.commit != introduced.commit;
+    let used_before = match &record {
+        None => !ended_before.is_empty(),
+        Some(_) => ended_before.len() != 1 || !ended_before.iter().all(is_ours),
+    };
+    if appeared.len() > 1 || used_before {
         return job.denied("this identifier was used before: a request is asked once, and reverting or restoring it executes nothing");
     }
 
@@ -181,8 +200,13 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let pinned = pinned(site, &plan);
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
+    let is_ordered = ordered::is_ordered(&plan);
+    if is_ordered {
+        ordered::ask_early(&job);
+    }
     if let (Ok(Ok(follow_ups)), Ok(Ok(pinned))) = (&follow_ups, &pinned)
         && follow_ups.is_empty()
+        && !is_ordered
     {
         for step in pulls_of(&plan) {
             let _unused = begin(&job, pull, &pinned.recipe(&plan), step, &file, &document);
@@ -198,7 +222,11 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     };
     job.approved = judgement.approved_by();
     if !judgement.is_given() && follow_ups.is_empty() {
-        return job.denied(&why_not(&judgement));
+        match begun_by_us(site, record.as_ref(), ended_before)? {
+            Begun::Yes(approved) => job.approved = approved,
+            Begun::No => return job.denied(&why_not(&judgement)),
+            Begun::Unclear(why) => return Ok(Decision::waiting(why)),
+        }
     }
 
     // What it is made from, pinned.
@@ -208,7 +236,51 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     };
     job.action = Some(&pinned.action);
     let recipe = pinned.recipe(&plan);
+    if is_ordered {
+        let merged = Merged {
+            pull,
+            plan: &plan,
+            recipe: &recipe,
+            file: &file,
+            document: &document,
+            follow_ups: &follow_ups,
+        };
+        return ordered::carry_out(&job, merged, record.as_ref());
+    }
     carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
+}
+
+/// Whether a run was begun by us.
+enum Begun {
+    /// With these approvals.
+    Yes(BTreeSet<Login>),
+    No,
+    Unclear(String),
+}
+
+/// Once we began, consent has been judged. That the record is ours is believed unless a pull request of somebody else
+/// brought it; until the forge tells who did, nothing goes on.
+fn begun_by_us(site: &Site<'_>, record: Option<&Run>, appeared: &[Appearance]) -> Looked<Begun> {
+    let (Some(record), [appeared]) = (record, appeared) else { return Ok(Begun::No) };
+    let approved = record.approved_by.iter().cloned().collect();
+    let pass = site.look.pass()?.unwrap_or_default();
+    if !pass.is_empty() && record.progress.iter().any(|step| step.claim.as_deref() == Some(pass)) {
+        return Ok(Begun::Yes(approved));
+    }
+    let (pulls, now) = (site.look.pulls_of(appeared.commit), site.look.now());
+    Ok(match (pulls?, now?) {
+        (Ok([]), Ok(now)) if now.seconds() - appeared.at.seconds() > PATIENCE => Begun::Yes(approved),
+        (Ok([]), _) => {
+            Begun::Unclear("the forge does not say yet what brought the record of the run".to_owned())
+        }
+        (Ok(pulls), _) if pulls.iter().all(|pull| pull.author.as_ref() == Some(&site.here.me)) => {
+            Begun::Yes(approved)
+        }
+        (Ok(_), _) => Begun::No,
+        (Err(why), _) => {
+            Begun::Unclear(format!("what brought the record of the run could not be learnt: {why}"))
+        }
+    })
 }
 
 /// One request on its way, with all that its messages and its record need.
@@ -242,6 +314,7 @@ impl Job<'_> {
                 differs_in: Vec::new(),
             }),
             steps,
+            progress: Vec::new(),
             entities,
             finished_at: Some(self.at),
         }
@@ -283,7 +356,7 @@ impl Job<'_> {
             base: self.site.catalog,
             changes: writeback::changes(self.site, &files, &run),
             summary,
-            trailer: writeback::trailer(&run, self.plan.map(|plan| plan.pins.action)),
+            trailer: Some(writeback::trailer(&run, self.plan.map(|plan| plan.pins.action))),
             at: self.at,
         };
         let stages = [(self.id.clone(), run.status)].into();
@@ -383,6 +456,7 @@ fn carry_out(
                 shown.push(FollowUp {
                     reference: read::reference(&run_pull.repository, run_pull.number),
                     state: "merged".into(),
+                    log: Vec::new(),
                 });
                 done.push(run_pull);
             }
@@ -477,13 +551,21 @@ pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<
                     format!("merged with other content than planned in {}", files.join(", "))
                 }
             },
+            log: Vec::new(),
         })
+        .chain(run.progress.iter().filter(|step| step.state != StepState::Skipped).map(|step| {
+            let planned = action.and_then(|action| action.steps.iter().find(|known| known.id == step.step));
+            let name = planned.and_then(|known| known.title.as_deref()).unwrap_or(step.step.as_str());
+            message::step_line(name, step, None)
+        }))
         .collect();
     let next = match run.status {
         Stage::Success => "nothing more: it is done, and the catalog says so.",
         Stage::Noop => "nothing more: there was nothing to change.",
         Stage::Denied => "nothing more. Ask again under another name.",
-        Stage::Failure => "nothing more is tried. Mend the cause and ask again under another name.",
+        Stage::Failure | Stage::TimedOut | Stage::Unknown => {
+            "nothing more is tried. Mend the cause and ask again under another name."
+        }
         Stage::Declined | Stage::Cancelled => "nothing more. Ask again under another name.",
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };

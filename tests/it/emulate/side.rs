@@ -187,7 +187,7 @@ impl Side {
     /// Notes what came of a call of our client: done, refused or failed, and the status.
     pub(super) async fn acts(&mut self, step: &str, call: Call) {
         let acted = match self.writer.act(&self.catalog, &call).await {
-            Acted::Done => "done".to_owned(),
+            Acted::Done | Acted::Told(_) => "done".to_owned(),
             Acted::Refused(why) => format!("refused{}", status_in(&why)),
             Acted::Failed(why) | Acted::Untold(why) => format!("failed{}", status_in(&why)),
             Acted::Postponed { .. } => "postponed".to_owned(),

@@ -55,6 +55,19 @@ fn at(word: &str) -> Result<(Repo, u64), String> {
     Ok((repository, number.parse().map_err(|_| format!("`{number}` is no number"))?))
 }
 
+struct Given<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Given<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+fn given(words: &[&str]) -> Vec<(String, String)> {
+    let pairs = words.iter().filter_map(|word| word.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,6 +113,15 @@ impl fmt::Display for Deed {
                 write!(f, "ada changes-target {path} {}", text.trim_end().replace('\n', "\\n"))
             }
             Self::Meddle { who, at } => write!(f, "{who} meddles {}", At(Repo::Infra, *at)),
+            Self::Answers { status, json } => write!(f, "backend answers {status} {json}"),
+            Self::Ends { workflow, conclusion, outputs } => {
+                write!(f, "backend ends {workflow} {conclusion}{}", Given(outputs))
+            }
+            Self::Loses => write!(f, "backend loses-answer"),
+            Self::Reports { who, at, step, success, outputs } => {
+                let how = if *success { "success" } else { "failure" };
+                write!(f, "{who} reports {} {step} {how}{}", At(at.0, at.1), Given(outputs))
+            }
             Self::Wait { seconds } => write!(f, "everybody waits {seconds}"),
         }
     }
@@ -158,6 +180,19 @@ impl FromStr for Deed {
                 Self::ChangeTarget { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
             }
             "meddles" => Self::Meddle { who, at: pull()? },
+            "answers" => Self::Answers { status: number()? as u16, json: rest },
+            "ends" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let conclusion = words[0].to_owned();
+                Self::Ends { workflow: third.clone(), conclusion, outputs: given(&words[1..]) }
+            }
+            "loses-answer" => Self::Loses,
+            "reports" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [step, how, outputs @ ..] = &words[..] else { return Err("a report says more".into()) };
+                let (step, success) = ((*step).to_owned(), *how == "success");
+                Self::Reports { who, at: at(&third)?, step, success, outputs: given(outputs) }
+            }
             "waits" => Self::Wait { seconds: number()? as i64 },
             other => return Err(format!("nobody can `{other}`")),
         })

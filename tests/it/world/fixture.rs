@@ -1,4 +1,4 @@
-//! The small company of the scenarios: two repositories, a few people, six actions.
+//! The small company of the scenarios: two repositories, a few people, some actions.
 
 use std::sync::LazyLock;
 
@@ -80,6 +80,23 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nexecute: { teams: [platform] }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
     ),
     (
+        "actions/ask-bucket.yaml",
+        "identifier: ask-bucket\ntitle: Ask about a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      label: { type: string }\n    required: [label]\nsteps:\n  - id: call\n    title: Ask the server\n    webhook:\n      url: \"http://127.0.0.1:1/buckets/{{ entity.identifier }}\"\n      headers: { authorization: \"Bearer {{ secrets.HOOK }}\" }\n      body: { label: \"{{ inputs.label }}\" }\n      secret: env:HOOK\n      retries: 1\n      outputs: { label: .body.label }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"{{ steps.call.outputs.label }}\" } }\n",
+    ),
+    (
+        "actions/order-bucket.yaml",
+        "identifier: order-bucket\ntitle: Order something for a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\napproval: none\nmerge: auto\nsteps:\n  - id: order\n    timeout: 2h\n    webhook: { url: \"http://127.0.0.1:1/orders\", callback: true }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"order {{ steps.order.outputs.number }}\" } }\n",
+    ),
+    (
+        "actions/apply-bucket.yaml",
+        "identifier: apply-bucket\ntitle: Apply a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\napproval: none\nmerge: auto\nsteps:\n  - id: apply\n    workflow: { repository: acme/infra, workflow: apply.yml, inputs: { bucket: \"{{ entity.identifier }}\" }, correlation: correlation }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"{{ steps.apply.outputs.url }}\" } }\n",
+    ),
+    (
+        "actions/deploy-bucket.yaml",
+        "identifier: deploy-bucket\ntitle: Deploy a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      size: { type: number, minimum: 1, maximum: 9 }\n    required: [size]\nsteps:\n  - id: check\n    script: { run: check.sh, env: { SIZE: \"{{ inputs.size }}\" } }\n  - id: code\n    pullRequest: { repository: acme/infra, template: resize }\n  - id: apply\n    workflow: { repository: acme/infra, workflow: apply.yml, inputs: { bucket: \"{{ entity.identifier }}\", checked: \"{{ steps.check.outputs.label }}\" } }\n  - id: tell\n    if: .inputs.size > 3 and .steps.apply.state == \"success\"\n    onFailure: continue\n    webhook: { url: \"http://127.0.0.1:1/tell\", retries: 0, body: { at: \"{{ steps.apply.outputs.url }}\" } }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { size: \"{{ inputs.size }}\", label: \"{{ steps.check.outputs.label }} at {{ steps.apply.outputs.url }}\" } }\n",
+    ),
+    (CHECK_SCRIPT, "jq_free=$(cat | tr -d ' ' | grep -c '\"inputs\"'); echo \"::output label=checked\"\n"),
+    (
         "action-templates/bucket/files/buckets/{{ inputs.name }}.yaml",
         "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n",
     ),
@@ -102,7 +119,15 @@ pub fn settings(mode: &str) -> String {
     }
 }
 
-pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\n";
+pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\nwebhooks: [\"http://127.0.0.1:1\"]\nscripts: { as: nobody }\n";
+
+const CHECK_SCRIPT: &str = "scripts/check.sh";
+
+/// What a script of the fixture writes when it is run.
+pub fn said_by(script: &str) -> &'static str {
+    assert_eq!(script, CHECK_SCRIPT);
+    "::output label=checked\n"
+}
 
 pub const PLATFORM: &str = "identifier: platform\nblueprint: _team\nrelations:\n  members: [bo, cleo]\n";
 
@@ -118,6 +143,10 @@ pub fn changed_action(times: usize) -> String {
 const INFRA_FILES: &[(&str, &str)] = &[
     ("README.md", "# Infrastructure\n"),
     ("buckets/old.yaml", "# The first one.\nname: old\nsize: 1 # small\n"),
+    (
+        ".github/workflows/apply.yml",
+        "name: apply\nrun-name: Apply (${{ inputs.correlation }})\non:\n  workflow_dispatch:\n    inputs:\n      bucket: { required: true }\n      checked: { required: false }\n      correlation: { required: false }\njobs: {}\n",
+    ),
 ];
 
 /// The files of the target.

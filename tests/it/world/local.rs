@@ -31,7 +31,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{Ask, Deed, How, Repo, World, fixture};
+use super::{
+    Ask, Deed, How, Repo, World,
+    backends::{NOWHERE, Server},
+    fixture,
+};
 
 /// The local forge with the company of the fixture.
 pub struct Local {
@@ -43,6 +47,8 @@ pub struct Local {
     hands: Hands,
     folder: TempDir,
     changes_of_the_action: usize,
+    /// What the actions call.
+    pub server: Server,
 }
 
 /// A file and what it becomes; none when it goes.
@@ -62,7 +68,11 @@ impl Local {
     fn start(record: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed(folder.path());
-        Self::serve(folder, Some(seed), record, None)
+        let server = Server::start();
+        point_at(&folder.path().join("seed/catalog"), &server.address);
+        let mut world = Self::serve(folder, Some(seed), record, None);
+        world.server = server;
+        world
     }
 
     /// As `new`, but we are an App with this id and these permissions; `record` is told every exchange.
@@ -138,6 +148,11 @@ impl Local {
             hands,
             folder,
             changes_of_the_action: 0,
+            server: Server {
+                address: NOWHERE.into(),
+                answers: Default::default(),
+                heard: Default::default(),
+            },
         }
     }
 
@@ -525,6 +540,33 @@ impl Local {
                     .find(|path| path.starts_with("buckets/") && path != "buckets/old.yaml")?;
                 self.put(who, Repo::Infra, pull["head"]["ref"].as_str()?, &path, "size: 9\n")
             }
+            Deed::Answers { status, json } => {
+                self.server.answers.lock().unwrap().push_back((*status, json.clone()));
+                Some(())
+            }
+            Deed::Ends { workflow, conclusion, outputs } => {
+                let log: String =
+                    outputs.iter().map(|(name, value)| format!("::output {name}={value}\n")).collect();
+                let moved = json!({
+                    "repository": Repo::Infra.name(), "workflow": format!("{workflow}.yml"), "conclusion": conclusion, "log": log,
+                });
+                let (status, _) = self.tries("ada", "POST", "/_control/runs", &moved);
+                (status == 200).then_some(())
+            }
+            Deed::Loses => {
+                let lost = json!({ "method": "POST", "path": "/dispatches$", "times": 1, "action": { "kind": "dropAfter" } });
+                self.control("POST", "faults", &lost);
+                Some(())
+            }
+            Deed::Reports { who, at, step, success, outputs } => {
+                let comments = self.get(at.0, &format!("issues/{}/comments?per_page=100", at.1))?;
+                let id = comments
+                    .as_array()?
+                    .iter()
+                    .find_map(|comment| chandlery::plan::message::request_of(comment["body"].as_str()?))?;
+                let text = super::report(id.as_str(), step, *success, outputs);
+                self.do_deed(&Deed::Say { who: who.clone(), at: *at, text })
+            }
             Deed::Wait { seconds } => {
                 let clock = json!({ "advanceSeconds": seconds });
                 let (status, _) = self.tries("ada", "POST", "/_control/clock", &clock);
@@ -558,6 +600,18 @@ impl World for Local {
 impl Drop for Local {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Puts the address of a server into the files that speak of one.
+fn point_at(folder: &Path, address: &str) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            point_at(&path, address);
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            std::fs::write(&path, text.replace(NOWHERE, address)).unwrap();
+        }
     }
 }
 
@@ -609,9 +663,9 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         root: Root::default(),
         cache: folder.join("cache"),
         signer: None,
-        secrets: Default::default(),
         manners: Manners { answers: Some(folder.join("answers")), ..Manners::default() },
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
+        secrets: [("HOOK".to_owned(), Secret::new("a-secret-of-the-hook"))].into(),
     }
 }
 

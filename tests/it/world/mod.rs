@@ -3,6 +3,7 @@
 //! Two implementations: `simulated` (persistent data, for thousands of histories) and `local` (the
 //! local forge over HTTP and real Git). Both must print the same view for the same story.
 
+pub mod backends;
 pub mod deeds;
 pub mod fixture;
 
@@ -178,6 +179,27 @@ pub enum Deed {
         who: String,
         at: u64,
     },
+    /// The server says what it will answer next.
+    Answers {
+        status: u16,
+        json: String,
+    },
+    /// The newest run of a workflow ends, having given these outputs.
+    Ends {
+        workflow: String,
+        conclusion: String,
+        outputs: Vec<(String, String)>,
+    },
+    /// The next workflow is started, and nobody hears of it.
+    Loses,
+    /// A backend reports how a step of a request stands, in a comment.
+    Reports {
+        who: String,
+        at: (Repo, u64),
+        step: String,
+        success: bool,
+        outputs: Vec<(String, String)>,
+    },
     /// Time passes, in seconds.
     Wait {
         seconds: i64,
@@ -255,9 +277,28 @@ pub enum How {
     Rebase,
 }
 
+/// The text of a report, about the request that a story calls so.
+pub fn report(request: &str, step: &str, success: bool, outputs: &[(String, String)]) -> String {
+    use chandlery::plan::report::{Report, Status, write};
+    let report = Report {
+        status: if success { Status::Success } else { Status::Failure },
+        outputs: outputs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+        links: BTreeMap::new(),
+        message: None,
+    };
+    write(&request.parse().unwrap(), &step.parse().unwrap(), &report)
+}
+
+/// A name that no other pass of this process has.
+pub fn name_of_pass() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static PASSES: AtomicU64 = AtomicU64::new(0);
+    format!("pass-{}", PASSES.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Runs one pass of the reconciler.
 pub fn reconcile(world: &mut dyn World) -> Report {
-    let mut turn = Turn::new();
+    let mut turn = Turn::new(&name_of_pass());
     let mut input = Input::Start;
     loop {
         match turn.next(input) {
@@ -351,6 +392,20 @@ pub fn view(world: &mut dyn World) -> String {
                     run.status,
                     people.join(", ")
                 );
+                for step in &run.progress {
+                    let why = step.reason.as_ref().map(|why| format!(": {}", without_ports(why)));
+                    let outputs: Vec<String> =
+                        step.outputs.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+                    let _ = writeln!(
+                        out,
+                        "  {} {} {}{}{}",
+                        step.kind,
+                        step.step,
+                        step.state.name(),
+                        outputs.concat(),
+                        why.unwrap_or_default()
+                    );
+                }
             }
         }
     }
@@ -371,6 +426,14 @@ fn short(id: &RequestId) -> String {
 fn without_ids(text: &str) -> String {
     let is_id = |word: &str| word.len() == 10 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     text.split(' ').map(|word| if is_id(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+/// A text without what the forge or a server numbers itself.
+fn without_ports(text: &str) -> String {
+    text.split(' ')
+        .map(|word| if word.contains("127.0.0.1") { "…" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn says(comments: &[chandlery::domain::Comment]) -> String {

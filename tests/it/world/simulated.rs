@@ -5,7 +5,7 @@
 //! that are done but not told. What was pushed is learnt as the product learns it, from lists that it keeps.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -18,10 +18,11 @@ use chandlery::{
     },
     forge::moves::Moves,
     plan::{
+        facts::WorkflowRun,
         facts::{
             Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository,
         },
-        step::{Act, Acted, Call, Commit},
+        step::{Act, Acted, Backend, Call, Commit, Outcome, Work},
     },
 };
 use serde_json::{Value, json};
@@ -54,6 +55,15 @@ impl SimPull {
     }
 }
 
+/// A run of a workflow.
+#[derive(Debug, Clone)]
+struct SimRun {
+    workflow: String,
+    correlation: Option<String>,
+    conclusion: Option<String>,
+    log: Vec<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Store {
     branches: BTreeMap<Branch, ObjectId>,
@@ -80,6 +90,7 @@ pub enum Effect {
         branch: Branch,
     },
     Called(Call),
+    Asked(Backend),
     Deed(Deed),
     /// Somebody approved or asked for changes, having these request folders before them.
     Reviewed {
@@ -128,6 +139,11 @@ pub struct Simulated {
     /// Kept lists are used whatever the log says; only a careless program does that.
     pub believes_what_was_kept: bool,
     looks: usize,
+    /// What the server answers next.
+    answers: VecDeque<(u16, String)>,
+    /// Whether the next start of a workflow is not told.
+    loses: bool,
+    runs: BTreeMap<u64, SimRun>,
     /// Everything that happened, oldest first.
     pub log: Arc<Vec<Effect>>,
 }
@@ -164,6 +180,9 @@ impl Simulated {
             moves: BTreeMap::new(),
             believes_what_was_kept: false,
             looks: 0,
+            answers: VecDeque::new(),
+            loses: false,
+            runs: BTreeMap::new(),
             log: Arc::default(),
         };
         for (name, files) in
@@ -462,7 +481,7 @@ impl Simulated {
         for (path, (id, bytes)) in self.tree(commit).iter() {
             let text = path.as_str();
             if text == "chandlery.yaml"
-                || ["blueprints/", "actions/", "action-templates/"]
+                || ["blueprints/", "actions/", "action-templates/", "scripts/"]
                     .iter()
                     .any(|folder| text.starts_with(folder))
             {
@@ -504,9 +523,12 @@ impl Simulated {
         let tree = self.tree(head);
         let mut requests = BTreeSet::new();
         for path in tree.keys() {
+            let record = |id: &str| tree.get(&format!("requests/{id}/run.yaml").parse().unwrap());
+            let has_ended =
+                |bytes: &Bytes| !String::from_utf8_lossy(bytes).contains("\nstatus: in_progress\n");
             if let Some(id) =
                 path.as_str().strip_prefix("requests/").and_then(|rest| rest.strip_suffix("/request.yaml"))
-                && !tree.contains_key(&format!("requests/{id}/run.yaml").parse().unwrap())
+                && !record(id).is_some_and(|(_, bytes)| has_ended(bytes))
             {
                 requests.extend(id.parse::<RequestId>().ok());
             }
@@ -557,6 +579,23 @@ impl Simulated {
                         .collect(),
                 )
             }
+            Question::WorkflowRun(_, run) => Answer::WorkflowRun(self.runs.get(run).map(|run| {
+                Arc::new(WorkflowRun {
+                    conclusion: run.conclusion.clone(),
+                    url: None,
+                    jobs: Vec::new(),
+                    log: run.conclusion.is_some().then(|| Ok(run.log.clone())),
+                })
+            })),
+            Question::FindRun(_, workflow, correlation) => Answer::FoundRun(
+                self.runs
+                    .iter()
+                    .find(|(_, run)| {
+                        run.workflow == *workflow && run.correlation.as_ref() == Some(correlation)
+                    })
+                    .map(|(id, _)| *id),
+            ),
+            Question::Pass | Question::Outcome(_) => unreachable!("the pass answers it itself"),
             Question::Activity(..) => unreachable!("`ask` answers it"),
             Question::Permission(_, login) => Answer::Permission(Self::permission_of(login.as_str())),
             Question::Members(team) => Answer::Unknown(format!("there is no team {team}").into()),
@@ -687,6 +726,10 @@ impl Simulated {
                 }
                 if refused.is_empty() { Acted::Done } else { Acted::Refused(refused.join("; ")) }
             }
+            Act::Backend(backend) => {
+                Arc::make_mut(&mut self.log).push(Effect::Asked(backend.clone()));
+                self.backend(&backend.work)
+            }
             Act::Call(call) => {
                 let acted = self.call(call);
                 if acted == Acted::Done {
@@ -695,6 +738,41 @@ impl Simulated {
                 acted
             }
             Act::Notify(_) => Acted::Done,
+        }
+    }
+
+    fn backend(&mut self, work: &Work) -> Acted {
+        match work {
+            Work::Dispatch { workflow, inputs, .. } => {
+                self.next_id += 1;
+                let id = self.next_id;
+                let run = SimRun {
+                    workflow: workflow.clone(),
+                    correlation: inputs.get("correlation").cloned(),
+                    conclusion: None,
+                    log: Vec::new(),
+                };
+                self.runs.insert(id, run);
+                if std::mem::take(&mut self.loses) {
+                    return Acted::Failed("no answer".into());
+                }
+                Acted::Told(Outcome::Dispatched(Some(id)))
+            }
+            Work::Send(call) => {
+                let (mut status, mut json) = self.answers.pop_front().unwrap_or((200, "{}".into()));
+                for _ in 0..call.retries {
+                    if call.is_success(status) || status < 500 {
+                        break;
+                    }
+                    (status, json) = self.answers.pop_front().unwrap_or((200, "{}".into()));
+                }
+                let body = serde_json::from_str(&json).unwrap();
+                Acted::Told(Outcome::Answered { status, headers: BTreeMap::new(), body })
+            }
+            Work::Run(script) => {
+                let lines = fixture::said_by(&script.name).lines().map(str::to_owned).collect();
+                Acted::Told(Outcome::Ran { problem: None, lines, timed_out: false })
+            }
         }
     }
 
@@ -1109,6 +1187,14 @@ impl Simulated {
         Some((sim.pull.head_branch.clone()?, sim.pull.head, id))
     }
 
+    /// The request that a merged pull request brought.
+    fn merged_request(&self, number: u64) -> Option<String> {
+        let sim = self.store(&Repo::Catalog.name()).pulls.get(&number)?;
+        let ours =
+            sim.pull.comments.iter().find_map(|comment| chandlery::plan::message::request_of(&comment.body));
+        ours.map(|id| id.to_string())
+    }
+
     fn put(&mut self, repository: &RepoName, branch: &Branch, path: &str, text: &str, who: &str) -> bool {
         let path: RepoPath = path.parse().unwrap();
         let bytes: Bytes = text.as_bytes().into();
@@ -1349,6 +1435,27 @@ impl Simulated {
                 };
                 let path = path.to_string();
                 self.put(&infra, &sim.pull.head_branch.clone().unwrap(), &path, "size: 9\n", who)
+            }
+            Deed::Answers { status, json } => {
+                self.answers.push_back((*status, json.clone()));
+                true
+            }
+            Deed::Ends { workflow, conclusion, outputs } => {
+                let file = format!("{workflow}.yml");
+                let open = |run: &&mut SimRun| run.conclusion.is_none() && run.workflow == file;
+                let Some(run) = self.runs.values_mut().rev().find(open) else { return false };
+                run.conclusion = Some(conclusion.clone());
+                run.log = outputs.iter().map(|(name, value)| format!("::output {name}={value}")).collect();
+                true
+            }
+            Deed::Loses => {
+                self.loses = true;
+                true
+            }
+            Deed::Reports { who, at, step, success, outputs } => {
+                let Some(id) = self.merged_request(at.1) else { return false };
+                let text = super::report(&id, step, *success, outputs);
+                self.do_deed(&Deed::Say { who: who.clone(), at: *at, text })
             }
             Deed::Wait { seconds } => {
                 self.now += seconds;

@@ -1,0 +1,129 @@
+//! How are workflows of the forge started and followed?
+//! <https://docs.github.com/rest/actions/workflows#create-a-workflow-dispatch-event>,
+//! <https://docs.github.com/rest/actions/workflow-runs>, <https://docs.github.com/rest/actions/workflow-jobs>
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::client::{ForgeError, Reader, Writer, encode};
+use crate::{
+    domain::{Branch, RepoName},
+    plan::{
+        facts::{Answer, Job, WorkflowRun},
+        step::{Acted, Outcome},
+    },
+};
+
+/// How many of the last runs are looked through for a lost one.
+const LATELY: usize = 100;
+/// How many lines of each job's log are read, from its end, and of how many jobs.
+const MOST_LINES: usize = 2_000;
+const MOST_LOGS: usize = 20;
+
+impl Writer {
+    /// Starts a workflow, once.
+    pub async fn dispatch(
+        &self,
+        repository: &RepoName,
+        workflow: &str,
+        reference: &Branch,
+        inputs: &BTreeMap<String, String>,
+    ) -> Acted {
+        let path = format!("/actions/workflows/{}/dispatches", encode(workflow));
+        let body = json!({ "ref": reference.as_str(), "inputs": inputs, "return_run_details": true });
+        let reply = match self.send(repository, Method::POST, &path, &body).await {
+            Ok(reply) => reply,
+            Err(ForgeError::Limited { seconds }) => return Acted::Postponed { seconds },
+            Err(error) => return Acted::Failed(error.to_string()),
+        };
+        let words = || format!("the forge answered {} to {}: {}", reply.status, reply.what, reply.words());
+        match reply.status {
+            200..300 => {
+                let run = reply.json().ok().and_then(|answer| answer["workflow_run_id"].as_u64());
+                Acted::Told(Outcome::Dispatched(run))
+            }
+            400..500 => Acted::Told(Outcome::Refused(words())),
+            _ => Acted::Failed(words()),
+        }
+    }
+}
+
+impl Reader {
+    /// A run, its jobs, and once it has ended the end of their logs.
+    pub(super) async fn workflow_run(&self, repository: &RepoName, run: u64) -> Result<Answer, ForgeError> {
+        let path = format!("/repos/{repository}/actions/runs/{run}");
+        let reply = self.get(repository, &path).await?;
+        if reply.status == 404 {
+            return Ok(Answer::WorkflowRun(None));
+        }
+        let found = reply.success()?.json()?;
+        let jobs = self.get(repository, &format!("{path}/jobs?per_page=100")).await?.success()?.json()?;
+        let jobs = jobs["jobs"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let conclusion = (found["status"] == "completed")
+            .then(|| text(&found["conclusion"]).unwrap_or_else(|| "unknown".to_owned()));
+        let mut log = None;
+        if let Some(conclusion) = &conclusion {
+            log = Some(self.logs(repository, &jobs, conclusion == "success").await);
+        }
+        let job = |job: &Value| Job {
+            name: text(&job["name"]).unwrap_or_default(),
+            state: text(&job["conclusion"]).or_else(|| text(&job["status"])).unwrap_or_default(),
+        };
+        let jobs = jobs.iter().map(job).collect();
+        let run = WorkflowRun { conclusion, url: text(&found["html_url"]), jobs, log };
+        Ok(Answer::WorkflowRun(Some(Arc::new(run))))
+    }
+
+    /// The ends of the logs of all jobs; those that failed stand last, since people read the end.
+    async fn logs(
+        &self,
+        repository: &RepoName,
+        jobs: &[Value],
+        is_success: bool,
+    ) -> Result<Vec<String>, String> {
+        let failed = |job: &&Value| !is_success && job["conclusion"] == "failure";
+        let (last, first): (Vec<&Value>, Vec<&Value>) = jobs.iter().partition(failed);
+        let mut lines = Vec::new();
+        for job in first.into_iter().chain(last).take(MOST_LOGS) {
+            let Some(id) = job["id"].as_u64() else { continue };
+            if job["conclusion"] == "skipped" {
+                continue;
+            }
+            let path = format!("/repos/{repository}/actions/jobs/{id}/logs");
+            let reply = self.get(repository, &path).await.map_err(|error| error.to_string())?;
+            // A log may have been deleted.
+            if [404, 410].contains(&reply.status) {
+                continue;
+            }
+            let reply = reply.success().map_err(|error| error.to_string())?;
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            let all: Vec<&str> = text.lines().collect();
+            lines.extend(all[all.len().saturating_sub(MOST_LINES)..].iter().map(|line| (*line).to_owned()));
+        }
+        Ok(lines)
+    }
+
+    /// The run of a workflow whose name ends with a text.
+    pub(super) async fn find_run(
+        &self,
+        repository: &RepoName,
+        workflow: &str,
+        correlation: &str,
+    ) -> Result<Answer, ForgeError> {
+        let path = format!(
+            "/repos/{repository}/actions/workflows/{}/runs?event=workflow_dispatch&per_page={LATELY}",
+            encode(workflow)
+        );
+        let found = self.get(repository, &path).await?.success()?.json()?;
+        let is_it = |run: &&Value| {
+            let title = run["display_title"].as_str().unwrap_or_default();
+            title.split(|c: char| c.is_whitespace() || "()[],;".contains(c)).any(|word| word == correlation)
+        };
+        let runs = found["workflow_runs"].as_array();
+        let run = runs.and_then(|runs| runs.iter().find(is_it)).and_then(|run| run["id"].as_u64());
+        Ok(Answer::FoundRun(run))
+    }
+}

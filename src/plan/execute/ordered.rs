@@ -1,0 +1,438 @@
+//! How does a run go on whose steps come one after the other? What was begun is remembered in `run.yaml` on the default
+//! branch. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
+//!
+//! Guarantees: a workflow or a script is begun at most once for each attempt; what is not known is not guessed. A server
+//! is called at least once, with the same key for each try.
+//!
+//! Assumptions: a claim lands on the default branch in the pass that made it. Where it takes longer, as behind a pull
+//! request that waits for other checks, the attempt counts as one that was not answered.
+
+mod backend;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Job,
+    follow_up::{FollowUps, Progress, begin, first, follow},
+};
+use crate::{
+    catalog,
+    domain::{
+        Login, Pull, RequestFile, Run, RunEntity, RunPull, RunStep, Stage, StepId, StepState, Timestamp,
+        later::{self, Piece},
+    },
+    expr::Expression,
+    plan::{
+        Decision, admit,
+        build::{self, Recipe},
+        command::{self, commands},
+        facts::{Looked, Pending},
+        message::{self, FollowUp},
+        plan_file::{Does, Plan, PlannedPull, PlannedStep},
+        read,
+        step::{Call, Step},
+        writeback,
+    },
+};
+
+/// Whether the steps of a plan must be taken one after the other: pull requests alone need not.
+pub(super) fn is_ordered(plan: &Plan) -> bool {
+    let plain = |step: &PlannedStep| {
+        step.pull_request.is_some()
+            && step.when.is_none()
+            && step.timeout.is_none()
+            && step.on_failure.stops()
+    };
+    !plan.steps.iter().all(plain)
+        || plan.entities.iter().any(|entity| entity.fields.values().any(later::needs_outputs))
+}
+
+/// The request as it was merged.
+#[derive(Clone, Copy)]
+pub(super) struct Merged<'a> {
+    pub(super) pull: &'a Pull,
+    pub(super) plan: &'a Plan,
+    pub(super) recipe: &'a Recipe<'a>,
+    pub(super) file: &'a RequestFile,
+    pub(super) document: &'a catalog::yaml::Document,
+    pub(super) follow_ups: &'a FollowUps<'a>,
+}
+
+/// What follows from how one step stands.
+enum Flow {
+    /// The next step.
+    Next,
+    /// It must end first.
+    Wait,
+    /// Nothing more, until somebody says so.
+    Halt,
+    /// The run ends.
+    End(Stage, String),
+}
+
+/// A run on its way.
+struct Course<'a> {
+    job: &'a Job<'a>,
+    merged: Merged<'a>,
+    now: Timestamp,
+    records: BTreeMap<StepId, RunStep>,
+    /// What ended steps gave.
+    outputs: BTreeMap<StepId, (StepState, Map<String, Value>)>,
+    /// Whether the records say something that the default branch does not.
+    is_new: bool,
+    decision: Decision,
+    shown: Vec<FollowUp>,
+    done: Vec<RunPull>,
+    open: Vec<&'a Pull>,
+    approved: BTreeSet<Login>,
+    finished: Timestamp,
+    /// What people are told to do.
+    next: Option<String>,
+}
+
+/// Goes on with a run; `record` is what the default branch says of it.
+pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>) -> Looked<Decision> {
+    let now = match job.site.look.now()? {
+        Ok(now) => now,
+        Err(why) => return Ok(Decision::waiting(format!("the time could not be learnt: {why}"))),
+    };
+    let records = record.iter().flat_map(|run| &run.progress).map(|step| (step.step.clone(), step.clone()));
+    let mut course = Course {
+        job,
+        merged,
+        now,
+        records: records.collect(),
+        outputs: BTreeMap::new(),
+        is_new: false,
+        decision: Decision { stages: [(job.id.clone(), Stage::InProgress)].into(), ..Decision::nothing() },
+        shown: Vec::new(),
+        done: Vec::new(),
+        open: Vec::new(),
+        approved: job.approved.clone(),
+        finished: job.at,
+        next: None,
+    };
+    if let Some(by) = course.cancelled()? {
+        // What is open must be known, so that it can be taken back.
+        for pull in merged.follow_ups.values().filter(|pull| pull.state == crate::domain::PullState::Open) {
+            course.open.push(pull);
+        }
+        return course.end(Stage::Cancelled, &format!("`{by}` cancelled it"));
+    }
+    course.go()
+}
+
+impl<'a> Course<'a> {
+    fn cancelled(&self) -> Looked<Option<&'a Login>> {
+        let merged_at = self.merged.pull.merged_at;
+        let all = commands(&self.merged.pull.remarks).into_iter();
+        let asked = all.filter(|command| command.word == "cancel" && Some(command.at) >= merged_at);
+        let found = command::newest_allowed(self.job.site, asked, &self.job.requesters)?;
+        Ok(found.map(|command| command.by))
+    }
+
+    fn go(mut self) -> Looked<Decision> {
+        let plan = self.merged.plan;
+        let mut waits = false;
+        for step in plan.steps.iter().filter(|step| !step.is_nothing()) {
+            let Some(does) = step.does() else { continue };
+            // Pull requests that stand next to each other are open together.
+            let is_beside = matches!(does, Does::Pull(_)) && step.when.is_none();
+            if waits && !is_beside {
+                break;
+            }
+            let flow = match does {
+                Does::Pull(planned) => self.pull(step, planned)?,
+                Does::Workflow(_) | Does::Webhook(_) | Does::Script(_) => self.backend(step, does)?,
+            };
+            match flow {
+                Flow::Next => {}
+                Flow::Wait => {
+                    waits = true;
+                    if !matches!(does, Does::Pull(_)) {
+                        break;
+                    }
+                }
+                Flow::Halt => return Ok(self.rest()),
+                Flow::End(stage, why) => return self.end(stage, &why),
+            }
+        }
+        if waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty() {
+            return Ok(self.rest());
+        }
+        self.succeed()
+    }
+
+    /// Whether a step is taken; none where it cannot be said, and the step fails.
+    fn is_taken(&mut self, step: &PlannedStep) -> Looked<Result<bool, String>> {
+        let Some(text) = &step.when else { return Ok(Ok(true)) };
+        let mut names = match self.names()? {
+            Ok(names) => names,
+            Err(why) => return Ok(Err(why)),
+        };
+        names.insert("steps".into(), self.steps());
+        let expression = match Expression::parse(text) {
+            Ok(expression) => expression,
+            Err(refusal) => return Ok(Err(format!("its `if` may not be asked: {}", refusal.message))),
+        };
+        Ok(expression.holds(&Value::Object(names)).map_err(|why| format!("its `if` has no answer: {why}")))
+    }
+
+    /// The names that templates of this request may use.
+    fn names(&self) -> Looked<Result<Map<String, Value>, String>> {
+        let Merged { recipe, file, document, .. } = self.merged;
+        let place = |path: &[catalog::values::Segment]| document.place(path);
+        let job = self.job;
+        Ok(match admit::accept(job.site, recipe.action, job.id, file, &job.requesters, &place)? {
+            Ok(accepted) => Ok(build::context(recipe.action, &accepted).names().clone()),
+            Err(problems) => Err(first(&problems)),
+        })
+    }
+
+    /// What expressions and scripts see of the steps so far.
+    fn steps(&self) -> Value {
+        let one = |(id, (state, outputs)): (&StepId, &(StepState, Map<String, Value>))| {
+            (id.to_string(), json!({ "state": state.name(), "outputs": outputs }))
+        };
+        Value::Object(self.outputs.iter().map(one).collect())
+    }
+
+    /// A value with the outputs of steps put into it.
+    fn filled(&self, value: &Value) -> Result<Value, String> {
+        later::filled(value, &mut |piece| match piece {
+            Piece::Output(step, name) => {
+                let given = self.outputs.get(step).and_then(|(_, outputs)| outputs.get(name));
+                match given {
+                    Some(value) if later::is_mistakable(value) => {
+                        Err(format!("the output `{name}` of the step `{step}` cannot be used"))
+                    }
+                    Some(value) => Ok(Some(value.clone())),
+                    None => Err(format!("the step `{step}` gave no output `{name}`")),
+                }
+            }
+            Piece::Text(_) | Piece::Secret(_) => Ok(None),
+        })
+    }
+
+    fn filled_map(&self, map: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+        map.iter().map(|(name, value)| Ok((name.clone(), self.filled(value)?))).collect()
+    }
+
+    /// A pull request. What became of it is told by the forge; only that it was left out must be remembered.
+    fn pull(&mut self, step: &'a PlannedStep, planned: &'a PlannedPull) -> Looked<Flow> {
+        if self.records.get(&step.id).is_some_and(|record| record.state == StepState::Skipped) {
+            self.outputs.insert(step.id.clone(), (StepState::Skipped, Map::new()));
+            return Ok(Flow::Next);
+        }
+        let merged = self.merged;
+        let progress = match merged.follow_ups.get(&step.id) {
+            Some(follow_up) => follow(self.job, (step, planned), follow_up)?,
+            None => match self.is_taken(step)? {
+                Ok(true) => begin(
+                    self.job,
+                    merged.pull,
+                    merged.recipe,
+                    (step, planned),
+                    merged.file,
+                    merged.document,
+                )?,
+                Ok(false) => {
+                    self.skip(step, "pullRequest");
+                    return Ok(Flow::Next);
+                }
+                Err(why) => Progress::Failed(why),
+            },
+        };
+        Ok(match progress {
+            Progress::Nothing => Flow::Next,
+            Progress::Act(steps) => {
+                self.decision.steps.extend(steps);
+                Flow::Wait
+            }
+            Progress::Waits(shown, steps) => {
+                let follow_up = merged.follow_ups.get(&step.id).copied();
+                let begun = follow_up.map_or(self.now, |pull| pull.created_at);
+                self.open.extend(follow_up);
+                self.shown.push(shown);
+                if step.timeout.is_some_and(|most| self.now.seconds() - begun.seconds() > most) {
+                    return Ok(self.not_so(
+                        step,
+                        Stage::TimedOut,
+                        "it was not merged in its time".to_owned(),
+                    ));
+                }
+                self.decision.steps.extend(steps);
+                Flow::Wait
+            }
+            Progress::Done(run_pull, at, approvers) => {
+                self.approved.extend(approvers);
+                self.finished = self.finished.max(at.unwrap_or(self.finished));
+                let reference = read::reference(&run_pull.repository, run_pull.number);
+                self.shown.push(FollowUp { reference, state: "merged".into(), log: Vec::new() });
+                let outputs = json!({ "repository": run_pull.repository, "number": run_pull.number, "mergeCommit": run_pull.merge_commit });
+                let outputs = outputs.as_object().cloned().unwrap_or_default();
+                self.outputs.insert(step.id.clone(), (StepState::Success, outputs));
+                self.done.push(run_pull);
+                Flow::Next
+            }
+            Progress::Closed(run_pull, by) => {
+                let by = by.map_or_else(|| "somebody".to_owned(), |login| format!("`{login}`"));
+                let what = read::reference(&run_pull.repository, run_pull.number);
+                self.done.push(run_pull);
+                self.not_so(step, Stage::Declined, format!("{by} closed {what} without merging it"))
+            }
+            Progress::Denied(run_pull, why) => {
+                self.done.push(run_pull);
+                Flow::End(Stage::Denied, why)
+            }
+            Progress::Failed(why) => self.not_so(step, Stage::Failure, why),
+            Progress::Unclear(why) => {
+                self.decision.waits.push(why);
+                Flow::Wait
+            }
+        })
+    }
+
+    /// A pull request that does not come to its end.
+    fn not_so(&mut self, step: &PlannedStep, stage: Stage, why: String) -> Flow {
+        if step.on_failure.stops() {
+            return Flow::End(stage, why);
+        }
+        self.outputs.insert(step.id.clone(), (StepState::Failure, Map::new()));
+        Flow::Next
+    }
+
+    fn skip(&mut self, step: &PlannedStep, kind: &str) {
+        let record = RunStep {
+            step: step.id.clone(),
+            kind: kind.to_owned(),
+            state: StepState::Skipped,
+            attempt: 0,
+            retries: 0,
+            claim: None,
+            started_at: None,
+            ended_at: None,
+            external_id: None,
+            links: BTreeMap::new(),
+            outputs: Map::new(),
+            log: Vec::new(),
+            reason: None,
+        };
+        self.outputs.insert(step.id.clone(), (StepState::Skipped, Map::new()));
+        self.records.insert(step.id.clone(), record);
+    }
+
+    /// The records in the order of the plan.
+    fn progress(&self) -> Vec<RunStep> {
+        self.merged.plan.steps.iter().filter_map(|step| self.records.get(&step.id).cloned()).collect()
+    }
+
+    /// What is to be done while it goes on: what is new is recorded before anything else, then said.
+    fn rest(mut self) -> Decision {
+        if self.is_new {
+            let mut run = self.job.run(Stage::InProgress, None, self.done.clone(), Vec::new());
+            run.progress = self.progress();
+            run.finished_at = None;
+            let at = self.now;
+            let summary = self.summary();
+            let mut recorded = Job {
+                at,
+                requesters: self.job.requesters.clone(),
+                approved: self.approved.clone(),
+                ..*self.job
+            }
+            .record(run, BTreeMap::new());
+            for step in &mut recorded.steps {
+                if let Step::CatalogChange(change) = step {
+                    change.trailer = None;
+                    change.summary.clone_from(&summary);
+                }
+            }
+            self.decision.steps.retain(|step| matches!(step, Step::Commit(_)));
+            self.decision.steps.extend(recorded.steps);
+            return self.decision;
+        }
+        if self.decision.steps.is_empty() && !self.shown.is_empty() {
+            let next = self.next.take().unwrap_or_else(|| "it waits for the step above to end.".to_owned());
+            let said = self.job.speak(self.merged.pull, Stage::InProgress, &self.shown, None, &next);
+            self.decision.steps.extend(said);
+        }
+        self.decision
+    }
+
+    /// The last step that is recorded, in a line.
+    fn summary(&self) -> String {
+        let last = self.progress().pop();
+        let last = last.map_or_else(String::new, |step| format!(" ({} {})", step.step, step.state.name()));
+        format!("{}: {}{last}", self.merged.plan.asked.action, self.job.id)
+    }
+
+    /// The run ends otherwise than it should: what is open is taken back first.
+    fn end(mut self, stage: Stage, why: &str) -> Looked<Decision> {
+        if !self.open.is_empty() {
+            let close = |pull: &&Pull| {
+                Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number })
+            };
+            self.decision.steps = self.open.iter().map(close).collect();
+            return Ok(self.decision);
+        }
+        let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());
+        run.progress = self.progress();
+        Ok(self.finishing().record(run, BTreeMap::new()))
+    }
+
+    fn finishing(&self) -> Job<'a> {
+        let finished = self.records.values().filter_map(|record| record.ended_at).max();
+        let at = self.finished.max(finished.unwrap_or(self.finished));
+        Job { at, requesters: self.job.requesters.clone(), approved: self.approved.clone(), ..*self.job }
+    }
+
+    /// Everything was done: the catalog learns of it.
+    fn succeed(self) -> Looked<Decision> {
+        let plan = self.merged.plan;
+        let finishing = self.finishing();
+        let source =
+            format!("{}/{}/request.yaml", self.job.site.definitions.settings.folders.requests, self.job.id);
+        let mut planned = plan.entities.clone();
+        let mut problem = None;
+        for entity in &mut planned {
+            match self.filled_map(&entity.fields) {
+                Ok(fields) => entity.fields = fields,
+                Err(why) => problem = problem.or(Some(why)),
+            }
+        }
+        let files = match problem {
+            Some(why) => Err(why),
+            None => writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems)),
+        };
+        let (stage, reason, entities, files) = match files {
+            Ok(files) => {
+                let changed = plan.entities.iter().map(|entity| RunEntity {
+                    change: entity.change.name().to_owned(),
+                    entity: entity.entity.clone(),
+                });
+                (Stage::Success, None, changed.collect(), files)
+            }
+            Err(why) => {
+                let why = format!("the catalog could not be changed: {why}");
+                (Stage::Failure, Some(why), Vec::new(), BTreeMap::new())
+            }
+        };
+        let mut run = finishing.run(stage, reason.as_deref(), self.done.clone(), entities);
+        run.progress = self.progress();
+        Ok(finishing.record(run, files))
+    }
+
+    /// What people read of a step that is recorded.
+    fn show(&mut self, step: &PlannedStep, record: &RunStep, more: Option<String>) {
+        self.shown.push(message::step_line(step.name(), record, more.as_deref()));
+    }
+}
+
+/// Asks early what is needed to begin.
+pub(super) fn ask_early(job: &Job<'_>) {
+    let _unused: Looked<_> = job.site.look.now();
+    let _unused: Result<_, Pending> = job.site.look.pass();
+}
