@@ -98,8 +98,11 @@ fn a_request_without_questions_goes_the_whole_way_and_is_asked_again() {
     assert!(again.contains("Asked: "), "{again}");
 
     // Whoever may not ask is told so, before anything is pushed.
-    let refused = command("zoe", &later, &words).output().unwrap();
-    assert!(said(&refused).contains("`zoe` may not ask"), "{}", said(&refused));
+    let refused =
+        command("eve", &later, &["request", "retire-bucket", "--entity", "old", "--yes"]).output().unwrap();
+    assert!(said(&refused).contains("`eve` may not ask for `retire-bucket`"), "{}", said(&refused));
+    let reader = command("zoe", &later, &words).output().unwrap();
+    assert!(said(&reader).contains("`zoe` may only read acme/catalog"), "{}", said(&reader));
 }
 
 /// A person at a terminal: waits for each text, then types.

@@ -301,7 +301,9 @@ fn with_examples(
     }
     property.choices = choices.unwrap_or_default();
     for wrong in default.iter().flat_map(|default| check_value(&property, default)) {
-        reader.wrong(Wrong { code: "invalid-default", ..wrong.below(&join(path, "default")) });
+        // What may be a secret stays hidden by its code.
+        let code = if wrong.code == "secret-in-plain" { wrong.code } else { "invalid-default" };
+        reader.wrong(Wrong { code, ..wrong.below(&join(path, "default")) });
     }
     property.default = default;
     property

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
-use inquire::{MultiSelect, Password, Select, Text, validator::Validation};
+use inquire::{Autocomplete, CustomUserError, MultiSelect, Password, Select, Text, validator::Validation};
 use serde_json::{Value, json};
 
 use super::given;
@@ -27,6 +27,8 @@ use crate::{
     seal::seal,
 };
 
+/// The codes of what another entity mends.
+const ABOUT_ENTITY: [&str; 3] = ["unknown-entity", "condition-not-met", "looks-like-a-secret"];
 /// What stands for no answer in a list.
 const NOTHING: &str = "(nothing)";
 const PAGE: usize = 10;
@@ -66,7 +68,8 @@ impl<'a> Wizard<'a, '_> {
         if let Some(description) = &action.description {
             output::complain(description);
         }
-        if action.operation != Operation::Create && file.entity.is_none() {
+        let asks_entity = action.operation != Operation::Create && file.entity.is_none();
+        if asks_entity {
             file.entity = Some(self.entity(action)?);
         }
         let mut answered: BTreeSet<String> = file.inputs.keys().cloned().collect();
@@ -79,6 +82,10 @@ impl<'a> Wizard<'a, '_> {
             let next = filling.next(action, &answered);
             if let Some((name, problem)) = worth_telling(&filling, next.is_none()) {
                 output::complain(&words(problem));
+                if name.is_none() && asks_entity && ABOUT_ENTITY.contains(&problem.code.0) {
+                    file.entity = Some(self.entity(action)?);
+                    continue;
+                }
                 let Some(name) = name.filter(|name| answered.remove(*name)) else {
                     bail!("this cannot be asked for");
                 };
@@ -342,6 +349,36 @@ fn some_of(
     Ok((!picked.is_empty() || default.is_some()).then_some(picked.into()))
 }
 
+/// What a text is completed to.
+#[derive(Clone)]
+struct Known(Vec<String>);
+
+impl Known {
+    fn like(&self, typed: &str) -> Vec<String> {
+        let typed = typed.to_lowercase();
+        self.0.iter().filter(|name| name.to_lowercase().contains(&typed)).take(PAGE * 5).cloned().collect()
+    }
+}
+
+impl Autocomplete for Known {
+    fn get_suggestions(&mut self, typed: &str) -> Result<Vec<String>, CustomUserError> {
+        Ok(self.like(typed))
+    }
+
+    /// The one that is marked, or the only one that it can be.
+    fn get_completion(
+        &mut self,
+        typed: &str,
+        marked: Option<String>,
+    ) -> Result<Option<String>, CustomUserError> {
+        let only = match &self.like(typed)[..] {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        Ok(marked.or(only))
+    }
+}
+
 /// A text, with those that are known to choose from as it is typed.
 fn completed(
     label: &str,
@@ -350,10 +387,7 @@ fn completed(
     default: Option<&str>,
     help: Option<&str>,
 ) -> anyhow::Result<Option<String>> {
-    let suggest = move |typed: &str| {
-        let typed = typed.to_lowercase();
-        Ok(known.iter().filter(|name| name.to_lowercase().contains(&typed)).take(PAGE * 5).cloned().collect())
-    };
+    let suggest = Known(known);
     let mut ask = Text::new(label).with_autocomplete(suggest).with_page_size(PAGE);
     if let Some(default) = default {
         ask = ask.with_default(default);
@@ -383,7 +417,7 @@ fn line(label: &str, help: &str, default: Option<&str>, is_needed: bool) -> anyh
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "inquire wants it so")]
-fn not_empty(text: &str) -> Result<Validation, inquire::CustomUserError> {
+fn not_empty(text: &str) -> Result<Validation, CustomUserError> {
     Ok(match text.trim() {
         "" => Validation::Invalid("it must be given".into()),
         _ => Validation::Valid,
