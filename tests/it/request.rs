@@ -301,8 +301,8 @@ fn what_applies_to_an_entity_stands_on_its_page_with_a_link() {
         assert!(form.contains(&format!("id: \"{id}\"")), "{id}: {form}");
     }
     assert!(form.contains("Answer it only if “stage” is `prod`."), "{form}");
-    let unknown = chandlery(&["link", "deploy", "--catalog", at, "--input", "namee=x"]);
-    assert!(said(&unknown).contains("has no input `namee`"));
+    let unknown = chandlery(&["link", "deploy", "--catalog", at, "--input", "label=x"]);
+    assert!(said(&unknown).contains("has no input `label`"));
 }
 
 /// Whatever is printed where somebody hands a secret in at the wrong place does not hold it.
@@ -312,7 +312,7 @@ fn a_planted_secret_comes_out_nowhere() {
     let at = folder.path().to_str().unwrap();
     let planted = ["swordfish-and-more", "ghp_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"];
     let request = format!(
-        "action: deploy\nentity: shop\ninputs: {{ name: {}, namee: x, password: {}, hidden: {} }}\nreason: with {}\n",
+        "action: deploy\nentity: shop\ninputs: {{ name: {}, label: x, password: {}, hidden: {} }}\nreason: with {}\n",
         planted[1], planted[0], planted[1], planted[1]
     );
     let file = folder.path().join("requests/mine/request.yaml");
@@ -580,7 +580,7 @@ fn made_up() -> impl Strategy<Value = (Option<&'static str>, Map<String, Value>)
     );
     let entity = prop::sample::select(vec![Some("shop"), Some("shop"), Some("vault"), Some("mars"), None]);
     (entity, inputs).prop_map(
-        |(entity, (name, size, flag, tags, cluster, clusters, stage, hidden, password, options, namee))| {
+        |(entity, (name, size, flag, tags, cluster, clusters, stage, hidden, password, options, label))| {
             let all = [
                 ("name", name),
                 ("size", size),
@@ -592,7 +592,7 @@ fn made_up() -> impl Strategy<Value = (Option<&'static str>, Map<String, Value>)
                 ("hidden", hidden),
                 ("password", password),
                 ("options", options),
-                ("namee", namee),
+                ("label", label),
             ];
             (entity, all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
         },

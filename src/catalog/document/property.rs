@@ -301,9 +301,10 @@ fn with_examples(
     }
     property.choices = choices.unwrap_or_default();
     for wrong in default.iter().flat_map(|default| check_value(&property, default)) {
+        let wrong = wrong.below(&join(path, "default"));
         // What may be a secret stays hidden by its code.
-        let code = if wrong.code == "secret-in-plain" { wrong.code } else { "invalid-default" };
-        reader.wrong(Wrong { code, ..wrong.below(&join(path, "default")) });
+        let is_hidden = wrong.code == "secret-in-plain";
+        reader.wrong(if is_hidden { wrong } else { Wrong { code: "invalid-default", ..wrong } });
     }
     property.default = default;
     property
