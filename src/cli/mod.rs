@@ -18,6 +18,7 @@ pub mod ask;
 pub mod watch;
 pub mod doctor;
 pub mod import;
+pub mod report;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -65,6 +66,7 @@ enum Command {
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
+    Report(report::ReportArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -102,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {
