@@ -22,6 +22,7 @@ pub mod encrypt;
 pub mod request;
 pub mod link;
 pub mod schema;
+pub mod report;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -74,6 +75,7 @@ enum Command {
     Rerun(request::RerunArgs),
     Link(link::LinkArgs),
     Schema(schema::SchemaArgs),
+    Report(report::ReportArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -116,6 +118,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Rerun(args) => request::rerun(&args),
         Command::Link(args) => link::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

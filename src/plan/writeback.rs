@@ -26,6 +26,8 @@ pub struct Planned {
     pub entities: Vec<PlannedEntity>,
     /// Each file before and after.
     pub files: BTreeMap<RepoPath, diff::Versions>,
+    /// What was asked of entities, whether it changes anything or not.
+    pub asked: Vec<(EntityOperation, EntityId)>,
 }
 
 /// Plans the entity changes of an action.
@@ -53,10 +55,13 @@ pub fn plan_entities(
     }
     Ok(match apply(site, &entities, &source)? {
         Ok(files) => {
+            let asked =
+                entities.iter().filter_map(|planned| Some((planned.change, entity_id(&planned.entity)?)));
+            let asked = asked.collect();
             // An update that changes nothing is no change.
             let entities =
                 entities.into_iter().filter(|planned| is_effective(site, planned, &files)).collect();
-            Ok(Planned { entities, files })
+            Ok(Planned { entities, files, asked })
         }
         Err(problems) => Err(problems),
     })

@@ -36,6 +36,7 @@ mod release;
 mod secrets;
 mod emulate;
 mod planted;
+mod steps;
 mod layers;
 mod readme;
 mod init;

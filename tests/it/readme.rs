@@ -182,3 +182,26 @@ fn requests_page_tells_the_truth() {
     }
     assert_eq!(ran, ["request", "rerun", "link"]);
 }
+
+/// The page about steps: its YAML is an action of a catalog that validates, and its command is one.
+#[test]
+fn steps_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/steps.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let settings = "version: 1\nrepositories: [acme/infrastructure]\nwebhooks: [https://hooks.acme.test]\n";
+    put("chandlery.yaml", settings);
+    put("blueprints/bucket.yaml", "identifier: bucket\nschema: { properties: { size: { type: number } } }\n");
+    put("actions/create-queue.yaml", page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap());
+    let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
+    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let line = page.lines().find_map(|line| line.strip_prefix("    chandlery ")).unwrap();
+    // It is understood, and then misses the catalog.
+    let output = chandlery().args(line.split(' ')).current_dir(folder.path()).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -20,6 +20,9 @@ static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
 static BRACKETS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{([^{}]*)\}\}").expect("it is a pattern"));
 
+/// What stands for what is not known while a text is rendered: a character that is nobody's.
+const UNKNOWN: &str = "\u{f8ff}";
+
 /// `template` with every text in it rendered, as far as it is known; what is not known stands in it by its name.
 ///
 /// # Errors
@@ -53,18 +56,18 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
         // What people gave must not be taken for what stands for a text.
         return if is_mistakable(&value) { Err(mistakable(place)) } else { Ok(value) };
     }
-    // While it is rendered, what is not known is empty.
+    // While it is rendered, what is not known is something; where nothing is written, no place is told.
     let mut names = context.names.clone();
     let (mut steps, mut secrets) = (Map::new(), Map::new());
     for piece in &named {
         match piece {
             Piece::Output(step, name) => {
                 let step = steps.entry(step.to_string()).or_insert_with(|| json!({ "outputs": {} }));
-                step["outputs"][name.as_str()] = "".into();
+                step["outputs"][name.as_str()] = UNKNOWN.into();
             }
             Piece::Secret(secret) => {
                 let name = secret.as_str().strip_prefix("env:").unwrap_or_default();
-                secrets.insert(name.to_owned(), "".into());
+                secrets.insert(name.to_owned(), UNKNOWN.into());
             }
             Piece::Text(_) => {}
         }
@@ -89,6 +92,11 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
         }
     }
     text(&mut pieces, written.text.get(told..).unwrap_or_default());
+    if pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(UNKNOWN))) {
+        let message = "what is known only later cannot be told apart from the text around it";
+        let problem = Diagnostic::error("template-failed", place.clone(), message);
+        return Err(problem.help("write each reference alone between its brackets"));
+    }
     Ok(text_of(&pieces))
 }
 

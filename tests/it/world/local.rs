@@ -426,7 +426,7 @@ impl Local {
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
             Deed::Mode { mode } => {
-                let text = fixture::settings(mode);
+                let text = fixture::settings(mode).replace(NOWHERE, &self.server.address);
                 self.put("ada", catalog, "main", "chandlery.yaml", &text)
             }
             Deed::Push { who, pull, ask } => {
