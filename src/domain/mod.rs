@@ -25,21 +25,21 @@ mod scorecard;
 mod entity;
 mod form;
 mod action;
+mod template;
 mod request;
 mod run;
 mod pull;
 mod diagnostic;
 
 pub use action::{
-    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, PullRequestStep,
-    Quorum, Rule, Step, Template, TemplateManifest, TextEdit,
+    Action, Approval, EntityChange, Execute, MergeMode, Operation, PullRequestStep, Quorum, Rule, Step,
 };
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
 };
 pub use entity::Entity;
-pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
+pub use files::{Bytes, Change, Changes, FileMode, ObjectId, Pin, RepoPath, TreeEntry};
 pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
 pub use id::{
     ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, SecretRef,
@@ -56,4 +56,8 @@ pub use request::{Request, RequestFile};
 pub use run::{Run, RunEntity, RunPull, Stage};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::Secret;
+pub use template::{
+    Delimiters, DocumentPlace, EditChange, EditTarget, FileRule, Template, TemplateFile, TemplateManifest,
+    TextEdit,
+};
 pub use time::Timestamp;

@@ -50,7 +50,7 @@ use crate::{
 };
 
 pub use postponed::postponed;
-pub use preview::{Preview, preview};
+pub use preview::{Preview, approvers, preview};
 pub use read::reference;
 
 /// What a decision is about.

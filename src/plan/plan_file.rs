@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, Identifier, Login, Memo, ObjectId, Quorum, RepoName, RepoPath, RequestId, Rule,
-        StepId, TeamSlug, TemplateName,
+        ActionId, Branch, Identifier, Login, Memo, ObjectId, Pin, Quorum, RepoName, RepoPath, RequestId,
+        Rule, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -103,6 +103,9 @@ pub struct FileChange {
     /// Its blob after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ObjectId>,
+    /// Whether it may be executed afterwards, and could not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
 }
 
 /// An entity that changes.
@@ -194,7 +197,7 @@ pub struct Pins {
     /// The action.
     pub action: ObjectId,
     /// The files of each template.
-    pub templates: BTreeMap<TemplateName, BTreeMap<RepoPath, ObjectId>>,
+    pub templates: BTreeMap<TemplateName, BTreeMap<RepoPath, Pin>>,
 }
 
 /// The hexadecimal SHA-256 of the canonical JSON of a value.

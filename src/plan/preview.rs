@@ -1,15 +1,16 @@
 //! What would this request do, if it were asked now? The same plan as for a pull request, with
 //! nobody asked and nothing written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{self, Definitions, values::Segment},
     domain::{Diagnostic, Login, ObjectId, Place, RepoPath, RequestId},
     plan::{
-        admit,
+        admit, approval,
         build::{Built, Site},
         facts::{Facts, Looked, Looker, Pending, Question},
+        plan_file::Plan,
     },
 };
 
@@ -43,6 +44,38 @@ pub fn preview(
         Ok(Ok(built)) => Preview::Planned(Box::new(built)),
         Ok(Err(problems)) => Preview::Wrong(problems),
     }
+}
+
+/// Who may approve a plan, by rule, other than whoever asks: logins, or `writers` for all who may write.
+///
+/// # Errors
+/// What must be known first.
+pub fn approvers(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    plan: &Plan,
+    requester: Option<&Login>,
+) -> Result<BTreeMap<String, Vec<String>>, BTreeSet<Question>> {
+    let look = Looker::new(facts);
+    let mut pending = false;
+    let mut by_rule = BTreeMap::new();
+    for rule in &plan.approval {
+        let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
+        for team in &rule.teams {
+            match approval::members(&look, definitions, catalog, team) {
+                Err(Pending) => pending = true,
+                Ok(Ok(members)) => people.extend(members),
+                // Whose members nobody knows has none who may.
+                Ok(Err(_)) => {}
+            }
+        }
+        let writers = rule.writers.then(|| "writers".to_owned());
+        let named =
+            people.iter().filter(|login| Some(*login) != requester).map(|login| login.as_str().to_owned());
+        by_rule.insert(rule.name.clone(), named.chain(writers).collect());
+    }
+    if pending { Err(look.missing()) } else { Ok(by_rule) }
 }
 
 fn plan(

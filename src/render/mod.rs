@@ -1,8 +1,12 @@
 //! How does text become files? Templates, edits of what people wrote, and a look at what came out.
 
 mod template;
+mod folder;
+mod engine;
 mod inspect;
+mod quote;
 pub mod edit;
 
+pub use folder::{Edit, Inputs, Rendered, check, check_names, edits, files};
 pub use inspect::inspect;
-pub use template::{Context, check, files, path, text, value};
+pub use template::{Context, path, text, value};
