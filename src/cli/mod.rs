@@ -9,6 +9,8 @@ pub mod output;
 pub mod validate;
 pub mod generate;
 pub mod plan;
+pub mod render;
+pub mod test;
 pub mod reconcile;
 pub mod forge;
 pub mod demo;
@@ -52,6 +54,8 @@ enum Command {
     /// Write what is made from the catalog
     Generate(generate::GenerateArgs),
     Plan(plan::PlanArgs),
+    Render(render::RenderArgs),
+    Test(test::TestArgs),
     /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
     /// Serve a forge on loopback that behaves like GitHub
@@ -97,6 +101,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),

@@ -106,7 +106,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         let say = Call::Say { repository: catalog.clone(), number, body, comment: None };
         match hands.act(&Act::Call(say)).await {
             Acted::Done | Acted::Told(_) => Ok(format!("reported on {catalog}#{number}\n")),
-            Acted::Refused(why) | Acted::Failed(why) => bail!("{why}"),
+            Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{why}"),
             Acted::Postponed { seconds } => bail!("the forge takes no more calls for {seconds} seconds"),
         }
     })?;

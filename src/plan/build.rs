@@ -257,8 +257,12 @@ fn nothing_touched(
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     // Where a secret is goes to who needs it, and into no text.
     let mut inputs = accepted.request.inputs.clone();
-    let secret = catalog::secret::inputs(action);
-    inputs.retain(|name, _| !secret.contains(name.as_str()));
+    let mut secrets = BTreeMap::new();
+    for name in catalog::secret::inputs(action) {
+        let said = inputs.shift_remove(name);
+        let reference = said.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+        secrets.extend(reference.map(|reference| (name.to_owned(), reference)));
+    }
     let entities: Map<String, Value> =
         accepted.entities.iter().map(|(name, chosen)| (name.clone(), chosen.value())).collect();
     let mut names = Map::new();
@@ -269,7 +273,7 @@ pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     }
     names.insert("request".into(), json!({ "id": accepted.request.id, "reason": accepted.request.reason }));
     names.insert("action".into(), json!({ "identifier": action.identifier, "title": action.title }));
-    render::Context::new(names)
+    render::Context::new(names).with_secrets(secrets)
 }
 
 /// Whether an operation asks about an existing entity.

@@ -8,7 +8,7 @@ use include_dir::{Dir, DirEntry, include_dir};
 use crate::{
     catalog::{Definitions, Files, Root, load_definitions, load_settings, report},
     cli::generate,
-    domain::{Diagnostic, EditTarget},
+    domain::{Diagnostic, DocumentPlace, EditTarget},
     intake::issue_form,
     local_forge::Seed,
     render::edit,
@@ -56,7 +56,7 @@ fn catalog() -> anyhow::Result<(Files, Definitions)> {
     let root = Root(None);
     let settings_path = root.settings_path();
     let old = files.get(&settings_path).cloned().unwrap_or_default();
-    let place = EditTarget::At { at: "folders.templates".to_owned(), document: 0 };
+    let place = EditTarget::At(DocumentPlace { at: "folders.templates".to_owned(), document: 0 });
     let settings = edit::set(&settings_path, &old, &place, &TEMPLATES_FOLDER.into())
         .map_err(|problem| told(&[problem]))?;
     files.insert(settings_path.clone(), settings.into());

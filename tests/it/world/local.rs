@@ -666,6 +666,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         manners: Manners { answers: Some(folder.join("answers")), ..Manners::default() },
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
         secrets: [("HOOK".to_owned(), Secret::new("a-secret-of-the-hook"))].into(),
+        identities: None,
     }
 }
 

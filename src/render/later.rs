@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Context, engine, whole_expression};
+use super::{
+    engine,
+    template::{self, Context, whole_expression},
+};
 use crate::domain::{
     Diagnostic, Place,
     later::{Piece, is_mistakable, text_of},
@@ -14,7 +17,7 @@ use crate::domain::{
 
 /// As in the brackets.
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*))\s*$"#;
+    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\]))\s*$"#;
     Regex::new(pattern).expect("it is a pattern")
 });
 static BRACKETS: LazyLock<Regex> =
@@ -26,7 +29,7 @@ const UNKNOWN: &str = "\u{f8ff}";
 /// `template` with every text in it rendered, as far as it is known; what is not known stands in it by its name.
 ///
 /// # Errors
-/// As [`super::text`].
+/// As [`template::text`].
 pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
     Ok(match template {
         Value::String(text) => one(text, place, context)?,
@@ -47,17 +50,17 @@ pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Val
 
 fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
     let named: Vec<Piece> =
-        BRACKETS.captures_iter(template).filter_map(|said| piece(said.get(1)?.as_str())).collect();
+        BRACKETS.captures_iter(template).filter_map(|said| piece(said.get(1)?.as_str(), context)).collect();
     if named.is_empty() {
         let value = match whole_expression(template) {
             Some(expression) => engine::evaluate(expression, template, place, &context.value)?,
-            None => Value::String(super::text(template, place, context)?),
+            None => Value::String(template::text(template, place, context)?),
         };
         // What people gave must not be taken for what stands for a text.
         return if is_mistakable(&value) { Err(mistakable(place)) } else { Ok(value) };
     }
     // While it is rendered, what is not known is something; where nothing is written, no place is told.
-    let mut names = context.names.clone();
+    let mut names = context.names().clone();
     let (mut steps, mut secrets) = (Map::new(), Map::new());
     for piece in &named {
         match piece {
@@ -72,9 +75,12 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
             Piece::Text(_) => {}
         }
     }
+    for name in context.secrets().keys() {
+        names.entry("inputs").or_insert_with(|| json!({}))[name.as_str()] = "".into();
+    }
     names.insert("steps".into(), steps.into());
     names.insert("secrets".into(), secrets.into());
-    let written = engine::render(template, None, place, &Context::new(names).value)?;
+    let (written, expressions) = engine::parts(template, place, &Context::new(names).value)?;
     let mut pieces = Vec::new();
     let mut told = 0;
     let text = |pieces: &mut Vec<Piece>, text: &str| {
@@ -82,16 +88,15 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
             pieces.push(Piece::Text(text.to_owned()));
         }
     };
-    for expression in &written.expressions {
-        let source = template.get(expression.source.clone()).unwrap_or_default();
+    for (output, source) in expressions {
         let inside = source.trim_start_matches("{{").trim_end_matches("}}");
-        if let Some(piece) = piece(inside) {
-            text(&mut pieces, written.text.get(told..expression.output.start).unwrap_or_default());
-            told = expression.output.end;
+        if let Some(piece) = piece(inside, context) {
+            text(&mut pieces, written.get(told..output.start).unwrap_or_default());
+            told = output.end;
             pieces.push(piece);
         }
     }
-    text(&mut pieces, written.text.get(told..).unwrap_or_default());
+    text(&mut pieces, written.get(told..).unwrap_or_default());
     if pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(UNKNOWN))) {
         let message = "what is known only later cannot be told apart from the text around it";
         let problem = Diagnostic::error("template-failed", place.clone(), message);
@@ -100,15 +105,16 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     Ok(text_of(&pieces))
 }
 
-fn piece(inside: &str) -> Option<Piece> {
+fn piece(inside: &str, context: &Context) -> Option<Piece> {
     let said = INSIDE.captures(inside)?;
-    match said.get(4) {
-        Some(secret) => Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?)),
-        None => {
-            let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
-            Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
-        }
+    if let Some(secret) = said.get(4) {
+        return Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?));
     }
+    if let Some(input) = said.get(5).or(said.get(6)) {
+        return context.secrets().get(input.as_str()).cloned().map(Piece::Secret);
+    }
+    let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
+    Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
 }
 
 fn mistakable(place: &Place) -> Diagnostic {
@@ -119,6 +125,19 @@ fn mistakable(place: &Place) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An input that says where a secret is stands by itself in what is sent, and nowhere else.
+    #[test]
+    fn a_secret_input_is_a_piece_of_its_own() {
+        let Value::Object(names) = json!({ "inputs": { "user": "ada" } }) else { unreachable!() };
+        let secret = "env:DATABASE".parse().unwrap();
+        let context = Context::new(names).with_secrets([("password".to_owned(), secret)].into());
+        let place = Place::file("a");
+        let login = payload(&json!("{{ inputs.user }}:{{ inputs.password }}"), &place, &context).unwrap();
+        assert_eq!(login, json!({ "$text": ["ada:", { "secret": "env:DATABASE" }] }));
+        assert!(payload(&json!("{{ inputs.password | upper }}"), &place, &context).is_err());
+        assert!(template::text("{{ inputs.password }}", &place, &context).is_err());
+    }
 
     #[test]
     fn what_is_known_later_stands_beside_what_people_wrote() {
