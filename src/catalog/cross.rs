@@ -32,8 +32,8 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
             }
         }
     }
-    for (index, step) in action.steps.iter().enumerate() {
-        step::check_step(definitions, step, index, reader);
+    for step in &action.steps {
+        step::check_step(definitions, step, reader);
     }
     for (index, change) in action.entities.iter().enumerate() {
         entity_change(definitions, change, &change_path(index, change), reader);

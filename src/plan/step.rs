@@ -24,7 +24,7 @@ pub enum Step {
     /// Something that the forge does when it is called.
     Call(Call),
     /// Something asked of a backend, at most once for each attempt.
-    Backend(Backend),
+    Backend(Box<Backend>),
 }
 
 impl Step {
@@ -196,7 +196,7 @@ pub enum Act {
     /// Calls the forge.
     Call(Call),
     /// Asks a backend.
-    Backend(Backend),
+    Backend(Box<Backend>),
 }
 
 /// One attempt at a step.
