@@ -41,10 +41,11 @@ impl World {
         let side = |side: usize| quartiles(pairs.iter().map(|pair| by.of(&pair[side])).collect())[1];
         let [low, ratio, high] = quartiles(ratios);
         println!(
-            "{what:<58} {:>11} {:>11} {ratio:>7.2}  {:<11} {}",
+            "{what:<58} {:>11} {:>11} {:>7}  {:<11} {}",
             seconds(side(0)),
             seconds(side(1)),
-            format!("{low:.2}–{high:.2}"),
+            shown(ratio),
+            format!("{}–{}", shown(low), shown(high)),
             self.judged(what, ratio, bars)
         );
     }
@@ -71,10 +72,10 @@ impl World {
     fn judged(&self, what: &str, ratio: f64, bars: Bars) -> String {
         let judge = |name: &str, bar: Option<f64>| match bar {
             None => String::new(),
-            Some(bar) if ratio <= bar => format!("{name} {bar:.1} met"),
+            Some(bar) if ratio <= bar => format!("{name} {bar} met"),
             Some(bar) => {
-                self.missed.borrow_mut().push(format!("{what}: {ratio:.2}, and the {name} is {bar:.1}"));
-                format!("{name} {bar:.1} MISSED")
+                self.missed.borrow_mut().push(format!("{what}: {ratio:.2}, and the {name} is {bar}"));
+                format!("{name} {bar} MISSED")
             }
         };
         format!("{:<17} {}", judge("gate", bars.gate), judge("aim", bars.aim)).trim_end().to_owned()
@@ -92,6 +93,11 @@ impl World {
             }
         }
     }
+}
+
+/// A ratio, with as many digits as say something.
+fn shown(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 /// How busy the machine is: whoever reads the ratios should know what else ran beside both sides.

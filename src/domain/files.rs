@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_says_whether_the_file_may_be_executed() {
+        for executable in [false, true] {
+            let pin = Pin { id: ObjectId::of_blob(b"x"), executable };
+            let text = serde_json::to_string(&pin).unwrap();
+            assert_eq!(serde_json::from_str::<Pin>(&text).unwrap(), pin, "{text}");
+        }
+        assert!(serde_json::from_str::<Pin>("\"ce013625 executable\"").is_err());
+    }
+
+    #[test]
     fn a_blob_has_the_id_that_git_gives_it() {
         assert_eq!(ObjectId::of_blob(b"hello\n").to_string(), "ce013625030ba8dba906f756967f9e9ca394464a");
     }

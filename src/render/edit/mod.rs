@@ -6,99 +6,28 @@
 pub(super) mod tree;
 pub(super) mod write;
 mod place;
+mod written;
+mod deed;
 mod splice;
 mod lines;
 mod assigned;
 mod toml;
 mod hcl;
+mod entity;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::domain::{Bytes, Diagnostic, DocumentPlace, EditChange, EditTarget, Entity, Place, RepoPath};
+use crate::domain::{Diagnostic, DocumentPlace, EditChange, EditTarget, Place, RepoPath};
 
-use place::{Found, Step};
+use deed::{Deed, Refusal, Writer, intend, splices};
+use place::Step;
 use splice::{Source, Splice};
-use tree::{Kind, Node};
+use tree::Node;
 
-use super::{Context, inspect::Language, template};
+pub use entity::{merge_entity, new_entity};
+pub(super) use written::{check_change, rendered};
 
-/// A merge patch makes at most this many single edits; an entity with more fields is no entity.
-const MAX_EDITS: usize = 2000;
-
-/// A change with its expressions rendered. What an expression gives never adds a step to a place.
-///
-/// # Errors
-/// When a place is none, or an expression fails.
-pub(super) fn rendered(change: &EditChange, at: &Place, context: &Context) -> Result<EditChange, Diagnostic> {
-    let value = |value: &Value| template::value(value, at, context);
-    let place = |place: &DocumentPlace| rendered_place(place, at, context);
-    Ok(match change {
-        EditChange::Set { target: EditTarget::At(target), value: new } => {
-            EditChange::Set { target: EditTarget::At(place(target)?), value: value(new)? }
-        }
-        EditChange::Set { target: EditTarget::Match(line), value: new } => {
-            EditChange::Set { target: EditTarget::Match(line.clone()), value: value(new)? }
-        }
-        EditChange::Delete(gone) => EditChange::Delete(place(gone)?),
-        EditChange::Remove { list, value: gone } => {
-            EditChange::Remove { list: place(list)?, value: value(gone)? }
-        }
-        EditChange::Append { list, value: new } => {
-            EditChange::Append { list: place(list)?, value: value(new)? }
-        }
-        EditChange::Insert { position, value: new } => {
-            EditChange::Insert { position: place(position)?, value: value(new)? }
-        }
-        EditChange::Line { text, after } => {
-            EditChange::Line { text: template::text(text, at, context)?, after: after.clone() }
-        }
-        EditChange::Block { header, value: new } => {
-            EditChange::Block { header: hcl::rendered_header(header, at, context)?, value: value(new)? }
-        }
-    })
-}
-
-fn rendered_place(place: &DocumentPlace, at: &Place, context: &Context) -> Result<DocumentPlace, Diagnostic> {
-    let DocumentPlace { at: written, document } = place;
-    let render = |text: String| template::text(&text, at, context);
-    let steps = place::read(written).map_err(|problem| bad_place(at.clone(), written, &problem))?;
-    let steps = steps.into_iter().map(|step| {
-        Ok(match step {
-            Step::Key(key) => Step::Key(render(key)?),
-            Step::Index(index) => Step::Index(index),
-            Step::Where(key, value) => Step::Where(render(key)?, render(value)?),
-        })
-    });
-    let steps: Vec<_> = steps.collect::<Result<_, Diagnostic>>()?;
-    Ok(DocumentPlace { at: place::show(&steps), document: *document })
-}
-
-/// What is wrong with a change whatever it is filled with.
-pub(super) fn check_change(change: &EditChange, at: &Place) -> Option<Diagnostic> {
-    let place = match change {
-        EditChange::Set { target: EditTarget::At(place), .. }
-        | EditChange::Remove { list: place, .. }
-        | EditChange::Append { list: place, .. } => place,
-        EditChange::Delete(place) => {
-            if matches!(place::read(&place.at).as_deref(), Ok([.., Step::Index(_)])) {
-                let problem = "what is at a position is another item afterwards; name the item, as in `[name=web]`, or say its `value`";
-                return Some(bad_place(at.clone(), &place.at, problem));
-            }
-            place
-        }
-        EditChange::Insert { position, .. } => {
-            let is_position =
-                matches!(place::read(&position.at).as_deref(), Ok([.., Step::Index(_)]) | Err(_));
-            if !is_position {
-                return Some(bad_place(at.clone(), &position.at, "it names no position of a list"));
-            }
-            position
-        }
-        EditChange::Set { target: EditTarget::Match(_), .. } | EditChange::Line { .. } => return None,
-        EditChange::Block { header, .. } => return hcl::check_header(header, at),
-    };
-    place::read(&place.at).err().map(|problem| bad_place(at.clone(), &place.at, &problem))
-}
+use super::inspect::Language;
 
 /// The file `old` with a change in it; what is so already stays byte for byte. None: there is no such file.
 ///
@@ -133,29 +62,6 @@ pub fn set(path: &RepoPath, old: &[u8], target: &EditTarget, value: &Value) -> R
         EditTarget::Match(pattern) => lines::set(path, text_of(path, old)?, pattern, value),
         EditTarget::At(place) => at_place(path, old, place, Deed::Set(value)),
     }
-}
-
-/// What happens at a place.
-#[derive(Debug, Clone, Copy)]
-enum Deed<'a> {
-    /// It has this value.
-    Set(&'a Value),
-    /// It goes.
-    Delete,
-    /// The list there has no such item.
-    Remove(&'a Value),
-    /// The list there has this item.
-    Append(&'a Value),
-    /// This item comes in before it.
-    Insert(&'a Value),
-}
-
-/// Why a deed cannot be done.
-enum Refusal {
-    /// There is no such place.
-    Missing(String),
-    /// It cannot be done without touching anything else.
-    Unsupported(String),
 }
 
 fn at_place(
@@ -205,294 +111,8 @@ fn in_tree(
     Ok(spliced(path, &source, splices, &intended))
 }
 
-/// Says which bytes change.
-trait Writer {
-    /// A value is written in the place of `node`.
-    fn replace(&self, root: &Node, node: &Node, value: &Value) -> Vec<Splice>;
-    /// A mapping has one more key, as its last.
-    fn insert(&self, map: &Node, key: &str, value: &Value) -> Vec<Splice>;
-    /// A key and its value go out of a mapping.
-    fn remove(&self, root: &Node, map: &Node, key: &Node, value: &Node) -> Vec<Splice>;
-    /// A list has one more item, before the one at `index` or as its last.
-    fn insert_item(&self, root: &Node, list: &Node, index: usize, value: &Value) -> Vec<Splice>;
-    /// An item goes out of a list.
-    fn remove_item(&self, root: &Node, list: &Node, index: usize) -> Vec<Splice>;
-}
-
-/// What of the text changes; nothing where it is so already.
-fn splices(
-    source: &dyn Writer,
-    root: &Node,
-    steps: &[Step],
-    deed: Deed<'_>,
-) -> Result<Option<Vec<Splice>>, Refusal> {
-    let missing = |problem| Err(Refusal::Missing(problem));
-    match deed {
-        Deed::Set(value) => match place::find(root, steps) {
-            Found::Value(node) if node.value() == *value => Ok(None),
-            Found::Value(node) => Ok(Some(source.replace(root, node, value))),
-            Found::Missing(map, key) => Ok(Some(source.insert(map, key, value))),
-            Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
-        },
-        Deed::Delete => match place::find(root, steps) {
-            Found::Value(node) => match splice::parent_of(root, node) {
-                Some((map, Some(key))) => Ok(Some(source.remove(root, map, key, node))),
-                Some((list, None)) => match &list.kind {
-                    Kind::List { items, .. } => {
-                        let index =
-                            items.iter().position(|item| std::ptr::eq(item, node)).unwrap_or_default();
-                        Ok(Some(source.remove_item(root, list, index)))
-                    }
-                    Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => Ok(None),
-                },
-                None => missing("the whole document cannot be deleted".to_owned()),
-            },
-            Found::Missing(..) | Found::Absent(_) => Ok(None),
-            Found::Nowhere(problem) => missing(problem),
-        },
-        Deed::Remove(value) => match place::find(root, steps) {
-            Found::Value(node) => match &node.kind {
-                Kind::List { items, .. } => {
-                    let index = items.iter().position(|item| item.value() == *value);
-                    Ok(index.map(|index| source.remove_item(root, node, index)))
-                }
-                Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
-                    missing(format!("`{}` is no list", place::show(steps)))
-                }
-            },
-            Found::Missing(..) | Found::Absent(_) => Ok(None),
-            Found::Nowhere(problem) => missing(problem),
-        },
-        Deed::Append(value) => match place::find(root, steps) {
-            Found::Value(node) => match &node.kind {
-                Kind::List { items, .. } if items.iter().any(|item| item.value() == *value) => Ok(None),
-                Kind::List { items, .. } => Ok(Some(source.insert_item(root, node, items.len(), value))),
-                Kind::Scalar { value: Value::Null, .. } => {
-                    Ok(Some(source.replace(root, node, &Value::Array(vec![value.clone()]))))
-                }
-                Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
-                    missing(format!("`{}` is no list", place::show(steps)))
-                }
-            },
-            Found::Missing(map, key) => Ok(Some(source.insert(map, key, &Value::Array(vec![value.clone()])))),
-            Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
-        },
-        Deed::Insert(value) => {
-            let (Some(Step::Index(index)), Some((_, list))) = (steps.last(), steps.split_last()) else {
-                return missing("it names no position of a list".to_owned());
-            };
-            match place::find(root, list) {
-                Found::Value(node) => match &node.kind {
-                    Kind::List { items, .. } if items.iter().any(|item| item.value() == *value) => Ok(None),
-                    Kind::List { .. } => Ok(Some(source.insert_item(root, node, *index, value))),
-                    Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
-                        missing(format!("`{}` is no list", place::show(list)))
-                    }
-                },
-                Found::Missing(_, key) => missing(format!("there is no `{key}`")),
-                Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
-            }
-        }
-    }
-}
-
-/// The entity file `old` with this merge patch (RFC 7386) applied in place: null clears.
-///
-/// # Errors
-/// As [`set`].
-pub fn merge_entity(path: &RepoPath, old: &[u8], fields: &Map<String, Value>) -> Result<Vec<u8>, Diagnostic> {
-    let here = Place::file(path.as_str());
-    let mut text = text_of(path, old)?.to_owned();
-    for _ in 0..MAX_EDITS {
-        let source = Source::new(&text, path);
-        let documents = read(path, &source)?;
-        let [root] = &documents[..] else {
-            return Err(unsupported(here, "an entity file holds one document"));
-        };
-        let Some(Edit { splices, intended }) = next_edit(&source, root, root, fields).map_err(|key| {
-            unsupported(place_in(path, key), "it has an anchor, alias or tag, or is not a mapping")
-        })?
-        else {
-            return Ok(text.into_bytes());
-        };
-        text =
-            spliced(path, &source, splices, &[intended]).map_err(|_| unsupported(here.clone(), UNTOUCHED))?;
-    }
-    Err(unsupported(here, "it has too many fields"))
-}
-
 fn place_in(path: &RepoPath, field: impl Into<String>) -> Place {
     Place { field: Some(field.into()), ..Place::file(path.as_str()) }
-}
-
-/// The file of a new entity.
-pub fn new_entity(entity: &Entity) -> Bytes {
-    let mut fields = Map::new();
-    fields.insert("identifier".into(), entity.identifier.as_str().into());
-    fields.insert("blueprint".into(), entity.blueprint.as_str().into());
-    if let Some(title) = &entity.title {
-        fields.insert("title".into(), title.as_str().into());
-    }
-    match &entity.team[..] {
-        [] => {}
-        [team] => drop(fields.insert("team".into(), team.as_str().into())),
-        teams => drop(fields.insert("team".into(), teams.into())),
-    }
-    if !entity.properties.is_empty() {
-        fields.insert("properties".into(), Value::Object(entity.properties.clone()));
-    }
-    if !entity.relations.is_empty() {
-        fields.insert("relations".into(), Value::Object(entity.relations.clone().into_iter().collect()));
-    }
-    write::document(&fields).into_bytes().into()
-}
-
-/// One edit of a merge patch, and what the document then says.
-struct Edit {
-    splices: Vec<Splice>,
-    intended: Value,
-}
-
-/// The first edit that is left to do below `map`; `Err` names a key that cannot be edited.
-fn next_edit(
-    source: &Source<'_>,
-    root: &Node,
-    map: &Node,
-    patch: &Map<String, Value>,
-) -> Result<Option<Edit>, String> {
-    let intend = |key: &str, value: Option<Value>| {
-        let mut intended = root.value();
-        change_below(&mut intended, root, map, key, value);
-        intended
-    };
-    let Kind::Map { entries, .. } = &map.kind else { return Err("the document".to_owned()) };
-    for (key, value) in patch {
-        let entry = entries.iter().find(|(name, _)| name.key() == *key);
-        let edit = match (entry, value) {
-            (None, Value::Null) => continue,
-            (None, value) => {
-                let value = without_nulls(value);
-                (source.insert(map, key, &value), intend(key, Some(value)))
-            }
-            (Some((name, node)), _) if map.special || name.has_special() || node.has_special() => {
-                if node.value() == *value && !node.has_special() {
-                    continue;
-                }
-                return Err(key.clone());
-            }
-            (Some((name, node)), Value::Null) => (source.remove(root, map, name, node), intend(key, None)),
-            (Some((_, node)), Value::Object(inner)) if matches!(node.kind, Kind::Map { .. }) => {
-                match next_edit(source, root, node, inner).map_err(|below| format!("{key}.{below}"))? {
-                    None => continue,
-                    edit => return Ok(edit),
-                }
-            }
-            (Some((_, node)), value) => {
-                let value = without_nulls(value);
-                if node.value() == value {
-                    continue;
-                }
-                (source.replace(root, node, &value), intend(key, Some(value)))
-            }
-        };
-        return Ok(Some(Edit { splices: edit.0, intended: edit.1 }));
-    }
-    Ok(None)
-}
-
-/// Changes `key` in the part of `value` that is written as `map`.
-fn change_below(value: &mut Value, node: &Node, map: &Node, key: &str, to: Option<Value>) {
-    if std::ptr::eq(node, map) {
-        if let Value::Object(fields) = value {
-            match to {
-                Some(to) => drop(fields.insert(key.to_owned(), to)),
-                None => drop(fields.shift_remove(key)),
-            }
-        }
-        return;
-    }
-    if let (Value::Object(fields), Kind::Map { entries, .. }) = (value, &node.kind) {
-        let inside = entries.iter().find(|(_, child)| child.start <= map.start && map.end <= child.end);
-        if let Some((name, child)) = inside
-            && let Some(field) = fields.get_mut(&name.key())
-        {
-            change_below(field, child, map, key, to);
-        }
-    }
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let kept = fields.iter().filter(|(_, value)| !value.is_null());
-            Value::Object(kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-/// What the document is to say then.
-fn intend(value: &mut Value, steps: &[Step], deed: Deed<'_>) {
-    match deed {
-        Deed::Set(new) => {
-            if let Some(place) = reach(value, steps) {
-                *place = new.clone();
-            }
-        }
-        Deed::Append(item) => match reach(value, steps) {
-            Some(Value::Array(items)) => items.push(item.clone()),
-            Some(place) => *place = Value::Array(vec![item.clone()]),
-            None => {}
-        },
-        Deed::Remove(item) => {
-            if let Some(Value::Array(items)) = reach(value, steps)
-                && let Some(index) = items.iter().position(|other| other == item)
-            {
-                items.remove(index);
-            }
-        }
-        Deed::Insert(item) => {
-            let Some((Step::Index(index), list)) = steps.split_last() else { return };
-            if let Some(Value::Array(items)) = reach(value, list) {
-                items.insert((*index).min(items.len()), item.clone());
-            }
-        }
-        Deed::Delete => {
-            let Some((last, parent)) = steps.split_last() else { return };
-            match (last, reach(value, parent)) {
-                (Step::Key(key), Some(Value::Object(fields))) => drop(fields.shift_remove(key)),
-                (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => {
-                    items.remove(*index);
-                }
-                (Step::Where(key, wanted), Some(Value::Array(items))) => {
-                    items.retain(|item| !is_wanted(item, key, wanted));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The value at a place; a last key that is missing is made.
-fn reach<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
-    let Some((step, rest)) = steps.split_first() else { return Some(value) };
-    let next = match (step, value) {
-        (Step::Key(key), Value::Object(fields)) => Some(fields.entry(key.clone()).or_insert(Value::Null)),
-        (Step::Index(index), Value::Array(items)) => items.get_mut(*index),
-        (Step::Where(key, wanted), Value::Array(items)) => {
-            items.iter_mut().find(|item| is_wanted(item, key, wanted))
-        }
-        _ => None,
-    };
-    reach(next?, rest)
-}
-
-fn is_wanted(item: &Value, key: &str, wanted: &str) -> bool {
-    match item.get(key) {
-        Some(Value::String(text)) => text == wanted,
-        Some(other) => tree::resolve(wanted) == *other,
-        None => false,
-    }
 }
 
 /// Applies the splices and reads the result again; only what was intended is let through.

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::{domain::Entity, render::Context};
 
 fn at(file: &str, old: &str, place: &str, value: Value) -> Result<String, Diagnostic> {
     let target = EditTarget::At(DocumentPlace { at: place.to_owned(), document: 0 });

@@ -199,7 +199,7 @@ fn rules_say_which_files_there_are_and_how() {
 
 #[test]
 fn only_partials_can_be_included() {
-    let (code, told) = judged("a.txt", "{% include 'lables' %}", &[("labels", "x")]).unwrap();
+    let (code, told) = judged("a.txt", "{% include 'labls' %}", &[("labels", "x")]).unwrap();
     assert_eq!((code, told.help.as_deref()), ("template-failed", Some("did you mean `labels`?")));
     assert!(judged("a.txt", "{% include '../x' %}", &[]).is_some());
     let fine = with_partials(
