@@ -469,7 +469,7 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
         let _ = write!(
             line,
             ", check {color} \"{}\"{}",
-            check.title,
+            without_time(&check.title),
             if on_head { "" } else { " (not on head)" }
         );
     }
@@ -482,6 +482,14 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
     line.push_str(&labelled(&pull.labels));
     line.push_str(&says(&pull.comments));
     line
+}
+
+/// The worlds' clocks are not the same to the minute.
+fn without_time(title: &str) -> String {
+    match title.split_once("until about ") {
+        Some((before, _)) => format!("{before}until about … UTC"),
+        None => title.to_owned(),
+    }
 }
 
 fn labelled(labels: &std::collections::BTreeSet<String>) -> String {
