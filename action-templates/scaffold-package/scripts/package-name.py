@@ -1,6 +1,6 @@
 """Is the name of a new Python package one that will be regretted?
 
-Reads PACKAGE; what it says is on the request.
+Reads MODULE; what it says is on the request.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 
 def main():
-    module = os.environ["PACKAGE"].replace("-", "_")
+    module = os.environ["MODULE"]
     print(f"::output module={module}")
     if module in sys.stdlib_module_names:
         print(f"Python has a module `{module}` of its own, which nobody could import any longer.")

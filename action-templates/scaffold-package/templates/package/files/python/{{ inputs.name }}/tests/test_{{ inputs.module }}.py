@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-from {{ inputs.name | replace("-", "_") }} import greeting  # noqa: E402
+from {{ inputs.module }} import greeting  # noqa: E402
 
 
 class Greets(unittest.TestCase):
