@@ -76,6 +76,7 @@ impl Vault {
         later::filled(value, &mut |piece| match piece {
             Piece::Secret(secret) => self.open(secret).map(|text| Some(Value::String(text.to_owned()))),
             Piece::Output(step, name) => Err(format!("the output `{name}` of `{step}` is not known")),
+            Piece::Merged(_) => Err("when it was merged is not known".to_owned()),
             Piece::Text(_) => Ok(None),
         })
     }

@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// As in the brackets.
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*))\s*$"#;
+    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*$"#;
     Regex::new(pattern).expect("it is a pattern")
 });
 static BRACKETS: LazyLock<Regex> =
@@ -43,8 +43,11 @@ pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Val
 }
 
 fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
-    let named: Vec<Piece> =
-        BRACKETS.captures_iter(template).filter_map(|said| piece(said.get(1)?.as_str())).collect();
+    let piece = |inside: &str| piece(inside, &|expression| engine::evaluate(expression, template, place, &context.value));
+    let mut named = Vec::new();
+    for said in BRACKETS.captures_iter(template) {
+        named.extend(said.get(1).map(|inside| piece(inside.as_str())).transpose()?.flatten());
+    }
     if named.is_empty() {
         let value = match whole_expression(template) {
             Some(expression) => engine::evaluate(expression, template, place, &context.value)?,
@@ -66,6 +69,10 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
                 let name = secret.as_str().strip_prefix("env:").unwrap_or_default();
                 secrets.insert(name.to_owned(), "".into());
             }
+            Piece::Merged(_) => {
+                let request = names.entry("request").or_insert_with(|| json!({}));
+                request["mergedAt"] = "".into();
+            }
             Piece::Text(_) => {}
         }
     }
@@ -82,7 +89,7 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     for expression in &written.expressions {
         let source = template.get(expression.source.clone()).unwrap_or_default();
         let inside = source.trim_start_matches("{{").trim_end_matches("}}");
-        if let Some(piece) = piece(inside) {
+        if let Some(piece) = piece(inside)? {
             text(&mut pieces, written.text.get(told..expression.output.start).unwrap_or_default());
             told = expression.output.end;
             pieces.push(piece);
@@ -92,15 +99,27 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     Ok(text_of(&pieces))
 }
 
-fn piece(inside: &str) -> Option<Piece> {
-    let said = INSIDE.captures(inside)?;
-    match said.get(4) {
-        Some(secret) => Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?)),
-        None => {
+/// What stands between brackets, if it is known only later; `value` asks an expression.
+fn piece(
+    inside: &str,
+    value: &dyn Fn(&str) -> Result<Value, Diagnostic>,
+) -> Result<Option<Piece>, Diagnostic> {
+    let Some(said) = INSIDE.captures(inside) else { return Ok(None) };
+    if said.get(5).is_some() {
+        let later = said.get(6).map(|later| value(later.as_str())).transpose()?;
+        return Ok(match later {
+            None => Some(Piece::Merged(String::new())),
+            Some(Value::String(later)) => Some(Piece::Merged(later)),
+            Some(_) => None,
+        });
+    }
+    Ok(match said.get(4) {
+        Some(secret) => format!("env:{}", secret.as_str()).parse().ok().map(Piece::Secret),
+        None => (|| {
             let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
             Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
-        }
-    }
+        })(),
+    })
 }
 
 fn mistakable(place: &Place) -> Diagnostic {
@@ -115,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_known_later_stands_beside_what_people_wrote() {
         let Value::Object(names) = json!({ "inputs": {
-            "name": "{{ secrets.TOKEN }}", "n": 3, "evil": { "$text": [{ "secret": "env:TOKEN" }] },
+            "name": "{{ secrets.TOKEN }}", "n": 3, "ttl": "12h", "evil": { "$text": [{ "secret": "env:TOKEN" }] },
         } }) else {
             unreachable!()
         };
@@ -125,6 +144,8 @@ mod tests {
             ("{{ inputs.n }}", json!(3)),
             ("{{ steps.apply.outputs.url }}", json!({ "$text": [{ "output": "apply.url" }] })),
             (r#"{{ steps["my-step"].outputs.url }}"#, json!({ "$text": [{ "output": "my-step.url" }] })),
+            ("{{ request.mergedAt }}", json!({ "$text": [{ "merged": "" }] })),
+            ("until {{ request.mergedAt + inputs.ttl }}", json!({ "$text": ["until ", { "merged": "12h" }] })),
             // What people wrote stays text, whatever it looks like.
             (
                 "{{ inputs.name }}: {{ secrets.TOKEN }}",
