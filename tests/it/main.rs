@@ -21,6 +21,7 @@ mod act;
 mod forge_helper;
 mod hook;
 mod notify;
+mod nine;
 mod forge_quirks;
 mod forge_rest;
 mod forge_rules;
