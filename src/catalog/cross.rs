@@ -373,15 +373,17 @@ impl<'a> Names<'a> {
                 return reader.wrong(wrong.help("expressions are written `{{ inputs.name }}`"));
             }
         };
+        for name in
+            secret::named_in(&template, text).iter().filter(|name| self.secrets.contains(name.as_str()))
+        {
+            let message = format!("writes the secret `inputs.{name}` where everybody reads it");
+            reader.wrong(secret_in_file(path, message));
+        }
         let used: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
         for name in used {
             let mut parts = name.split('.');
             let (first, second) = (parts.next().unwrap_or(""), parts.next());
             match (self.known.get(first), second) {
-                (Some(_), Some(field)) if first == "inputs" && self.secrets.contains(field) => {
-                    let message = format!("writes the secret `inputs.{field}` where everybody reads it");
-                    reader.wrong(secret_in_file(path, message));
-                }
                 (None, _) if first == "entity" => {
                     let wrong =
                         Wrong::new("unknown-name", path, "speaks of `entity`, and a CREATE has none yet");

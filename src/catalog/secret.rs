@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
+use regex::Regex;
 use serde_json::Value;
 
 use super::{
@@ -165,13 +166,24 @@ fn spoken_of(text: &str, delimiters: Option<&Delimiters>) -> BTreeSet<String> {
     let own = delimiters.map(|delimiters| environment(Some(delimiters)));
     let environment = own.as_ref().unwrap_or(&USUAL);
     // What is no template is told by whoever renders it.
-    let Ok(template) = environment.template_from_str(text) else { return BTreeSet::new() };
-    let named = template.undeclared_variables(true);
-    named.iter().filter_map(|name| name.strip_prefix("inputs.")).map(first).collect()
+    environment.template_from_str(text).map(|template| named_in(&template, text)).unwrap_or_default()
 }
 
-fn first(path: &str) -> String {
-    path.split('.').next().unwrap_or_default().to_owned()
+/// The inputs that a template names, `inputs.NAME` or `inputs["NAME"]`.
+pub(super) fn named_in(template: &minijinja::Template<'_, '_>, text: &str) -> BTreeSet<String> {
+    static QUOTED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"\binputs\s*\[\s*["']([^"']+)["']\s*\]"#).expect("it is a pattern"));
+    let mut found = BTreeSet::new();
+    for name in template.undeclared_variables(true) {
+        match name.strip_prefix("inputs.") {
+            Some(path) => drop(found.insert(path.split('.').next().unwrap_or_default().to_owned())),
+            None if name == "inputs" => {
+                found.extend(QUOTED.captures_iter(text).map(|named| named[1].to_owned()));
+            }
+            None => {}
+        }
+    }
+    found
 }
 
 fn environment(delimiters: Option<&Delimiters>) -> Environment<'static> {

@@ -415,6 +415,11 @@ impl Schema {
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 self.best_branch(context, value, root, &path)
             }
+            // As a computed `enum` that lists nothing is written.
+            Kind::Not { schema } if *schema == serde_json::json!({}) => one(
+                "not-a-choice",
+                format!("cannot be {}: there is nothing to choose from at present", show(value)),
+            ),
             Kind::MinProperties { .. } | Kind::MaxProperties { .. } => {
                 one("wrong-item-count", format!("has {} keys: {error}", length(value)))
             }

@@ -30,6 +30,7 @@ const FOUND: usize = 64;
 
 type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
+type Found = Arc<Vec<Vec<Identifier>>>;
 type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
 
 /// One repository: our copy, and what was worked out about it. All of it goes by object ids, so
@@ -41,7 +42,7 @@ pub(super) struct Contents {
     definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
     entities: VecDeque<(ObjectId, Entities)>,
     /// What was found in a tree.
-    found: VecDeque<((ObjectId, Search), Arc<Vec<Vec<Identifier>>>)>,
+    found: VecDeque<((ObjectId, Search), Found)>,
     remembered: Remembered,
     /// The records that were read, and whether their runs have ended.
     ended: HashMap<ObjectId, bool>,

@@ -98,8 +98,11 @@ fn a_request_without_questions_goes_the_whole_way_and_is_asked_again() {
     assert!(again.contains("Asked: "), "{again}");
 
     // Whoever may not ask is told so, before anything is pushed.
-    let refused = command("zoe", &later, &words).output().unwrap();
-    assert!(said(&refused).contains("`zoe` may not ask"), "{}", said(&refused));
+    let refused =
+        command("eve", &later, &["request", "retire-bucket", "--entity", "old", "--yes"]).output().unwrap();
+    assert!(said(&refused).contains("`eve` may not ask for `retire-bucket`"), "{}", said(&refused));
+    let reader = command("zoe", &later, &words).output().unwrap();
+    assert!(said(&reader).contains("`zoe` may only read acme/catalog"), "{}", said(&reader));
 }
 
 /// A person at a terminal: waits for each text, then types.
@@ -298,8 +301,8 @@ fn what_applies_to_an_entity_stands_on_its_page_with_a_link() {
         assert!(form.contains(&format!("id: \"{id}\"")), "{id}: {form}");
     }
     assert!(form.contains("Answer it only if “stage” is `prod`."), "{form}");
-    let unknown = chandlery(&["link", "deploy", "--catalog", at, "--input", "nmae=x"]);
-    assert!(said(&unknown).contains("has no input `nmae`"));
+    let unknown = chandlery(&["link", "deploy", "--catalog", at, "--input", "label=x"]);
+    assert!(said(&unknown).contains("has no input `label`"));
 }
 
 /// Whatever is printed where somebody hands a secret in at the wrong place does not hold it.
@@ -309,7 +312,7 @@ fn a_planted_secret_comes_out_nowhere() {
     let at = folder.path().to_str().unwrap();
     let planted = ["swordfish-and-more", "ghp_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"];
     let request = format!(
-        "action: deploy\nentity: shop\ninputs: {{ name: {}, nmae: x, password: {}, hidden: {} }}\nreason: with {}\n",
+        "action: deploy\nentity: shop\ninputs: {{ name: {}, label: x, password: {}, hidden: {} }}\nreason: with {}\n",
         planted[1], planted[0], planted[1], planted[1]
     );
     let file = folder.path().join("requests/mine/request.yaml");
@@ -577,7 +580,7 @@ fn made_up() -> impl Strategy<Value = (Option<&'static str>, Map<String, Value>)
     );
     let entity = prop::sample::select(vec![Some("shop"), Some("shop"), Some("vault"), Some("mars"), None]);
     (entity, inputs).prop_map(
-        |(entity, (name, size, flag, tags, cluster, clusters, stage, hidden, password, options, nmae))| {
+        |(entity, (name, size, flag, tags, cluster, clusters, stage, hidden, password, options, label))| {
             let all = [
                 ("name", name),
                 ("size", size),
@@ -589,7 +592,7 @@ fn made_up() -> impl Strategy<Value = (Option<&'static str>, Map<String, Value>)
                 ("hidden", hidden),
                 ("password", password),
                 ("options", options),
-                ("nmae", nmae),
+                ("label", label),
             ];
             (entity, all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
         },

@@ -301,7 +301,10 @@ fn with_examples(
     }
     property.choices = choices.unwrap_or_default();
     for wrong in default.iter().flat_map(|default| check_value(&property, default)) {
-        reader.wrong(Wrong { code: "invalid-default", ..wrong.below(&join(path, "default")) });
+        let wrong = wrong.below(&join(path, "default"));
+        // What may be a secret stays hidden by its code.
+        let is_hidden = wrong.code == "secret-in-plain";
+        reader.wrong(if is_hidden { wrong } else { Wrong { code: "invalid-default", ..wrong } });
     }
     property.default = default;
     property

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Porter, Spot, Thing, is_computed, text};
+use super::{Porter, Spot, Thing, form, is_computed, text};
 use crate::domain::ActionId;
 
 impl Porter<'_> {
@@ -123,17 +123,17 @@ impl Porter<'_> {
             }
         }
         let properties = self.properties(Some(&asked.into()), true, &spot.at("properties"));
-        let mut required = Map::new();
-        required.extend(made.remove_entry("required"));
-        if required.get("required").is_some_and(is_computed) {
-            // As another key whose value is computed.
-            let mut one = Map::from_iter([("default".to_owned(), required["required"].clone())]);
-            self.computed(&mut one, &spot.at("required"));
-            required.retain(|_, _| !one.is_empty());
-        } else {
-            self.required(&mut required, &properties, spot);
+        match made.get("required").filter(|said| is_computed(said)).and_then(form::refusal) {
+            Some(why) => {
+                made.shift_remove("required");
+                let message = format!(
+                    "`required` is computed by jq in a way that is not known here, and is left out: {why}"
+                );
+                self.not_kept(&spot.at("required"), message, "list the inputs that must always be given");
+            }
+            None if made.get("required").is_some_and(is_computed) => {}
+            None => self.required(&mut made, &properties, spot),
         }
-        made.extend(required);
         self.layout(&mut made, &properties, spot);
         made.insert("properties".to_owned(), properties.into());
         made

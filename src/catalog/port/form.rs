@@ -153,7 +153,7 @@ impl Porter<'_> {
 }
 
 /// Why a computed value cannot be computed here.
-fn refusal(value: &Value) -> Option<String> {
+pub(super) fn refusal(value: &Value) -> Option<String> {
     match program(value) {
         Some(text) => {
             Expression::parse(text).err().map(|refusal| format!("the expression {}", refusal.message))

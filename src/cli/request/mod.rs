@@ -4,6 +4,7 @@ mod given;
 mod origin;
 mod submit;
 mod wizard;
+mod prompt;
 
 use std::{
     io::{IsTerminal, stderr, stdin},
@@ -283,9 +284,9 @@ fn refuse(problems: &[Diagnostic], path: &RepoPath, text: &Bytes, aside: bool) -
     let source = |source: &str| (source == path.as_str()).then(|| Bytes::clone(text));
     let report = report::text(problems, &source);
     if aside {
-        output::complain(&report)
+        output::complain(&report);
     } else {
-        output::print(&report)?
+        output::print(&report)?;
     }
     Ok(ExitCode::from(cli::PROBLEMS))
 }

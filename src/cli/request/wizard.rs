@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
-use inquire::{MultiSelect, Password, Select, Text, validator::Validation};
+use inquire::{Password, Select, Text};
 use serde_json::{Value, json};
 
-use super::given;
+use super::{
+    given,
+    prompt::{PAGE, completed, line, lines, one_of, some_of},
+};
 use crate::{
     catalog::Definitions,
     catalog::values::{Segment, field_name},
@@ -27,9 +30,8 @@ use crate::{
     seal::seal,
 };
 
-/// What stands for no answer in a list.
-const NOTHING: &str = "(nothing)";
-const PAGE: usize = 10;
+/// The codes of what another entity mends.
+const ABOUT_ENTITY: [&str; 3] = ["unknown-entity", "condition-not-met", "looks-like-a-secret"];
 
 pub(super) struct Wizard<'a, 'b> {
     pub(super) definitions: &'a Definitions,
@@ -66,7 +68,8 @@ impl<'a> Wizard<'a, '_> {
         if let Some(description) = &action.description {
             output::complain(description);
         }
-        if action.operation != Operation::Create && file.entity.is_none() {
+        let asks_entity = action.operation != Operation::Create && file.entity.is_none();
+        if asks_entity {
             file.entity = Some(self.entity(action)?);
         }
         let mut answered: BTreeSet<String> = file.inputs.keys().cloned().collect();
@@ -79,6 +82,10 @@ impl<'a> Wizard<'a, '_> {
             let next = filling.next(action, &answered);
             if let Some((name, problem)) = worth_telling(&filling, next.is_none()) {
                 output::complain(&words(problem));
+                if name.is_none() && asks_entity && ABOUT_ENTITY.contains(&problem.code.0) {
+                    file.entity = Some(self.entity(action)?);
+                    continue;
+                }
                 let Some(name) = name.filter(|name| answered.remove(*name)) else {
                     bail!("this cannot be asked for");
                 };
@@ -280,126 +287,4 @@ fn help(property: &Property, is_needed: bool) -> String {
 
 fn is_long(property: &Property) -> bool {
     matches!(property.format, Some(Format::MultiLine | Format::Markdown | Format::Yaml | Format::Proto))
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn one_of(
-    label: &str,
-    help: &str,
-    values: &[Value],
-    default: Option<&Value>,
-    is_needed: bool,
-) -> anyhow::Result<Option<Value>> {
-    let may_be_nothing = !is_needed && default.is_none();
-    let mut texts: Vec<String> = values.iter().map(shown).collect();
-    if may_be_nothing {
-        texts.insert(0, NOTHING.to_owned());
-    }
-    let cursor = default.and_then(|default| values.iter().position(|value| value == default)).unwrap_or(0);
-    let mut ask = Select::new(label, texts).with_page_size(PAGE).with_starting_cursor(cursor);
-    if !help.is_empty() {
-        ask = ask.with_help_message(help);
-    }
-    let index = ask.raw_prompt()?.index;
-    Ok(match (may_be_nothing, index) {
-        (true, 0) => None,
-        (true, index) => Some(values[index - 1].clone()),
-        (false, index) => Some(values[index].clone()),
-    })
-}
-
-fn some_of(
-    label: &str,
-    help: &str,
-    values: &[Value],
-    default: Option<&Value>,
-) -> anyhow::Result<Option<Value>> {
-    if values.is_empty() {
-        output::complain(&format!("{label} there is nothing to choose from"));
-        return Ok(None);
-    }
-    let chosen: Vec<usize> = default
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|one| values.iter().position(|value| value == one))
-        .collect();
-    let mut ask = MultiSelect::new(label, values.iter().map(shown).collect())
-        .with_page_size(PAGE)
-        .with_default(&chosen);
-    if !help.is_empty() {
-        ask = ask.with_help_message(help);
-    }
-    let picked: Vec<Value> = ask.raw_prompt()?.into_iter().map(|one| values[one.index].clone()).collect();
-    Ok((!picked.is_empty() || default.is_some()).then_some(picked.into()))
-}
-
-/// A text, with those that are known to choose from as it is typed.
-fn completed(
-    label: &str,
-    known: Vec<String>,
-    is_needed: bool,
-    default: Option<&str>,
-    help: Option<&str>,
-) -> anyhow::Result<Option<String>> {
-    let suggest = move |typed: &str| {
-        let typed = typed.to_lowercase();
-        Ok(known.iter().filter(|name| name.to_lowercase().contains(&typed)).take(PAGE * 5).cloned().collect())
-    };
-    let mut ask = Text::new(label).with_autocomplete(suggest).with_page_size(PAGE);
-    if let Some(default) = default {
-        ask = ask.with_default(default);
-    }
-    if let Some(help) = help.filter(|help| !help.is_empty()) {
-        ask = ask.with_help_message(help);
-    }
-    if is_needed {
-        ask = ask.with_validator(not_empty);
-    }
-    let text = ask.prompt()?.trim().to_owned();
-    Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-fn line(label: &str, help: &str, default: Option<&str>, is_needed: bool) -> anyhow::Result<Option<String>> {
-    let mut ask = Text::new(label);
-    if let Some(default) = default {
-        ask = ask.with_default(default);
-    }
-    if !help.is_empty() {
-        ask = ask.with_help_message(help);
-    }
-    if is_needed {
-        ask = ask.with_validator(not_empty);
-    }
-    Ok(Some(ask.prompt()?).filter(|text| !text.is_empty()))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "inquire wants it so")]
-fn not_empty(text: &str) -> Result<Validation, inquire::CustomUserError> {
-    Ok(match text.trim() {
-        "" => Validation::Invalid("it must be given".into()),
-        _ => Validation::Valid,
-    })
-}
-
-/// Lines until one is empty.
-fn lines(label: &str, help: &str) -> anyhow::Result<Option<Vec<String>>> {
-    let help =
-        format!("{help}{}one line at a time; an empty one ends it", if help.is_empty() { "" } else { " · " });
-    let mut lines = Vec::new();
-    loop {
-        let text = Text::new(label).with_help_message(&help).prompt()?;
-        if text.is_empty() {
-            return Ok((!lines.is_empty()).then_some(lines));
-        }
-        lines.push(text);
-    }
 }
