@@ -22,6 +22,7 @@ mod forge_helper;
 mod hook;
 mod notify;
 mod nine;
+mod ready;
 mod forge_quirks;
 mod forge_rest;
 mod forge_rules;

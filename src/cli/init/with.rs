@@ -337,7 +337,7 @@ fn place_of(at: &str) -> DocumentPlace {
 
 fn changed(path: &RepoPath, old: &Bytes, change: &EditChange) -> anyhow::Result<Bytes> {
     let new = edit::apply(path, Some(old), change).map_err(|problem| told(&[problem]))?;
-    Ok(new.into())
+    Ok(new.unwrap_or_default().into())
 }
 
 fn told(problems: &[Diagnostic]) -> anyhow::Error {
