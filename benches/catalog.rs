@@ -4,7 +4,7 @@
 //! pairs: once of Chandlery, once of the other side. What is printed is the median of the pairs' ratios and its quartiles.
 //!
 //!     cargo bench --bench catalog                                              all parts
-//!     cargo bench --bench catalog -- validate                                  one part, or history
+//!     cargo bench --bench catalog -- validate                                  one part, or history, or render
 //!     cargo bench --bench catalog -- generate FOLDER ENTITIES imported|repacked    only a catalog
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,8 @@
 mod history;
 #[path = "../tests/it/world/large.rs"]
 mod large;
+#[path = "catalog/render.rs"]
+mod render;
 #[path = "catalog/side.rs"]
 mod side;
 #[path = "catalog/validate.rs"]
@@ -30,7 +32,8 @@ use side::World;
 type Part = (&'static str, fn(&World));
 
 /// Each part, by its name.
-const PARTS: [Part; 2] = [("validate", validate::measure), ("history", the_past)];
+const PARTS: [Part; 3] =
+    [("validate", validate::measure), ("history", the_past), ("render", render::measure)];
 
 fn the_past(_: &World) {
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,10 @@ mod notify;
 mod script;
 mod webhook;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::Value;
 
@@ -16,6 +19,7 @@ use crate::{
         later::{self, Piece},
     },
     plan::step::{Outcome, RunScript, Send},
+    seal,
 };
 
 /// The backends, and what they need to know.
@@ -26,14 +30,21 @@ pub struct Backends {
     path: String,
 }
 
-/// The secrets that may be put into what is sent, by name.
+/// The secrets that may be put into what is sent.
 #[derive(Debug)]
-struct Vault(BTreeMap<String, Secret>);
+struct Vault {
+    /// Those of our environment, by name.
+    named: BTreeMap<String, Secret>,
+    /// What opens those that were encrypted for us.
+    identities: Option<Secret>,
+    /// What was opened so far, never to be shown.
+    opened: Mutex<Vec<Secret>>,
+}
 
 impl Backends {
-    /// With these secrets, by name, and the PATH on which programs are found.
-    pub fn new(secrets: BTreeMap<String, Secret>, path: String) -> Self {
-        Self { vault: Arc::new(Vault(secrets)), path }
+    /// With these secrets, by name, the identities of age that open others, and the PATH on which programs are found.
+    pub fn new(secrets: BTreeMap<String, Secret>, identities: Option<Secret>, path: String) -> Self {
+        Self { vault: Arc::new(Vault::of(secrets, identities)), path }
     }
 
     /// Calls a server.
@@ -56,14 +67,27 @@ impl Backends {
 }
 
 impl Vault {
+    fn of(named: BTreeMap<String, Secret>, identities: Option<Secret>) -> Self {
+        Self { named, identities, opened: Mutex::default() }
+    }
+
     /// The text of a secret.
     ///
     /// # Errors
     /// That there is none of this name, in words.
-    fn open(&self, secret: &SecretRef) -> Result<&str, String> {
-        let name = secret.as_str().strip_prefix("env:");
-        let found = name.and_then(|name| self.0.get(name));
-        found.map(Secret::expose).ok_or_else(|| match name {
+    fn open(&self, secret: &SecretRef) -> Result<Secret, String> {
+        if secret.encrypted().is_some() {
+            let missing =
+                "a secret is encrypted, and CHANDLERY_AGE_IDENTITY names no file that could open it";
+            let identities = self.identities.as_ref().ok_or(missing)?;
+            let opened = seal::open(secret, identities)
+                .map_err(|error| format!("a secret cannot be opened: {error}"))?;
+            self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(opened.clone());
+            return Ok(opened);
+        }
+        let name = secret.environment();
+        let found = name.and_then(|name| self.named.get(name));
+        found.cloned().ok_or_else(|| match name {
             Some(name) => format!(
                 "there is no secret `{secret}`: CHANDLERY_SECRET_{name} is not set where Chandlery runs"
             ),
@@ -74,7 +98,9 @@ impl Vault {
     /// A value with its secrets.
     fn reveal(&self, value: &Value) -> Result<Value, String> {
         later::filled(value, &mut |piece| match piece {
-            Piece::Secret(secret) => self.open(secret).map(|text| Some(Value::String(text.to_owned()))),
+            Piece::Secret(secret) => {
+                self.open(secret).map(|text| Some(Value::String(text.expose().to_owned())))
+            }
             Piece::Output(step, name) => Err(format!("the output `{name}` of `{step}` is not known")),
             Piece::Merged(_) => Err("when it was merged is not known".to_owned()),
             Piece::Text(_) => Ok(None),
@@ -92,7 +118,9 @@ impl Vault {
     /// A text without any secret of ours, in it or as base64 and the like have it.
     fn mask(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in self.0.values().map(Secret::expose).filter(|secret| secret.len() >= 4) {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.named.values().chain(opened.iter()).map(Secret::expose);
+        for secret in known.filter(|secret| secret.len() >= 4) {
             text = text.replace(secret, "***");
             let escaped = Value::from(secret).to_string();
             text = text.replace(escaped.trim_matches('"'), "***");
@@ -109,5 +137,30 @@ impl Vault {
             ),
             other => other.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::age::secrecy::ExposeSecret;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a request encrypted is put into its place, and is masked from then on.
+    #[test]
+    fn an_encrypted_secret_is_opened_where_it_is_used_and_shown_nowhere() {
+        let key = ::age::x25519::Identity::generate();
+        let sealed = seal::seal(&[key.to_public().to_string()], &Secret::new("hunter2-of-theirs")).unwrap();
+        let identities = Secret::new(key.to_string().expose_secret());
+        let vault = Vault::of(BTreeMap::new(), Some(identities));
+        let body = json!({ "password": later::text_of(&[Piece::Text("pw:".into()), Piece::Secret(sealed.clone())]) });
+        assert_eq!(vault.reveal(&body).unwrap(), json!({ "password": "pw:hunter2-of-theirs" }));
+        assert_eq!(vault.mask("it said hunter2-of-theirs"), "it said ***");
+        let without = Vault::of(BTreeMap::new(), None);
+        assert!(without.reveal(&body).unwrap_err().contains("CHANDLERY_AGE_IDENTITY"));
+        let theirs = Secret::new(::age::x25519::Identity::generate().to_string().expose_secret());
+        let why = Vault::of(BTreeMap::new(), Some(theirs)).reveal(&body).unwrap_err();
+        assert!(!why.contains("hunter2") && why.contains("others"), "{why}");
     }
 }

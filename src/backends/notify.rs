@@ -12,7 +12,7 @@ use super::{
     Vault,
     http::{once, signed},
 };
-use crate::domain::{Address, Notice, SinkKind};
+use crate::domain::{Address, Notice, Secret, SinkKind};
 
 /// How long one try may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,21 +48,22 @@ async fn attempt(vault: &Vault, notice: &Notice) -> Result<(), Failed> {
         SinkKind::Teams(address) => (address, card(notice)),
         SinkKind::Webhook { address, .. } => (address, event(notice)),
         SinkKind::Email { server, from, to } => {
-            return mail(vault.open(server).map_err(never)?, from, to, notice).await;
+            return mail(vault.open(server).map_err(never)?.expose(), from, to, notice).await;
         }
     };
     let address = match address {
-        Address::Plain(address) => address,
+        Address::Plain(address) => Secret::new(address),
         Address::Secret(reference) => vault.open(reference).map_err(never)?,
     };
-    if !is_safe(address) {
+    if !is_safe(address.expose()) {
         return Err(never("its address is not one of https".to_owned()));
     }
     let body = body.to_string();
-    let mut request =
-        Request::post(address).header("content-type", "application/json").header("user-agent", "chandlery");
+    let mut request = Request::post(address.expose())
+        .header("content-type", "application/json")
+        .header("user-agent", "chandlery");
     if let SinkKind::Webhook { secret: Some(reference), .. } = &notice.sink.kind {
-        for (name, value) in signed(vault.open(reference).map_err(never)?, &body) {
+        for (name, value) in signed(vault.open(reference).map_err(never)?.expose(), &body) {
             request = request.header(name, value);
         }
     }

@@ -183,7 +183,7 @@ mod tests {
     use crate::domain::{Interpreter, Secret};
 
     fn script(text: &str, interpreter: Interpreter, env: &Value, seconds: u64) -> Outcome {
-        let vault = Vault(BTreeMap::from([("TOKEN".to_owned(), Secret::new("hunter2-secret"))]));
+        let vault = Vault::of(BTreeMap::from([("TOKEN".to_owned(), Secret::new("hunter2-secret"))]), None);
         let path = std::env::var("PATH").unwrap_or_default();
         let script = RunScript {
             name: "scripts/x".into(),

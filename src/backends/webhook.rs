@@ -69,7 +69,7 @@ fn request(vault: &Vault, call: &Send) -> Result<Request<Full<Bytes>>, String> {
         builder = builder.header(name, vault.reveal_text(value)?);
     }
     if let Some(secret) = &call.secret {
-        for (name, value) in signed(vault.open(secret)?, &body) {
+        for (name, value) in signed(vault.open(secret)?.expose(), &body) {
             builder = builder.header(name, value);
         }
     }

@@ -14,7 +14,7 @@ use super::{
     declared::Declarations,
     document::join,
     entity::{entity_at, examine, references},
-    load::{documents_below, duplicate, examine_action, load_definitions, load_settings},
+    load::{actions_below, documents_below, duplicate, examine_action, load_definitions, load_settings},
     mend, request, secret, template,
     values::{Segment, Wrong, did_you_mean, trail},
 };
@@ -79,7 +79,7 @@ impl Counts {
         let folders = &definitions.settings.folders;
         Self {
             blueprints: documents_below(files, &folders.blueprints).count(),
-            actions: documents_below(files, &folders.actions).count(),
+            actions: actions_below(files, &folders.actions).count(),
             templates: template::folders(&folders.templates, files).len(),
             entities: 0,
             requests: 0,
@@ -261,7 +261,7 @@ impl<'a> Checked<'a> {
     /// The teams that actions name must be there: nobody can be found in a team that is not.
     pub fn teams(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        for (path, bytes) in documents_below(self.files, &self.definitions.settings.folders.actions) {
+        for (path, bytes) in actions_below(self.files, &self.definitions.settings.folders.actions) {
             let Ok((action, reader)) = examine_action(path, bytes) else { continue };
             for (at, team) in teams_of(&action) {
                 let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else {

@@ -343,6 +343,11 @@ impl<'a> Names<'a> {
         Self { environment, known, secrets: secret::inputs(action) }
     }
 
+    /// Whether an input says where a secret is.
+    fn is_secret(&self, input: &str) -> bool {
+        self.secrets.contains(input)
+    }
+
     fn check_all(&self, value: &Value, path: &[Segment], reader: &mut Reader) {
         match value {
             Value::String(text) => self.check(text, path, reader),

@@ -75,6 +75,17 @@ pub(super) fn documents_below<'a>(
     files.iter().filter(move |(path, _)| path.under(folder).is_some() && is_document(path))
 }
 
+/// The files of a folder of actions that hold one: what is below `<action>.tests/` is about it.
+pub(super) fn actions_below<'a>(
+    files: &'a Files,
+    folder: &'a RepoPath,
+) -> impl Iterator<Item = (&'a RepoPath, &'a Bytes)> + use<'a> {
+    documents_below(files, folder).filter(|(path, _)| !path.as_str().contains(TESTS))
+}
+
+/// How the name of a folder ends that holds the cases of the action before it.
+pub const TESTS: &str = ".tests/";
+
 /// Whether a file holds a document, going by its ending.
 pub fn is_document(path: &RepoPath) -> bool {
     matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json"))
@@ -278,7 +289,7 @@ fn actions(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut first: BTreeMap<ActionId, RepoPath> = BTreeMap::new();
     let folder = definitions.settings.folders.actions.clone();
-    for (path, bytes) in documents_below(files, &folder) {
+    for (path, bytes) in actions_below(files, &folder) {
         let name: Option<ActionId> = stem(path).parse().ok();
         match examine_action(path, bytes) {
             Ok((action, mut reader)) => {

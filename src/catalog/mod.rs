@@ -27,6 +27,7 @@ pub mod try_out;
 mod template;
 mod entity;
 mod request;
+mod case;
 mod check;
 pub mod report;
 mod sarif;
@@ -39,6 +40,7 @@ use crate::domain::{
     Sink, Template, TemplateName,
 };
 
+pub use case::{Case, read_case};
 pub use check::{Checked, Counts, Known, Report, check_all, in_order};
 pub use derived::META;
 pub use document::{schemas, step::origin};
@@ -46,7 +48,7 @@ pub use entity::{
     Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity,
     references, store_entity, with_defaults,
 };
-pub use load::{is_document, load_definitions, load_settings, read_action};
+pub use load::{TESTS, is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use request::read_request;
@@ -250,6 +252,19 @@ impl Definitions {
             broken: BTreeMap::new(),
             unusable: Unusable::default(),
             schemas: values::Schemas::default(),
+        }
+    }
+
+    /// Notes which files of templates may be executed; the others may not.
+    pub fn mark_executables<'a>(&mut self, paths: impl IntoIterator<Item = &'a RepoPath>) {
+        for path in paths {
+            let below = path.under(&self.settings.folders.templates).and_then(|below| below.split_once('/'));
+            let Some((name, inside)) = below else { continue };
+            if let (Ok(name), Ok(inside)) = (name.parse::<TemplateName>(), inside.parse())
+                && let Some(template) = self.templates.get_mut(&name)
+            {
+                template.mark_executable(&inside);
+            }
         }
     }
 

@@ -15,7 +15,8 @@ use super::{
     values::{Segment, Wrong, did_you_mean},
 };
 use crate::domain::{
-    Action, Delimiters, Diagnostic, EditTarget, Format, RequestFile, SecretRef, Template, credentials,
+    Action, Delimiters, Diagnostic, EditChange, EditTarget, Format, RequestFile, SecretRef, Template,
+    credentials,
 };
 
 /// The codes of diagnostics whose place holds what nobody may read.
@@ -130,19 +131,41 @@ pub(super) fn written<'a>(template: &Template, secret: &BTreeSet<&'a str>) -> Ve
             secret.iter().filter(|name| named.contains(**name)).map(|name| (*name, place.to_owned())),
         );
     };
-    for (path, bytes) in &template.files {
+    let Template { manifest, files, partials, .. } = template;
+    for (path, file) in files {
         let place = format!("files/{path}");
         look(path, None, &place);
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            look(text, template.manifest.delimiters.as_ref(), &place);
+        let rules = || manifest.rules.iter().rev().filter(|rule| rule.matches(path));
+        let own = rules().find_map(|rule| rule.delimiters.as_ref()).or(manifest.delimiters.as_ref());
+        if let Ok(text) = std::str::from_utf8(&file.bytes) {
+            look(text, own, &place);
         }
     }
-    for edit in &template.manifest.set {
-        look(&edit.path, None, "template.yaml");
-        if let EditTarget::At { at, .. } = &edit.target {
-            look(at, None, "template.yaml");
+    for (name, bytes) in partials {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            look(text, manifest.delimiters.as_ref(), &format!("partials/{name}"));
         }
-        texts(&edit.value).into_iter().for_each(|text| look(text, None, "template.yaml"));
+    }
+    let mut tell = |text: &str| look(text, None, "template.yaml");
+    let expressions = manifest.rules.iter().flat_map(|rule| [&rule.when, &rule.for_each]);
+    let of_edits = manifest.edits.iter().flat_map(|edit| [&edit.when, &edit.for_each]);
+    for expression in expressions.chain(of_edits).flatten() {
+        tell(&format!("{{{{ {expression} }}}}"));
+    }
+    for edit in &manifest.edits {
+        tell(&edit.path);
+        let (place, value) = match &edit.change {
+            EditChange::Set { target: EditTarget::At(place), value }
+            | EditChange::Remove { list: place, value }
+            | EditChange::Append { list: place, value }
+            | EditChange::Insert { position: place, value } => (Some(&place.at), Some(value)),
+            EditChange::Set { target: EditTarget::Match(_), value } => (None, Some(value)),
+            EditChange::Delete(place) => (Some(&place.at), None),
+            EditChange::Line { text, .. } => (Some(text), None),
+            EditChange::Block { header, value } => (Some(header), Some(value)),
+        };
+        place.into_iter().for_each(|text| tell(text));
+        value.into_iter().flat_map(texts).for_each(&mut tell);
     }
     found.dedup();
     found

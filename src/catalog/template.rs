@@ -6,7 +6,10 @@ use super::{
     Definitions, Files,
     document::{read, template::TemplateDocument},
 };
-use crate::domain::{Bytes, Diagnostic, ObjectId, Place, RepoPath, Template, TemplateManifest, TemplateName};
+use crate::domain::{
+    Bytes, Diagnostic, ObjectId, Pin, Place, RepoPath, Template, TemplateFile, TemplateManifest,
+    TemplateName, nearest,
+};
 
 /// The manifest's name.
 const MANIFEST: &str = "template.yaml";
@@ -22,6 +25,7 @@ pub fn read_template(
     let mut found = Vec::new();
     let mut manifest = TemplateManifest::default();
     let mut rendered = BTreeMap::new();
+    let mut partials = BTreeMap::new();
     for (path, bytes) in files {
         if path.as_str() == MANIFEST {
             match read::<TemplateDocument>(MANIFEST, bytes) {
@@ -32,23 +36,54 @@ pub fn read_template(
                 Err(wrong) => found.extend(wrong),
             }
         } else if let Some(target) = path.as_str().strip_prefix("files/") {
-            rendered.insert(target.to_owned(), bytes.clone());
+            rendered.insert(target.to_owned(), TemplateFile { bytes: bytes.clone(), executable: false });
+        } else if let Some(partial) = path.as_str().strip_prefix("partials/") {
+            match std::str::from_utf8(bytes) {
+                Ok(_) => drop(partials.insert(partial.to_owned(), bytes.clone())),
+                Err(_) => {
+                    let message = format!("`{path}` is not UTF-8 text, so no file can include it");
+                    found.push(
+                        Diagnostic::error("stray-file", Place::file(path.as_str()), message)
+                            .help(format!("move it to `files/{partial}` to copy it, or remove it")),
+                    );
+                }
+            }
         } else if !path.file_name().to_ascii_lowercase().starts_with("readme") {
-            let message = format!("`{path}` is neither `{MANIFEST}` nor below `files/`, so it is not used");
+            let message = format!(
+                "`{path}` is neither `{MANIFEST}` nor below `files/` or `partials/`, so it is not used"
+            );
             let help = format!("move it to `files/{path}` to render it, or remove it");
             found.push(Diagnostic::error("stray-file", Place::file(path.as_str()), message).help(help));
         }
     }
-    if found.is_empty() && rendered.is_empty() && manifest.set.is_empty() {
+    for rule in &manifest.rules {
+        if !rendered.keys().any(|name| rule.matches(name)) {
+            found.push(unused_rule(&rule.path, rendered.keys()));
+        }
+    }
+    if found.is_empty() && rendered.is_empty() && manifest.edits.is_empty() {
         let message = format!("the template `{name}` changes nothing");
-        let help = format!("put files below `files/`, or write `set` in `{MANIFEST}`");
+        let help = format!("put files below `files/`, or write `set` or `edits` in `{MANIFEST}`");
         found.push(Diagnostic::error("empty-template", Place::file(MANIFEST), message).help(help));
     }
     if !found.is_empty() {
         return Err(found);
     }
-    let pins = files.iter().map(|(path, bytes)| (path.clone(), ObjectId::of_blob(bytes))).collect();
-    Ok(Template { name: name.clone(), manifest, files: rendered, pins })
+    let pin = |bytes| Pin { id: ObjectId::of_blob(bytes), executable: false };
+    let pins = files.iter().map(|(path, bytes)| (path.clone(), pin(bytes))).collect();
+    Ok(Template { name: name.clone(), manifest, files: rendered, partials, pins })
+}
+
+/// A rule for files that are not there does nothing, and was meant to do something.
+fn unused_rule<'a>(pattern: &str, files: impl Iterator<Item = &'a String>) -> Diagnostic {
+    let mut place = Place::file(MANIFEST);
+    place.field = Some("files".to_owned());
+    let message = format!("no file below `files/` has a path like `{pattern}`");
+    let found = Diagnostic::error("unused-rule", place, message);
+    match nearest(pattern, files.map(String::as_str)) {
+        Some(near) => found.help(format!("did you mean `{near}`?")),
+        None => found.help("write the path as it is below `files/`, expressions included; `*` is any part of a name, `**` any folders"),
+    }
 }
 
 /// Reads every folder of templates.

@@ -223,8 +223,18 @@ impl ForgeSettings {
             cache: cache.join("repositories").join(forge),
             environment,
             secrets: secrets(),
+            identities: identities()?,
         })
     }
+}
+
+/// What opens the secrets that were encrypted for us: the file that CHANDLERY_AGE_IDENTITY names.
+fn identities() -> anyhow::Result<Option<Secret>> {
+    let Some(path) = variable("CHANDLERY_AGE_IDENTITY") else { return Ok(None) };
+    let text = std::fs::read_to_string(&path);
+    let text = text
+        .with_context(|| format!("cannot read the identities of age in `{path}` (CHANDLERY_AGE_IDENTITY)"))?;
+    Ok(Some(Secret::new(&text)))
 }
 
 /// The secrets that definitions may refer to: `CHANDLERY_SECRET_NAME` is `env:NAME`.

@@ -9,6 +9,8 @@ pub mod output;
 pub mod validate;
 pub mod generate;
 pub mod plan;
+pub mod render;
+pub mod test;
 pub mod reconcile;
 pub mod forge;
 pub mod demo;
@@ -22,6 +24,7 @@ pub mod encrypt;
 pub mod request;
 pub mod link;
 pub mod schema;
+pub mod report;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -51,6 +54,8 @@ enum Command {
     /// Write what is made from the catalog
     Generate(generate::GenerateArgs),
     Plan(plan::PlanArgs),
+    Render(render::RenderArgs),
+    Test(test::TestArgs),
     /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
     /// Serve a forge on loopback that behaves like GitHub
@@ -74,6 +79,7 @@ enum Command {
     Rerun(request::RerunArgs),
     Link(link::LinkArgs),
     Schema(schema::SchemaArgs),
+    Report(report::ReportArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -95,6 +101,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),
@@ -116,6 +124,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Rerun(args) => request::rerun(&args),
         Command::Link(args) => link::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -146,7 +146,8 @@ impl Asked {
             Err(problems) => return Ok(Err(Mistakes { problems, files })),
         };
         // What is wrong with other definitions is for `validate` to say.
-        let (definitions, _) = load_definitions(&root, settings, &files);
+        let (mut definitions, _) = load_definitions(&root, settings, &files);
+        definitions.mark_executables(&found.executables);
         let id = request_id(&definitions, &path);
         Ok(Ok(Self { files, definitions, id, path, bytes }))
     }
@@ -159,6 +160,29 @@ fn request_id(definitions: &Definitions, path: &RepoPath) -> RequestId {
     let folder = || path.as_str().rsplit('/').nth(1);
     let id = name.or_else(folder).and_then(|name| name.parse().ok());
     id.unwrap_or_else(|| "draft".parse().expect("a word is an identifier"))
+}
+
+/// What these files of a catalog answer by themselves.
+pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Question) -> Option<Answer> {
+    let entities = || {
+        let placed = |(path, bytes)| Some((entity_at(&definitions.settings, path)?, path, bytes));
+        files.iter().filter_map(placed)
+    };
+    Some(match question {
+        Question::Entity(_, wanted) => {
+            let found = entities().find(|(id, ..)| id == wanted);
+            Answer::Entity(found.map(|(_, path, bytes)| (path.clone(), Arc::clone(bytes))))
+        }
+        Question::Entities(_, blueprint) => {
+            let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
+            Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
+        }
+        Question::Search(_, search) => match catalog::search(definitions, files, search) {
+            Ok(found) => Answer::Found(Arc::new(found)),
+            Err(why) => Answer::Unknown(why.into()),
+        },
+        _ => return None,
+    })
 }
 
 /// Names the work tree where a commit of the catalog is asked for.
@@ -265,25 +289,11 @@ impl<'a> World<'a> {
 
     fn at_hand(&mut self, question: &Question) -> anyhow::Result<Option<Answer>> {
         let Self { files, definitions, .. } = *self;
-        let entities = || {
-            files
-                .iter()
-                .filter_map(|(path, bytes)| Some((entity_at(&definitions.settings, path)?, path, bytes)))
-        };
+        if let Some(answer) = of_catalog(definitions, files, question) {
+            return Ok(Some(answer));
+        }
         Ok(Some(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
-            Question::Entity(_, wanted) => {
-                let found = entities().find(|(id, ..)| id == wanted);
-                Answer::Entity(found.map(|(_, path, bytes)| (path.clone(), Arc::clone(bytes))))
-            }
-            Question::Entities(_, blueprint) => {
-                let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
-                Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
-            }
-            Question::Search(_, search) => match catalog::search(definitions, files, search) {
-                Ok(found) => Answer::Found(Arc::new(found)),
-                Err(why) => Answer::Unknown(why.into()),
-            },
             Question::Now if self.forge.is_err() => Answer::Now(Timestamp::from_seconds(clock())),
             Question::Permission(_, login) if self.forge.is_err() => {
                 self.assumed.insert(format!(

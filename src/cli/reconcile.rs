@@ -25,6 +25,9 @@ use crate::{
 
 /// What `reconcile` takes.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Secrets that steps may use are in the environment: CHANDLERY_SECRET_NAME is `env:NAME`."
+)]
 pub struct ReconcileArgs {
     #[command(flatten)]
     forge: ForgeSettings,

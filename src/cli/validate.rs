@@ -239,6 +239,13 @@ pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyh
     Ok(found)
 }
 
+/// The files below a folder on disk, as if they lay below `top` of a repository.
+pub(super) fn files_below(disk: &Path, top: &RepoPath) -> anyhow::Result<Whole> {
+    let mut found = Whole::new(Root(None));
+    walk(disk, top, &mut found)?;
+    Ok(found)
+}
+
 /// Links are not followed: in Git they are files of their own, which hold no document.
 fn walk(disk: &Path, folder: &RepoPath, found: &mut Whole) -> anyhow::Result<()> {
     let is_folder = fs::symlink_metadata(disk).is_ok_and(|metadata| metadata.is_dir());
@@ -258,10 +265,21 @@ fn walk(disk: &Path, folder: &RepoPath, found: &mut Whole) -> anyhow::Result<()>
         if kind.is_dir() {
             walk(&entry.path(), &path, found)?;
         } else if kind.is_file() {
+            if entry.metadata().is_ok_and(|metadata| may_be_executed(&metadata)) {
+                found.executables.push(path.clone());
+            }
             read_into(&entry.path(), &path, &mut found.files)?;
         }
     }
     Ok(())
+}
+
+/// As Git sees it; where files have no such mode, none may.
+fn may_be_executed(metadata: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
+    #[cfg(not(unix))]
+    return false;
 }
 
 #[expect(clippy::disallowed_methods, reason = "the work tree is read here")]

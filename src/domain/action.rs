@@ -1,12 +1,8 @@
 //! What may people ask for?
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
-use super::{
-    ActionId, BlueprintId, Bytes, Form, Login, ObjectId, Property, RepoPath, Step, TeamSlug, TemplateName,
-};
+use super::{ActionId, BlueprintId, Form, Login, Property, Step, TeamSlug};
 
 /// Something people may ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,66 +148,4 @@ pub enum EntityChange {
         /// Its identifier.
         identifier: String,
     },
-}
-
-/// A folder of templates.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Template {
-    /// Its name.
-    pub name: TemplateName,
-    /// What its `template.yaml` says.
-    pub manifest: TemplateManifest,
-    /// The files below `files/`, by their path there (itself a template).
-    pub files: BTreeMap<String, Bytes>,
-    /// The blobs that it was read from, by path inside the template's folder: its identity.
-    pub pins: BTreeMap<RepoPath, ObjectId>,
-}
-
-/// What a `template.yaml` says.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TemplateManifest {
-    /// What it is for.
-    pub description: Option<String>,
-    /// How expressions are marked in the files; none means `{{ }}`.
-    pub delimiters: Option<Delimiters>,
-    /// Whether files that exist with other content are replaced.
-    pub overwrite: bool,
-    /// Values set inside existing files.
-    pub set: Vec<TextEdit>,
-}
-
-/// How a template's files mark expressions, blocks and comments: start and end of each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delimiters {
-    /// Around an expression.
-    pub variable: (String, String),
-    /// Around a block.
-    pub block: (String, String),
-    /// Around a comment.
-    pub comment: (String, String),
-}
-
-/// A value set inside an existing file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TextEdit {
-    /// The file; a template.
-    pub path: String,
-    /// Where in the file.
-    pub target: EditTarget,
-    /// The new value; its strings are templates.
-    pub value: Value,
-}
-
-/// Where in a file a value is set.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EditTarget {
-    /// At this place of a YAML or JSON document (`spec.replicas`, `a[0].b`, `c[name=web].image`); a template.
-    At {
-        /// The place.
-        at: String,
-        /// Which document of a YAML stream.
-        document: usize,
-    },
-    /// In the one line that matches this regular expression, instead of its first group; not a template.
-    Match(String),
 }

@@ -172,9 +172,10 @@ impl<'de> Deserialize<'de> for RepoPath {
 }
 
 /// What kind of thing a tree holds under a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum FileMode {
     /// An ordinary file (100644).
+    #[default]
     File,
     /// A file that may be executed (100755).
     Executable,
@@ -182,6 +183,34 @@ pub enum FileMode {
     Link,
     /// A commit of another repository (160000).
     Submodule,
+}
+
+/// A file of a template, as a plan pins it: its blob, and whether it may be executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pin {
+    /// Its blob.
+    pub id: ObjectId,
+    /// Whether its mode is 100755.
+    pub executable: bool,
+}
+
+/// What follows the blob of a file that may be executed.
+const EXECUTABLE: &str = " executable";
+
+impl Serialize for Pin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mark = if self.executable { EXECUTABLE } else { "" };
+        serializer.collect_str(&format_args!("{}{mark}", self.id))
+    }
+}
+
+impl<'de> Deserialize<'de> for Pin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let id = text.strip_suffix(EXECUTABLE);
+        let executable = id.is_some();
+        id.unwrap_or(&text).parse().map(|id| Self { id, executable }).map_err(serde::de::Error::custom)
+    }
 }
 
 /// One file of a tree.
@@ -198,8 +227,20 @@ pub struct TreeEntry {
 pub enum Change {
     /// The file gets these bytes; an existing file keeps its mode.
     Put(Bytes),
+    /// The file gets these bytes, and may be executed.
+    PutExecutable(Bytes),
     /// The file goes away.
     Delete,
+}
+
+impl Change {
+    /// What the file holds afterwards.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Put(bytes) | Self::PutExecutable(bytes) => Some(bytes),
+            Self::Delete => None,
+        }
+    }
 }
 
 /// What becomes of the files of one repository.

@@ -27,22 +27,20 @@ mod form;
 mod action;
 mod step;
 pub mod later;
+mod template;
 mod request;
 mod run;
 mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{
-    Action, Approval, Delimiters, EditTarget, EntityChange, Execute, MergeMode, Operation, Quorum, Rule,
-    Template, TemplateManifest, TextEdit,
-};
+pub use action::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
 };
 pub use entity::Entity;
-pub use files::{Bytes, Change, Changes, FileMode, ObjectId, RepoPath, TreeEntry};
+pub use files::{Bytes, Change, Changes, FileMode, ObjectId, Pin, RepoPath, TreeEntry};
 pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
 pub use id::{
     ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, SecretRef,
@@ -62,5 +60,9 @@ pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};
 pub use step::{
     Interpreter, OnFailure, PullRequestStep, ScriptStep, Step, StepKind, WebhookStep, WorkflowStep,
+};
+pub use template::{
+    Delimiters, DocumentPlace, EditChange, EditTarget, FileRule, Template, TemplateFile, TemplateManifest,
+    TextEdit,
 };
 pub use time::Timestamp;

@@ -30,7 +30,7 @@ impl Writer {
         for (path, mode) in &trees.files {
             let mut entry = json!({ "path": path.as_str(), "mode": octal(*mode), "type": "blob" });
             match commit.changes.get(path) {
-                Some(Change::Put(bytes)) => match std::str::from_utf8(bytes) {
+                Some(Change::Put(bytes) | Change::PutExecutable(bytes)) => match std::str::from_utf8(bytes) {
                     Ok(text) => entry["content"] = text.into(),
                     Err(_) => {
                         let body = json!({ "content": STANDARD.encode(bytes), "encoding": "base64" });

@@ -119,13 +119,14 @@ fn edit(
             }
         };
         match change {
-            Change::Put(bytes) => {
+            Change::Put(bytes) | Change::PutExecutable(bytes) => {
                 if before == Some(FOLDER) {
                     return Err(ReadError::Strange(format!(
                         "`{}` is a folder; a file cannot replace it",
                         place(name)
                     )));
                 }
+                let mode = if matches!(change, Change::PutExecutable(_)) { EXECUTABLE } else { mode };
                 let id = objects.store(ObjectType::Blob, bytes)?;
                 changed.insert(name.as_bytes().to_vec(), Entry { mode: mode.to_vec(), id });
             }
@@ -136,7 +137,7 @@ fn edit(
     for (&name, edits) in &folders {
         let before = changed.get(name.as_bytes());
         let inside = before.filter(|entry| entry.mode == FOLDER).map(|entry| entry.id);
-        let puts = edits.iter().any(|(_, change)| matches!(change, Change::Put(_)));
+        let puts = edits.iter().any(|(_, change)| change.bytes().is_some());
         if before.is_some() && inside.is_none() {
             if puts {
                 return Err(ReadError::Strange(format!(
@@ -207,9 +208,26 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::RepoPath,
+        domain::{FileMode, RepoPath},
         git::fixture::{Fixture, changes},
+        git::objects::Node,
     };
+
+    #[test]
+    fn a_file_keeps_its_mode_and_may_become_executable() {
+        let repo = Fixture::new();
+        let path: RepoPath = "bin/run".parse().unwrap();
+        let mut tree = repo.objects.store(ObjectType::Tree, &[]).unwrap();
+        for (change, mode) in [
+            (Change::Put(b"1".as_slice().into()), FileMode::File),
+            (Change::PutExecutable(b"1".as_slice().into()), FileMode::Executable),
+            (Change::Put(b"2".as_slice().into()), FileMode::Executable),
+        ] {
+            tree = write_tree(&repo.objects, tree, &[(path.clone(), change)].into()).unwrap();
+            let found = repo.objects.find(tree, path.as_str()).unwrap();
+            assert!(matches!(found, Some(Node::File(entry)) if entry.mode == mode), "{found:?}");
+        }
+    }
 
     #[test]
     fn the_same_step_makes_the_same_commit() {
@@ -344,9 +362,9 @@ mod tests {
                 let Ok(next) = write_tree(&repo.objects, tree, &changes) else { continue };
                 tree = next;
                 for (path, change) in changes {
-                    match change {
-                        Change::Put(bytes) => drop(model.insert(path, String::from_utf8(bytes.to_vec()).unwrap())),
-                        Change::Delete => drop(model.remove(&path)),
+                    match change.bytes() {
+                        Some(bytes) => drop(model.insert(path, String::from_utf8(bytes.to_vec()).unwrap())),
+                        None => drop(model.remove(&path)),
                     }
                 }
             }

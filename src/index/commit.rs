@@ -1,12 +1,14 @@
 //! Is the catalog in these files, or at this commit, sound? Both say the same; the second reads what it must.
 
+use std::collections::BTreeSet;
+
 use super::{Index, Kept, Seen, list};
 use crate::{
     catalog::{
         Checked, Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions,
         load_settings,
     },
-    domain::{Bytes, Diagnostic, ObjectId, Place, RepoPath},
+    domain::{Action, Bytes, Diagnostic, Dynamic, ObjectId, Place, RepoPath, TemplateName},
     git::objects::{Node, Objects, Read},
     render,
 };
@@ -18,6 +20,8 @@ pub struct Whole {
     pub root: Root,
     /// Its files.
     pub files: Files,
+    /// Those that may be executed, as far as that was looked at.
+    pub executables: Vec<RepoPath>,
     /// Names that no file of a catalog can have, each with its folder.
     pub refused: Vec<(RepoPath, String)>,
 }
@@ -25,7 +29,7 @@ pub struct Whole {
 impl Whole {
     /// No files yet.
     pub fn new(root: Root) -> Self {
-        Self { root, files: Files::new(), refused: Vec::new() }
+        Self { root, files: Files::new(), executables: Vec::new(), refused: Vec::new() }
     }
 
     /// Everything that is wrong, the templates among it.
@@ -47,20 +51,44 @@ fn refusal(folder: &RepoPath, name: &str) -> Diagnostic {
     found.help("rename it: no \\ : * ? \" < > |, and no space or dot at the end")
 }
 
-/// Everything that is wrong with the templates of actions, and with the texts of notifications.
+/// Everything that is wrong with the templates of actions, with what they take from the actions that name them, and with the
+/// texts of notifications.
 fn templates(definitions: &Definitions) -> Vec<Diagnostic> {
-    let settings = &definitions.settings;
-    let folder = &settings.folders.templates;
+    let folder = |name: &TemplateName| format!("{}/{name}", definitions.settings.folders.templates);
     let each = definitions.templates.iter();
-    let sinks = settings.notifications.iter().enumerate();
-    let texts = sinks.filter_map(|(index, sink)| {
-        let mut place = Place::file(definitions.root.settings_path().as_str());
+    let mut found: Vec<_> =
+        each.flat_map(|(name, template)| render::check(template, &folder(name))).collect();
+    for (id, action) in &definitions.actions {
+        let action = &action.value;
+        let names: BTreeSet<&TemplateName> =
+            action.steps.iter().filter_map(|step| step.pull_request()).map(|pull| &pull.template).collect();
+        let known: BTreeSet<&str> = action.inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let optional = known.iter().copied().filter(|name| may_be_missing(action, name)).collect();
+        let inputs = render::Inputs { known, optional };
+        for template in names.into_iter().filter_map(|name| definitions.templates.get(name)) {
+            found.extend(render::check_names(template, &folder(&template.name), id.as_str(), &inputs));
+        }
+    }
+    let settings_path = definitions.root.settings_path();
+    found.extend(definitions.settings.notifications.iter().enumerate().filter_map(|(index, sink)| {
+        let mut place = Place::file(settings_path.as_str());
         place.field = Some(format!("notifications[{index}].text"));
         render::check_text(sink.text.as_deref()?, &place)
-    });
-    each.flat_map(|(name, template)| render::check(template, &format!("{folder}/{name}")))
-        .chain(texts)
-        .collect()
+    }));
+    found
+}
+
+/// Whether an input that is asked of everybody may be left empty, and has no value then.
+fn may_be_missing(action: &Action, name: &str) -> bool {
+    let behaviour = action.form.inputs.get(name);
+    let has_default = action.input(name).is_some_and(|input| input.default.is_some())
+        || behaviour.is_some_and(|behaviour| behaviour.computed.contains_key("default"));
+    let is_always_asked = behaviour
+        .is_none_or(|behaviour| behaviour.visible == Dynamic::Fixed(true) && behaviour.depends_on.is_empty());
+    action.form.required.is_none()
+        && !action.required.iter().any(|required| required == name)
+        && !has_default
+        && is_always_asked
 }
 
 /// The catalog at a commit, of which only what is needed is read.

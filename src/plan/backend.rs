@@ -7,7 +7,9 @@ use crate::{
     catalog::origin,
     domain::{
         Branch, Diagnostic, FileMode, InvalidId, Place, RepoPath, ScriptStep, Step, WebhookStep,
-        WorkflowStep, nearest,
+        WorkflowStep,
+        later::{self, Piece},
+        nearest,
     },
     plan::{
         build::{Recipe, Site},
@@ -111,7 +113,10 @@ pub(super) fn plan_workflow(
             }
         },
     };
-    let inputs = at.map("inputs", &workflow.inputs, context, &mut problems);
+    let mut inputs = at.map("inputs", &workflow.inputs, context, &mut problems);
+    for (name, value) in &mut inputs {
+        problems.extend(name_secrets(at, name, value).err());
+    }
     Ok(match reference {
         Some(reference) if problems.is_empty() => Ok(PlannedWorkflow {
             repository,
@@ -124,6 +129,22 @@ pub(super) fn plan_workflow(
         }),
         _ => Err(problems),
     })
+}
+
+/// A workflow is told the names of secrets that it has itself; others would stand in its log.
+fn name_secrets(at: &Standing<'_>, name: &str, value: &mut Value) -> Result<(), Diagnostic> {
+    let named = later::filled(value, &mut |piece| match piece {
+        Piece::Secret(secret) if secret.as_str().starts_with("github-secret:") => {
+            Ok(Some(Value::String(secret.as_str().to_owned())))
+        }
+        Piece::Secret(secret) => Err(format!("`{}` cannot be given to a workflow", secret.shown())),
+        Piece::Output(..) | Piece::Text(_) => Ok(None),
+    });
+    *value = named.map_err(|message| {
+        Diagnostic::error("secret-for-workflow", at.place(&format!("inputs.{name}")), message)
+            .help("a workflow takes secrets from its repository: name one as `github-secret:NAME`")
+    })?;
+    Ok(())
 }
 
 /// In what a workflow's file does not go with the step.

@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, MergeMode, ObjectId, Operation, Place,
-        StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, MergeMode, ObjectId, Operation,
+        Place, StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
         target::plan_step,
         writeback,
     },
@@ -165,6 +165,7 @@ pub fn build(
         Ok(Err(found)) => problems.extend(found),
         Ok(Ok(planned)) => {
             diffs.push_str(&diff::of_repository("catalog", &planned.files));
+            problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
             entities = planned.entities;
         }
     }
@@ -220,12 +221,48 @@ pub fn build(
     Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
 }
 
+/// What an action is for must be among what it does: CREATE creates one of its blueprint, DAY-2 changes the entity that it
+/// was asked on, DELETE removes it.
+fn nothing_touched(
+    site: &Site<'_>,
+    action: &Action,
+    accepted: &Accepted,
+    asked: &[(EntityOperation, EntityId)],
+) -> Option<Diagnostic> {
+    let asked_on = accepted.request.entity.as_ref();
+    let is_it = |id: &EntityId| id.blueprint == action.blueprint && asked_on == Some(&id.identifier);
+    let fits = |(change, id): &(EntityOperation, EntityId)| match action.operation {
+        Operation::Create => *change == EntityOperation::Create && id.blueprint == action.blueprint,
+        Operation::Day2 => *change == EntityOperation::Update && is_it(id),
+        Operation::Delete => *change == EntityOperation::Delete && is_it(id),
+    };
+    if asked.iter().any(fits) {
+        return None;
+    }
+    let what = match action.operation {
+        Operation::Create => format!("create no `{}`", action.blueprint),
+        Operation::Day2 => "not change the entity that it is asked on".to_owned(),
+        Operation::Delete => "not remove the entity that it is asked on".to_owned(),
+    };
+    let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, action.identifier);
+    let problem = Diagnostic::error(
+        "nothing-touched",
+        Place::file(source),
+        format!("the action is a {}, and this request would {what}", action.operation.name()),
+    );
+    Some(problem.help("the platform team must mend `entities` of the action"))
+}
+
 /// The names that templates may use.
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     // Where a secret is goes to who needs it, and into no text.
     let mut inputs = accepted.request.inputs.clone();
-    let secret = catalog::secret::inputs(action);
-    inputs.retain(|name, _| !secret.contains(name.as_str()));
+    let mut secrets = BTreeMap::new();
+    for name in catalog::secret::inputs(action) {
+        let said = inputs.shift_remove(name);
+        let reference = said.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+        secrets.extend(reference.map(|reference| (name.to_owned(), reference)));
+    }
     let entities: Map<String, Value> =
         accepted.entities.iter().map(|(name, chosen)| (name.clone(), chosen.value())).collect();
     let mut names = Map::new();
@@ -236,7 +273,7 @@ pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     }
     names.insert("request".into(), json!({ "id": accepted.request.id, "reason": accepted.request.reason }));
     names.insert("action".into(), json!({ "identifier": action.identifier, "title": action.title }));
-    render::Context::new(names)
+    render::Context::new(names).with_secrets(secrets)
 }
 
 /// Whether an operation asks about an existing entity.

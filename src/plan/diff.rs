@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use similar::TextDiff;
 
-use crate::domain::{Bytes, RepoName, RepoPath};
+use crate::domain::{Bytes, Change, FileMode, RepoName, RepoPath};
 
 /// A file before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +14,39 @@ pub struct Versions {
     pub before: Option<Bytes>,
     /// None: it goes away.
     pub after: Option<Bytes>,
+    /// Its mode before and after; that of a file that is not there means nothing.
+    pub modes: [FileMode; 2],
+}
+
+impl Versions {
+    /// Of an ordinary file.
+    pub fn of(before: Option<Bytes>, after: Option<Bytes>) -> Self {
+        Self { before, after, modes: [FileMode::File; 2] }
+    }
+
+    /// Whether it may be executed afterwards, and could not before.
+    pub fn becomes_executable(&self) -> bool {
+        let [before, after] = self.modes;
+        let was = self.before.is_some() && before == FileMode::Executable;
+        self.after.is_some() && after == FileMode::Executable && !was
+    }
+
+    /// What becomes of the file; none where nothing does.
+    pub fn change(&self) -> Option<Change> {
+        match &self.after {
+            Some(bytes) if self.becomes_executable() => Some(Change::PutExecutable(bytes.clone())),
+            _ if self.before == self.after => None,
+            Some(bytes) => Some(Change::Put(bytes.clone())),
+            None => Some(Change::Delete),
+        }
+    }
 }
 
 /// The diff of the files of one repository, headed by its name. Git reads it as a patch.
 pub fn of_repository(name: &str, files: &BTreeMap<RepoPath, Versions>) -> String {
     let mut out = String::new();
     for (path, versions) in files {
-        if versions.before == versions.after {
+        if versions.change().is_none() {
             continue;
         }
         if out.is_empty() {
@@ -31,12 +57,24 @@ pub fn of_repository(name: &str, files: &BTreeMap<RepoPath, Versions>) -> String
     out
 }
 
+fn octal(mode: FileMode) -> &'static str {
+    if mode == FileMode::Executable { "100755" } else { "100644" }
+}
+
 fn of_file(path: &RepoPath, versions: &Versions) -> String {
     let mut out = format!("diff --git a/{path} b/{path}\n");
     match (&versions.before, &versions.after) {
-        (None, Some(_)) => out.push_str("new file mode 100644\n"),
-        (Some(_), None) => out.push_str("deleted file mode 100644\n"),
+        (None, Some(_)) => {
+            let _ = writeln!(out, "new file mode {}", octal(versions.modes[1]));
+        }
+        (Some(_), None) => {
+            let _ = writeln!(out, "deleted file mode {}", octal(versions.modes[0]));
+        }
+        _ if versions.becomes_executable() => out.push_str("old mode 100644\nnew mode 100755\n"),
         _ => {}
+    }
+    if versions.before == versions.after {
+        return out;
     }
     let before = versions.before.as_deref().unwrap_or_default();
     let after = versions.after.as_deref().unwrap_or_default();
@@ -73,7 +111,7 @@ pub fn visible(text: &str) -> String {
 pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec<String> {
     let mut risks = Vec::new();
     for (path, versions) in files {
-        if versions.before == versions.after {
+        if versions.change().is_none() {
             continue;
         }
         let text = path.as_str();
@@ -82,6 +120,9 @@ pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec
             risks.push(format!(
                 "`{path}` in `{repository}` is a workflow: it runs with that repository's rights"
             ));
+        }
+        if versions.becomes_executable() {
+            risks.push(format!("`{path}` in `{repository}` may be executed"));
         }
         if path.file_name() == "CODEOWNERS" {
             risks.push(format!("`{path}` in `{repository}` says who must review"));

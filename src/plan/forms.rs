@@ -35,7 +35,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
     let mut changed: BTreeMap<BlueprintId, Vec<(Identifier, bool)>> = BTreeMap::new();
     for (path, change) in &commit.changes {
         if let Some(id) = entity_at(&definitions.settings, path) {
-            let stays = matches!(change, Change::Put(_));
+            let stays = change.bytes().is_some();
             changed.entry(id.blueprint).or_default().push((id.identifier, stays));
         }
     }
@@ -43,10 +43,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
         .changes
         .iter()
         .filter(|(path, _)| entity_at(&definitions.settings, path).is_some())
-        .map(|(path, change)| match change {
-            Change::Put(bytes) => (path.clone(), Some(bytes.clone())),
-            Change::Delete => (path.clone(), None),
-        })
+        .map(|(path, change)| (path.clone(), change.bytes().cloned()))
         .collect();
     // What a query asks for may change with any entity.
     let is_touched = |listed: &Listed| {

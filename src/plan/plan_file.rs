@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Quorum, RepoName,
+        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Pin, Quorum, RepoName,
         RepoPath, RequestId, Rule, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
@@ -257,6 +257,9 @@ pub struct FileChange {
     /// Its blob after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ObjectId>,
+    /// Whether it may be executed afterwards, and could not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
 }
 
 /// An entity that changes.
@@ -348,7 +351,7 @@ pub struct Pins {
     /// The action.
     pub action: ObjectId,
     /// The files of each template.
-    pub templates: BTreeMap<TemplateName, BTreeMap<RepoPath, ObjectId>>,
+    pub templates: BTreeMap<TemplateName, BTreeMap<RepoPath, Pin>>,
 }
 
 /// The hexadecimal SHA-256 of the canonical JSON of a value.

@@ -1,16 +1,17 @@
 //! What would this request do, if it were asked now? The same plan as for a pull request, with
 //! nobody asked and nothing written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{self, Definitions, values::Segment},
     domain::{ActionId, Diagnostic, Login, ObjectId, Place, RepoPath, RequestFile, RequestId},
     intake::form::Filling,
     plan::{
-        admit,
+        admit, approval,
         build::{Built, Site},
         facts::{Facts, Looked, Looker, Pending, Question},
+        plan_file::Plan,
     },
 };
 
@@ -123,6 +124,38 @@ fn with_site<T>(
             Ok(Err(vec![Diagnostic::error("repository-unreachable", place, why.to_string())]))
         }
     }
+}
+
+/// Who may approve a plan, by rule, other than whoever asks: logins, or `writers` for all who may write.
+///
+/// # Errors
+/// What must be known first.
+pub fn approvers(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    plan: &Plan,
+    requester: Option<&Login>,
+) -> Result<BTreeMap<String, Vec<String>>, BTreeSet<Question>> {
+    let look = Looker::new(facts);
+    let mut pending = false;
+    let mut by_rule = BTreeMap::new();
+    for rule in &plan.approval {
+        let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
+        for team in &rule.teams {
+            match approval::members(&look, definitions, catalog, team) {
+                Err(Pending) => pending = true,
+                Ok(Ok(members)) => people.extend(members),
+                // Whose members nobody knows has none who may.
+                Ok(Err(_)) => {}
+            }
+        }
+        let writers = rule.writers.then(|| "writers".to_owned());
+        let named =
+            people.iter().filter(|login| Some(*login) != requester).map(|login| login.as_str().to_owned());
+        by_rule.insert(rule.name.clone(), named.chain(writers).collect());
+    }
+    if pending { Err(look.missing()) } else { Ok(by_rule) }
 }
 
 fn plan(

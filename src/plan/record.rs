@@ -143,13 +143,9 @@ fn on_their_way<'a>(look: &Looker<'a>, here: &Here) -> Looked<Vec<Result<&'a Pul
 }
 
 fn is_made(entry: Option<&DiffEntry>, change: &Change) -> bool {
-    match (entry, change) {
-        (Some(entry), Change::Put(bytes)) => {
-            entry.after.is_some_and(|after| after.id == ObjectId::of_blob(bytes))
-        }
-        (Some(entry), Change::Delete) => entry.after.is_none(),
-        (None, _) => false,
-    }
+    entry.is_some_and(|entry| {
+        entry.after.map(|after| after.id) == change.bytes().map(|bytes| ObjectId::of_blob(bytes))
+    })
 }
 
 /// The branch for these changes: the same changes on the same commit, the same branch.
@@ -159,10 +155,8 @@ fn branch_of(changes: &[&CatalogChange]) -> Branch {
         digest.update(change.base.to_string());
         for (path, change) in &change.changes {
             let path: &RepoPath = path;
-            let blob = match change {
-                Change::Put(bytes) => ObjectId::of_blob(bytes).to_string(),
-                Change::Delete => "-".to_owned(),
-            };
+            let blob =
+                change.bytes().map_or_else(|| "-".to_owned(), |bytes| ObjectId::of_blob(bytes).to_string());
             digest.update(format!("\n{path} {blob}"));
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{
-        Branch, Bytes, Change, Changes, Diagnostic, FileMode, InvalidId, MergeMode, ObjectId, Place,
-        PullRequestStep, RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
+        Branch, Changes, Diagnostic, FileMode, InvalidId, MergeMode, ObjectId, Place, PullRequestStep,
+        RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
     },
     plan::{
         build::{Recipe, Site},
@@ -91,13 +91,11 @@ pub(super) fn plan_step(
     let mut changes = Vec::new();
     let mut contents = Changes::new();
     for (path, versions) in &files {
+        let Some(change) = versions.change() else { continue };
         let after = versions.after.as_ref().map(|bytes| ObjectId::of_blob(bytes));
         let before = versions.before.as_ref().map(|bytes| ObjectId::of_blob(bytes));
-        if before == after {
-            continue;
-        }
-        changes.push(FileChange { path: path.clone(), before, after });
-        let change = versions.after.as_ref().map_or(Change::Delete, |bytes| Change::Put(bytes.clone()));
+        let executable = versions.becomes_executable();
+        changes.push(FileChange { path: path.clone(), before, after, executable });
         contents.insert(path.clone(), change);
     }
     let auto_merge = pull.merge == MergeMode::Auto;
@@ -197,13 +195,13 @@ impl Target<'_> {
         let mut problems = Vec::new();
         let mut pending = false;
         let mut files = BTreeMap::new();
-        for (path, bytes) in rendered {
+        for (path, render::Rendered { bytes, executable }) in rendered {
             match self.existing(&path) {
                 Err(Pending) => pending = true,
                 Ok(Err(problem)) => problems.push(problem),
-                Ok(Ok(before)) => {
-                    if !template.manifest.overwrite && before.as_ref().is_some_and(|before| *before != bytes)
-                    {
+                Ok(Ok(mut versions)) => {
+                    let differs = versions.before.as_ref().is_some_and(|before| *before != bytes);
+                    if !template.manifest.overwrite && differs {
                         problems.push(self.problem(
                             "file-exists",
                             format!("`{path}` exists in `{}` with other content", self.repository),
@@ -211,33 +209,23 @@ impl Target<'_> {
                         ));
                         continue;
                     }
-                    files.insert(path, diff::Versions { before, after: Some(bytes) });
+                    versions.after = Some(bytes);
+                    if executable {
+                        versions.modes[1] = FileMode::Executable;
+                    }
+                    files.insert(path, versions);
                 }
             }
         }
-        for edit in &template.manifest.set {
-            let place = Place::file(format!(
-                "{}/{}/template.yaml",
-                self.site.definitions.settings.folders.templates, template.name
-            ));
-            let path = match render::path(&edit.path, &place, context) {
-                Ok(path) => path,
-                Err(problem) => {
-                    problems.push(problem);
-                    continue;
-                }
-            };
-            let (value, target) = match (
-                render::value(&edit.value, &place, context),
-                render::edit::target(&edit.target, &place, context),
-            ) {
-                (Ok(value), Ok(target)) => (value, target),
-                (value, target) => {
-                    problems.extend(value.err());
-                    problems.extend(target.err());
-                    continue;
-                }
-            };
+        let folder = self.site.definitions.settings.folders.templates.as_str();
+        let edits = match render::edits(template, folder, context) {
+            Ok(edits) => edits,
+            Err(found) => {
+                problems.extend(found);
+                Vec::new()
+            }
+        };
+        for render::Edit { path, change } in edits {
             if !files.contains_key(&path) {
                 match self.existing(&path) {
                     Err(Pending) => {
@@ -248,24 +236,19 @@ impl Target<'_> {
                         problems.push(problem);
                         continue;
                     }
-                    Ok(Ok(before)) => {
-                        files.insert(path.clone(), diff::Versions { after: before.clone(), before });
-                    }
+                    Ok(Ok(versions)) => drop(files.insert(path.clone(), versions)),
                 }
             }
             let Some(versions) = files.get_mut(&path) else { continue };
-            let Some(old) = &versions.after else {
-                problems.push(self.problem(
-                    "no-such-file",
-                    format!("`{path}` is not in `{}`, so nothing can be set in it", self.repository),
-                    "check that what you ask to change exists",
-                ));
-                files.remove(&path);
-                continue;
-            };
-            match render::edit::set(&path, old, &target, &value) {
+            match render::edit::apply(&path, versions.after.as_deref(), &change) {
                 Ok(new) => versions.after = Some(new.into()),
-                Err(problem) => problems.push(problem),
+                Err(mut problem) => {
+                    if versions.after.is_none() {
+                        problem.message = format!("{} (in `{}`)", problem.message, self.repository);
+                        files.remove(&path);
+                    }
+                    problems.push(problem);
+                }
             }
         }
         if pending {
@@ -274,8 +257,8 @@ impl Target<'_> {
         Ok(if problems.is_empty() { Ok(files) } else { Err(problems) })
     }
 
-    /// The bytes of a path that may be written: an ordinary file or nothing, and no link on the way.
-    fn existing(&self, path: &RepoPath) -> Looked<Result<Option<Bytes>, Diagnostic>> {
+    /// What is at a path that may be written, unchanged: an ordinary file or nothing, and no link on the way.
+    fn existing(&self, path: &RepoPath) -> Looked<Result<diff::Versions, Diagnostic>> {
         let mut pending = false;
         let text = path.as_str();
         for (end, _) in text.match_indices('/') {
@@ -308,9 +291,13 @@ impl Target<'_> {
             return Err(Pending);
         }
         Ok(match found {
-            Ok(None) => Ok(None),
+            Ok(None) => Ok(diff::Versions::of(None, None)),
             Ok(Some(file)) => match file.mode {
-                FileMode::File | FileMode::Executable => Ok(Some(file.bytes.clone())),
+                FileMode::File | FileMode::Executable => Ok(diff::Versions {
+                    before: Some(file.bytes.clone()),
+                    after: Some(file.bytes.clone()),
+                    modes: [file.mode; 2],
+                }),
                 FileMode::Link | FileMode::Submodule => Err(self.problem(
                     "path-through-link",
                     format!("`{path}` is a link in `{}`", self.repository),

@@ -26,6 +26,8 @@ pub struct Planned {
     pub entities: Vec<PlannedEntity>,
     /// Each file before and after.
     pub files: BTreeMap<RepoPath, diff::Versions>,
+    /// What was asked of entities, whether it changes anything or not.
+    pub asked: Vec<(EntityOperation, EntityId)>,
 }
 
 /// Plans the entity changes of an action.
@@ -53,10 +55,13 @@ pub fn plan_entities(
     }
     Ok(match apply(site, &entities, &source)? {
         Ok(files) => {
+            let asked =
+                entities.iter().filter_map(|planned| Some((planned.change, entity_id(&planned.entity)?)));
+            let asked = asked.collect();
             // An update that changes nothing is no change.
             let entities =
                 entities.into_iter().filter(|planned| is_effective(site, planned, &files)).collect();
-            Ok(Planned { entities, files })
+            Ok(Planned { entities, files, asked })
         }
         Err(problems) => Err(problems),
     })
@@ -238,10 +243,7 @@ fn apply_one(
                 );
             }
             match known_to_fit(checked(site, &entity, source)?, &id, &unknown) {
-                Ok(()) => Ok(Ok((
-                    path,
-                    diff::Versions { before: None, after: Some(render::edit::new_entity(&entity)) },
-                ))),
+                Ok(()) => Ok(Ok((path, diff::Versions::of(None, Some(render::edit::new_entity(&entity)))))),
                 Err(problems) => Ok(Err(problems)),
             }
         }
@@ -256,13 +258,11 @@ fn apply_one(
                 Err(problems) => return Ok(Err(problems)),
             };
             match checked(site, &entity, source)? {
-                Ok(()) => Ok(Ok((path, diff::Versions { before: Some(old), after: Some(new) }))),
+                Ok(()) => Ok(Ok((path, diff::Versions::of(Some(old), Some(new))))),
                 Err(problems) => Ok(Err(problems)),
             }
         }
-        (EntityOperation::Delete, Some((path, old))) => {
-            Ok(Ok((path, diff::Versions { before: Some(old), after: None })))
-        }
+        (EntityOperation::Delete, Some((path, old))) => Ok(Ok((path, diff::Versions::of(Some(old), None)))),
         (EntityOperation::Update | EntityOperation::Delete, None) => {
             let known = match site.look.entities(site.catalog, &id.blueprint)? {
                 Ok(known) => nearest(id.identifier.as_str(), known.iter().map(Identifier::as_str)),
@@ -381,14 +381,8 @@ fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
 
 /// The changes of the catalog for these files and this record.
 pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
-    let mut changes: Changes = files
-        .iter()
-        .filter(|(_, versions)| versions.before != versions.after)
-        .map(|(path, versions)| {
-            let change = versions.after.as_ref().map_or(Change::Delete, |bytes| Change::Put(bytes.clone()));
-            (path.clone(), change)
-        })
-        .collect();
+    let mut changes: Changes =
+        files.iter().filter_map(|(path, versions)| Some((path.clone(), versions.change()?))).collect();
     let path = read::request_path(site.definitions, &run.request, "run.yaml");
     changes.insert(path, Change::Put(run_file(run)));
     changes

@@ -191,15 +191,20 @@ impl Contents {
             return Ok(loaded.clone());
         }
         let mut files = Files::new();
+        let mut executables = Vec::new();
         for folder in folders {
             for (path, entry) in objects.files(commit, folder)? {
+                if entry.mode == crate::domain::FileMode::Executable {
+                    executables.push(path.clone());
+                }
                 if matches!(entry.mode, crate::domain::FileMode::File | crate::domain::FileMode::Executable) {
                     files.insert(path, objects.blob(entry.id)?);
                 }
             }
         }
         // What is wrong with single definitions is in `broken`; `validate` is who says it all.
-        let (definitions, _) = catalog::load_definitions(&self.root, settings, &files);
+        let (mut definitions, _) = catalog::load_definitions(&self.root, settings, &files);
+        definitions.mark_executables(&executables);
         let loaded: Loaded = Ok(Arc::new(definitions));
         self.definitions.push_front((key, loaded.clone()));
         self.definitions.truncate(AT_HAND);

@@ -52,6 +52,8 @@ pub struct Settings {
     pub environment: Vec<(String, String)>,
     /// The secrets that definitions may refer to, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// The identities of age that open secrets in requests, as `age-keygen` writes them.
+    pub identities: Option<Secret>,
 }
 
 /// What was asked of the world so far.
@@ -97,7 +99,7 @@ impl Hands {
         let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
         let path = settings.environment.iter().find(|(name, _)| name == "PATH");
         let path = path.map_or_else(|| "/usr/bin:/bin".to_owned(), |(_, path)| path.clone());
-        let backends = Backends::new(settings.secrets.clone(), path);
+        let backends = Backends::new(settings.secrets.clone(), settings.identities.clone(), path);
         Ok(Self { settings, reader, writer, repositories, heads, here: None, backends })
     }
 

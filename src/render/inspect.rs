@@ -1,14 +1,20 @@
 //! Is a rendered file what its name says, and did its template make all of its structure?
 //!
-//! What an expression writes into YAML or JSON must stay inside one value, key or comment. An input
-//! such as `x\nadmin: true` would otherwise add a key. `yaml` and `tojson` write any value safely, and
-//! with them an expression may give a whole list or mapping.
+//! What an expression writes into YAML, JSON, TOML or HCL must stay inside one value, key or comment. An input
+//! such as `x\nadmin: true` would otherwise add a key. The filters `yaml`, `json`, `toml` and `hcl` write any value
+//! safely, and with them an expression may give a whole list or mapping; `raw` lets it write anything.
 
-use std::ops::Range;
+pub(super) mod hcl;
+pub(super) mod toml;
+
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::domain::{Diagnostic, Place, RepoPath, Span};
 
-use super::edit::tree::{self, Kind, Node, Style, Unreadable};
+use super::{
+    edit::tree::{self, Kind, Node, Style, Unreadable},
+    engine::Quoting,
+};
 
 /// A rendered text.
 #[derive(Debug, Clone)]
@@ -24,119 +30,232 @@ pub(super) struct Written {
 pub(super) struct Expression {
     /// What it wrote.
     pub(super) output: Range<usize>,
+    /// Which filter of ours gave all of it.
+    pub(super) quoting: Option<Quoting>,
     /// Where it is in the template.
-    pub(super) source: Range<usize>,
-    /// The same, for people.
     pub(super) place: Place,
 }
 
-/// What is wrong with this YAML or JSON file; nothing for other files.
+/// A kind of file that we can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    /// `.yaml`, `.yml`.
+    Yaml,
+    /// `.json`.
+    Json,
+    /// `.toml`.
+    Toml,
+    /// `.tf`, `.tfvars`, `.hcl`.
+    Hcl,
+}
+
+impl Language {
+    /// By the ending of the name.
+    pub(super) fn of(path: &RepoPath) -> Option<Self> {
+        match path.extension()?.as_str() {
+            "yaml" | "yml" => Some(Self::Yaml),
+            "json" => Some(Self::Json),
+            "toml" => Some(Self::Toml),
+            "tf" | "tfvars" | "hcl" => Some(Self::Hcl),
+            _ => None,
+        }
+    }
+
+    /// What writes any value for it, as a filter.
+    fn filter(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Toml => "toml",
+            Self::Hcl => "hcl",
+        }
+    }
+
+    /// Whether its reader gets back what this filter was given.
+    fn reads(self, quoting: Quoting) -> bool {
+        match (self, quoting) {
+            (Self::Yaml | Self::Json, Quoting::Yaml | Quoting::Json)
+            | (Self::Toml, Quoting::Toml)
+            | (Self::Hcl, Quoting::Hcl) => true,
+            (Self::Yaml | Self::Json, Quoting::Hcl | Quoting::Toml | Quoting::Raw)
+            | (Self::Toml, Quoting::Yaml | Quoting::Json | Quoting::Hcl | Quoting::Raw)
+            | (Self::Hcl, Quoting::Yaml | Quoting::Json | Quoting::Toml | Quoting::Raw) => false,
+        }
+    }
+
+    fn parse(self, text: &str) -> Result<Parsed, Unreadable> {
+        match self {
+            Self::Yaml => tree::yaml(text).map(|documents| Parsed::of(documents.iter())),
+            Self::Json => tree::json(text).map(|document| Parsed::of([&document])),
+            Self::Toml => toml::parse(text),
+            Self::Hcl => hcl::parse(text),
+        }
+    }
+
+    /// Whether a comment begins in what stands before a place, behind the last value.
+    fn comment_in(self, before: &str) -> Option<Comment> {
+        let line = before.rsplit(['\n', '\r']).next().unwrap_or_default();
+        match self {
+            Self::Json => None,
+            Self::Yaml | Self::Toml => line.contains('#').then_some(Comment::Line),
+            Self::Hcl if before.rfind("/*") > before.rfind("*/") => Some(Comment::Block),
+            Self::Hcl => (line.contains('#') || line.contains("//")).then_some(Comment::Line),
+        }
+    }
+}
+
+enum Comment {
+    /// To the end of the line.
+    Line,
+    /// To `*/`.
+    Block,
+}
+
+/// What is in a file that was read.
+#[derive(Debug, Default)]
+struct Parsed {
+    /// Where texts and other values without parts are, without their quotes; in order.
+    leaves: Vec<Range<usize>>,
+    /// All values, with their quotes.
+    values: BTreeSet<(usize, usize)>,
+}
+
+impl Parsed {
+    fn of<'a>(documents: impl IntoIterator<Item = &'a Node>) -> Self {
+        let mut parsed = Self::default();
+        documents.into_iter().for_each(|document| parsed.collect(document));
+        parsed.in_order()
+    }
+
+    fn in_order(mut self) -> Self {
+        self.leaves.sort_by_key(|leaf| leaf.start);
+        self
+    }
+
+    fn leaf(&mut self, whole: Range<usize>, quotes: usize) {
+        self.values.insert((whole.start, whole.end));
+        self.leaves.push(
+            whole.start + quotes..(whole.end.max(whole.start + quotes) - quotes).max(whole.start + quotes),
+        );
+    }
+
+    fn collect(&mut self, node: &Node) {
+        match &node.kind {
+            // The quotes themselves are the template's.
+            Kind::Scalar { style, .. } => {
+                self.leaf(node.start..node.end, usize::from(matches!(style, Style::Single | Style::Double)));
+            }
+            // An alias stands for what is written elsewhere: no expression may write one.
+            Kind::Alias => {}
+            Kind::List { items, .. } => {
+                self.values.insert((node.start, node.end));
+                items.iter().for_each(|item| self.collect(item));
+            }
+            Kind::Map { entries, .. } => {
+                self.values.insert((node.start, node.end));
+                for (key, value) in entries {
+                    self.collect(key);
+                    self.collect(value);
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with this file, if its name says how to read it.
 pub fn inspect(path: &RepoPath, bytes: &[u8]) -> Option<Diagnostic> {
+    let language = Language::of(path)?;
     let problem = match std::str::from_utf8(bytes) {
-        Ok(text) => documents(path, text)?.err()?,
-        Err(_) => match language(path)? {
-            Language::Yaml | Language::Json => Unreadable { message: "it is not UTF-8".to_owned(), at: None },
-        },
+        Ok(text) => language.parse(text).err()?,
+        Err(_) => Unreadable { message: "it is not UTF-8".to_owned(), at: None },
     };
     Some(unreadable(path, &problem))
 }
 
 /// The same for what a template wrote, with a look at what its expressions did.
-pub(super) fn written(
-    path: &RepoPath,
-    text: &str,
-    source: &str,
-    expressions: &[Expression],
-) -> Option<Diagnostic> {
-    let parsed = documents(path, text)?;
-    let (documents, problem) = match parsed {
-        Ok(documents) => (documents, None),
-        Err(problem) => (Vec::new(), Some(unreadable(path, &problem))),
+pub(super) fn written(path: &RepoPath, language: Language, written: &Written) -> Option<Diagnostic> {
+    let Written { text, expressions } = written;
+    let parsed = match language.parse(text) {
+        Ok(parsed) => parsed,
+        Err(problem) => {
+            // Which expression is it that cannot be read there? The one without which it can.
+            let is_to_blame = |expression: &&Expression| {
+                let mut without = text.clone();
+                without.replace_range(expression.output.clone(), "0");
+                expression.quoting != Some(Quoting::Raw) && language.parse(&without).is_ok()
+            };
+            return Some(match expressions.iter().find(is_to_blame) {
+                Some(expression) => {
+                    let why = format!("which cannot be read then: {}", problem.message);
+                    misplaced(path, language, text, expression, &why)
+                }
+                None => unreadable(path, &problem),
+            });
+        }
     };
-    if problem.is_some() {
-        return problem;
-    }
-    let mut scalars = Vec::new();
-    documents.iter().for_each(|document| collect(document, &mut scalars));
-    scalars.sort_by_key(|(range, _)| range.start);
     expressions.iter().find_map(|expression| {
-        let writes_structure = expression_writes_structure(source.get(expression.source.clone()).unwrap_or_default());
-        if writes_structure || stays_inside(text, expression.output.clone(), &scalars) {
+        let range = expression.output.clone();
+        let is_safe = match expression.quoting {
+            Some(Quoting::Raw) => true,
+            Some(quoting) if language.reads(quoting) && is_value(text, range.clone(), &parsed) => true,
+            _ => stays_inside(language, text, range.clone(), &parsed.leaves),
+        };
+        if is_safe {
             return None;
         }
-        let wrote = text.get(expression.output.clone()).unwrap_or_default();
-        let shown: String = wrote.chars().take(60).collect();
-        Some(
-            Diagnostic::error(
-                "template-structure",
-                expression.place.clone(),
-                format!("this expression writes {shown:?} into `{path}`, which is more than one value there"),
-            )
-            .help("write `{{ … | yaml }}` (in JSON `{{ … | tojson }}`), without quotes around it: it quotes what needs quotes"),
-        )
+        Some(misplaced(path, language, text, expression, "which is more than one value there"))
     })
 }
 
-/// Whether the author of a template says that this may be more than one scalar: by our filters, or by
-/// calling a macro, whose own expressions cannot be told apart.
-fn expression_writes_structure(source: &str) -> bool {
-    let last_filter = source.rsplit('|').next().unwrap_or_default().trim();
-    let filtered = source.contains('|') && matches!(last_filter, "yaml" | "tojson");
-    filtered || (source.ends_with(')') && !source.contains('|') && !source.contains('~'))
+fn misplaced(
+    path: &RepoPath,
+    language: Language,
+    text: &str,
+    expression: &Expression,
+    why: &str,
+) -> Diagnostic {
+    let wrote = text.get(expression.output.clone()).unwrap_or_default();
+    let shown: String = wrote.chars().take(60).collect();
+    let filter = language.filter();
+    Diagnostic::error(
+        "template-structure",
+        expression.place.clone(),
+        format!("this expression writes {shown:?} into `{path}`, {why}"),
+    )
+    .help(format!(
+        "write `{{{{ … | {filter} }}}}`, without quotes around it: it quotes what needs quotes; `| raw` is for what only the template's author says"
+    ))
 }
 
-fn collect(node: &Node, scalars: &mut Vec<(Range<usize>, Style)>) {
-    match &node.kind {
-        Kind::Scalar { style, .. } => scalars.push((node.start..node.end, *style)),
-        // An alias stands for what is written elsewhere: no expression may write one.
-        Kind::Alias => {}
-        Kind::List { items, .. } => items.iter().for_each(|item| collect(item, scalars)),
-        Kind::Map { entries, .. } => entries.iter().for_each(|(key, value)| {
-            collect(key, scalars);
-            collect(value, scalars);
-        }),
-    }
+/// The range without the space around what is in it.
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let wrote = &text[range.clone()];
+    let start = range.start + (wrote.len() - wrote.trim_start().len());
+    start..start + wrote.trim().len()
 }
 
-fn stays_inside(text: &str, output: Range<usize>, scalars: &[(Range<usize>, Style)]) -> bool {
+/// Whether this is one whole value, whatever is in it.
+fn is_value(text: &str, range: Range<usize>, parsed: &Parsed) -> bool {
+    let range = trimmed(text, range);
+    parsed.values.contains(&(range.start, range.end))
+}
+
+fn stays_inside(language: Language, text: &str, output: Range<usize>, leaves: &[Range<usize>]) -> bool {
     let wrote = &text[output.clone()];
-    let start = output.start + (wrote.len() - wrote.trim_start().len());
-    let end = start + wrote.trim().len();
-    if start == end {
-        return true;
+    let begun = leaves.partition_point(|leaf| leaf.start <= output.start);
+    let before = begun.checked_sub(1).map_or(0, |index| leaves[index].end);
+    if before <= output.start {
+        // Between two values: in a comment, it must stay there.
+        match text.get(before..output.start).and_then(|between| language.comment_in(between)) {
+            Some(Comment::Line) => return !wrote.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']),
+            Some(Comment::Block) => return !wrote.contains("*/"),
+            None => {}
+        }
     }
-    let after = scalars.partition_point(|(range, _)| range.start <= start);
-    let within = after.checked_sub(1).map(|index| &scalars[index]);
-    if let Some((range, style)) = within.filter(|(range, _)| start < range.end) {
-        // The quotes themselves are the template's.
-        let quotes = usize::from(matches!(style, Style::Single | Style::Double));
-        return start >= range.start + quotes && end <= range.end - quotes;
-    }
-    // No value here: a comment, where it must stay on its line and behind the `#`.
-    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-    let from = within.map_or(line_start, |(range, _)| range.end.max(line_start));
-    !text[start..end].contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
-        && text.get(from..start).is_some_and(|before| before.contains('#'))
-}
-
-enum Language {
-    Yaml,
-    Json,
-}
-
-fn language(path: &RepoPath) -> Option<Language> {
-    match path.extension()?.as_str() {
-        "yaml" | "yml" => Some(Language::Yaml),
-        "json" => Some(Language::Json),
-        _ => None,
-    }
-}
-
-fn documents(path: &RepoPath, text: &str) -> Option<Result<Vec<Node>, Unreadable>> {
-    Some(match language(path)? {
-        Language::Yaml => tree::yaml(text),
-        Language::Json => tree::json(text).map(|document| vec![document]),
-    })
+    let Range { start, end } = trimmed(text, output);
+    let begun = leaves.partition_point(|leaf| leaf.start <= start);
+    let leaf = begun.checked_sub(1).map(|index| &leaves[index]);
+    start == end || leaf.is_some_and(|leaf| start < leaf.end && end <= leaf.end)
 }
 
 /// Tells that a file cannot be read.

@@ -1,8 +1,14 @@
 //! How does text become files? Templates, edits of what people wrote, and a look at what came out.
 
 mod template;
+mod folder;
+mod engine;
+mod later;
 mod inspect;
+mod quote;
 pub mod edit;
 
+pub use folder::{Edit, Inputs, Rendered, check, check_names, edits, files};
 pub use inspect::inspect;
-pub use template::{Context, check, check_text, files, path, payload, text, url, value};
+pub use later::payload;
+pub use template::{Context, check_text, path, text, url, value};

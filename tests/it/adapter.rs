@@ -94,6 +94,7 @@ impl World {
             manners: Default::default(),
             environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
             secrets: Default::default(),
+            identities: None,
         }
     }
 

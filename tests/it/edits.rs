@@ -4,7 +4,7 @@
 //! edits then says what the new file means.
 
 use chandlery::{
-    domain::{EditTarget, RepoPath},
+    domain::{DocumentPlace, EditTarget, RepoPath},
     render::edit,
 };
 use proptest::prelude::*;
@@ -371,7 +371,7 @@ proptest! {
         prop_assert_eq!(&before, &Value::Object(fields.clone()), "the generator is wrong:\n{}", old);
         let Written { from, to, at, value } = which.get(&written).clone();
         let path: RepoPath = if json { "a.json" } else { "a.yaml" }.parse().unwrap();
-        let result = edit::set(&path, old.as_bytes(), &EditTarget::At { at: at.clone(), document: 0 }, &new);
+        let result = edit::set(&path, old.as_bytes(), &EditTarget::At(DocumentPlace { at: at.clone(), document: 0 }), &new);
         let changed = String::from_utf8(result.unwrap_or_else(|problem| panic!("{at} = {new}: {problem:?}\n{old}"))).unwrap();
         if value == new {
             prop_assert_eq!(&changed, &old);
@@ -393,7 +393,7 @@ proptest! {
         let at = if written.is_empty() { String::new() } else { which.get(&written).at.clone() };
         let at = below(&at, "new key");
         let path: RepoPath = if json { "a.json" } else { "a.yaml" }.parse().unwrap();
-        let result = edit::set(&path, old.as_bytes(), &EditTarget::At { at: at.clone(), document: 0 }, &new);
+        let result = edit::set(&path, old.as_bytes(), &EditTarget::At(DocumentPlace { at: at.clone(), document: 0 }), &new);
         let changed = String::from_utf8(result.unwrap_or_else(|problem| panic!("{at} = {new}: {problem:?}\n{old}"))).unwrap();
         let same = |pairs: &mut dyn Iterator<Item = (u8, u8)>| pairs.take_while(|(a, b)| a == b).count();
         let front = same(&mut old.bytes().zip(changed.bytes()));

@@ -973,10 +973,14 @@ fn core_histories() {
     }
 }
 
-/// Every crash point: a history with a crash anywhere, or an answer lost, ends as the one without.
+/// Every crash point: a history with a crash anywhere, or an answer lost, ends as the one without. What is begun at most
+/// once may be left to people instead: `steps.rs` holds that.
 #[test]
 fn core_a_crash_anywhere_changes_nothing() {
-    for path in crate::scenarios::files() {
+    let is_of_steps = |path: &std::path::PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"))
+    };
+    for path in crate::scenarios::files().into_iter().filter(|path| !is_of_steps(path)) {
         let story = std::fs::read_to_string(&path).unwrap();
         let mut world = Simulated::new();
         for line in story.lines().map(str::trim) {

@@ -290,7 +290,10 @@ impl World {
             }
             Err(_) => refused.clear(),
         }
-        (tree.as_bytes().try_into().map(ObjectId::from_bytes).unwrap(), Whole { root, files, refused })
+        (
+            tree.as_bytes().try_into().map(ObjectId::from_bytes).unwrap(),
+            Whole { root, files, executables: Vec::new(), refused },
+        )
     }
 }
 

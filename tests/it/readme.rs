@@ -181,3 +181,115 @@ fn requests_page_tells_the_truth() {
     }
     assert_eq!(ran, ["request", "rerun", "link"]);
 }
+
+/// The page about steps: its YAML is an action of a catalog that validates, and its command is one.
+#[test]
+fn steps_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/steps.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let settings = "version: 1\nrepositories: [acme/infrastructure]\nwebhooks: [https://hooks.acme.test]\n";
+    put("chandlery.yaml", settings);
+    put("blueprints/bucket.yaml", "identifier: bucket\nschema: { properties: { size: { type: number } } }\n");
+    put("actions/create-queue.yaml", page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap());
+    let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
+    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let line = page.lines().find_map(|line| line.strip_prefix("    chandlery ")).unwrap();
+    // It is understood, and then misses the catalog.
+    let output = chandlery().args(line.split(' ')).current_dir(folder.path()).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The page about templates: its commands run, and its YAML is a template and an example that are used as they stand.
+#[test]
+fn templates_page_tells_the_truth() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/templates.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["catalog-example", "action-templates"] {
+        let copied = Command::new("cp").arg("-r").arg(root.join(part)).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+    }
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let chandlery = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        let output = command.args(line.split(' ')).current_dir(folder.path()).output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}\n{said}");
+    };
+    let request =
+        fs::read_to_string(root.join("catalog-example/.demo/requests/scaffold-service/request.yaml"));
+    put("inputs.yaml", &request.unwrap());
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")).collect();
+    assert_eq!(commands.len(), 3);
+    commands.into_iter().for_each(&chandlery);
+
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let [template, case] = blocks[..] else { panic!("two blocks") };
+    put("page/chandlery.yaml", "version: 1\nrepositories: [acme/infrastructure]\n");
+    put("page/blueprints/bucket.yaml", "identifier: bucket\n");
+    put("page/entities/_user/ada.yaml", "identifier: ada\nblueprint: _user\n");
+    put("page/entities/_user/bo.yaml", "identifier: bo\nblueprint: _user\n");
+    put("page/entities/_user/cleo.yaml", "identifier: cleo\nblueprint: _user\n");
+    put(
+        "page/entities/_team/platform.yaml",
+        "identifier: platform\nblueprint: _team\nrelations: { members: [ada, bo, cleo] }\n",
+    );
+    put(
+        "page/actions/add-bucket.yaml",
+        r#"identifier: add-bucket
+trigger:
+  operation: CREATE
+  blueprintIdentifier: bucket
+  userInputs:
+    properties:
+      name: { type: string, pattern: "^[a-z]+$" }
+      public: { type: boolean }
+      count: { type: number, default: 1 }
+      readers: { type: array, items: { type: string, pattern: "^[a-z]+$" }, uniqueItems: true, default: [ada] }
+    required: [name, public]
+approval: { rules: [{ name: platform, teams: [platform], count: 1 }] }
+steps:
+  - { id: add, pullRequest: { repository: acme/infrastructure, template: bucket } }
+entities:
+  - create: { blueprint: bucket, identifier: "{{ inputs.name }}" }
+"#,
+    );
+    put("page/actions/add-bucket.tests/invoices.yaml", case);
+    for (path, text) in [
+        ("buckets.yaml", "limits: {}\n"),
+        (".gitignore", "# caches\n"),
+        ("owners.toml", "[teams]\nstorage = []\n"),
+        ("main.tf", ""),
+    ] {
+        put(&format!("page/actions/add-bucket.tests/infrastructure/{path}"), text);
+    }
+    put("page/action-templates/bucket/template.yaml", template);
+    put("page/action-templates/bucket/files/scripts/start", "echo [[ inputs.name | shell ]]\n");
+    put("page/action-templates/bucket/files/readers/{{ item }}.tf", "reader = [[ item | hcl ]]\n");
+    put("page/action-templates/bucket/files/public.tf", "public = true\n");
+    put("page/action-templates/bucket/files/x.tmpl", "[[ .Values.x ]]\n");
+    chandlery("validate page");
+    chandlery("test --catalog page --update");
+    let diff = fs::read_to_string(folder.path().join("page/actions/add-bucket.tests/invoices.diff")).unwrap();
+    for line in [
+        "new file mode 100755",
+        "+/invoices/cache/",
+        "+storage = [\"invoices\"]",
+        "+module \"invoices\" {",
+        "+reader = \"ada\"",
+    ] {
+        assert!(diff.contains(line), "no {line} in\n{diff}");
+    }
+}

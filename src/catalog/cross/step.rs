@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use regex::Regex;
+use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 
 use super::{Names, repository, template};
@@ -21,10 +21,18 @@ const REFERENCE: &str = r#"\{\{\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+
 
 static REFERENCES: LazyLock<Regex> = LazyLock::new(|| Regex::new(REFERENCE).expect("it is a pattern"));
 
+/// An input alone between its brackets.
+static INPUTS: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"\{\{\s*inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\s*\}\}"#;
+    Regex::new(pattern).expect("it is a pattern")
+});
+
 /// Whether secrets may be named.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrets {
     Allowed,
+    /// Only inputs that say where a secret is.
+    OfInputs,
     Refused,
 }
 
@@ -70,15 +78,25 @@ impl Later<'_> {
                     let wrong = Wrong::new("unknown-step", path, message);
                     reader.wrong(wrong.did_you_mean(step, self.before.iter().copied()));
                 }
-            } else if said.get(4).is_some() && self.secrets == Secrets::Refused {
+            } else if said.get(4).is_some() && self.secrets != Secrets::Allowed {
                 let wrong = Wrong::new("output-out-of-place", path, "would hold a secret");
                 reader.wrong(wrong.help("secrets may stand in the headers, the body and the environment of `webhook` and `script` steps"));
             }
         }
-        let left = REFERENCES.replace_all(text, |said: &regex::Captures<'_>| {
-            said.get(5).map(|input| format!("{{{{ {} }}}}", input.as_str())).unwrap_or_default()
-        });
-        names.check(&left, path, reader);
+        let mut known = REFERENCES
+            .replace_all(text, |said: &Captures<'_>| {
+                said.get(5).map(|input| format!("{{{{ {} }}}}", input.as_str())).unwrap_or_default()
+            })
+            .into_owned();
+        if self.secrets != Secrets::Refused {
+            known = INPUTS
+                .replace_all(&known, |said: &Captures<'_>| {
+                    let name = said.get(1).or(said.get(2)).map_or("", |name| name.as_str());
+                    if names.is_secret(name) { String::new() } else { said[0].to_owned() }
+                })
+                .into_owned();
+        }
+        names.check(&known, path, reader);
     }
 }
 
@@ -145,7 +163,7 @@ pub(super) fn expressions(action: &Action, names: &Names<'_>, reader: &mut Reade
             }
             StepKind::Workflow(workflow) => {
                 let path = join(&path, "workflow");
-                maps(&workflow.inputs, Secrets::Refused, &join(&path, "inputs"));
+                maps(&workflow.inputs, Secrets::OfInputs, &join(&path, "inputs"));
                 names.check(&workflow.repository, &join(&path, "repository"), reader);
                 if let Some(reference) = &workflow.reference {
                     names.check(reference, &join(&path, "ref"), reader);

@@ -15,6 +15,7 @@ pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;
 pub(super) mod request;
+pub(super) mod case;
 pub(super) mod query;
 pub(super) mod scorecard;
 
@@ -72,6 +73,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<template::TemplateDocument>(),
         one::<entity::EntityDocument>(),
         one::<request::RequestDocument>(),
+        one::<case::CaseDocument>(),
         one::<scorecard::ScorecardDocument>(),
     ])
 }

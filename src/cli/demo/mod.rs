@@ -142,6 +142,7 @@ fn begin(url: &str, folder: &Path, seed: &Seed) -> anyhow::Result<(BTreeMap<Stri
         manners: Default::default(),
         environment: environment.clone(),
         secrets: config::secrets(),
+        identities: None,
     };
     let mut people = BTreeMap::new();
     for user in seed.users.iter().filter(|user| user.login != ME) {

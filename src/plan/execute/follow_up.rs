@@ -7,15 +7,15 @@ use super::{Job, consent::changed_consent, why_not};
 use crate::{
     catalog::{self, values::Segment},
     domain::{
-        Diagnostic, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile, RunPull, StepId,
-        Timestamp,
+        Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile, RunPull,
+        StepId, Timestamp,
     },
     plan::{
         admit, adopt,
         build::{self, Recipe, Site},
-        facts::{Looked, Pending},
+        facts::{File, Looked, Pending},
         message::{self, FollowUp},
-        plan_file::{Plan, PlannedPull, PlannedStep},
+        plan_file::{FileChange, Plan, PlannedPull, PlannedStep},
         read,
         step::{Call, Commit, Step},
         target,
@@ -148,7 +148,7 @@ pub(super) fn begin(
             for change in &done.planned.changes {
                 match site.look.file(&planned.repository, commit, &change.path) {
                     Err(Pending) => pending = true,
-                    Ok(Ok(found)) if found.map(|file| file.id) == change.after => {}
+                    Ok(Ok(found)) if is_version(change, Side::After, found) => {}
                     Ok(Ok(_)) => {
                         return Ok(Progress::Failed(format!(
                             "the branch `{}` of `{}` exists with other content",
@@ -296,6 +296,16 @@ enum Side {
     After,
 }
 
+/// Whether a file is as it was before a planned change, or will be after it.
+fn is_version(change: &FileChange, side: Side, found: Option<&File>) -> bool {
+    let id = found.map(|file| file.id);
+    let may_run = found.is_some_and(|file| file.mode == FileMode::Executable);
+    match side {
+        Side::Before => id == change.before && !(change.executable && may_run),
+        Side::After => id == change.after && (may_run || !change.executable),
+    }
+}
+
 /// The planned files that a commit has with other content than the plan names.
 fn differing(
     site: &Site<'_>,
@@ -310,11 +320,7 @@ fn differing(
         match site.look.file(repository, commit, &change.path) {
             Err(Pending) => pending = true,
             Ok(Ok(found)) => {
-                let wanted = match side {
-                    Side::Before => change.before,
-                    Side::After => change.after,
-                };
-                if found.map(|file| file.id) != wanted {
+                if !is_version(change, side, found) {
                     differs.push(change.path.to_string());
                 }
             }

@@ -27,6 +27,7 @@ use crate::{
         Decision, admit,
         approval::Judgement,
         build::{Recipe, Site},
+        command,
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
@@ -248,6 +249,14 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         return ordered::carry_out(&job, merged, record.as_ref());
     }
     carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
+}
+
+/// Who took a merged request back by a comment.
+fn cancelled<'a>(job: &Job<'_>, pull: &'a Pull) -> Looked<Option<&'a Login>> {
+    let all = command::commands(&pull.remarks).into_iter();
+    let asked = all.filter(|command| command.word == "cancel" && Some(command.at) >= pull.merged_at);
+    let found = command::newest_allowed(job.site, asked, &job.requesters)?;
+    Ok(found.map(|command| command.by))
 }
 
 /// Whether a run was begun by us.
@@ -477,6 +486,10 @@ fn carry_out(
         }
     }
     let finishing = Job { at: finished, requesters: job.requesters.clone(), approved, ..*job };
+    if !open.is_empty() || !decision.steps.is_empty() {
+        let by = cancelled(job, pull)?;
+        refused = by.map(|by| (Stage::Cancelled, format!("`{by}` cancelled it"))).or(refused);
+    }
 
     if let Some((stage, why)) = refused {
         // What is still open is taken back first; then the end is recorded.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Job,
+    Job, cancelled,
     follow_up::{FollowUps, Progress, begin, first, follow},
 };
 use crate::{
@@ -27,7 +27,6 @@ use crate::{
     plan::{
         Decision, admit,
         build::{self, Recipe},
-        command::{self, commands},
         facts::{Looked, Pending},
         message::{self, FollowUp},
         plan_file::{Does, Plan, PlannedPull, PlannedStep},
@@ -114,7 +113,7 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         finished: job.at,
         next: None,
     };
-    if let Some(by) = course.cancelled()? {
+    if let Some(by) = cancelled(job, merged.pull)? {
         // What is open must be known, so that it can be taken back.
         for pull in merged.follow_ups.values().filter(|pull| pull.state == crate::domain::PullState::Open) {
             course.open.push(pull);
@@ -125,14 +124,6 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
 }
 
 impl<'a> Course<'a> {
-    fn cancelled(&self) -> Looked<Option<&'a Login>> {
-        let merged_at = self.merged.pull.merged_at;
-        let all = commands(&self.merged.pull.remarks).into_iter();
-        let asked = all.filter(|command| command.word == "cancel" && Some(command.at) >= merged_at);
-        let found = command::newest_allowed(self.job.site, asked, &self.job.requesters)?;
-        Ok(found.map(|command| command.by))
-    }
-
     fn go(mut self) -> Looked<Decision> {
         let plan = self.merged.plan;
         let mut waits = false;

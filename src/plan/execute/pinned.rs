@@ -58,8 +58,8 @@ pub(super) fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, Stri
     let mut templates = BTreeMap::new();
     for (name, files) in &plan.pins.templates {
         let mut read = BTreeMap::new();
-        for (path, id) in files {
-            match blob(*id) {
+        for (path, pin) in files {
+            match blob(pin.id) {
                 Ok(Some(bytes)) => {
                     read.insert(path.clone(), bytes);
                 }
@@ -81,7 +81,11 @@ pub(super) fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, Stri
     let mut checked = BTreeMap::new();
     for (name, files) in templates {
         match catalog::read_template(&name, &files) {
-            Ok(template) => checked.insert(name, template),
+            Ok(mut template) => {
+                let pins = plan.pins.templates.get(&name).into_iter().flatten();
+                pins.filter(|(_, pin)| pin.executable).for_each(|(path, _)| template.mark_executable(path));
+                checked.insert(name, template);
+            }
             Err(_) => return Ok(Err(format!("the pinned template `{name}` cannot be read"))),
         };
     }

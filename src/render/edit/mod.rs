@@ -7,27 +7,59 @@ pub(super) mod tree;
 pub(super) mod write;
 mod place;
 mod splice;
+mod lines;
+mod assigned;
+mod toml;
+mod hcl;
 
-use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
-use crate::domain::{Bytes, Diagnostic, EditTarget, Entity, Place, RepoPath};
+use crate::domain::{Bytes, Diagnostic, DocumentPlace, EditChange, EditTarget, Entity, Place, RepoPath};
 
 use place::{Found, Step};
 use splice::{Source, Splice};
 use tree::{Kind, Node};
 
-use super::{Context, template};
+use super::{Context, inspect::Language, template};
 
 /// A merge patch makes at most this many single edits; an entity with more fields is no entity.
 const MAX_EDITS: usize = 2000;
 
-/// The target with its expressions rendered. What an expression gives never adds a step to the place.
+/// A change with its expressions rendered. What an expression gives never adds a step to a place.
 ///
 /// # Errors
-/// When it is no place, or its expressions fail.
-pub fn target(target: &EditTarget, at: &Place, context: &Context) -> Result<EditTarget, Diagnostic> {
-    let EditTarget::At { at: written, document } = target else { return Ok(target.clone()) };
+/// When a place is none, or an expression fails.
+pub(super) fn rendered(change: &EditChange, at: &Place, context: &Context) -> Result<EditChange, Diagnostic> {
+    let value = |value: &Value| template::value(value, at, context);
+    let place = |place: &DocumentPlace| rendered_place(place, at, context);
+    Ok(match change {
+        EditChange::Set { target: EditTarget::At(target), value: new } => {
+            EditChange::Set { target: EditTarget::At(place(target)?), value: value(new)? }
+        }
+        EditChange::Set { target: EditTarget::Match(line), value: new } => {
+            EditChange::Set { target: EditTarget::Match(line.clone()), value: value(new)? }
+        }
+        EditChange::Delete(gone) => EditChange::Delete(place(gone)?),
+        EditChange::Remove { list, value: gone } => {
+            EditChange::Remove { list: place(list)?, value: value(gone)? }
+        }
+        EditChange::Append { list, value: new } => {
+            EditChange::Append { list: place(list)?, value: value(new)? }
+        }
+        EditChange::Insert { position, value: new } => {
+            EditChange::Insert { position: place(position)?, value: value(new)? }
+        }
+        EditChange::Line { text, after } => {
+            EditChange::Line { text: template::text(text, at, context)?, after: after.clone() }
+        }
+        EditChange::Block { header, value: new } => {
+            EditChange::Block { header: hcl::rendered_header(header, at, context)?, value: value(new)? }
+        }
+    })
+}
+
+fn rendered_place(place: &DocumentPlace, at: &Place, context: &Context) -> Result<DocumentPlace, Diagnostic> {
+    let DocumentPlace { at: written, document } = place;
     let render = |text: String| template::text(&text, at, context);
     let steps = place::read(written).map_err(|problem| bad_place(at.clone(), written, &problem))?;
     let steps = steps.into_iter().map(|step| {
@@ -38,47 +70,228 @@ pub fn target(target: &EditTarget, at: &Place, context: &Context) -> Result<Edit
         })
     });
     let steps: Vec<_> = steps.collect::<Result<_, Diagnostic>>()?;
-    Ok(EditTarget::At { at: place::show(&steps), document: *document })
+    Ok(DocumentPlace { at: place::show(&steps), document: *document })
 }
 
-/// What is wrong with a target whatever it is filled with.
-pub(super) fn check_target(target: &EditTarget, at: &Place) -> Option<Diagnostic> {
-    let EditTarget::At { at: written, .. } = target else { return None };
-    place::read(written).err().map(|problem| bad_place(at.clone(), written, &problem))
+/// What is wrong with a change whatever it is filled with.
+pub(super) fn check_change(change: &EditChange, at: &Place) -> Option<Diagnostic> {
+    let place = match change {
+        EditChange::Set { target: EditTarget::At(place), .. }
+        | EditChange::Remove { list: place, .. }
+        | EditChange::Append { list: place, .. } => place,
+        EditChange::Delete(place) => {
+            if matches!(place::read(&place.at).as_deref(), Ok([.., Step::Index(_)])) {
+                let problem = "what is at a position is another item afterwards; name the item, as in `[name=web]`, or say its `value`";
+                return Some(bad_place(at.clone(), &place.at, problem));
+            }
+            place
+        }
+        EditChange::Insert { position, .. } => {
+            let is_position =
+                matches!(place::read(&position.at).as_deref(), Ok([.., Step::Index(_)]) | Err(_));
+            if !is_position {
+                return Some(bad_place(at.clone(), &position.at, "it names no position of a list"));
+            }
+            position
+        }
+        EditChange::Set { target: EditTarget::Match(_), .. } | EditChange::Line { .. } => return None,
+        EditChange::Block { header, .. } => return hcl::check_header(header, at),
+    };
+    place::read(&place.at).err().map(|problem| bad_place(at.clone(), &place.at, &problem))
+}
+
+/// The file `old` with a change in it; what is so already stays byte for byte. None: there is no such file.
+///
+/// # Errors
+/// When there is no such place, or it cannot be changed without touching anything else.
+pub fn apply(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result<Vec<u8>, Diagnostic> {
+    if let EditChange::Line { text, after } = change {
+        return lines::add(path, text_of(path, old.unwrap_or_default())?, text, after.as_deref());
+    }
+    let Some(old) = old else {
+        let message = format!("`{path}` is not there, so nothing can be changed in it");
+        return Err(Diagnostic::error("no-such-file", Place::file(path.as_str()), message)
+            .help("check that what you ask to change exists"));
+    };
+    match change {
+        EditChange::Set { target, value } => set(path, old, target, value),
+        EditChange::Delete(place) => at_place(path, old, place, Deed::Delete),
+        EditChange::Remove { list, value } => at_place(path, old, list, Deed::Remove(value)),
+        EditChange::Append { list, value } => at_place(path, old, list, Deed::Append(value)),
+        EditChange::Insert { position, value } => at_place(path, old, position, Deed::Insert(value)),
+        EditChange::Block { header, value } => hcl::add_block(path, text_of(path, old)?, header, value),
+        EditChange::Line { .. } => Ok(old.to_vec()),
+    }
 }
 
 /// The file `old` with `value` at `target`.
 ///
 /// # Errors
-/// When there is no such place, or it cannot be changed without touching anything else.
+/// As [`apply`].
 pub fn set(path: &RepoPath, old: &[u8], target: &EditTarget, value: &Value) -> Result<Vec<u8>, Diagnostic> {
     match target {
-        EditTarget::Match(pattern) => set_line(path, text_of(path, old)?, pattern, value),
-        EditTarget::At { at, document } => {
-            let here = place_in(path, at);
-            if !matches!(path.extension().as_deref(), Some("yaml" | "yml" | "json")) {
-                return Err(unsupported(
-                    here,
-                    "a place is found in .yaml, .yml and .json files only; use `match`",
-                ));
+        EditTarget::Match(pattern) => lines::set(path, text_of(path, old)?, pattern, value),
+        EditTarget::At(place) => at_place(path, old, place, Deed::Set(value)),
+    }
+}
+
+/// What happens at a place.
+#[derive(Debug, Clone, Copy)]
+enum Deed<'a> {
+    /// It has this value.
+    Set(&'a Value),
+    /// It goes.
+    Delete,
+    /// The list there has no such item.
+    Remove(&'a Value),
+    /// The list there has this item.
+    Append(&'a Value),
+    /// This item comes in before it.
+    Insert(&'a Value),
+}
+
+/// Why a deed cannot be done.
+enum Refusal {
+    /// There is no such place.
+    Missing(String),
+    /// It cannot be done without touching anything else.
+    Unsupported(String),
+}
+
+fn at_place(
+    path: &RepoPath,
+    old: &[u8],
+    place: &DocumentPlace,
+    deed: Deed<'_>,
+) -> Result<Vec<u8>, Diagnostic> {
+    let here = place_in(path, &place.at);
+    let steps = place::read(&place.at).map_err(|problem| bad_place(here.clone(), &place.at, &problem))?;
+    let text = text_of(path, old)?;
+    let done = match Language::of(path) {
+        Some(Language::Yaml | Language::Json) => in_tree(path, text, &steps, place.document, deed)?,
+        Some(Language::Toml) => assigned::edit(text, &steps, deed, assigned::TOML),
+        Some(Language::Hcl) => hcl::edit(text, &steps, deed),
+        None => Err(Refusal::Unsupported(
+            "a place is found in YAML, JSON, TOML and HCL files only; use `match` or `line`".to_owned(),
+        )),
+    };
+    match done {
+        Ok(new) => Ok(new.into_bytes()),
+        Err(Refusal::Missing(problem)) => Err(missing(here, &problem)),
+        Err(Refusal::Unsupported(problem)) => Err(unsupported(here, &problem)),
+    }
+}
+
+fn in_tree(
+    path: &RepoPath,
+    text: &str,
+    steps: &[Step],
+    document: usize,
+    deed: Deed<'_>,
+) -> Result<Result<String, Refusal>, Diagnostic> {
+    let source = Source::new(text, path);
+    let documents = read(path, &source)?;
+    let Some(root) = documents.get(document) else {
+        let problem = format!("`{path}` has {} documents, so no document {document}", documents.len());
+        return Ok(Err(Refusal::Missing(problem)));
+    };
+    let splices = match splices(&source, root, steps, deed) {
+        Ok(Some(splices)) => splices,
+        Ok(None) => return Ok(Ok(text.to_owned())),
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut intended: Vec<_> = documents.iter().map(Node::value).collect();
+    intend(&mut intended[document], steps, deed);
+    Ok(spliced(path, &source, splices, &intended))
+}
+
+/// Says which bytes change.
+trait Writer {
+    /// A value is written in the place of `node`.
+    fn replace(&self, root: &Node, node: &Node, value: &Value) -> Vec<Splice>;
+    /// A mapping has one more key, as its last.
+    fn insert(&self, map: &Node, key: &str, value: &Value) -> Vec<Splice>;
+    /// A key and its value go out of a mapping.
+    fn remove(&self, root: &Node, map: &Node, key: &Node, value: &Node) -> Vec<Splice>;
+    /// A list has one more item, before the one at `index` or as its last.
+    fn insert_item(&self, root: &Node, list: &Node, index: usize, value: &Value) -> Vec<Splice>;
+    /// An item goes out of a list.
+    fn remove_item(&self, root: &Node, list: &Node, index: usize) -> Vec<Splice>;
+}
+
+/// What of the text changes; nothing where it is so already.
+fn splices(
+    source: &dyn Writer,
+    root: &Node,
+    steps: &[Step],
+    deed: Deed<'_>,
+) -> Result<Option<Vec<Splice>>, Refusal> {
+    let missing = |problem| Err(Refusal::Missing(problem));
+    match deed {
+        Deed::Set(value) => match place::find(root, steps) {
+            Found::Value(node) if node.value() == *value => Ok(None),
+            Found::Value(node) => Ok(Some(source.replace(root, node, value))),
+            Found::Missing(map, key) => Ok(Some(source.insert(map, key, value))),
+            Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
+        },
+        Deed::Delete => match place::find(root, steps) {
+            Found::Value(node) => match splice::parent_of(root, node) {
+                Some((map, Some(key))) => Ok(Some(source.remove(root, map, key, node))),
+                Some((list, None)) => match &list.kind {
+                    Kind::List { items, .. } => {
+                        let index =
+                            items.iter().position(|item| std::ptr::eq(item, node)).unwrap_or_default();
+                        Ok(Some(source.remove_item(root, list, index)))
+                    }
+                    Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => Ok(None),
+                },
+                None => missing("the whole document cannot be deleted".to_owned()),
+            },
+            Found::Missing(..) | Found::Absent(_) => Ok(None),
+            Found::Nowhere(problem) => missing(problem),
+        },
+        Deed::Remove(value) => match place::find(root, steps) {
+            Found::Value(node) => match &node.kind {
+                Kind::List { items, .. } => {
+                    let index = items.iter().position(|item| item.value() == *value);
+                    Ok(index.map(|index| source.remove_item(root, node, index)))
+                }
+                Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
+                    missing(format!("`{}` is no list", place::show(steps)))
+                }
+            },
+            Found::Missing(..) | Found::Absent(_) => Ok(None),
+            Found::Nowhere(problem) => missing(problem),
+        },
+        Deed::Append(value) => match place::find(root, steps) {
+            Found::Value(node) => match &node.kind {
+                Kind::List { items, .. } if items.iter().any(|item| item.value() == *value) => Ok(None),
+                Kind::List { items, .. } => Ok(Some(source.insert_item(root, node, items.len(), value))),
+                Kind::Scalar { value: Value::Null, .. } => {
+                    Ok(Some(source.replace(root, node, &Value::Array(vec![value.clone()]))))
+                }
+                Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
+                    missing(format!("`{}` is no list", place::show(steps)))
+                }
+            },
+            Found::Missing(map, key) => Ok(Some(source.insert(map, key, &Value::Array(vec![value.clone()])))),
+            Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
+        },
+        Deed::Insert(value) => {
+            let (Some(Step::Index(index)), Some((_, list))) = (steps.last(), steps.split_last()) else {
+                return missing("it names no position of a list".to_owned());
+            };
+            match place::find(root, list) {
+                Found::Value(node) => match &node.kind {
+                    Kind::List { items, .. } if items.iter().any(|item| item.value() == *value) => Ok(None),
+                    Kind::List { .. } => Ok(Some(source.insert_item(root, node, *index, value))),
+                    Kind::Map { .. } | Kind::Scalar { .. } | Kind::Alias => {
+                        missing(format!("`{}` is no list", place::show(list)))
+                    }
+                },
+                Found::Missing(_, key) => missing(format!("there is no `{key}`")),
+                Found::Absent(problem) | Found::Nowhere(problem) => missing(problem),
             }
-            let steps = place::read(at).map_err(|problem| bad_place(here.clone(), at, &problem))?;
-            let source = Source::new(text_of(path, old)?, path);
-            let documents = read(path, &source)?;
-            let Some(root) = documents.get(*document) else {
-                let problem =
-                    format!("`{path}` has {} documents, so no document {document}", documents.len());
-                return Err(missing(here, &problem));
-            };
-            let splices = match place::find(root, &steps) {
-                Found::Value(node) if node.value() == *value => return Ok(old.to_vec()),
-                Found::Value(node) => source.replace(root, node, value),
-                Found::Missing(map, key) => source.insert(map, key, value),
-                Found::Nowhere(problem) => return Err(missing(here, &problem)),
-            };
-            let mut intended: Vec<_> = documents.iter().map(Node::value).collect();
-            put(&mut intended[*document], &steps, value);
-            apply(path, &here, &source, splices, &intended)
         }
     }
 }
@@ -102,8 +315,8 @@ pub fn merge_entity(path: &RepoPath, old: &[u8], fields: &Map<String, Value>) ->
         else {
             return Ok(text.into_bytes());
         };
-        let bytes = apply(path, &here, &source, splices, &[intended])?;
-        text = String::from_utf8(bytes).map_err(|_| unsupported(here.clone(), "the result is not UTF-8"))?;
+        text =
+            spliced(path, &source, splices, &[intended]).map_err(|_| unsupported(here.clone(), UNTOUCHED))?;
     }
     Err(unsupported(here, "it has too many fields"))
 }
@@ -218,44 +431,88 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-fn put(value: &mut Value, steps: &[Step], new: &Value) {
-    let Some((step, rest)) = steps.split_first() else {
-        *value = new.clone();
-        return;
-    };
+/// What the document is to say then.
+fn intend(value: &mut Value, steps: &[Step], deed: Deed<'_>) {
+    match deed {
+        Deed::Set(new) => {
+            if let Some(place) = reach(value, steps) {
+                *place = new.clone();
+            }
+        }
+        Deed::Append(item) => match reach(value, steps) {
+            Some(Value::Array(items)) => items.push(item.clone()),
+            Some(place) => *place = Value::Array(vec![item.clone()]),
+            None => {}
+        },
+        Deed::Remove(item) => {
+            if let Some(Value::Array(items)) = reach(value, steps)
+                && let Some(index) = items.iter().position(|other| other == item)
+            {
+                items.remove(index);
+            }
+        }
+        Deed::Insert(item) => {
+            let Some((Step::Index(index), list)) = steps.split_last() else { return };
+            if let Some(Value::Array(items)) = reach(value, list) {
+                items.insert((*index).min(items.len()), item.clone());
+            }
+        }
+        Deed::Delete => {
+            let Some((last, parent)) = steps.split_last() else { return };
+            match (last, reach(value, parent)) {
+                (Step::Key(key), Some(Value::Object(fields))) => drop(fields.shift_remove(key)),
+                (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => {
+                    items.remove(*index);
+                }
+                (Step::Where(key, wanted), Some(Value::Array(items))) => {
+                    items.retain(|item| !is_wanted(item, key, wanted));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The value at a place; a last key that is missing is made.
+fn reach<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+    let Some((step, rest)) = steps.split_first() else { return Some(value) };
     let next = match (step, value) {
         (Step::Key(key), Value::Object(fields)) => Some(fields.entry(key.clone()).or_insert(Value::Null)),
         (Step::Index(index), Value::Array(items)) => items.get_mut(*index),
         (Step::Where(key, wanted), Value::Array(items)) => {
-            items.iter_mut().find(|item| match item.get(key) {
-                Some(Value::String(text)) => text == wanted,
-                Some(other) => tree::resolve(wanted) == *other,
-                None => false,
-            })
+            items.iter_mut().find(|item| is_wanted(item, key, wanted))
         }
         _ => None,
     };
-    if let Some(next) = next {
-        put(next, rest, new);
+    reach(next?, rest)
+}
+
+fn is_wanted(item: &Value, key: &str, wanted: &str) -> bool {
+    match item.get(key) {
+        Some(Value::String(text)) => text == wanted,
+        Some(other) => tree::resolve(wanted) == *other,
+        None => false,
     }
 }
 
 /// Applies the splices and reads the result again; only what was intended is let through.
-fn apply(
+fn spliced(
     path: &RepoPath,
-    here: &Place,
     source: &Source<'_>,
     splices: Vec<Splice>,
     intended: &[Value],
-) -> Result<Vec<u8>, Diagnostic> {
+) -> Result<String, Refusal> {
     let text = splice::apply(source.text, splices);
     let after = read(path, &Source::new(&text, path))
         .map(|documents| documents.iter().map(Node::value).collect::<Vec<_>>());
     match after {
-        Ok(after) if after == intended => Ok(text.into_bytes()),
-        _ => Err(unsupported(here.clone(), "the value cannot be changed without touching what is around it")),
+        Ok(after) if after == intended => Ok(text),
+        _ => Err(Refusal::Unsupported(UNTOUCHED.to_owned())),
     }
 }
+
+/// Why an edit is refused that would do more than was asked.
+const UNTOUCHED: &str = "the value cannot be changed without touching what is around it";
 
 fn read(path: &RepoPath, source: &Source<'_>) -> Result<Vec<Node>, Diagnostic> {
     let documents =
@@ -270,56 +527,6 @@ fn text_of<'a>(path: &RepoPath, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> 
     std::str::from_utf8(bytes).map_err(|_| unsupported(Place::file(path.as_str()), "it is not UTF-8 text"))
 }
 
-/// Replaces the first group of a pattern in the one line that it matches.
-fn set_line(path: &RepoPath, text: &str, pattern: &str, value: &Value) -> Result<Vec<u8>, Diagnostic> {
-    let here = Place::file(path.as_str());
-    let regex = RegexBuilder::new(pattern).size_limit(1 << 20).build();
-    let Some(regex) = regex.ok().filter(|regex| regex.captures_len() > 1) else {
-        return Err(Diagnostic::error("edit-match", here, format!("`{pattern}` is not a pattern with a group"))
-            .help("write a regular expression in which the part to replace is in parentheses, such as `^version = \"(.*)\"$`"));
-    };
-    let written = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if written.contains(['\n', '\r']) {
-        return Err(Diagnostic::error(
-            "edit-match",
-            here,
-            format!("the new value for `{pattern}` has several lines"),
-        )
-        .help("a `match` replaces part of one line: use a value without line breaks"));
-    }
-    let mut start = 0;
-    let mut hits = Vec::new();
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end_matches(['\n', '\r']);
-        if let Some(group) = regex.captures(content).and_then(|groups| groups.get(1)) {
-            hits.push((start..start + content.len(), start + group.start()..start + group.end()));
-        }
-        start += line.len();
-    }
-    let [(line, group)] = &hits[..] else {
-        return Err(Diagnostic::error(
-            "edit-match",
-            here,
-            format!("{} lines of `{path}` match `{pattern}`, and exactly one must", hits.len()),
-        )
-        .help("make the pattern match the one line that is meant"));
-    };
-    let new_line = format!("{}{written}{}", &text[line.start..group.start], &text[group.end..line.end]);
-    let again = regex.captures(&new_line).and_then(|groups| groups.get(1));
-    if again.is_none_or(|group| group.as_str() != written) {
-        return Err(Diagnostic::error(
-            "edit-match",
-            here,
-            format!("with the value `{written}` the line no longer matches `{pattern}`"),
-        )
-        .help("use a value that fits the pattern"));
-    }
-    Ok(format!("{}{new_line}{}", &text[..line.start], &text[line.end..]).into_bytes())
-}
-
 fn bad_place(here: Place, at: &str, problem: &str) -> Diagnostic {
     Diagnostic::error("edit-place", here, format!("`{at}` is no place in a document: {problem}")).help(
         "write keys joined by dots, such as `spec.containers[name=web].ports[0]`; quote keys that hold a dot",
@@ -328,7 +535,7 @@ fn bad_place(here: Place, at: &str, problem: &str) -> Diagnostic {
 
 fn missing(here: Place, problem: &str) -> Diagnostic {
     let field = here.field.clone().unwrap_or_default();
-    Diagnostic::error("edit-missing", here, format!("`{field}` cannot be set: {problem}"))
+    Diagnostic::error("edit-missing", here, format!("`{field}` cannot be changed: {problem}"))
         .help("add the missing part to the file first, or change the action's `at`")
 }
 

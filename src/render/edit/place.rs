@@ -108,7 +108,9 @@ pub(super) enum Found<'a> {
     Value(&'a Node),
     /// To this mapping, which lacks the last key.
     Missing(&'a Node, &'a str),
-    /// Not there; why, in words.
+    /// Nowhere, since something on the way is not there; why, in words.
+    Absent(String),
+    /// Nowhere; why, in words.
     Nowhere(String),
 }
 
@@ -129,17 +131,20 @@ pub(super) fn find<'a>(document: &'a Node, steps: &'a [Step]) -> Found<'a> {
                 match entries.iter().find(|(name, _)| name.key() == *key) {
                     Some((_, value)) => value,
                     None if index + 1 == steps.len() => return Found::Missing(node, key),
-                    None => return Found::Nowhere(format!("{} has no key `{key}`", here())),
+                    None => return Found::Absent(format!("{} has no key `{key}`", here())),
                 }
             }
             (Step::Index(at), Kind::List { items, .. }) => match items.get(*at) {
                 Some(item) => item,
-                None => return Found::Nowhere(format!("{} has {} items, so no [{at}]", here(), items.len())),
+                None => return Found::Absent(format!("{} has {} items, so no [{at}]", here(), items.len())),
             },
             (Step::Where(key, value), Kind::List { items, .. }) => {
                 let matches: Vec<_> = items.iter().filter(|item| has(item, key, value)).collect();
                 match matches[..] {
                     [item] => item,
+                    [] => {
+                        return Found::Absent(format!("{} has 0 items with `{key}` being `{value}`", here()));
+                    }
                     _ => {
                         let count = matches.len();
                         return Found::Nowhere(format!(

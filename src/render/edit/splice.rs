@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::domain::RepoPath;
 
 use super::{
+    Writer,
     tree::{Kind, Node, Style},
     write,
 };
@@ -19,7 +20,7 @@ pub(super) struct Splice {
 }
 
 impl Splice {
-    fn new(range: Range<usize>, text: impl Into<String>) -> Self {
+    pub(super) fn new(range: Range<usize>, text: impl Into<String>) -> Self {
         Self { range, text: text.into() }
     }
 }
@@ -49,8 +50,60 @@ impl<'a> Source<'a> {
         Self { text, json, newline }
     }
 
-    /// Writes `value` in the place of `node`.
-    pub(super) fn replace(&self, root: &Node, node: &Node, value: &Value) -> Vec<Splice> {
+    fn scalar(&self, style: Style, value: &Value, in_flow: bool, indent: usize) -> String {
+        let Value::String(text) = value else { return write::flow(value) };
+        match style {
+            Style::Single
+                if !text
+                    .chars()
+                    .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) =>
+            {
+                format!("'{}'", text.replace('\'', "''"))
+            }
+            Style::Single | Style::Double => write::quoted(text),
+            Style::Block => write::literal(text, indent, self.newline)
+                .unwrap_or_else(|| write::yaml_scalar(text, in_flow)),
+            Style::Plain => write::yaml_scalar(text, in_flow),
+        }
+    }
+
+    /// The dash of an item of a block list.
+    fn dash(&self, list: &Node, items: &[Node], index: usize) -> Option<usize> {
+        let item = items.get(index)?;
+        match index.checked_sub(1) {
+            None => Some(list.start),
+            Some(previous) => {
+                let from = self.line_end(items[previous].end);
+                self.text.get(from..item.start)?.rfind('-').map(|dash| from + dash)
+            }
+        }
+    }
+
+    fn layout(&self, end: usize) -> write::Layout {
+        write::Layout { newline: self.newline, literals: self.text[end..self.line_end(end)].is_empty() }
+    }
+
+    /// How many characters are before this byte on its line.
+    fn column(&self, byte: usize) -> usize {
+        let line_start = self.text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
+        self.text[line_start..byte].chars().count()
+    }
+
+    fn line_end(&self, from: usize) -> usize {
+        let end = self.text[from..].find('\n').map_or(self.text.len(), |newline| from + newline);
+        if end > from && self.text[..end].ends_with('\r') { end - 1 } else { end }
+    }
+
+    /// The colon behind a key.
+    fn colon(&self, key: &Node) -> Option<usize> {
+        let rest = &self.text[key.end..];
+        let spaces = rest.len() - rest.trim_start_matches(' ').len();
+        rest[spaces..].starts_with(':').then_some(key.end + spaces)
+    }
+}
+
+impl Writer for Source<'_> {
+    fn replace(&self, root: &Node, node: &Node, value: &Value) -> Vec<Splice> {
         let whole = node.start..node.end;
         let parent = parent_of(root, node);
         let in_flow = parent.as_ref().is_some_and(|(parent, _)| parent.is_flow());
@@ -102,25 +155,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn scalar(&self, style: Style, value: &Value, in_flow: bool, indent: usize) -> String {
-        let Value::String(text) = value else { return write::flow(value) };
-        match style {
-            Style::Single
-                if !text
-                    .chars()
-                    .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')) =>
-            {
-                format!("'{}'", text.replace('\'', "''"))
-            }
-            Style::Single | Style::Double => write::quoted(text),
-            Style::Block => write::literal(text, indent, self.newline)
-                .unwrap_or_else(|| write::yaml_scalar(text, in_flow)),
-            Style::Plain => write::yaml_scalar(text, in_flow),
-        }
-    }
-
-    /// Adds a key to a mapping, as its last.
-    pub(super) fn insert(&self, map: &Node, key: &str, value: &Value) -> Vec<Splice> {
+    fn insert(&self, map: &Node, key: &str, value: &Value) -> Vec<Splice> {
         let Kind::Map { flow, entries } = &map.kind else { return Vec::new() };
         let pair = if self.json {
             format!("{}: {}", write::quoted(key), write::json(value))
@@ -146,24 +181,11 @@ impl<'a> Source<'a> {
             return vec![Splice::new(line_end..line_end, line)];
         }
         // In braces: laid out as the first key is.
-        let before_first = &self.text[map.start + 1..first.start];
-        let space = before_first.rfind('\n').map_or(" ", |newline| {
-            let from = if before_first[..newline].ends_with('\r') { newline - 1 } else { newline };
-            &before_first[from..]
-        });
-        let space = if space.trim().is_empty() { space } else { " " };
-        let rest = &self.text[last.end..map.end];
-        let comma = rest.len() - rest.trim_start().len();
-        if rest[comma..].starts_with(',') {
-            let at = last.end + comma + 1;
-            vec![Splice::new(at..at, format!("{space}{pair},"))]
-        } else {
-            vec![Splice::new(last.end..last.end, format!(",{space}{pair}"))]
-        }
+        let space = space_before(self.text, map.start + 1, first.start);
+        after_last(self.text, last.end..map.end, space, &pair)
     }
 
-    /// Takes a key and its value out of a mapping.
-    pub(super) fn remove(&self, root: &Node, map: &Node, key: &Node, value: &Node) -> Vec<Splice> {
+    fn remove(&self, root: &Node, map: &Node, key: &Node, value: &Node) -> Vec<Splice> {
         let Kind::Map { flow, entries } = &map.kind else { return Vec::new() };
         let Some(index) = entries.iter().position(|(name, _)| name.start == key.start) else {
             return Vec::new();
@@ -191,26 +213,79 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn layout(&self, end: usize) -> write::Layout {
-        write::Layout { newline: self.newline, literals: self.text[end..self.line_end(end)].is_empty() }
+    fn insert_item(&self, root: &Node, list: &Node, index: usize, value: &Value) -> Vec<Splice> {
+        let Kind::List { flow, items } = &list.kind else { return Vec::new() };
+        let item = if self.json { write::json(value) } else { write::flow(value) };
+        let Some((first, last)) = items.first().zip(items.last()) else {
+            return self.replace(root, list, &Value::Array(vec![value.clone()]));
+        };
+        if !flow {
+            let indent = self.column(list.start);
+            let block = write::block(value, indent + 2, self.layout(self.line_end(last.end)));
+            let item = format!("- {}", block.trim_start_matches(' '));
+            let space = format!("{}{}", self.newline, " ".repeat(indent));
+            return match self.dash(list, items, index) {
+                Some(dash) => vec![Splice::new(dash..dash, format!("{item}{space}"))],
+                None => {
+                    let end = self.line_end(last.end);
+                    vec![Splice::new(end..end, format!("{space}{item}"))]
+                }
+            };
+        }
+        let space = space_before(self.text, list.start + 1, first.start);
+        if let Some(next) = items.get(index) {
+            return vec![Splice::new(next.start..next.start, format!("{item},{space}"))];
+        }
+        after_last(self.text, last.end..list.end, space, &item)
     }
 
-    /// How many characters are before this byte on its line.
-    fn column(&self, byte: usize) -> usize {
-        let line_start = self.text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
-        self.text[line_start..byte].chars().count()
+    fn remove_item(&self, root: &Node, list: &Node, index: usize) -> Vec<Splice> {
+        let Kind::List { flow, items } = &list.kind else { return Vec::new() };
+        let Some(item) = items.get(index) else { return Vec::new() };
+        let next = items.get(index + 1).map(|next| next.start);
+        let previous = index.checked_sub(1).map(|index| items[index].end);
+        match (next, previous) {
+            (None, None) => self.replace(root, list, &Value::Array(Vec::new())),
+            (Some(next), _) if *flow => vec![Splice::new(item.start..next, "")],
+            (None, Some(previous)) if *flow => vec![Splice::new(previous..item.end, "")],
+            _ => {
+                let Some(dash) = self.dash(list, items, index) else { return Vec::new() };
+                let line_start = self.text[..dash].rfind('\n').map_or(0, |newline| newline + 1);
+                match self.dash(list, items, index + 1) {
+                    // The first item of a list inside another's item: what is before it belongs to that.
+                    Some(next) if !self.text[line_start..dash].trim().is_empty() => {
+                        vec![Splice::new(dash..next, "")]
+                    }
+                    _ => {
+                        let end = self.text[item.end.max(dash)..].find('\n');
+                        let end = end.map_or(self.text.len(), |newline| item.end.max(dash) + newline + 1);
+                        vec![Splice::new(line_start..end, "")]
+                    }
+                }
+            }
+        }
     }
+}
 
-    fn line_end(&self, from: usize) -> usize {
-        let end = self.text[from..].find('\n').map_or(self.text.len(), |newline| from + newline);
-        if end > from && self.text[..end].ends_with('\r') { end - 1 } else { end }
-    }
+/// The space before the first part of a collection in braces or brackets: that of a new part, too.
+pub(super) fn space_before(text: &str, open: usize, first: usize) -> &str {
+    let before_first = &text[open..first];
+    let space = before_first.rfind('\n').map_or(" ", |newline| {
+        let from = if before_first[..newline].ends_with('\r') { newline - 1 } else { newline };
+        &before_first[from..]
+    });
+    if space.trim().is_empty() { space } else { " " }
+}
 
-    /// The colon behind a key.
-    fn colon(&self, key: &Node) -> Option<usize> {
-        let rest = &self.text[key.end..];
-        let spaces = rest.len() - rest.trim_start_matches(' ').len();
-        rest[spaces..].starts_with(':').then_some(key.end + spaces)
+/// Writes a part behind the last one of a collection in braces or brackets; `rest` is from there to behind its end.
+pub(super) fn after_last(text: &str, rest: Range<usize>, space: &str, part: &str) -> Vec<Splice> {
+    let (last, rest) = (rest.start, &text[rest]);
+    let comma = rest.len() - rest.trim_start().len();
+    if rest[comma..].starts_with(',') {
+        let at = last + comma + 1;
+        vec![Splice::new(at..at, format!("{space}{part},"))]
+    } else {
+        vec![Splice::new(last..last, format!(",{space}{part}"))]
     }
 }
 
@@ -223,7 +298,7 @@ fn has_parts(value: &Value) -> bool {
 }
 
 /// The collection that holds `node`, with the node's key where it is a mapping.
-fn parent_of<'a>(root: &'a Node, node: &Node) -> Option<(&'a Node, Option<&'a Node>)> {
+pub(super) fn parent_of<'a>(root: &'a Node, node: &Node) -> Option<(&'a Node, Option<&'a Node>)> {
     let inside = |child: &Node| child.start <= node.start && node.end <= child.end;
     match &root.kind {
         Kind::Scalar { .. } | Kind::Alias => None,

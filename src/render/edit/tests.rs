@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn at(file: &str, old: &str, place: &str, value: Value) -> Result<String, Diagnostic> {
-    let target = EditTarget::At { at: place.to_owned(), document: 0 };
+    let target = EditTarget::At(DocumentPlace { at: place.to_owned(), document: 0 });
     set(&file.parse().unwrap(), old.as_bytes(), &target, &value)
         .map(|bytes| String::from_utf8(bytes).unwrap())
 }
@@ -94,7 +94,8 @@ fn what_cannot_be_edited_is_refused_in_words() {
         ("a.yaml", "a: [\n", "a", "broken-output", "cannot be read"),
         ("a.yaml", "a: 1\na: 2\n", "a", "broken-output", "twice"),
         ("a.json", "{\"a\": 1, \"a\": 2}", "a", "broken-output", "twice"),
-        ("main.tf", "a: 1\n", "a", "edit-unsupported", "use `match`"),
+        ("main.rs", "a: 1\n", "a", "edit-unsupported", "use `match`"),
+        ("main.tf", "a: 1\n", "a", "edit-unsupported", "cannot be read"),
         ("a.yaml", "a: 1\n", "a..b", "edit-place", "a key is missing"),
     ] {
         let problem = at(file, old, place, json!(7)).unwrap_err();
@@ -112,7 +113,7 @@ fn a_byte_order_mark_stays_in_front() {
 #[test]
 fn a_document_of_a_stream_is_named_by_its_number() {
     let old = "a: 1\n---\na: 2 # two\n...\n---\na: 3\n";
-    let target = EditTarget::At { at: "a".to_owned(), document: 1 };
+    let target = EditTarget::At(DocumentPlace { at: "a".to_owned(), document: 1 });
     let new = set(&"s.yaml".parse().unwrap(), old.as_bytes(), &target, &json!(9)).unwrap();
     assert_eq!(String::from_utf8(new).unwrap(), old.replace("2 #", "9 #"));
 }
@@ -140,8 +141,11 @@ fn a_line_is_found_by_its_pattern() {
 fn an_input_never_adds_a_step_to_a_place() {
     let context = Context::new(json!({"inputs": {"c": "we.b] \"", "k": "a.b"}}).as_object().unwrap().clone());
     let place = Place::file("x");
-    let written = EditTarget::At { at: "spec.{{ inputs.k }}[name={{ inputs.c }}].x".to_owned(), document: 0 };
-    let EditTarget::At { at, .. } = target(&written, &place, &context).unwrap() else { unreachable!() };
+    let written = DocumentPlace { at: "spec.{{ inputs.k }}[name={{ inputs.c }}].x".to_owned(), document: 0 };
+    let change = EditChange::Delete(written);
+    let EditChange::Delete(DocumentPlace { at, .. }) = rendered(&change, &place, &context).unwrap() else {
+        unreachable!()
+    };
     assert_eq!(at, r#"spec."a.b"[name="we.b] \""].x"#);
     assert_eq!(place::read(&at).unwrap().len(), 4);
 }

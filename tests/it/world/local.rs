@@ -426,7 +426,7 @@ impl Local {
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
             Deed::Mode { mode } => {
-                let text = fixture::settings(mode);
+                let text = fixture::settings(mode).replace(NOWHERE, &self.server.address);
                 self.put("ada", catalog, "main", "chandlery.yaml", &text)
             }
             Deed::Push { who, pull, ask } => {
@@ -666,6 +666,7 @@ pub fn settings(url: &str, folder: &Path) -> Settings {
         manners: Manners { answers: Some(folder.join("answers")), ..Manners::default() },
         environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
         secrets: [("HOOK".to_owned(), Secret::new("a-secret-of-the-hook"))].into(),
+        identities: None,
     }
 }
 

@@ -275,9 +275,9 @@ impl Simulated {
     fn changed_tree(&self, commit: ObjectId, changes: &Changes) -> Tree {
         let mut tree = BTreeMap::clone(self.tree(commit));
         for (path, change) in changes {
-            match change {
-                Change::Put(bytes) => tree.insert(path.clone(), (ObjectId::of_blob(bytes), bytes.clone())),
-                Change::Delete => tree.remove(path),
+            match change.bytes() {
+                Some(bytes) => tree.insert(path.clone(), (ObjectId::of_blob(bytes), bytes.clone())),
+                None => tree.remove(path),
             };
         }
         Arc::new(tree)

@@ -40,7 +40,7 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
     let errors: Vec<Diagnostic> =
         problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
     let writes_workflows = definitions.templates.values().any(|template| {
-        let edits = template.manifest.set.iter().map(|edit| edit.path.as_str());
+        let edits = template.manifest.edits.iter().map(|edit| edit.path.as_str());
         template
             .files
             .keys()

@@ -3,19 +3,42 @@
 use minijinja::{Environment, Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
-use crate::{domain::Identifier, render::edit::write};
+use super::marks::{self, Quoting};
+use crate::{
+    domain::Identifier,
+    render::{edit::write, quote},
+};
 
-/// Adds our filters.
-pub(super) fn add(environment: &mut Environment<'_>) {
-    environment.add_filter("tojson", |value: Value| json(&value).map(Value::from_safe_string));
-    environment.add_filter("yaml", |value: Value| {
-        Ok::<_, Error>(Value::from_safe_string(match plain(&value)? {
-            Json::String(text) => write::yaml_scalar(&text, true),
-            other => write::json(&other),
-        }))
+/// Adds our filters; `marked` has them mark what they give.
+pub(super) fn add(environment: &mut Environment<'_>, marked: bool) {
+    // Jinja's own word for "I answer for it" means HTML.
+    environment.remove_filter("safe");
+    let mut quoting = |name: &'static str, by: Quoting, write: fn(&Json) -> Result<String, &'static str>| {
+        environment.add_filter(name, move |value: Value| {
+            let text = write(&plain(&value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))?;
+            Ok::<_, Error>(Value::from(if marked { marks::quoted(by, &text) } else { text }))
+        });
+    };
+    quoting("json", Quoting::Json, |value| Ok(write::json(value)));
+    quoting("tojson", Quoting::Json, |value| Ok(write::json(value)));
+    quoting("yaml", Quoting::Yaml, |value| {
+        Ok(match value {
+            Json::String(text) => write::yaml_scalar(text, true),
+            other => write::json(other),
+        })
     });
-    environment
-        .add_filter("hcl", |value: Value| plain(&value).map(|value| Value::from_safe_string(hcl(&value))));
+    quoting("hcl", Quoting::Hcl, |value| Ok(quote::hcl(value)));
+    quoting("toml", Quoting::Toml, quote::toml);
+    quoting("raw", Quoting::Raw, |value| {
+        Ok(match value {
+            Json::String(text) => text.clone(),
+            other => write::json(other),
+        })
+    });
+    environment.add_filter("shell", |value: Value| {
+        quote::shell(&plain(&value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
+    });
+    environment.add_filter("regex", |text: &str| regex::escape(text));
     environment.add_filter("slug", |text: &str| slug(text));
     environment.add_filter("filename", |text: &str| {
         let identifier = text.parse::<Identifier>();
@@ -36,25 +59,6 @@ fn plain(value: &Value) -> Result<Json, Error> {
 /// The value as JSON on one line.
 pub(super) fn json(value: &Value) -> Result<String, Error> {
     plain(value).map(|value| write::json(&value))
-}
-
-/// The value as HCL on one line: texts quoted, so that no `${` or `%{` in them is evaluated.
-fn hcl(value: &Json) -> String {
-    match value {
-        // `$${` stands for `${`, but after another `$` readers differ; the letter's number is read alike by all.
-        Json::String(text) if text.contains("$${") || text.contains("%%{") => {
-            write::quoted(text).replace("${", "\\u0024{").replace("%{", "\\u0025{")
-        }
-        Json::String(text) => write::quoted(text).replace("${", "$${").replace("%{", "%%{"),
-        Json::Array(items) => format!("[{}]", items.iter().map(hcl).collect::<Vec<_>>().join(", ")),
-        Json::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| format!("{} = {}", hcl(&Json::from(key.as_str())), hcl(value)));
-            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string(),
-    }
 }
 
 /// Lower-case letters, digits and single dashes, for names that machines want.

@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Context, engine, whole_expression};
+use super::{
+    engine,
+    template::{self, Context, whole_expression},
+};
 use crate::domain::{
     Diagnostic, Place,
     later::{Piece, is_mistakable, text_of},
@@ -14,16 +17,19 @@ use crate::domain::{
 
 /// As in the brackets.
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*$"#;
+    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*$"#;
     Regex::new(pattern).expect("it is a pattern")
 });
 static BRACKETS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{([^{}]*)\}\}").expect("it is a pattern"));
 
+/// What stands for what is not known while a text is rendered: a character that is nobody's.
+const UNKNOWN: &str = "\u{f8ff}";
+
 /// `template` with every text in it rendered, as far as it is known; what is not known stands in it by its name.
 ///
 /// # Errors
-/// As [`super::text`].
+/// As [`template::text`].
 pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
     Ok(match template {
         Value::String(text) => one(text, place, context)?,
@@ -43,7 +49,7 @@ pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Val
 }
 
 fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
-    let piece = |inside: &str| piece(inside, &|expression| engine::evaluate(expression, template, place, &context.value));
+    let piece = |inside: &str| piece(inside, place, context);
     let mut named = Vec::new();
     for said in BRACKETS.captures_iter(template) {
         named.extend(said.get(1).map(|inside| piece(inside.as_str())).transpose()?.flatten());
@@ -51,34 +57,37 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     if named.is_empty() {
         let value = match whole_expression(template) {
             Some(expression) => engine::evaluate(expression, template, place, &context.value)?,
-            None => Value::String(super::text(template, place, context)?),
+            None => Value::String(template::text(template, place, context)?),
         };
         // What people gave must not be taken for what stands for a text.
         return if is_mistakable(&value) { Err(mistakable(place)) } else { Ok(value) };
     }
-    // While it is rendered, what is not known is empty.
-    let mut names = context.names.clone();
+    // While it is rendered, what is not known is something; where nothing is written, no place is told.
+    let mut names = context.names().clone();
     let (mut steps, mut secrets) = (Map::new(), Map::new());
     for piece in &named {
         match piece {
             Piece::Output(step, name) => {
                 let step = steps.entry(step.to_string()).or_insert_with(|| json!({ "outputs": {} }));
-                step["outputs"][name.as_str()] = "".into();
+                step["outputs"][name.as_str()] = UNKNOWN.into();
             }
             Piece::Secret(secret) => {
                 let name = secret.as_str().strip_prefix("env:").unwrap_or_default();
-                secrets.insert(name.to_owned(), "".into());
+                secrets.insert(name.to_owned(), UNKNOWN.into());
             }
             Piece::Merged(_) => {
                 let request = names.entry("request").or_insert_with(|| json!({}));
-                request["mergedAt"] = "".into();
+                request["mergedAt"] = UNKNOWN.into();
             }
             Piece::Text(_) => {}
         }
     }
+    for name in context.secrets().keys() {
+        names.entry("inputs").or_insert_with(|| json!({}))[name.as_str()] = "".into();
+    }
     names.insert("steps".into(), steps.into());
     names.insert("secrets".into(), secrets.into());
-    let written = engine::render(template, None, place, &Context::new(names).value)?;
+    let (written, expressions) = engine::parts(template, place, &Context::new(names).value)?;
     let mut pieces = Vec::new();
     let mut told = 0;
     let text = |pieces: &mut Vec<Piece>, text: &str| {
@@ -86,40 +95,42 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
             pieces.push(Piece::Text(text.to_owned()));
         }
     };
-    for expression in &written.expressions {
-        let source = template.get(expression.source.clone()).unwrap_or_default();
+    for (output, source) in expressions {
         let inside = source.trim_start_matches("{{").trim_end_matches("}}");
         if let Some(piece) = piece(inside)? {
-            text(&mut pieces, written.text.get(told..expression.output.start).unwrap_or_default());
-            told = expression.output.end;
+            text(&mut pieces, written.get(told..output.start).unwrap_or_default());
+            told = output.end;
             pieces.push(piece);
         }
     }
-    text(&mut pieces, written.text.get(told..).unwrap_or_default());
+    text(&mut pieces, written.get(told..).unwrap_or_default());
+    if pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(UNKNOWN))) {
+        let message = "what is known only later cannot be told apart from the text around it";
+        let problem = Diagnostic::error("template-failed", place.clone(), message);
+        return Err(problem.help("write each reference alone between its brackets"));
+    }
     Ok(text_of(&pieces))
 }
 
-/// What stands between brackets, if it is known only later; `value` asks an expression.
-fn piece(
-    inside: &str,
-    value: &dyn Fn(&str) -> Result<Value, Diagnostic>,
-) -> Result<Option<Piece>, Diagnostic> {
+/// What stands between brackets, if it is known only later.
+fn piece(inside: &str, place: &Place, context: &Context) -> Result<Option<Piece>, Diagnostic> {
     let Some(said) = INSIDE.captures(inside) else { return Ok(None) };
-    if said.get(5).is_some() {
-        let later = said.get(6).map(|later| value(later.as_str())).transpose()?;
-        return Ok(match later {
-            None => Some(Piece::Merged(String::new())),
-            Some(Value::String(later)) => Some(Piece::Merged(later)),
-            Some(_) => None,
-        });
+    if said.get(7).is_some() {
+        let Some(later) = said.get(8) else { return Ok(Some(Piece::Merged(String::new()))) };
+        let later = template::expression(later.as_str(), place, context)?;
+        return Ok(later.as_str().map(|later| Piece::Merged(later.to_owned())));
     }
-    Ok(match said.get(4) {
-        Some(secret) => format!("env:{}", secret.as_str()).parse().ok().map(Piece::Secret),
-        None => (|| {
-            let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
-            Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
-        })(),
-    })
+    let known = || {
+        if let Some(secret) = said.get(4) {
+            return Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?));
+        }
+        if let Some(input) = said.get(5).or(said.get(6)) {
+            return context.secrets().get(input.as_str()).cloned().map(Piece::Secret);
+        }
+        let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
+        Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
+    };
+    Ok(known())
 }
 
 fn mistakable(place: &Place) -> Diagnostic {
@@ -130,6 +141,19 @@ fn mistakable(place: &Place) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An input that says where a secret is stands by itself in what is sent, and nowhere else.
+    #[test]
+    fn a_secret_input_is_a_piece_of_its_own() {
+        let Value::Object(names) = json!({ "inputs": { "user": "ada" } }) else { unreachable!() };
+        let secret = "env:DATABASE".parse().unwrap();
+        let context = Context::new(names).with_secrets([("password".to_owned(), secret)].into());
+        let place = Place::file("a");
+        let login = payload(&json!("{{ inputs.user }}:{{ inputs.password }}"), &place, &context).unwrap();
+        assert_eq!(login, json!({ "$text": ["ada:", { "secret": "env:DATABASE" }] }));
+        assert!(payload(&json!("{{ inputs.password | upper }}"), &place, &context).is_err());
+        assert!(template::text("{{ inputs.password }}", &place, &context).is_err());
+    }
 
     #[test]
     fn what_is_known_later_stands_beside_what_people_wrote() {

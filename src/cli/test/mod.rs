@@ -1,0 +1,300 @@
+//! `chandlery test`: do the actions do what their examples say, and what becomes of anything else their forms let through?
+
+mod fuzz;
+mod judge;
+mod rehearsal;
+mod report;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{
+    output,
+    validate::{files_below, files_of_work_tree, locate},
+};
+use crate::{
+    catalog::{self, Case, Definitions, TESTS, entity_at, is_document, load_definitions, load_settings},
+    cli,
+    domain::{Action, ActionId, BlueprintId, FileMode, Identifier, RepoPath, nearest},
+    index::Whole,
+};
+use judge::{Fault, Judge};
+use rehearsal::{Rehearsal, Tree};
+
+/// Try the actions of a catalog: their examples, and inputs that are made up
+///
+/// The examples of an action are `actions/ACTION.tests/CASE.yaml`: a request, who asks, what is in the target
+/// repositories, and what is expected: the diff in `CASE.diff` (--update writes it), errors, or who may approve.
+/// Then inputs are made up from the form, the same ones each time: whatever it lets through must render, be
+/// readable, stay in its paths, and change nothing when it is done twice. Nothing is asked of any forge.
+///
+/// Exit codes: 0 all is well, 1 something is not as expected, 2 wrong usage, 3 something could not be read.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only these actions
+    #[arg(value_name = "ACTION")]
+    actions: Vec<ActionId>,
+    /// The folder of the catalog
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    catalog: PathBuf,
+    /// The folder of the repository that holds the catalog, instead of --catalog itself
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<RepoPath>,
+    /// Write the diffs as they are now; read them before they are committed
+    #[arg(long)]
+    update: bool,
+    /// How many inputs are made up for each action
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    inputs: usize,
+    /// How to print what is found
+    #[arg(long, value_enum, default_value_t = output::Format::Text)]
+    format: output::Format,
+}
+
+/// What became of an action's examples and of what was made up.
+#[derive(Debug, serde::Serialize)]
+struct Tried {
+    action: ActionId,
+    cases: Vec<TriedCase>,
+    fuzz: Fuzzed,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct TriedCase {
+    name: String,
+    description: Option<String>,
+    path: RepoPath,
+    /// Its diff was written.
+    updated: bool,
+    faults: Vec<Fault>,
+}
+
+/// What became of inputs that were made up.
+#[derive(Debug, Default, serde::Serialize)]
+struct Fuzzed {
+    planned: usize,
+    /// The form did not let them through, or what was asked for is not there.
+    refused: usize,
+    /// Something about the plan, or about why there is none, is wrong.
+    failed: usize,
+    faults: Vec<Fault>,
+}
+
+impl Tried {
+    fn is_well(&self) -> bool {
+        self.fuzz.faults.is_empty() && self.cases.iter().all(|case| case.faults.is_empty())
+    }
+}
+
+/// Tries the actions and says how it went.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
+    let top = locate(&args.catalog, args.root.as_ref())?.top;
+    let whole = files_of_work_tree(&args.catalog, args.root.as_ref())?;
+    let settings = match load_settings(&whole.root, whole.files.get(&whole.root.settings_path())) {
+        Ok(settings) => settings,
+        Err(problems) => return refuse(&problems, &whole),
+    };
+    let (mut definitions, problems) = load_definitions(&whole.root, settings, &whole.files);
+    definitions.mark_executables(&whole.executables);
+    let chosen = chosen(args, &definitions, &whole)?;
+    // What is broken cannot be tried; `validate` says the rest.
+    if chosen.iter().any(|id| !definitions.actions.contains_key(id)) {
+        return refuse(&problems, &whole);
+    }
+    let mut known: BTreeMap<BlueprintId, Vec<Identifier>> = BTreeMap::new();
+    for id in whole.files.keys().filter_map(|path| entity_at(&definitions.settings, path)) {
+        known.entry(id.blueprint).or_default().push(id.identifier);
+    }
+    let mut tried = Vec::new();
+    for id in &chosen {
+        if let Some(action) = definitions.actions.get(id) {
+            let stage = Stage { args, top: &top, whole: &whole, definitions: &definitions, known: &known };
+            tried.push(stage.action(&action.value)?);
+        }
+    }
+    match args.format {
+        output::Format::Text => output::print(&output::plain(&report::text(&tried)))?,
+        output::Format::Json => output::print(&format!("{}\n", report::json(&tried)))?,
+    }
+    let is_well = tried.iter().all(Tried::is_well);
+    Ok(ExitCode::from(if is_well { cli::CLEAN } else { cli::PROBLEMS }))
+}
+
+fn refuse(problems: &[crate::domain::Diagnostic], whole: &Whole) -> anyhow::Result<ExitCode> {
+    let source = |path: &str| whole.files.get(&path.parse().ok()?).cloned();
+    output::print(&catalog::report::text(problems, &source))?;
+    Ok(ExitCode::from(cli::PROBLEMS))
+}
+
+/// The actions to try, broken ones among them.
+fn chosen(args: &TestArgs, definitions: &Definitions, whole: &Whole) -> anyhow::Result<BTreeSet<ActionId>> {
+    let all: BTreeSet<ActionId> =
+        definitions.actions.keys().chain(definitions.broken.keys()).cloned().collect();
+    for id in &args.actions {
+        if !all.contains(id) {
+            let near = nearest(id.as_str(), all.iter().map(ActionId::as_str));
+            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            bail!("there is no action `{id}` in the catalog{meant}");
+        }
+    }
+    for path in whole.files.keys().filter_map(|path| path.under(&definitions.settings.folders.actions)) {
+        let owner = path.split_once(TESTS).map(|(owner, _)| owner.rsplit('/').next().unwrap_or(owner));
+        if let Some(owner) = owner.filter(|owner| !all.iter().any(|id| id.as_str() == *owner)) {
+            bail!("`{owner}{}` holds examples of an action that there is not", TESTS.trim_end_matches('/'));
+        }
+    }
+    Ok(if args.actions.is_empty() { all } else { args.actions.iter().cloned().collect() })
+}
+
+/// Everything that is needed to try one action.
+struct Stage<'a> {
+    args: &'a TestArgs,
+    /// The top of the repository on disk.
+    top: &'a Path,
+    whole: &'a Whole,
+    definitions: &'a Definitions,
+    known: &'a BTreeMap<BlueprintId, Vec<Identifier>>,
+}
+
+impl<'a> Stage<'a> {
+    fn action(&self, action: &Action) -> anyhow::Result<Tried> {
+        let mut cases = Vec::new();
+        let mut examples = Vec::new();
+        for path in self.cases(&action.identifier) {
+            let name = path.file_name().rsplit_once('.').map_or("", |(name, _)| name).to_owned();
+            let mut tried =
+                TriedCase { name, description: None, path: path.clone(), updated: false, faults: Vec::new() };
+            match catalog::read_case(&path, &self.whole.files[&path], &action.identifier) {
+                Err(problems) => tried.faults.extend(problems.iter().map(Fault::unreadable)),
+                Ok(case) if case.request.action != action.identifier => {
+                    tried.faults.push(Fault::other_action(&case.request.action));
+                }
+                Ok(case) => {
+                    tried.description.clone_from(&case.description);
+                    let mut rehearsal = self.rehearsal(&path, &case)?;
+                    let mut judge =
+                        Judge { definitions: self.definitions, action, rehearsal: &mut rehearsal };
+                    let golden = self.golden(&path, &case)?;
+                    let expected =
+                        golden.as_ref().filter(|_| !self.args.update).map(|(_, text)| text.as_deref());
+                    let (faults, diff) = judge.case(&tried.name, &case, expected)?;
+                    tried.faults = faults;
+                    if let (Some((golden, _)), Some(diff)) = (golden, diff)
+                        && self.args.update
+                    {
+                        write(&golden, &diff)?;
+                        tried.updated = true;
+                    }
+                    if case.errors.is_empty() {
+                        examples.push((case, rehearsal));
+                    }
+                }
+            }
+            cases.push(tried);
+        }
+        let fuzz = self.fuzz(action, examples)?;
+        Ok(Tried { action: action.identifier.clone(), cases, fuzz })
+    }
+
+    /// The files of an action's examples.
+    fn cases(&self, action: &ActionId) -> Vec<RepoPath> {
+        let folder = format!("{}{}", action, TESTS.trim_end_matches('/'));
+        let actions = &self.definitions.settings.folders.actions;
+        let is_case = |path: &&RepoPath| {
+            let below = path.under(actions).and_then(|below| below.rsplit_once('/'));
+            is_document(path) && below.is_some_and(|(parent, _)| parent.rsplit('/').next() == Some(&folder))
+        };
+        self.whole.files.keys().filter(is_case).cloned().collect()
+    }
+
+    fn rehearsal(&self, path: &RepoPath, case: &Case) -> anyhow::Result<Rehearsal<'a>> {
+        let mut targets = BTreeMap::new();
+        let disk = self.top.join(path.as_str());
+        for (name, folder) in &case.targets {
+            let folder = disk.parent().unwrap_or(self.top).join(folder);
+            let folder = folder.canonicalize().with_context(|| {
+                format!("cannot find the files of `{name}` for `{path}` in `{}`", folder.display())
+            })?;
+            let top: RepoPath = "target".parse()?;
+            let Whole { files, executables, .. } = files_below(&folder, &top)?;
+            let mode = |path: &RepoPath| {
+                if executables.contains(path) { FileMode::Executable } else { FileMode::File }
+            };
+            let tree: Tree = files
+                .into_iter()
+                .filter_map(|(path, bytes)| Some((path.under(&top)?.parse().ok()?, (bytes, mode(&path)))))
+                .collect();
+            targets.insert(name.clone(), tree);
+        }
+        Rehearsal::new(self.definitions, &self.whole.files, targets)
+    }
+
+    /// The file with the diff that is expected, and what it holds.
+    fn golden(&self, path: &RepoPath, case: &Case) -> anyhow::Result<Option<(PathBuf, Option<String>)>> {
+        if !case.errors.is_empty() {
+            return Ok(None);
+        }
+        let disk = self.top.join(path.as_str());
+        let golden = match &case.diff {
+            None => disk.with_extension("diff"),
+            Some(named) => {
+                let named: RepoPath = named.parse().with_context(|| {
+                    format!("`expect.diff` of `{path}` must name a file beside or below it")
+                })?;
+                disk.parent().unwrap_or(self.top).join(named.as_str())
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "the example's own file is read here")]
+        match std::fs::read_to_string(&golden) {
+            Ok(text) => Ok(Some((golden, Some(text)))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some((golden, None))),
+            Err(error) => Err(error).with_context(|| format!("cannot read `{}`", golden.display())),
+        }
+    }
+
+    fn fuzz(&self, action: &Action, mut examples: Vec<(Case, Rehearsal<'a>)>) -> anyhow::Result<Fuzzed> {
+        if examples.is_empty() {
+            let request = judge::bare_request(action, self.known);
+            let case = Case {
+                description: None,
+                request,
+                requester: None,
+                targets: BTreeMap::new(),
+                diff: None,
+                errors: Vec::new(),
+                approvers: None,
+            };
+            let rehearsal = Rehearsal::new(self.definitions, &self.whole.files, BTreeMap::new())?;
+            examples.push((case, rehearsal));
+        }
+        let mut chance = fuzz::Chance::of(action.identifier.as_str());
+        let maker = fuzz::Maker { action, known: self.known };
+        let mut fuzzed = Fuzzed::default();
+        for round in 0..self.args.inputs {
+            let count = examples.len();
+            let Some((case, rehearsal)) = examples.get_mut(round % count) else { break };
+            let inputs = maker.inputs(&case.request.inputs, &mut chance);
+            let mut judge = Judge { definitions: self.definitions, action, rehearsal };
+            judge.made_up(case, inputs, &mut fuzzed)?;
+        }
+        Ok(fuzzed)
+    }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    if is_link {
+        bail!("`{}` is a link: nothing is written through it", path.display());
+    }
+    #[expect(clippy::disallowed_methods, reason = "the example's own file is written here")]
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}

@@ -1,0 +1,250 @@
+//! Which files does a folder of templates give?
+//!
+//! Each file below `files/` gives one, none (`when`) or several (`forEach`); what of them a reader of ours knows
+//! is read again, and no input may have added structure to it.
+
+mod check;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::domain::{
+    Bytes, Delimiters, Diagnostic, EditChange, FileRule, Place, RepoPath, Template, TemplateFile, TextEdit,
+};
+
+use super::{
+    Context,
+    engine::{self, Dialect, Partials},
+    inspect, template,
+};
+
+pub use check::{Inputs, check, check_names};
+
+/// The most bytes that all files of one template may give together: a pull request beyond this is not read by people.
+const MAX_OUTPUT: usize = 4 << 20;
+/// The most files that one file may become.
+const MAX_ITEMS: usize = 500;
+
+/// A file that a template gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// What it holds.
+    pub bytes: Bytes,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// What holds for one file, of all rules that meet it.
+#[derive(Debug)]
+struct Treatment<'a> {
+    when: Vec<&'a str>,
+    for_each: Option<&'a str>,
+    executable: bool,
+    copy: bool,
+    delimiters: Option<&'a Delimiters>,
+}
+
+impl<'a> Treatment<'a> {
+    fn of(template: &'a Template, name: &str, file: &TemplateFile) -> Self {
+        let mut treatment = Self {
+            when: Vec::new(),
+            for_each: None,
+            executable: file.executable,
+            copy: std::str::from_utf8(&file.bytes).map_or(true, |text| text.contains('\0')),
+            delimiters: template.manifest.delimiters.as_ref(),
+        };
+        for rule in template.manifest.rules.iter().filter(|rule| rule.matches(name)) {
+            let FileRule { path: _, when, for_each, executable, copy, delimiters } = rule;
+            treatment.when.extend(when.as_deref());
+            treatment.for_each = for_each.as_deref().or(treatment.for_each);
+            treatment.executable = executable.unwrap_or(treatment.executable);
+            treatment.copy |= copy.unwrap_or(false);
+            treatment.delimiters = delimiters.as_ref().or(treatment.delimiters);
+        }
+        treatment
+    }
+}
+
+/// The files that a template gives.
+///
+/// # Errors
+/// Everything that is wrong with it on this data.
+pub fn files(
+    template: &Template,
+    context: &Context,
+) -> Result<BTreeMap<RepoPath, Rendered>, Vec<Diagnostic>> {
+    let partials = Partials::new(&template.partials, template.manifest.delimiters.as_ref());
+    let mut given =
+        Given { template, files: BTreeMap::new(), spellings: BTreeSet::new(), problems: Vec::new() };
+    for (name, file) in &template.files {
+        let treatment = Treatment::of(template, name, file);
+        let place = Place::file(format!("{}/files/{name}", template.name));
+        match contexts(&treatment.when, treatment.for_each, &manifest_place(template, "files"), context) {
+            Err(problem) => given.problems.push(problem),
+            Ok(contexts) => {
+                for context in contexts {
+                    given.add(name, file, &treatment, &partials, &place, &context);
+                }
+            }
+        }
+    }
+    let Given { files, mut problems, .. } = given;
+    let size: usize = files.values().map(|file: &Rendered| file.bytes.len()).sum();
+    if size > MAX_OUTPUT {
+        problems.push(
+            Diagnostic::error(
+                "template-too-large",
+                Place::file(format!("{}/files", template.name)),
+                format!("the files of the template `{}` have {size} bytes together, at most {MAX_OUTPUT} are allowed", template.name),
+            )
+            .help("split the action, or render less"),
+        );
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+/// What was given so far.
+struct Given<'a> {
+    template: &'a Template,
+    files: BTreeMap<RepoPath, Rendered>,
+    /// Their paths in lower case.
+    spellings: BTreeSet<String>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Given<'_> {
+    fn add(
+        &mut self,
+        name: &str,
+        file: &TemplateFile,
+        treatment: &Treatment<'_>,
+        partials: &Partials<'_>,
+        place: &Place,
+        context: &Context,
+    ) {
+        let path = match template::path(name, place, context) {
+            Ok(path) => path,
+            Err(problem) => return self.problems.push(problem),
+        };
+        if !self.spellings.insert(path.as_str().to_lowercase()) {
+            let name = &self.template.name;
+            let message = format!("two files of the template `{name}` have the path `{path}`");
+            return self.problems.push(Diagnostic::error("template-conflict", place.clone(), message).help(
+                "give each file a path of its own; paths that differ in case only are the same on some disks",
+            ));
+        }
+        let dialect = Dialect { delimiters: treatment.delimiters, partials };
+        let bytes = match std::str::from_utf8(&file.bytes) {
+            Ok(source) if !treatment.copy => match text(&path, source, dialect, place, context) {
+                Ok(text) => text.into_bytes().into(),
+                Err(problem) => return self.problems.push(problem),
+            },
+            _ => file.bytes.clone(),
+        };
+        self.files.insert(path, Rendered { bytes, executable: treatment.executable });
+    }
+}
+
+fn text(
+    path: &RepoPath,
+    source: &str,
+    dialect: Dialect<'_>,
+    place: &Place,
+    context: &Context,
+) -> Result<String, Diagnostic> {
+    let language = inspect::Language::of(path);
+    let written = engine::render(source, dialect, place, context.value(), language.is_some())?;
+    let Some(language) = language else { return Ok(written.text) };
+    match inspect::written(path, language, &written) {
+        Some(problem) => Err(Diagnostic {
+            help: problem.help.or_else(|| Some(format!("mend the template's file `{}`", place.source))),
+            ..problem
+        }),
+        None => Ok(written.text),
+    }
+}
+
+/// One context for each time that something is done: none where a condition does not hold.
+fn contexts(
+    when: &[&str],
+    for_each: Option<&str>,
+    place: &Place,
+    context: &Context,
+) -> Result<Vec<Context>, Diagnostic> {
+    let mut contexts = match for_each {
+        None => vec![context.clone()],
+        Some(source) => match template::expression(source, place, context)? {
+            Value::Array(items) if items.len() <= MAX_ITEMS => {
+                items.into_iter().map(|item| context.with("item", item)).collect()
+            }
+            Value::Array(items) => {
+                let message =
+                    format!("`{source}` gives {} items, at most {MAX_ITEMS} are allowed", items.len());
+                return Err(Diagnostic::error("template-too-large", place.clone(), message)
+                    .help("bound the list, as with `maxItems` of an input"));
+            }
+            other => {
+                let message = format!("`forEach: {source}` gives {other}, which is no list");
+                return Err(Diagnostic::error("template-failed", place.clone(), message)
+                    .help("name a list, such as an input of `type: array`"));
+            }
+        },
+    };
+    for source in when {
+        let mut kept = Vec::new();
+        for context in contexts {
+            if template::holds(source, place, &context)? {
+                kept.push(context);
+            }
+        }
+        contexts = kept;
+    }
+    Ok(contexts)
+}
+
+/// A change of a file with nothing left to render.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// The file.
+    pub path: RepoPath,
+    /// What changes in it.
+    pub change: EditChange,
+}
+
+/// The changes of files that exist, in order.
+///
+/// # Errors
+/// Everything that is wrong with them on this data.
+pub fn edits(template: &Template, folder: &str, context: &Context) -> Result<Vec<Edit>, Vec<Diagnostic>> {
+    let place = Place::file(format!("{folder}/{}/template.yaml", template.name));
+    let (mut edits, mut problems) = (Vec::new(), Vec::new());
+    for TextEdit { path, when, for_each, change } in &template.manifest.edits {
+        let when: Vec<&str> = when.iter().map(String::as_str).collect();
+        let contexts = match contexts(&when, for_each.as_deref(), &place, context) {
+            Ok(contexts) => contexts,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        for context in contexts {
+            let path = template::path(path, &place, &context);
+            let change = super::edit::rendered(change, &place, &context);
+            match (path, change) {
+                (Ok(path), Ok(change)) => edits.push(Edit { path, change }),
+                (path, change) => problems.extend([path.err(), change.err()].into_iter().flatten()),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(edits) } else { Err(problems) }
+}
+
+fn manifest_place(template: &Template, field: &str) -> Place {
+    let mut place = Place::file(format!("{}/template.yaml", template.name));
+    place.field = Some(field.to_owned());
+    place
+}
+
+#[cfg(test)]
+mod tests;

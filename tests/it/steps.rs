@@ -1,0 +1,245 @@
+//! Is a workflow or a script begun at most once for each attempt, whatever is killed, lost or done twice?
+
+use std::collections::BTreeMap;
+
+use chandlery::{
+    plan::step::{Attempt, Work},
+    reconcile::{Input, Output, Turn},
+};
+
+use crate::world::{
+    World,
+    local::Local,
+    name_of_pass, reconcile,
+    simulated::{Effect, Mishap, Simulated},
+    view,
+};
+
+/// How a pass is disturbed at one of its acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// It is killed before.
+    Before,
+    /// It is killed after, and hears nothing.
+    After,
+    /// The act is not done, and it hears so.
+    NotDone,
+    /// The act is done, and it hears that it was not answered.
+    NotTold,
+}
+
+const TROUBLES: [Trouble; 4] = [Trouble::Before, Trouble::After, Trouble::NotDone, Trouble::NotTold];
+
+/// A pass with trouble at its `at`-th act; false when it had fewer.
+fn disturbed(world: &mut Simulated, at: usize, trouble: Trouble) -> bool {
+    let mut turn = Turn::new(&name_of_pass());
+    let mut input = Input::Start;
+    let mut acts = 0;
+    loop {
+        match turn.next(input) {
+            Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
+            Output::Act(act) => {
+                acts += 1;
+                let met = acts == at + 1;
+                if met && trouble == Trouble::Before {
+                    return true;
+                }
+                world.mishap = match trouble {
+                    Trouble::NotDone if met => Some(Mishap::NotDone),
+                    Trouble::NotTold if met => Some(Mishap::DoneNotTold),
+                    _ => None,
+                };
+                let acted = world.act(&act);
+                if met && trouble == Trouble::After {
+                    return true;
+                }
+                input = Input::Acted(acted);
+            }
+            Output::Done(_) => return acts > at,
+        }
+    }
+}
+
+/// Two passes at once, act by act.
+fn two_at_once(world: &mut Simulated, ahead: usize) {
+    let mut turns: Vec<(Turn, Option<Input>)> =
+        (0..2).map(|_| (Turn::new(&name_of_pass()), Some(Input::Start))).collect();
+    let mut step = 0;
+    while turns.iter().any(|(_, input)| input.is_some()) {
+        let which = if step < ahead || turns[1].1.is_none() { 0 } else { step % 2 };
+        let which = if turns[which].1.is_some() { which } else { 1 - which };
+        step += 1;
+        let (turn, input) = &mut turns[which];
+        *input = match turn.next(input.take().unwrap()) {
+            Output::Look(questions) => Some(Input::Answers(world.ask(&questions))),
+            Output::Act(act) => Some(Input::Acted(world.act(&act))),
+            Output::Done(_) => None,
+        };
+    }
+}
+
+/// How often each attempt of a workflow or script was begun.
+fn begun(world: &Simulated) -> BTreeMap<Attempt, usize> {
+    let mut begun = BTreeMap::new();
+    for effect in world.log.iter() {
+        if let Effect::Asked(backend) = effect
+            && !matches!(backend.work, Work::Send(_))
+        {
+            *begun.entry(backend.attempt.clone()).or_insert(0) += 1;
+        }
+    }
+    begun
+}
+
+fn does(world: &mut Simulated, deeds: &str) {
+    for deed in deeds.lines() {
+        match deed {
+            "reconcile" => drop(reconcile(world)),
+            deed => drop(world.deed(&deed.parse().unwrap())),
+        }
+    }
+}
+
+/// People and backends do their part until nothing happens any more.
+fn live_on(world: &mut Simulated) {
+    for _ in 0..8 {
+        does(
+            world,
+            "reconcile\nada merges infra#1\nbackend ends apply success url=https://run.test/1\neverybody waits 700",
+        );
+    }
+    let report = reconcile(world);
+    assert_eq!(report.acts, 0, "{report:#?}");
+}
+
+/// Merged, and not yet looked at.
+fn merged(action: &str) -> Simulated {
+    let mut world = Simulated::new();
+    does(
+        &mut world,
+        &format!("dan asks it {action}\nreconcile\nbo approves catalog#1\ndan merges catalog#1"),
+    );
+    world
+}
+
+const ACTIONS: [&str; 3] =
+    ["deploy-bucket of old size=7", "apply-bucket of old", "ask-bucket of old label=red"];
+
+fn check(world: &Simulated, what: &str) {
+    for (attempt, times) in begun(world) {
+        assert_eq!(times, 1, "{what}: {attempt} was begun {times} times");
+    }
+    let seen = view(&mut world.clone());
+    let run =
+        seen.lines().find(|line| line.starts_with("run it ")).unwrap_or_else(|| panic!("{what}:\n{seen}"));
+    let is_told = ["unknown", "failure"].iter().any(|state| seen.contains(&format!(" {state}")));
+    assert!(run.contains(" success ") || run.contains(" in_progress ") && is_told, "{what}:\n{seen}");
+}
+
+#[test]
+fn core_steps_are_begun_once_whatever_is_killed_or_lost() {
+    let mut disturbances = 0;
+    let mut unknown = 0;
+    for action in ACTIONS {
+        let world = merged(action);
+        for at in 0..40 {
+            for trouble in TROUBLES {
+                let mut world = world.clone();
+                let met = disturbed(&mut world, at, trouble);
+                live_on(&mut world);
+                check(&world, &format!("{action}, {trouble:?} at {at}"));
+                unknown += usize::from(view(&mut world).contains(" unknown"));
+                disturbances += usize::from(met);
+            }
+        }
+        for ahead in 0..40 {
+            let mut world = world.clone();
+            two_at_once(&mut world, ahead);
+            live_on(&mut world);
+            check(&world, &format!("{action}, two at once, one ahead by {ahead}"));
+        }
+    }
+    assert!(disturbances > 30 && unknown > 0, "{disturbances} disturbances, {unknown} of them left unknown");
+}
+
+/// What is left to a person is taken up again when they say so, and only then.
+#[test]
+fn core_steps_left_unknown_wait_for_a_person() {
+    let mut world = merged("deploy-bucket of old size=7");
+    // The claim of the script is pushed, then the pass dies; another act before it is the request's own merge at most.
+    let at = (0..10)
+        .find(|at| {
+            let mut world = world.clone();
+            disturbed(&mut world, *at, Trouble::Before);
+            live_on(&mut world);
+            view(&mut world).contains("script check unknown")
+        })
+        .expect("some death leaves the script unknown");
+    disturbed(&mut world, at, Trouble::Before);
+    live_on(&mut world);
+    assert!(begun(&world).is_empty());
+    does(&mut world, "zoe says catalog#1 /retry\nreconcile");
+    assert!(begun(&world).is_empty());
+    does(&mut world, "dan says catalog#1 /retry");
+    live_on(&mut world);
+    let seen = view(&mut world);
+    assert!(seen.contains("run it success"), "{seen}");
+    let attempts: Vec<u32> =
+        begun(&world).keys().filter(|of| of.step.as_str() == "check").map(|of| of.number).collect();
+    assert_eq!(attempts, [2]);
+}
+
+/// An act that nobody answers is not made again in the same pass.
+#[test]
+fn core_a_pass_remembers_what_it_began() {
+    let mut world = merged("apply-bucket of old");
+    does(&mut world, "backend loses-answer");
+    let report = reconcile(&mut world);
+    assert!(report.left.is_empty(), "{report:#?}");
+    assert_eq!(begun(&world).len(), 1);
+    assert!(view(&mut world).contains("workflow apply waiting"), "{}", view(&mut world));
+}
+
+/// What the server hears, in the real world: signed, with the secret in its place and nowhere else.
+#[test]
+fn a_server_is_called_with_what_was_approved() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use hmac::{Hmac, Mac};
+
+    const SECRET: &str = "a-secret-of-the-hook";
+    let mut world = Local::new();
+    world.server.answers.lock().unwrap().push_back((200, format!(r#"{{"label":"got {SECRET}"}}"#)));
+    for deed in [
+        "dan asks tint ask-bucket of old label=\"{{secrets.HOOK}}\"",
+        "reconcile",
+        "bo approves catalog#1",
+        "dan merges catalog#1",
+        "reconcile",
+    ] {
+        match deed {
+            "reconcile" => drop(reconcile(&mut world)),
+            deed => assert!(world.deed(&deed.parse().unwrap()), "{deed}"),
+        }
+    }
+    let heard = world.server.heard.lock().unwrap().clone();
+    let [call] = &heard[..] else { panic!("{heard:#?}") };
+    let header =
+        |name: &str| call.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(call.line, "POST /buckets/old HTTP/1.1");
+    // What people write stays what they wrote.
+    assert_eq!(call.body, r#"{"label":"{{secrets.HOOK}}"}"#);
+    assert_eq!(header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
+    assert_eq!(header("idempotency-key"), Some("tint/call"));
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("{}.{}", header("x-chandlery-timestamp").unwrap(), call.body).as_bytes());
+    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    assert_eq!(header("x-chandlery-signature"), Some(signature.as_str()));
+    let seen = view(&mut world);
+    assert!(seen.contains("run tint success") && seen.contains("got ***"), "{seen}");
+    let catalog = crate::world::Repo::Catalog;
+    let comments = world.get(catalog, "issues/1/comments").unwrap().to_string();
+    assert!(comments.contains("**Ask the server** (webhook): done"), "{comments}");
+    for text in [seen, comments] {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}
