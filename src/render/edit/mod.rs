@@ -40,6 +40,7 @@ pub(super) fn rendered(change: &EditChange, at: &Place, context: &Context) -> Re
             EditChange::Set { target: EditTarget::Match(line.clone()), value: value(new)? }
         }
         EditChange::Delete(gone) => EditChange::Delete(place(gone)?),
+        EditChange::Absent => EditChange::Absent,
         EditChange::Remove { list, value: gone } => {
             EditChange::Remove { list: place(list)?, value: value(gone)? }
         }
@@ -94,7 +95,9 @@ pub(super) fn check_change(change: &EditChange, at: &Place) -> Option<Diagnostic
             }
             position
         }
-        EditChange::Set { target: EditTarget::Match(_), .. } | EditChange::Line { .. } => return None,
+        EditChange::Set { target: EditTarget::Match(_), .. }
+        | EditChange::Line { .. }
+        | EditChange::Absent => return None,
         EditChange::Block { header, .. } => return hcl::check_header(header, at),
     };
     place::read(&place.at).err().map(|problem| bad_place(at.clone(), &place.at, &problem))
@@ -104,10 +107,21 @@ pub(super) fn check_change(change: &EditChange, at: &Place) -> Option<Diagnostic
 ///
 /// # Errors
 /// When there is no such place, or it cannot be changed without touching anything else.
-pub fn apply(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result<Vec<u8>, Diagnostic> {
-    if let EditChange::Line { text, after } = change {
-        return lines::add(path, text_of(path, old.unwrap_or_default())?, text, after.as_deref());
+pub fn apply(
+    path: &RepoPath,
+    old: Option<&[u8]>,
+    change: &EditChange,
+) -> Result<Option<Vec<u8>>, Diagnostic> {
+    match change {
+        EditChange::Absent => Ok(None),
+        EditChange::Line { text, after } => {
+            lines::add(path, text_of(path, old.unwrap_or_default())?, text, after.as_deref()).map(Some)
+        }
+        inside => applied_inside(path, old, inside).map(Some),
     }
+}
+
+fn applied_inside(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result<Vec<u8>, Diagnostic> {
     let Some(old) = old else {
         let message = format!("`{path}` is not there, so nothing can be changed in it");
         return Err(Diagnostic::error("no-such-file", Place::file(path.as_str()), message)
@@ -120,7 +134,7 @@ pub fn apply(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result
         EditChange::Append { list, value } => at_place(path, old, list, Deed::Append(value)),
         EditChange::Insert { position, value } => at_place(path, old, position, Deed::Insert(value)),
         EditChange::Block { header, value } => hcl::add_block(path, text_of(path, old)?, header, value),
-        EditChange::Line { .. } => Ok(old.to_vec()),
+        EditChange::Line { .. } | EditChange::Absent => Ok(old.to_vec()),
     }
 }
 
