@@ -71,6 +71,7 @@ fn the_example_holds_them_as_they_are_written() {
             drop(fs::remove_dir_all(example.join(folder)));
         }
         after.iter().for_each(|(path, bytes)| put(&example, path, bytes));
+        brings_back_diffs(&example);
         return;
     }
     for (path, bytes) in &after {
@@ -79,6 +80,22 @@ fn the_example_holds_them_as_they_are_written() {
     let gone: Vec<&String> = before.keys().filter(|path| !after.contains_key(*path)).collect();
     assert!(gone.is_empty(), "{gone:?} are not written: `make gen`");
     printed(&chandlery(&["validate", example.to_str().unwrap()]));
+}
+
+/// The diffs of examples as they are now, in the example and in the folders that they come from.
+fn brings_back_diffs(example: &Path) {
+    let output = chandlery(&["test", "--catalog", example.to_str().unwrap(), "--inputs", "0", "--update"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let sources: Vec<String> = files(&ours("action-templates")).into_keys().collect();
+    for (path, bytes) in files(&example.join("actions")) {
+        let Some((folder, file)) = path.rsplit_once('/').filter(|(_, file)| file.ends_with(".diff")) else { continue };
+        let action = folder.trim_end_matches(".tests");
+        let case = file.replace(".diff", ".yaml");
+        let is_source =
+            |path: &&String| path.ends_with(&format!("{action}/tests/{case}")) || path.ends_with(&format!("/{folder}/{case}"));
+        let source = sources.iter().find(is_source).expect("each case comes from a folder");
+        put(&ours("action-templates"), &source.replace(".yaml", ".diff"), &bytes);
+    }
 }
 
 /// Those that rest on the same blueprint say the same of it.
