@@ -48,7 +48,7 @@ test: ## Fetch what the tests need, and run them all
 	log=$$TMPDIR/log
 	trap 'rm -rf "$$TMPDIR"' EXIT
 	{
-		rm -rf '$(LEFT)/exchanges' '$(LEFT)/demo' '$(LEFT)/rendered' '$(LEFT)/openapi'
+		rm -rf '$(LEFT)/exchanges' '$(LEFT)/demo' '$(LEFT)/ready' '$(LEFT)/rendered' '$(LEFT)/openapi'
 		mkdir -p '$(LEFT)/exchanges' '$(LEFT)/rendered' '$(LEFT)/openapi'
 		export CHANDLERY_RECORD='$(LEFT)/exchanges'
 		$(NEXTEST) -E '$(CORE)'
@@ -69,8 +69,10 @@ test: ## Fetch what the tests need, and run them all
 			git clone --quiet "$$repository" '$(LEFT)/rendered/'"$$(basename "$$repository" .git)"
 		done
 		mv '$(LEFT)/rendered/catalog' '$(LEFT)/demo/checkout'
-		# What the examples of all actions come to.
-		'$(CARGO_TARGET_DIR)/release/chandlery' test --catalog catalog-example --out '$(LEFT)/rendered/examples' > '$(LEFT)/examples.txt' ||
+		# What the examples of all actions that come along come to.
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/ready' --repository acme/catalog \
+			--with $$('$(CARGO_TARGET_DIR)/release/chandlery' init --list | cut -d' ' -f1) > '$(LEFT)/init.txt'
+		'$(CARGO_TARGET_DIR)/release/chandlery' test --catalog '$(LEFT)/ready' --out '$(LEFT)/rendered/examples' > '$(LEFT)/examples.txt' ||
 			{ cat '$(LEFT)/examples.txt'; exit 1; }
 		# The action that the demo does not ask for: its plan is applied to the targets as it stands.
 		request='$(LEFT)/demo/checkout/requests/return-labels/request.yaml'

@@ -172,7 +172,7 @@ fn with_actions(
     words: &Words,
 ) -> anyhow::Result<Option<with::Additions>> {
     let mut known = match new.is_empty() {
-        true => super::validate::files_of_work_tree(top, None)?.files,
+        true => files_of(top)?,
         false => new.clone(),
     };
     for path in with::own_paths(ready, &words.folders)? {
@@ -189,6 +189,14 @@ fn with_actions(
     }
     output::complain("nothing was written: rename or remove what is there, or leave the action out");
     Ok(None)
+}
+
+/// The files of a catalog, by their path in it: what is above it does not matter here.
+fn files_of(top: &Path) -> anyhow::Result<Files> {
+    let whole = super::validate::files_of_work_tree(top, None)?;
+    let Root(Some(folder)) = &whole.root else { return Ok(whole.files) };
+    let inside = |(path, bytes): (RepoPath, Bytes)| Some((path.under(folder)?.parse().ok()?, bytes));
+    Ok(whole.files.into_iter().filter_map(inside).collect())
 }
 
 fn in_bytes(files: BTreeMap<RepoPath, String>) -> Files {

@@ -187,8 +187,8 @@ pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result
                 Part::Other => {}
             }
         }
-        additions.next.extend(one.left(owner)?);
     }
+    additions.next.extend(left(ready, owner)?);
     let old = files.get(&settings_path).cloned().unwrap_or_default();
     let new = settings_with(&settings_path, &old, &settings, &actions)?;
     if new != old {
@@ -257,23 +257,27 @@ impl Additions {
     }
 }
 
-impl Ready {
-    /// What target repositories need of it.
-    fn left(self, owner: &str) -> anyhow::Result<Vec<String>> {
-        let files = self.files(owner)?;
-        let targets: BTreeSet<&str> = files
-            .iter()
-            .filter_map(|(path, _)| path.strip_prefix("targets/")?.split_once('/').map(|(target, _)| target))
-            .collect();
-        let line = |target: &str| {
-            format!(
-                "In a clone of {owner}/{target}: `chandlery init . --repository CATALOG --target {owner}/{target} --with {}` \
-                 writes what `{0}` needs there.",
-                self.name
-            )
-        };
-        Ok(targets.into_iter().map(line).collect())
+/// What target repositories need of them.
+fn left(ready: &[Ready], owner: &str) -> anyhow::Result<Vec<String>> {
+    let mut targets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for one in ready {
+        for (path, _) in one.files(owner)? {
+            let target = path.strip_prefix("targets/").and_then(|rest| rest.split_once('/'));
+            let Some((target, _)) = target else { continue };
+            let names = targets.entry(target.to_owned()).or_default();
+            if !names.contains(&one.name) {
+                names.push(one.name);
+            }
+        }
     }
+    let line = |(target, names): (String, Vec<&str>)| {
+        format!(
+            "In a clone of {owner}/{target}: `chandlery init . --repository CATALOG --target {owner}/{target} --with {}` \
+             writes what they need there.",
+            names.join(" ")
+        )
+    };
+    Ok(targets.into_iter().map(line).collect())
 }
 
 /// The secrets that whoever carries requests out must have.
