@@ -35,7 +35,7 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
     }
     let secrets = secret::inputs(action);
     for (index, step) in action.steps.iter().enumerate() {
-        step::check_step(definitions, step, index, reader);
+        step::check_step(definitions, step, reader);
         let StepKind::PullRequest(pull) = &step.does else { continue };
         let written =
             definitions.templates.get(&pull.template).map(|template| secret::written(template, &secrets));

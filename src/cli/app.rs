@@ -21,8 +21,9 @@ pub(super) const PERMISSIONS: [(&str, &str, &str); 8] = [
 ];
 
 /// Each event with what it wakes; nothing is believed that an event says.
-const EVENTS: [(&str, &str); 5] = [
+const EVENTS: [(&str, &str); 6] = [
     ("issues", "a form was filed, edited, closed or locked"),
+    ("issue_comment", "somebody said a command, or a backend reported"),
     ("pull_request", "a request or follow-up was opened, changed, merged or closed"),
     ("pull_request_review", "somebody approved, refused or dismissed"),
     ("push", "the catalog or a target moved"),

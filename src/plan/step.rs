@@ -26,7 +26,7 @@ pub enum Step {
     /// Somebody outside the forge hears of a request. What cannot be delivered stops nothing.
     Notify(Box<Notice>),
     /// Something asked of a backend, at most once for each attempt.
-    Backend(Backend),
+    Backend(Box<Backend>),
 }
 
 impl Step {
@@ -211,7 +211,7 @@ pub enum Act {
     /// Tells a sink.
     Notify(Box<Notice>),
     /// Asks a backend.
-    Backend(Backend),
+    Backend(Box<Backend>),
 }
 
 /// One attempt at a step.

@@ -347,10 +347,8 @@ impl Contents {
                     && let Ok(id) = id.parse::<RequestId>()
                 {
                     match name {
-                        "run.yaml" => {
-                            if has_ended(&objects, &mut self.ended, entry.id)? {
-                                ended.insert(id);
-                            }
+                        "run.yaml" if has_ended(&objects, &mut self.ended, entry.id)? => {
+                            ended.insert(id);
                         }
                         "request.yaml" | "plan.yaml" | "plan.diff" => drop(begun.insert(id)),
                         _ => {}

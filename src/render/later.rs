@@ -83,7 +83,7 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
         }
     }
     for name in context.secrets().keys() {
-        names.entry("inputs").or_insert_with(|| json!({}))[name.as_str()] = "".into();
+        names.entry("inputs").or_insert_with(|| json!({}))[name.as_str()] = UNKNOWN.into();
     }
     names.insert("steps".into(), steps.into());
     names.insert("secrets".into(), secrets.into());

@@ -7,8 +7,15 @@ use serde_json::Value;
 const ACTION: &str = "acme/chandlery@0123456789abcdef0123456789abcdef01234567";
 /// The events whose workflow GitHub takes from the default branch:
 /// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
-const FROM_DEFAULT_BRANCH: [&str; 6] =
-    ["issues", "pull_request_target", "workflow_run", "push", "repository_dispatch", "schedule"];
+const FROM_DEFAULT_BRANCH: [&str; 7] = [
+    "issues",
+    "issue_comment",
+    "pull_request_target",
+    "workflow_run",
+    "push",
+    "repository_dispatch",
+    "schedule",
+];
 
 fn init(folder: &Path, more: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));

@@ -100,9 +100,17 @@ impl Later<'_> {
     }
 }
 
+/// Where a step stands in its document: those that could not be read stand there, too.
+fn path_of(step: &Step, reader: &Reader) -> Vec<Segment> {
+    let steps = reader.value.get("steps").and_then(Value::as_array);
+    let is_it = |said: &Value| said.get("id").and_then(Value::as_str) == Some(step.id.as_str());
+    let index = steps.and_then(|steps| steps.iter().position(is_it)).unwrap_or_default();
+    trail!["steps", index].to_vec()
+}
+
 /// Notes everything in which a step does not fit the definitions.
-pub(super) fn check_step(definitions: &Definitions, step: &Step, index: usize, reader: &mut Reader) {
-    let path = trail!["steps", index];
+pub(super) fn check_step(definitions: &Definitions, step: &Step, reader: &mut Reader) {
+    let path = path_of(step, reader);
     match &step.does {
         StepKind::PullRequest(pull) => {
             let path = join(&path, "pullRequest");
@@ -139,8 +147,8 @@ pub(super) fn check_step(definitions: &Definitions, step: &Step, index: usize, r
 /// Reads every text of an action's steps that is a template.
 pub(super) fn expressions(action: &Action, names: &Names<'_>, reader: &mut Reader) {
     let mut before = BTreeSet::new();
-    for (index, step) in action.steps.iter().enumerate() {
-        let path = trail!["steps", index];
+    for step in &action.steps {
+        let path = path_of(step, reader);
         let later = |secrets| Later { before: before.clone(), secrets };
         let mut maps = |map: &Map<String, Value>, secrets, path: &[Segment]| {
             for (name, value) in map {

@@ -727,7 +727,7 @@ impl Simulated {
                 if refused.is_empty() { Acted::Done } else { Acted::Refused(refused.join("; ")) }
             }
             Act::Backend(backend) => {
-                Arc::make_mut(&mut self.log).push(Effect::Asked(backend.clone()));
+                Arc::make_mut(&mut self.log).push(Effect::Asked((**backend).clone()));
                 self.backend(&backend.work)
             }
             Act::Call(call) => {

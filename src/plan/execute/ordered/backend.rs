@@ -165,7 +165,7 @@ impl<'a> Course<'a> {
         match work {
             Ok(work) => {
                 let attempt = self.attempt(&record);
-                self.decision.steps.push(Step::Backend(Backend { attempt, work }));
+                self.decision.steps.push(Step::Backend(Box::new(Backend { attempt, work })));
                 Ok(Flow::Wait)
             }
             Err(why) => {
