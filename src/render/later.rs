@@ -169,7 +169,10 @@ mod tests {
             ("{{ steps.apply.outputs.url }}", json!({ "$text": [{ "output": "apply.url" }] })),
             (r#"{{ steps["my-step"].outputs.url }}"#, json!({ "$text": [{ "output": "my-step.url" }] })),
             ("{{ request.mergedAt }}", json!({ "$text": [{ "merged": "" }] })),
-            ("until {{ request.mergedAt + inputs.ttl }}", json!({ "$text": ["until ", { "merged": "12h" }] })),
+            (
+                "until {{ request.mergedAt + inputs.ttl }}",
+                json!({ "$text": ["until ", { "merged": "12h" }] }),
+            ),
             // What people wrote stays text, whatever it looks like.
             (
                 "{{ inputs.name }}: {{ secrets.TOKEN }}",

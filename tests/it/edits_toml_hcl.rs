@@ -32,7 +32,8 @@ fn delete(at: &str) -> EditChange {
 }
 
 fn changed(file: &str, old: &str, change: &EditChange) -> Result<String, Diagnostic> {
-    edit::apply(&file.parse().unwrap(), Some(old.as_bytes()), change).map(Option::unwrap)
+    edit::apply(&file.parse().unwrap(), Some(old.as_bytes()), change)
+        .map(Option::unwrap)
         .map(|new| String::from_utf8(new).unwrap())
 }
 

@@ -1,11 +1,7 @@
 //! Do the actions that come with Chandlery work from their asking to their end? One company on the local forge puts all of
 //! them into a new catalog and asks for each, one after the other: what one makes the next one uses.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use chandlery::{
     domain::Timestamp,
@@ -194,7 +190,11 @@ relations: { system: shop, environments: [live] }
         entity: Some("returns"),
         inputs: &["environment=live", "tag=0.2.0", "reason=Parcels from abroad"],
         log: "deployment.apps/returns image updated\n::output url=https://returns.live.acme.example\n",
-        deeds: &["bo approves", "ada merges", "deploy.yml runs with namespace=live service=returns tag=0.2.0"],
+        deeds: &[
+            "bo approves",
+            "ada merges",
+            "deploy.yml runs with namespace=live service=returns tag=0.2.0",
+        ],
         then: &[
             (
                 CATALOG,
@@ -258,7 +258,11 @@ properties:
 ",
             ),
             ("acme/packages", "pyproject.toml", "…    \"python/tax-rates\",\n…"),
-            ("acme/packages", "python/tax-rates/tests/test_tax_rates.py", "…from tax_rates import greeting  # noqa: E402\n…"),
+            (
+                "acme/packages",
+                "python/tax-rates/tests/test_tax_rates.py",
+                "…from tax_rates import greeting  # noqa: E402\n…",
+            ),
         ],
         ..PLAIN
     },
@@ -283,7 +287,14 @@ properties: { image: scipy, size: medium, owner: ada, expiresAt: \"TIME\" }
     },
     Story {
         action: "create-dev-environment",
-        inputs: &["name=redesign", "cluster=main", "services=returns", "ttl=8h", "settings=colors: [red]", "team=platform"],
+        inputs: &[
+            "name=redesign",
+            "cluster=main",
+            "services=returns",
+            "ttl=8h",
+            "settings=colors: [red]",
+            "team=platform",
+        ],
         server: Some((201, r#"{"url":"https://redesign.dev.acme.example"}"#)),
         deeds: &[
             "bo approves",
@@ -308,7 +319,11 @@ properties:
 relations: { cluster: main, services: [returns] }
 ",
             ),
-            ("acme/deployments", "environments/dev-redesign/returns.yaml", "…          image: acme/returns:0.1.0\n…"),
+            (
+                "acme/deployments",
+                "environments/dev-redesign/returns.yaml",
+                "…          image: acme/returns:0.1.0\n…",
+            ),
             ("acme/deployments", "environments/dev-redesign/namespace.yaml", "…kind: ResourceQuota\n…"),
         ],
         lasts: Some("8h"),
@@ -340,7 +355,10 @@ const ENTITIES: &[(&str, &str)] = &[
     ("_user/cleo", "identifier: cleo\nblueprint: _user\n"),
     ("_team/platform", "identifier: platform\nblueprint: _team\nrelations: { members: [ada, bo] }\n"),
     ("_team/budget", "identifier: budget\nblueprint: _team\nrelations: { members: [cleo] }\n"),
-    ("system/shop", "identifier: shop\nblueprint: system\ntitle: The shop\nproperties: { lifecycle: live }\n"),
+    (
+        "system/shop",
+        "identifier: shop\nblueprint: system\ntitle: The shop\nproperties: { lifecycle: live }\n",
+    ),
     ("cluster/main", "identifier: main\nblueprint: cluster\n"),
     (
         "environment/live",
@@ -358,22 +376,6 @@ struct Company {
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
     server: Server,
-}
-
-fn ours(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// Every action that comes along, by name.
@@ -398,7 +400,9 @@ impl Company {
         }
         // The server of environments is one of the story's own.
         let address = format!("http://{}", server.address);
-        for path in ["chandlery.yaml", "actions/create-dev-environment.yaml", "actions/remove-dev-environment.yaml"] {
+        for path in
+            ["chandlery.yaml", "actions/create-dev-environment.yaml", "actions/remove-dev-environment.yaml"]
+        {
             let text = fs::read_to_string(top.join(path)).unwrap();
             assert!(text.contains(ENVIRONMENTS), "{path}: {text}");
             fs::write(top.join(path), text.replace(ENVIRONMENTS, &address)).unwrap();
@@ -411,7 +415,8 @@ impl Company {
             let to = folder.path().join("seed").join(name);
             fs::create_dir_all(&to).unwrap();
             fs::write(to.join("README.md"), format!("# {name}\n")).unwrap();
-            let mut words = vec!["init", to.to_str().unwrap(), "--repository", CATALOG, "--target", target, "--with"];
+            let mut words =
+                vec!["init", to.to_str().unwrap(), "--repository", CATALOG, "--target", target, "--with"];
             words.extend(names.iter().map(String::as_str));
             printed(&crate::demo::chandlery(&words));
         }
@@ -484,7 +489,10 @@ impl Company {
     }
 
     fn text(&self, repository: &str, path: &str) -> Option<String> {
-        let git = git2::Repository::open_bare(self.folder.path().join(format!("forge/repositories/{repository}.git"))).unwrap();
+        let git = git2::Repository::open_bare(
+            self.folder.path().join(format!("forge/repositories/{repository}.git")),
+        )
+        .unwrap();
         let tree = git.revparse_single("main").unwrap().peel_to_tree().unwrap();
         let blob = tree.get_path(Path::new(path)).ok()?.to_object(&git).unwrap().into_blob().ok()?;
         Some(String::from_utf8(blob.content().to_vec()).unwrap())
@@ -520,7 +528,8 @@ impl Company {
                 let run: Value = serde_yaml::from_str(&run).unwrap();
                 if run["status"] != "in_progress" {
                     for heard in self.server.heard.lock().unwrap().iter() {
-                        let signature = heard.headers.iter().find(|(name, _)| name == "x-chandlery-signature");
+                        let signature =
+                            heard.headers.iter().find(|(name, _)| name == "x-chandlery-signature");
                         assert!(signature.is_some_and(|(_, value)| value.starts_with("v1,")), "{heard:?}");
                         deeds.push(format!("{} {}", heard.line.trim_end_matches(" HTTP/1.1"), heard.body));
                     }
@@ -546,7 +555,11 @@ impl Company {
             }
             if !story.deeds.is_empty() {
                 drop(self.reconcile());
-                assert!(self.tries("ada", "PUT", &format!("{path}/merge"), &json!({})).0 < 300, "{}", story.action);
+                assert!(
+                    self.tries("ada", "PUT", &format!("{path}/merge"), &json!({})).0 < 300,
+                    "{}",
+                    story.action
+                );
                 deeds.push("ada merges".to_owned());
             }
         }
@@ -641,7 +654,8 @@ impl Company {
     fn enters(&self, path: &str, text: &str) {
         let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
         let body = json!({ "message": "Enter", "content": content, "branch": "main" });
-        let (status, told) = self.tries("ada", "PUT", &format!("/api/v3/repos/{CATALOG}/contents/{path}"), &body);
+        let (status, told) =
+            self.tries("ada", "PUT", &format!("/api/v3/repos/{CATALOG}/contents/{path}"), &body);
         assert!(status < 300, "{told}");
     }
 }

@@ -41,7 +41,8 @@ fn put(folder: &Path, path: &str, bytes: &[u8]) {
 
 fn init(folder: &Path, more: &[&str]) -> (i32, String) {
     let output = chandlery(&[&["init", folder.to_str().unwrap()], more].concat());
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap(), said)
 }
 
@@ -92,11 +93,14 @@ fn brings_back_diffs() {
     printed(&chandlery(&["test", "--catalog", catalog.to_str().unwrap(), "--inputs", "0", "--update"]));
     let sources: Vec<String> = files(&ours("action-templates")).into_keys().collect();
     for (path, bytes) in files(&catalog.join("actions")) {
-        let Some((folder, file)) = path.rsplit_once('/').filter(|(_, file)| file.ends_with(".diff")) else { continue };
+        let Some((folder, file)) = path.rsplit_once('/').filter(|(_, file)| file.ends_with(".diff")) else {
+            continue;
+        };
         let action = folder.trim_end_matches(".tests");
         let case = file.replace(".diff", ".yaml");
-        let is_source =
-            |path: &&String| path.ends_with(&format!("{action}/tests/{case}")) || path.ends_with(&format!("/{folder}/{case}"));
+        let is_source = |path: &&String| {
+            path.ends_with(&format!("{action}/tests/{case}")) || path.ends_with(&format!("/{folder}/{case}"))
+        };
         let source = sources.iter().find(is_source).expect("each case comes from a folder");
         put(&ours("action-templates"), &source.replace(".yaml", ".diff"), &bytes);
     }
@@ -123,8 +127,12 @@ fn each_passes_its_examples_in_a_catalog_of_its_own() {
         let catalog = folder.path().join(&name);
         let (code, said) = init(&catalog, &["--repository", "umbrella/catalog", "--with", &name]);
         assert_eq!(code, 0, "{said}");
-        assert!(!catalog.join("actions/register-service.yaml").exists(), "what is to begin with is the action");
-        let left = files(&catalog).into_iter().find(|(_, bytes)| String::from_utf8_lossy(bytes).contains("acme/"));
+        assert!(
+            !catalog.join("actions/register-service.yaml").exists(),
+            "what is to begin with is the action"
+        );
+        let left =
+            files(&catalog).into_iter().find(|(_, bytes)| String::from_utf8_lossy(bytes).contains("acme/"));
         assert!(left.is_none(), "{left:?}");
         printed(&chandlery(&["validate", catalog.to_str().unwrap()]));
         let tested = printed(&chandlery(&["test", "--catalog", catalog.to_str().unwrap(), "--inputs", "20"]));
@@ -145,13 +153,24 @@ fn a_catalog_that_is_there_keeps_what_it_says() {
 
     let (code, said) = with_all(&catalog, &[]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("CHANDLERY_SECRET_ENVIRONMENTS") && said.contains("--target acme/deployments"), "{said}");
+    assert!(
+        said.contains("CHANDLERY_SECRET_ENVIRONMENTS") && said.contains("--target acme/deployments"),
+        "{said}"
+    );
     let settings = fs::read_to_string(catalog.join("chandlery.yaml")).unwrap();
-    for line in mine.lines().chain(["  - acme/deployments", "scripts:", "  as: nobody", "  - https://environments.acme.example"]) {
+    for line in mine.lines().chain([
+        "  - acme/deployments",
+        "scripts:",
+        "  as: nobody",
+        "  - https://environments.acme.example",
+    ]) {
         assert!(settings.contains(line), "no {line} in\n{settings}");
     }
     let extended = fs::read_to_string(catalog.join("blueprints/service.yaml")).unwrap();
-    assert!(blueprint.lines().all(|line| extended.contains(line)) && extended.contains("replicas:"), "{extended}");
+    assert!(
+        blueprint.lines().all(|line| extended.contains(line)) && extended.contains("replicas:"),
+        "{extended}"
+    );
     printed(&chandlery(&["validate", catalog.to_str().unwrap()]));
     printed(&chandlery(&["test", "--catalog", catalog.to_str().unwrap(), "--inputs", "5"]));
 

@@ -212,9 +212,9 @@ impl EditDocument {
                         .about_key()
                 }
             };
-            reader.wrong(
-                wrong.help("an edit has one of `set`, `delete`, `append`, `insert`, `line`, `block` and `absent`"),
-            );
+            reader.wrong(wrong.help(
+                "an edit has one of `set`, `delete`, `append`, `insert`, `line`, `block` and `absent`",
+            ));
             return None;
         };
         let takes_value = !matches!(verb, "delete" | "line" | "absent");

@@ -11,9 +11,12 @@ use serde_json::Value;
 
 use super::every_file;
 use crate::{
-    catalog::{self, Files, Folders, Root, Settings, entity_at, is_document, load_settings, origin, read_action},
+    catalog::{
+        self, Files, Folders, Root, Settings, entity_at, is_document, load_settings, origin, read_action,
+    },
     domain::{
-        Action, Bytes, Diagnostic, DocumentPlace, EditChange, EditTarget, RepoName, RepoPath, StepKind, nearest,
+        Action, Bytes, Diagnostic, DocumentPlace, EditChange, EditTarget, RepoName, RepoPath, StepKind,
+        nearest,
     },
     render::edit,
 };
@@ -65,7 +68,9 @@ pub(super) fn named(names: &[String]) -> anyhow::Result<Vec<Ready>> {
         let Some(ready) = all.iter().find(|ready| ready.name == name) else {
             let near = nearest(name, all.iter().map(|ready| ready.name));
             let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            bail!("no action `{name}` comes with chandlery{meant} `chandlery init --list` shows those that do");
+            bail!(
+                "no action `{name}` comes with chandlery{meant} `chandlery init --list` shows those that do"
+            );
         };
         Ok(*ready)
     };
@@ -168,7 +173,8 @@ pub(super) fn of_target(ready: &[Ready], target: &RepoName) -> anyhow::Result<Fi
 /// When the settings cannot be read.
 pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result<Additions> {
     let settings_path = Root::default().settings_path();
-    let settings = load_settings(&Root::default(), files.get(&settings_path)).map_err(|found| told(&found))?;
+    let settings =
+        load_settings(&Root::default(), files.get(&settings_path)).map_err(|found| told(&found))?;
     let mut additions = Additions::default();
     let mut actions = Vec::new();
     for one in ready {
@@ -285,14 +291,18 @@ fn secrets_of(actions: &[Action]) -> Vec<String> {
     let steps = actions.iter().flat_map(|action| &action.steps);
     let names: BTreeSet<String> = steps
         .filter_map(|step| match &step.does {
-            StepKind::Webhook(webhook) => Some(webhook.secret.as_ref()?.as_str().strip_prefix("env:")?.to_owned()),
+            StepKind::Webhook(webhook) => {
+                Some(webhook.secret.as_ref()?.as_str().strip_prefix("env:")?.to_owned())
+            }
             _ => None,
         })
         .collect();
     names
         .iter()
         .map(|name| {
-            format!("Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent.")
+            format!(
+                "Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent."
+            )
         })
         .collect()
 }

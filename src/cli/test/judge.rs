@@ -12,8 +12,8 @@ use super::{
 use crate::{
     catalog::{Case, Definitions, Root},
     domain::{
-        Action, ActionId, BlueprintId, Diagnostic, Identifier, Operation, RepoName, RepoPath, RequestFile, RequestId,
-        Template,
+        Action, ActionId, BlueprintId, Diagnostic, Identifier, Operation, RepoName, RepoPath, RequestFile,
+        RequestId, Template,
     },
     plan::{Preview, build::Built},
     render,

@@ -12,8 +12,8 @@ use crate::{
     catalog::{self, Definitions, Files, entity_at},
     cli::plan::{WORK_TREE, of_catalog},
     domain::{
-        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath, RequestFile, RequestId,
-        Timestamp,
+        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath,
+        RequestFile, RequestId, Timestamp,
     },
     plan::{
         self, Preview,
