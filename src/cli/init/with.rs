@@ -238,6 +238,12 @@ impl Additions {
         for at in [&["schema", "properties"][..], &["relations"]] {
             let inside = |value: &Value| at.iter().fold(value.clone(), |value, key| value[*key].clone());
             let known = inside(&there);
+            let wanted_here = inside(&wanted);
+            if known.is_null() && !wanted_here.is_null() {
+                let target = EditTarget::At(place_of(&at.join(".")));
+                after = changed(known_path, &after, &EditChange::Set { target, value: wanted_here })?;
+                continue;
+            }
             for (name, value) in inside(&wanted).as_object().into_iter().flatten() {
                 if known.get(name).is_none() {
                     let place = place_of(&format!("{}.{name}", at.join(".")));

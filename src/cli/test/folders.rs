@@ -57,17 +57,6 @@ pub(super) fn catalog(
     Ok(Arc::new(files))
 }
 
-/// The files of the catalog, and the scripts that its steps run.
-pub(super) fn with_scripts(top: &Path, whole: &Whole) -> anyhow::Result<Files> {
-    let scripts: RepoPath = match &whole.root.0 {
-        Some(folder) => folder.join("scripts")?,
-        None => "scripts".parse()?,
-    };
-    let mut files = whole.files.clone();
-    files.extend(files_below(&top.join(scripts.as_str()), &scripts)?.files);
-    Ok(files)
-}
-
 /// Writes what repositories hold below a folder.
 pub(super) fn leave(out: &Path, repositories: &BTreeMap<RepoName, Tree>) -> anyhow::Result<()> {
     for (name, tree) in repositories {

@@ -177,13 +177,6 @@ impl<'a> Rehearsal<'a> {
                 let default_branch = Some((self.here.branch.clone(), *commit));
                 Arc::new(Repository { default_branch, archived: false })
             })),
-            Question::File(name, commit, path) if *name == self.here.catalog && *commit == WORK_TREE => {
-                Answer::File(self.files.get(path).map(|bytes| File {
-                    mode: FileMode::File,
-                    id: ObjectId::of_blob(bytes),
-                    bytes: bytes.clone(),
-                }))
-            }
             Question::File(name, commit, path) => {
                 let tree = self.targets.get(name).filter(|(now, _)| now == commit).map(|(_, tree)| tree);
                 Answer::File(tree.and_then(|tree| tree.get(path)).map(|(bytes, mode)| File {
