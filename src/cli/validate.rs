@@ -236,6 +236,12 @@ pub(super) fn files_of_work_tree(path: &Path, folder: Option<&RepoPath>) -> anyh
             walk(&top.join(folder.as_str()), folder, &mut found)?;
         }
     }
+    // What steps run is no part of the catalog, but of plans.
+    let scripts = match &found.root.0 {
+        Some(root) => root.join("scripts")?,
+        None => "scripts".parse()?,
+    };
+    walk(&top.join(scripts.as_str()), &scripts, &mut found)?;
     Ok(found)
 }
 

@@ -1,8 +1,8 @@
 //! What stands where a text is known only later? Outputs of steps and secrets, as data of their own beside the text
 //! around them: nothing is ever looked for inside people's text.
 //!
-//! A value is JSON in which `{ $text: [...] }` stands for such a text: its pieces in order, each a text, `{ output: step.name }`
-//! or `{ secret: env:NAME }`. One piece alone is the value itself, whatever its type.
+//! A value is JSON in which `{ $text: [...] }` stands for such a text: its pieces in order, each a text, `{ output: step.name }`,
+//! `{ secret: env:NAME }` or `{ merged: 12h }`. One piece alone is the value itself, whatever its type.
 
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,8 @@ pub enum Piece {
     Output(StepId, String),
     /// What is known only to whoever acts.
     Secret(SecretRef),
+    /// When the request was merged, or this amount of time later.
+    Merged(String),
 }
 
 impl Piece {
@@ -28,12 +30,13 @@ impl Piece {
             return Some(Self::Text(text.to_owned()));
         }
         let word = |key: &str| value.get(key).and_then(Value::as_str);
-        match (word("output"), word("secret")) {
-            (Some(output), None) => {
+        match (word("output"), word("secret"), word("merged")) {
+            (Some(output), None, None) => {
                 let (step, name) = output.rsplit_once('.')?;
                 Some(Self::Output(step.parse().ok()?, name.to_owned()))
             }
-            (None, Some(secret)) => Some(Self::Secret(secret.parse().ok()?)),
+            (None, Some(secret), None) => Some(Self::Secret(secret.parse().ok()?)),
+            (None, None, Some(later)) => Some(Self::Merged(later.to_owned())),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Piece {
             Self::Text(text) => text.as_str().into(),
             Self::Output(step, name) => json!({ "output": format!("{step}.{name}") }),
             Self::Secret(secret) => json!({ "secret": secret }),
+            Self::Merged(later) => json!({ "merged": later }),
         }
     }
 
@@ -52,6 +56,8 @@ impl Piece {
             Self::Text(text) => text.clone(),
             Self::Output(step, name) => format!("{{{{ steps.{step}.outputs.{name} }}}}"),
             Self::Secret(secret) => format!("({secret})"),
+            Self::Merged(later) if later.is_empty() => "(when it is merged)".to_owned(),
+            Self::Merged(later) => format!("({later} after it is merged)"),
         }
     }
 }
@@ -92,10 +98,10 @@ pub fn each_unknown(value: &Value, seen: &mut dyn FnMut(&Piece)) {
     }
 }
 
-/// Whether a value depends on what steps give.
+/// Whether a value depends on what steps give, or on when the request is merged.
 pub fn needs_outputs(value: &Value) -> bool {
     let mut needs = false;
-    each_unknown(value, &mut |piece| needs |= matches!(piece, Piece::Output(..)));
+    each_unknown(value, &mut |piece| needs |= !matches!(piece, Piece::Text(_) | Piece::Secret(_)));
     needs
 }
 

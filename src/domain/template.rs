@@ -157,6 +157,8 @@ pub enum EditChange {
         /// The item; its strings are templates.
         value: Value,
     },
+    /// The file goes away, if it is there.
+    Absent,
     /// A line is added, unless it is there.
     Line {
         /// The line; a template.

@@ -19,6 +19,16 @@ impl Timestamp {
         self.0
     }
 
+    /// This amount of time later, such as `12h`, `7d` or nothing; none if it is no amount of time.
+    pub fn after(self, later: &str) -> Option<Self> {
+        if later.is_empty() {
+            return Some(self);
+        }
+        let span: jiff::Span = later.parse().ok()?;
+        let start = jiff::Timestamp::from_second(self.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+        start.checked_add(span).ok().map(|end| Self::from_seconds(end.timestamp().as_second()))
+    }
+
     /// Year and month, as in `2026/11`.
     pub fn year_and_month(self) -> String {
         self.to_string().get(..7).unwrap_or("1970-01").replace('-', "/")

@@ -138,7 +138,7 @@ fn name_secrets(at: &Standing<'_>, name: &str, value: &mut Value) -> Result<(), 
             Ok(Some(Value::String(secret.as_str().to_owned())))
         }
         Piece::Secret(secret) => Err(format!("`{}` cannot be given to a workflow", secret.shown())),
-        Piece::Output(..) | Piece::Text(_) => Ok(None),
+        Piece::Output(..) | Piece::Merged(_) | Piece::Text(_) => Ok(None),
     });
     *value = named.map_err(|message| {
         Diagnostic::error("secret-for-workflow", at.place(&format!("inputs.{name}")), message)

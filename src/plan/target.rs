@@ -241,7 +241,7 @@ impl Target<'_> {
             }
             let Some(versions) = files.get_mut(&path) else { continue };
             match render::edit::apply(&path, versions.after.as_deref(), &change) {
-                Ok(new) => versions.after = Some(new.into()),
+                Ok(new) => versions.after = new.map(Into::into),
                 Err(mut problem) => {
                     if versions.after.is_none() {
                         problem.message = format!("{} (in `{}`)", problem.message, self.repository);

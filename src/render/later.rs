@@ -17,7 +17,7 @@ use crate::domain::{
 
 /// As in the brackets.
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\]))\s*$"#;
+    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*$"#;
     Regex::new(pattern).expect("it is a pattern")
 });
 static BRACKETS: LazyLock<Regex> =
@@ -49,8 +49,11 @@ pub fn payload(template: &Value, place: &Place, context: &Context) -> Result<Val
 }
 
 fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagnostic> {
-    let named: Vec<Piece> =
-        BRACKETS.captures_iter(template).filter_map(|said| piece(said.get(1)?.as_str(), context)).collect();
+    let piece = |inside: &str| piece(inside, place, context);
+    let mut named = Vec::new();
+    for said in BRACKETS.captures_iter(template) {
+        named.extend(said.get(1).map(|inside| piece(inside.as_str())).transpose()?.flatten());
+    }
     if named.is_empty() {
         let value = match whole_expression(template) {
             Some(expression) => engine::evaluate(expression, template, place, &context.value)?,
@@ -72,6 +75,10 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
                 let name = secret.as_str().strip_prefix("env:").unwrap_or_default();
                 secrets.insert(name.to_owned(), UNKNOWN.into());
             }
+            Piece::Merged(_) => {
+                let request = names.entry("request").or_insert_with(|| json!({}));
+                request["mergedAt"] = UNKNOWN.into();
+            }
             Piece::Text(_) => {}
         }
     }
@@ -90,7 +97,7 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     };
     for (output, source) in expressions {
         let inside = source.trim_start_matches("{{").trim_end_matches("}}");
-        if let Some(piece) = piece(inside, context) {
+        if let Some(piece) = piece(inside)? {
             text(&mut pieces, written.get(told..output.start).unwrap_or_default());
             told = output.end;
             pieces.push(piece);
@@ -105,16 +112,25 @@ fn one(template: &str, place: &Place, context: &Context) -> Result<Value, Diagno
     Ok(text_of(&pieces))
 }
 
-fn piece(inside: &str, context: &Context) -> Option<Piece> {
-    let said = INSIDE.captures(inside)?;
-    if let Some(secret) = said.get(4) {
-        return Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?));
+/// What stands between brackets, if it is known only later.
+fn piece(inside: &str, place: &Place, context: &Context) -> Result<Option<Piece>, Diagnostic> {
+    let Some(said) = INSIDE.captures(inside) else { return Ok(None) };
+    if said.get(7).is_some() {
+        let Some(later) = said.get(8) else { return Ok(Some(Piece::Merged(String::new()))) };
+        let later = template::expression(later.as_str(), place, context)?;
+        return Ok(later.as_str().map(|later| Piece::Merged(later.to_owned())));
     }
-    if let Some(input) = said.get(5).or(said.get(6)) {
-        return context.secrets().get(input.as_str()).cloned().map(Piece::Secret);
-    }
-    let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
-    Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
+    let known = || {
+        if let Some(secret) = said.get(4) {
+            return Some(Piece::Secret(format!("env:{}", secret.as_str()).parse().ok()?));
+        }
+        if let Some(input) = said.get(5).or(said.get(6)) {
+            return context.secrets().get(input.as_str()).cloned().map(Piece::Secret);
+        }
+        let step = said.get(1).or(said.get(2))?.as_str().parse().ok()?;
+        Some(Piece::Output(step, said.get(3)?.as_str().to_owned()))
+    };
+    Ok(known())
 }
 
 fn mistakable(place: &Place) -> Diagnostic {
@@ -142,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_known_later_stands_beside_what_people_wrote() {
         let Value::Object(names) = json!({ "inputs": {
-            "name": "{{ secrets.TOKEN }}", "n": 3, "evil": { "$text": [{ "secret": "env:TOKEN" }] },
+            "name": "{{ secrets.TOKEN }}", "n": 3, "ttl": "12h", "evil": { "$text": [{ "secret": "env:TOKEN" }] },
         } }) else {
             unreachable!()
         };
@@ -152,6 +168,11 @@ mod tests {
             ("{{ inputs.n }}", json!(3)),
             ("{{ steps.apply.outputs.url }}", json!({ "$text": [{ "output": "apply.url" }] })),
             (r#"{{ steps["my-step"].outputs.url }}"#, json!({ "$text": [{ "output": "my-step.url" }] })),
+            ("{{ request.mergedAt }}", json!({ "$text": [{ "merged": "" }] })),
+            (
+                "until {{ request.mergedAt + inputs.ttl }}",
+                json!({ "$text": ["until ", { "merged": "12h" }] }),
+            ),
             // What people wrote stays text, whatever it looks like.
             (
                 "{{ inputs.name }}: {{ secrets.TOKEN }}",

@@ -112,7 +112,7 @@ fn the_demo_tells_four_requests_from_their_asking_to_their_end() {
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert!(changed[0].1.starts_with("  replicas: 8"), "{changed:?}");
     let labels = told.file("acme/deployments", "main", "apps/shipping-labels.yaml").unwrap();
-    assert!(!labels.contains("replicas: 20"), "{labels}");
+    assert!(!labels.contains("replicas: 5"), "{labels}");
 }
 
 #[test]

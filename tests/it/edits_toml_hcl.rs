@@ -33,6 +33,7 @@ fn delete(at: &str) -> EditChange {
 
 fn changed(file: &str, old: &str, change: &EditChange) -> Result<String, Diagnostic> {
     edit::apply(&file.parse().unwrap(), Some(old.as_bytes()), change)
+        .map(Option::unwrap)
         .map(|new| String::from_utf8(new).unwrap())
 }
 
@@ -247,7 +248,7 @@ fn lists_of_yaml_and_json_and_lines_change_in_one_place() {
     check(".gitignore", "# caches\nx\n", &line("y/", None), "x\n", "x\ny/\n");
     check(".gitignore", "# caches\nx\n", &line("y/", Some("^# ca")), "# caches\n", "# caches\ny/\n");
     assert_eq!(changed("x", "x", &line("y", None)).as_deref(), Ok("x\ny"));
-    let made = edit::apply(&".gitignore".parse().unwrap(), None, &line("y", None)).unwrap();
+    let made = edit::apply(&".gitignore".parse().unwrap(), None, &line("y", None)).unwrap().unwrap();
     assert_eq!(made, b"y\n");
     let missing = edit::apply(&"a.yaml".parse().unwrap(), None, &delete("a")).unwrap_err();
     assert_eq!(missing.code.0, "no-such-file");

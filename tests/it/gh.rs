@@ -116,15 +116,11 @@ impl Drop for Played {
     }
 }
 
-/// The example's catalog as a repository of its own: its templates in it, its issue forms made.
+/// The example's catalog as a repository of its own, its issue forms made.
 fn catalog(folder: &Path) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let catalog = folder.join("catalog");
     copy(&package.join("catalog-example"), &catalog);
-    copy(&package.join("action-templates"), &catalog.join("action-templates"));
-    let settings = catalog.join("chandlery.yaml");
-    let text = fs::read_to_string(&settings).unwrap();
-    fs::write(&settings, text.replace("../action-templates", "action-templates")).unwrap();
     printed(&chandlery(&["generate", "issue-forms", catalog.to_str().unwrap()]));
     catalog
 }

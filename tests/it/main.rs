@@ -22,6 +22,8 @@ mod act;
 mod forge_helper;
 mod hook;
 mod notify;
+mod nine;
+mod ready;
 mod forge_quirks;
 mod forge_rest;
 mod forge_rules;

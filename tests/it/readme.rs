@@ -49,10 +49,9 @@ fn readme_yaml_makes_a_valid_catalog() {
 fn readme_commands_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
-    for part in ["catalog-example", "action-templates"] {
-        let copied = Command::new("cp").arg("-r").arg(root.join(part)).arg(folder.path()).status().unwrap();
-        assert!(copied.success());
-    }
+    let copied =
+        Command::new("cp").arg("-r").arg(root.join("catalog-example")).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
     let mut ran = Vec::new();
     for line in text().lines().filter_map(|line| line.strip_prefix("    $ ")) {
         let line = line.split('#').next().unwrap().trim();

@@ -16,8 +16,8 @@ use crate::{
     domain::{Action, Step, StepKind, later},
 };
 
-/// A reference to an output or a secret, alone between its brackets; the names are groups 1 or 2 (the step), 3 (the output), 4 (the secret).
-const REFERENCE: &str = r#"\{\{\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*))\s*\}\}"#;
+/// A reference to an output or a secret, alone between its brackets; the names are groups 1 or 2 (the step), 3 (the output), 4 (the secret), 5 (an input that is added to when it is merged).
+const REFERENCE: &str = r#"\{\{\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|request\.mergedAt(?:\s*\+\s*(?:(inputs\.[A-Za-z_]\w*)|"[^"]*"))?)\s*\}\}"#;
 
 static REFERENCES: LazyLock<Regex> = LazyLock::new(|| Regex::new(REFERENCE).expect("it is a pattern"));
 
@@ -78,12 +78,16 @@ impl Later<'_> {
                     let wrong = Wrong::new("unknown-step", path, message);
                     reader.wrong(wrong.did_you_mean(step, self.before.iter().copied()));
                 }
-            } else if self.secrets != Secrets::Allowed {
+            } else if said.get(4).is_some() && self.secrets != Secrets::Allowed {
                 let wrong = Wrong::new("output-out-of-place", path, "would hold a secret");
                 reader.wrong(wrong.help("secrets may stand in the headers, the body and the environment of `webhook` and `script` steps"));
             }
         }
-        let mut known = REFERENCES.replace_all(text, "").into_owned();
+        let mut known = REFERENCES
+            .replace_all(text, |said: &Captures<'_>| {
+                said.get(5).map(|input| format!("{{{{ {} }}}}", input.as_str())).unwrap_or_default()
+            })
+            .into_owned();
         if self.secrets != Secrets::Refused {
             known = INPUTS
                 .replace_all(&known, |said: &Captures<'_>| {

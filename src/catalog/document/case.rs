@@ -26,6 +26,9 @@ pub(in crate::catalog) struct CaseDocument {
     requester: Option<String>,
     /// What is in the target repositories: for each `owner/name` a folder, as seen from this file. Others hold a README.
     targets: Option<BTreeMap<String, String>>,
+    /// Entities that are in the catalog, too, and stand for those of the same name: a folder as seen from this file, with
+    /// `<blueprint>/<identifier>.yaml` in it.
+    entities: Option<String>,
     /// What is expected. Where nothing is said, the plan is to be as `<case>.diff` beside this file has it.
     #[serde(default)]
     expect: ExpectDocument,
@@ -61,7 +64,7 @@ struct ExpectDocument {
 
 impl CaseDocument {
     pub(in crate::catalog) fn into_domain(self, action: &ActionId, reader: &mut Reader) -> Option<Case> {
-        let Self { description, request, requester, targets, expect } = self;
+        let Self { description, request, requester, targets, entities, expect } = self;
         let named = match &request.action {
             Some(named) => reader.name(&trail!["request", "action"], named)?,
             None => action.clone(),
@@ -84,6 +87,7 @@ impl CaseDocument {
             request: RequestFile { action: named, entity, inputs, reason: request.reason },
             requester,
             targets: folders,
+            entities,
             diff: expect.diff,
             errors: expect.errors.unwrap_or_default(),
             approvers: expect.approvers,

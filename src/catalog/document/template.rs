@@ -90,7 +90,7 @@ struct SetDocument {
     value: Value,
 }
 
-/// One change inside an existing file: one of `set`, `delete`, `append`, `insert`, `line` and `block`. What is so already stays.
+/// One change of an existing file: one of `set`, `delete`, `append`, `insert`, `line`, `block` and `absent`. What is so already stays.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EditDocument {
@@ -112,6 +112,8 @@ struct EditDocument {
     line: Option<String>,
     /// With `line`: a regular expression for the one line that it follows; otherwise it comes last.
     after: Option<String>,
+    /// `true` takes the whole file away, if it is there.
+    absent: Option<bool>,
     /// Adds a block of HCL with the attributes in `value`, such as `resource "aws_s3_bucket" "logs"`; a template. If it is there, its attributes are set.
     block: Option<String>,
     /// With `set`, `append`, `insert` and `block`, and perhaps `delete`; its texts are templates.
@@ -195,6 +197,7 @@ impl EditDocument {
             ("insert", self.insert.is_some()),
             ("line", self.line.is_some()),
             ("block", self.block.is_some()),
+            ("absent", self.absent == Some(true)),
         ]
         .into_iter()
         .filter_map(|(name, is_said)| is_said.then_some(name))
@@ -209,17 +212,17 @@ impl EditDocument {
                         .about_key()
                 }
             };
-            reader.wrong(
-                wrong.help("an edit has one of `set`, `delete`, `append`, `insert`, `line` and `block`"),
-            );
+            reader.wrong(wrong.help(
+                "an edit has one of `set`, `delete`, `append`, `insert`, `line`, `block` and `absent`",
+            ));
             return None;
         };
-        let takes_value = !matches!(verb, "delete" | "line");
+        let takes_value = !matches!(verb, "delete" | "line" | "absent");
         let has_value = reader.mapping(path).contains_key("value");
         let misplaced = [
-            ("value", has_value && verb == "line"),
+            ("value", has_value && matches!(verb, "line" | "absent")),
             ("after", self.after.is_some() && verb != "line"),
-            ("document", self.document.is_some() && matches!(verb, "line" | "block")),
+            ("document", self.document.is_some() && matches!(verb, "line" | "block" | "absent")),
         ];
         for (name, _) in misplaced.into_iter().filter(|(_, is_wrong)| *is_wrong) {
             let message = format!("has no effect with `{verb}`");
@@ -246,6 +249,7 @@ impl EditDocument {
             "delete" => EditChange::Delete(place(self.delete)),
             "append" => EditChange::Append { list: place(self.append), value },
             "insert" => EditChange::Insert { position: place(self.insert), value },
+            "absent" => EditChange::Absent,
             "line" => EditChange::Line { text: self.line.unwrap_or_default(), after: self.after },
             _ => EditChange::Block { header: self.block.unwrap_or_default(), value },
         };

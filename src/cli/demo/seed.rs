@@ -3,29 +3,24 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
-use include_dir::{Dir, DirEntry, include_dir};
+use include_dir::{Dir, include_dir};
 
 use crate::{
     catalog::{Definitions, Files, Root, load_definitions, load_settings, report},
-    cli::generate,
-    domain::{Diagnostic, DocumentPlace, EditTarget},
+    cli::{generate, init::every_file},
+    domain::Diagnostic,
     intake::issue_form,
     local_forge::Seed,
-    render::edit,
 };
 
 static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalog-example");
-static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/action-templates");
 
 /// The folder of the example that holds the forge's seed and the target repositories.
 const DEMO: &str = ".demo/";
 
-/// Where the templates lie in the catalog's repository, which has nothing beside the catalog.
-const TEMPLATES_FOLDER: &str = "action-templates";
-
 /// Writes the seed and the repositories below this folder.
 pub(super) fn unpack(folder: &Path) -> anyhow::Result<(Seed, Definitions)> {
-    for (path, bytes) in all(&EXAMPLE)? {
+    for (path, bytes) in every_file(&EXAMPLE)? {
         if let Some(path) = path.strip_prefix(DEMO) {
             write(&folder.join(path), bytes)?;
         }
@@ -42,24 +37,16 @@ pub(super) fn unpack(folder: &Path) -> anyhow::Result<(Seed, Definitions)> {
     Ok((seed, definitions))
 }
 
-/// The catalog as a repository of its own: the templates moved into it, the issue forms made.
+/// The catalog as a repository of its own, with its issue forms.
 fn catalog() -> anyhow::Result<(Files, Definitions)> {
     let mut files = Files::new();
-    for (path, bytes) in all(&EXAMPLE)? {
+    for (path, bytes) in every_file(&EXAMPLE)? {
         if !path.starts_with(DEMO) {
             files.insert(path.parse()?, bytes.into());
         }
     }
-    for (path, bytes) in all(&TEMPLATES)? {
-        files.insert(format!("{TEMPLATES_FOLDER}/{path}").parse()?, bytes.into());
-    }
     let root = Root(None);
     let settings_path = root.settings_path();
-    let old = files.get(&settings_path).cloned().unwrap_or_default();
-    let place = EditTarget::At(DocumentPlace { at: "folders.templates".to_owned(), document: 0 });
-    let settings = edit::set(&settings_path, &old, &place, &TEMPLATES_FOLDER.into())
-        .map_err(|problem| told(&[problem]))?;
-    files.insert(settings_path.clone(), settings.into());
     let settings = load_settings(&root, files.get(&settings_path)).map_err(|problems| told(&problems))?;
     let (definitions, problems) = load_definitions(&root, settings, &files);
     if !problems.is_empty() {
@@ -72,23 +59,6 @@ fn catalog() -> anyhow::Result<(Files, Definitions)> {
 
 fn told(problems: &[Diagnostic]) -> anyhow::Error {
     anyhow::anyhow!("the example has mistakes:\n{}", report::text(problems, &|_| None))
-}
-
-/// Every file below a folder, by its path there.
-fn all(folder: &'static Dir<'_>) -> anyhow::Result<Vec<(&'static str, &'static [u8])>> {
-    let mut files = Vec::new();
-    for entry in folder.entries() {
-        match entry {
-            DirEntry::Dir(inner) => files.extend(all(inner)?),
-            DirEntry::File(file) => {
-                files.push((
-                    file.path().to_str().context("a name in the example is not UTF-8")?,
-                    file.contents(),
-                ));
-            }
-        }
-    }
-    Ok(files)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the demo's own folder is written here")]

@@ -189,8 +189,8 @@ impl<'a> Story<'a> {
 
     async fn round_the_rules(&mut self) -> anyhow::Result<Outcome> {
         tale::chapter(4, "A request that is merged round its approvals")?;
-        let text = "action: change-replicas\nentity: shipping-labels\ninputs:\n  replicas: 20\n";
-        let (id, pull) = self.opens("gia", "more-labels", "Run 20 of shipping-labels", text).await?;
+        let text = "action: change-replicas\nentity: shipping-labels\ninputs:\n  replicas: 5\n";
+        let (id, pull) = self.opens("gia", "more-labels", "Run 5 of shipping-labels", text).await?;
         self.reconcile().await?;
         self.expect_stage(&id, Stage::WaitingForApproval)?;
         let refused = self.merge("gia", CATALOG, pull).await;
@@ -204,7 +204,7 @@ impl<'a> Story<'a> {
         let follow_ups = self.pulls_from(DEPLOYMENTS, &format!("chandlery/{}-scale", id.slug())).await?;
         expect(follow_ups.is_empty(), || "a follow-up was opened for a request that was denied".to_owned())?;
         let manifest = self.text(DEPLOYMENTS, "apps/shipping-labels.yaml").await?;
-        expect(!manifest.contains("replicas: 20"), || "a request that was denied was executed".to_owned())?;
+        expect(!manifest.contains("replicas: 5"), || "a request that was denied was executed".to_owned())?;
         tale::line("      Nothing was executed; the record of it stays in the catalog.")?;
         self.ended(id, "change-replicas", Stage::Denied, vec![reference_of(CATALOG, pull)]).await
     }

@@ -1,6 +1,7 @@
 //! What does a new catalog need on GitHub, and what does a target repository?
 //!
-//! Files that are there already are kept: whoever sets up a catalog that grew by hand gets what is missing.
+//! Files that are there already are kept: whoever sets up a catalog that grew by hand gets what is missing. `with` are the
+//! actions that this program brings along.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +16,14 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::{generate, output};
 use crate::{
-    catalog::{Root, Settings, load_settings},
-    domain::{RepoName, RepoPath},
+    catalog::{Files, Root, Settings, load_settings},
+    domain::{Bytes, RepoName, RepoPath},
 };
 use workflows::{Release, Words};
 
 pub(super) mod workflows;
 pub(super) mod rulesets;
+mod with;
 
 /// Definitions to begin with, where there are none.
 static STARTER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/init/starter");
@@ -31,11 +33,22 @@ const SCHEMAS_FOLDER: &str = ".chandlery/schemas";
 
 /// Write a catalog that is ready for GitHub, or the workflow of a target repository
 ///
-/// Files that are there already are kept. Exit codes: 0 written, 2 wrong usage, 3 files could not be read or written.
+/// Files that are there already are kept. With --with, actions that come with Chandlery are added, each with its templates,
+/// examples and what it rests on; into a catalog that is there, nothing else is written.
+///
+/// Exit codes: 0 written, 1 nothing was written, since a file of an action is there with other content, 2 wrong usage,
+/// 3 files could not be read or written.
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// The top of the repository; made when missing
-    dir: PathBuf,
+    #[arg(required_unless_present = "list")]
+    dir: Option<PathBuf>,
+    /// Add these actions; with --target, write what they need there
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    with: Vec<String>,
+    /// Show the actions that come with Chandlery, and end
+    #[arg(long)]
+    list: bool,
     /// The catalog's repository [env: CHANDLERY_REPOSITORY, GITHUB_REPOSITORY]
     #[arg(long, value_name = "OWNER/NAME")]
     repository: Option<RepoName>,
@@ -67,20 +80,26 @@ pub struct InitArgs {
 /// # Errors
 /// When files cannot be read or written, or the catalog is not named.
 pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
-    let repository = args.repository.clone().map_or_else(repository_of_environment, Ok)?;
+    let (false, Some(dir)) = (args.list, &args.dir) else {
+        output::print(&with::list()?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let ready = with::named(&args.with)?;
+    let top = prepare(dir)?;
+    let settings = settings_of(&top)?;
+    let known = settings.as_ref().and_then(|settings| settings.repository.clone());
+    let known = known.filter(|_| args.target.is_none());
+    let said = args.repository.clone().or_else(|| known.clone());
+    let repository = said.map_or_else(repository_of_environment, Ok)?;
     if args.target.as_ref() == Some(&repository) {
         bail!(
             "`{repository}` is the catalog, and a target is another repository: leave out --target, or name that"
         );
     }
-    let top = prepare(&args.dir)?;
-    let settings = settings_of(&top)?;
-    if let Some(other) = settings.as_ref().and_then(|settings| settings.repository.as_ref())
-        && args.target.is_none()
-        && *other != repository
-    {
+    if let Some(other) = known.filter(|known| *known != repository) {
         bail!("the catalog in `{}` says that it is `{other}`, not `{repository}`", top.display());
     }
+    let is_new = !top.join(Root::default().settings_path().as_str()).exists();
     let words = Words {
         owners: args.owners.clone().unwrap_or_else(|| format!("@{}/platform", repository.owner())),
         repository,
@@ -89,19 +108,107 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         release: Release::from_options(args.action.clone(), args.sha256.clone()),
         folders: settings.map(|settings| settings.folders).unwrap_or_default(),
     };
-    let files = match &args.target {
-        Some(_) => workflows::of_target(&words)?,
-        None => of_catalog(&top, &words, args.app_id)?,
-    };
-    for (path, text) in &files {
-        let kept = !write_new(&top, path, text)?;
-        output::print(&format!("{}: {path}\n", if kept { "kept" } else { "wrote" }))?;
+    if let Some(target) = &args.target {
+        let mut files = in_bytes(workflows::of_target(&words)?);
+        files.extend(with::of_target(&ready, target)?);
+        write_all(&top, &files)?;
+        output::print(&next(args, &words))?;
+        return Ok(ExitCode::SUCCESS);
     }
-    if args.target.is_none() && generate::write_forms(&top)? == generate::Forms::Mistakes {
+    let files = match (is_new, ready.is_empty()) {
+        (true, false) => {
+            let mut files = of_catalog(&top, &words, args.app_id)?;
+            // The definitions to begin with are these actions.
+            let settings = Root::default().settings_path();
+            let starter = texts(&STARTER)?;
+            files.retain(|path, _| *path == settings || !starter.contains_key(path));
+            files
+        }
+        (_, true) => of_catalog(&top, &words, args.app_id)?,
+        (false, false) => BTreeMap::new(),
+    };
+    let mut files = in_bytes(files);
+    let mut left = Vec::new();
+    if !ready.is_empty() {
+        let Some(added) = with_actions(&top, &ready, &files, &words)? else {
+            return Ok(ExitCode::from(crate::cli::PROBLEMS));
+        };
+        left = added.next;
+        for (path, (bytes, is_there)) in added.write {
+            if is_there && !files.contains_key(&path) {
+                write_over(&top, &path, &bytes)?;
+                output::print(&format!("added to: {path}\n"))?;
+            } else {
+                files.insert(path, bytes);
+            }
+        }
+        for path in added.kept {
+            output::print(&format!("kept: {path}\n"))?;
+        }
+    }
+    write_all(&top, &files)?;
+    if generate::write_forms(&top)? == generate::Forms::Mistakes {
         output::print("no issue forms: the catalog has mistakes; run `chandlery validate`\n")?;
     }
-    output::print(&next(args, &words))?;
+    if is_new || ready.is_empty() {
+        output::print(&next(args, &words))?;
+    }
+    if !ready.is_empty() {
+        left.push("`chandlery validate` and `chandlery test` say whether it fits; the README of each action, how to change it.".to_owned());
+        output::print("\nFor these actions:\n")?;
+    }
+    for line in left {
+        output::print(&format!("  - {line}\n"))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the actions add to the catalog on disk, as far as it is about to be written; none, and told, where they would
+/// write over something.
+fn with_actions(
+    top: &Path,
+    ready: &[with::Ready],
+    new: &Files,
+    words: &Words,
+) -> anyhow::Result<Option<with::Additions>> {
+    let mut known = match new.is_empty() {
+        true => files_of(top)?,
+        false => new.clone(),
+    };
+    for path in with::own_paths(ready, &words.folders)? {
+        if let Some(bytes) = read_if_there(&top.join(path.as_str()))? {
+            known.insert(path, bytes);
+        }
+    }
+    let added = with::add(ready, &known, words.repository.owner())?;
+    if added.conflicts.is_empty() {
+        return Ok(Some(added));
+    }
+    for path in &added.conflicts {
+        output::complain(&format!("`{path}` is there with other content"));
+    }
+    output::complain("nothing was written: rename or remove what is there, or leave the action out");
+    Ok(None)
+}
+
+/// The files of a catalog, by their path in it: what is above it does not matter here.
+fn files_of(top: &Path) -> anyhow::Result<Files> {
+    let whole = super::validate::files_of_work_tree(top, None)?;
+    let Root(Some(folder)) = &whole.root else { return Ok(whole.files) };
+    let inside = |(path, bytes): (RepoPath, Bytes)| Some((path.under(folder)?.parse().ok()?, bytes));
+    Ok(whole.files.into_iter().filter_map(inside).collect())
+}
+
+fn in_bytes(files: BTreeMap<RepoPath, String>) -> Files {
+    files.into_iter().map(|(path, text)| (path, text.into_bytes().into())).collect()
+}
+
+fn write_all(top: &Path, files: &Files) -> anyhow::Result<()> {
+    for (path, bytes) in files {
+        let kept = !write_new(top, path, bytes)?;
+        output::print(&format!("{}: {path}\n", if kept { "kept" } else { "wrote" }))?;
+    }
+    Ok(())
 }
 
 fn repository_of_environment() -> anyhow::Result<RepoName> {
@@ -133,10 +240,16 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "the work tree is read here")]
 fn settings_of(top: &Path) -> anyhow::Result<Option<Settings>> {
     let root = Root::default();
-    match fs::read(top.join(root.settings_path().as_str())) {
-        Ok(bytes) => Ok(load_settings(&root, Some(&bytes.into())).ok()),
+    let bytes = read_if_there(&top.join(root.settings_path().as_str()))?;
+    Ok(bytes.and_then(|bytes| load_settings(&root, Some(&bytes)).ok()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the work tree is read here")]
+fn read_if_there(path: &Path) -> anyhow::Result<Option<Bytes>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes.into())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("cannot read `chandlery.yaml`"),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
     }
 }
 
@@ -154,19 +267,26 @@ fn of_catalog(top: &Path, words: &Words, app: Option<u64>) -> anyhow::Result<BTr
     Ok(files)
 }
 
-/// All files of a folder that is part of the program.
-fn texts(folder: &Dir<'_>) -> anyhow::Result<BTreeMap<RepoPath, String>> {
-    let mut files = BTreeMap::new();
+/// All texts of a folder that is part of the program.
+fn texts(folder: &'static Dir<'static>) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+    let text = |(path, bytes): (&str, &[u8])| {
+        let text = std::str::from_utf8(bytes).context("a file of the program is no text")?;
+        Ok((path.parse()?, text.to_owned()))
+    };
+    every_file(folder)?.into_iter().map(text).collect()
+}
+
+/// Every file below a folder that is part of the program, by its path there.
+pub(super) fn every_file(
+    folder: &'static Dir<'static>,
+) -> anyhow::Result<Vec<(&'static str, &'static [u8])>> {
+    let mut files = Vec::new();
     for entry in folder.entries() {
         match entry {
-            DirEntry::Dir(inner) => files.extend(texts(inner)?),
+            DirEntry::Dir(inner) => files.extend(every_file(inner)?),
             DirEntry::File(file) => {
-                let path =
-                    file.path().to_str().context("a file of the program has a strange name")?.parse()?;
-                files.insert(
-                    path,
-                    file.contents_utf8().context("a file of the program is no text")?.to_owned(),
-                );
+                let path = file.path().to_str().context("a file of the program has a strange name")?;
+                files.push((path, file.contents()));
             }
         }
     }
@@ -174,13 +294,27 @@ fn texts(folder: &Dir<'_>) -> anyhow::Result<BTreeMap<RepoPath, String>> {
 }
 
 /// Writes a file unless there is one.
-#[expect(clippy::disallowed_methods, reason = "the work tree is written here")]
-fn write_new(top: &Path, path: &RepoPath, text: &str) -> anyhow::Result<bool> {
+fn write_new(top: &Path, path: &RepoPath, bytes: &[u8]) -> anyhow::Result<bool> {
     let disk = top.join(path.as_str());
     // Whatever is there counts, a link that leads nowhere too.
     if fs::symlink_metadata(&disk).is_ok() {
         return Ok(false);
     }
+    put(top, path, &disk, bytes)?;
+    Ok(true)
+}
+
+/// Writes a file that is there.
+fn write_over(top: &Path, path: &RepoPath, bytes: &[u8]) -> anyhow::Result<()> {
+    let disk = top.join(path.as_str());
+    if fs::symlink_metadata(&disk).is_ok_and(|there| there.is_symlink()) {
+        bail!("`{path}` is a link: nothing is written through it");
+    }
+    put(top, path, &disk, bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the work tree is written here")]
+fn put(top: &Path, path: &RepoPath, disk: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if let Some(folder) = disk.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder of `{path}`"))?;
         // A link on the way would lead elsewhere.
@@ -188,8 +322,7 @@ fn write_new(top: &Path, path: &RepoPath, text: &str) -> anyhow::Result<bool> {
             bail!("`{path}` would be written outside of `{}`: a folder on the way is a link", top.display());
         }
     }
-    fs::write(&disk, text).with_context(|| format!("cannot write `{path}`"))?;
-    Ok(true)
+    fs::write(disk, bytes).with_context(|| format!("cannot write `{path}`"))
 }
 
 /// What is left to people.

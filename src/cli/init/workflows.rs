@@ -119,7 +119,10 @@ pub(in crate::cli) fn expected(path: &str, words: &Words) -> Option<String> {
     Some(fill(file.contents_utf8()?, words))
 }
 
-pub(super) fn filled(folder: &Dir<'_>, words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+pub(super) fn filled(
+    folder: &'static Dir<'static>,
+    words: &Words,
+) -> anyhow::Result<BTreeMap<RepoPath, String>> {
     Ok(texts(folder)?.into_iter().map(|(path, text)| (path, fill(&text, words))).collect())
 }
 

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
-use super::{Fuzzed, rehearsal::Rehearsal};
+use super::{
+    Fuzzed,
+    rehearsal::{Rehearsal, Tree},
+};
 use crate::{
-    catalog::{Case, Definitions},
+    catalog::{Case, Definitions, Root},
     domain::{
-        Action, ActionId, BlueprintId, Diagnostic, Identifier, Operation, RepoPath, RequestFile, RequestId,
-        Template,
+        Action, ActionId, BlueprintId, Diagnostic, Identifier, Operation, RepoName, RepoPath, RequestFile,
+        RequestId, Template,
     },
     plan::{Preview, build::Built},
     render,
@@ -63,6 +66,24 @@ fn told(problem: &Diagnostic, what: &str) -> Fault {
     Fault::new(format!("{what}: {} ({})", problem.message, problem.code), help).detail(format!("at {place}"))
 }
 
+/// What an example comes to.
+pub(super) struct Planned {
+    /// The diff, with the paths of the catalog as they are in its own folder.
+    pub(super) diff: String,
+    /// What the repositories that it writes to hold then.
+    pub(super) repositories: BTreeMap<RepoName, Tree>,
+}
+
+/// A diff whose paths are the same wherever the catalog lies in its repository.
+fn inside(diff: &str, root: &Root) -> String {
+    let Some(folder) = &root.0 else { return diff.to_owned() };
+    let line = |line: &str| match ["diff --git ", "--- ", "+++ "].iter().any(|head| line.starts_with(head)) {
+        true => line.replace(&format!(" a/{folder}/"), " a/").replace(&format!(" b/{folder}/"), " b/"),
+        false => line.to_owned(),
+    };
+    diff.split_inclusive('\n').map(line).collect()
+}
+
 /// Judges requests for one action.
 pub(super) struct Judge<'a, 'b> {
     pub(super) definitions: &'a Definitions,
@@ -77,7 +98,7 @@ impl Judge<'_, '_> {
         name: &str,
         case: &Case,
         golden: Option<Option<&str>>,
-    ) -> anyhow::Result<(Vec<Fault>, Option<String>)> {
+    ) -> anyhow::Result<(Vec<Fault>, Option<Planned>)> {
         let id = name.parse().unwrap_or_else(|_| draft());
         let planned = self.rehearsal.plan(&id, &case.request, case.requester.as_ref())?;
         let built = match planned {
@@ -85,6 +106,7 @@ impl Judge<'_, '_> {
             Preview::Wrong(problems) => return Ok((refused(&problems, &case.errors), None)),
             Preview::Ask(_) => return Ok((Vec::new(), None)),
         };
+        let diff = inside(&built.diff, &self.definitions.root);
         let mut faults = Vec::new();
         if !case.errors.is_empty() {
             let fault = Fault::new(
@@ -94,7 +116,7 @@ impl Judge<'_, '_> {
             faults.push(fault);
         }
         if let Some(golden) = golden {
-            faults.extend(differs(golden, &built.diff));
+            faults.extend(differs(golden, &diff));
         }
         if let Some(expected) = &case.approvers {
             let found = self.rehearsal.approvers(&built, case.requester.as_ref())?;
@@ -114,7 +136,8 @@ impl Judge<'_, '_> {
             }
         }
         faults.extend(self.holds(&id, &case.request, case, &built)?);
-        Ok((faults, Some(built.diff)))
+        let repositories = self.rehearsal.merged(&built);
+        Ok((faults, Some(Planned { diff, repositories })))
     }
 
     /// Tries inputs that were made up, and counts what becomes of them.

@@ -1,5 +1,6 @@
 //! `chandlery test`: do the actions do what their examples say, and what becomes of anything else their forms let through?
 
+mod folders;
 mod fuzz;
 mod judge;
 mod rehearsal;
@@ -9,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
@@ -16,16 +18,16 @@ use clap::Args;
 
 use super::{
     output,
-    validate::{files_below, files_of_work_tree, locate},
+    validate::{files_of_work_tree, locate},
 };
 use crate::{
-    catalog::{self, Case, Definitions, TESTS, entity_at, is_document, load_definitions, load_settings},
+    catalog::{self, Case, Definitions, Files, TESTS, is_document, load_definitions, load_settings},
     cli,
-    domain::{Action, ActionId, BlueprintId, FileMode, Identifier, RepoPath, nearest},
+    domain::{Action, ActionId, RepoPath, nearest},
     index::Whole,
 };
 use judge::{Fault, Judge};
-use rehearsal::{Rehearsal, Tree};
+use rehearsal::Rehearsal;
 
 /// Try the actions of a catalog: their examples, and inputs that are made up
 ///
@@ -49,6 +51,9 @@ pub struct TestArgs {
     /// Write the diffs as they are now; read them before they are committed
     #[arg(long)]
     update: bool,
+    /// Write what the target repositories hold after each example below this folder, for readers of other programs
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// How many inputs are made up for each action
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     inputs: usize,
@@ -110,14 +115,11 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     if chosen.iter().any(|id| !definitions.actions.contains_key(id)) {
         return refuse(&problems, &whole);
     }
-    let mut known: BTreeMap<BlueprintId, Vec<Identifier>> = BTreeMap::new();
-    for id in whole.files.keys().filter_map(|path| entity_at(&definitions.settings, path)) {
-        known.entry(id.blueprint).or_default().push(id.identifier);
-    }
+    let files = Arc::new(whole.files.clone());
     let mut tried = Vec::new();
     for id in &chosen {
         if let Some(action) = definitions.actions.get(id) {
-            let stage = Stage { args, top: &top, whole: &whole, definitions: &definitions, known: &known };
+            let stage = Stage { args, top: &top, whole: &whole, files: &files, definitions: &definitions };
             tried.push(stage.action(&action.value)?);
         }
     }
@@ -161,8 +163,9 @@ struct Stage<'a> {
     /// The top of the repository on disk.
     top: &'a Path,
     whole: &'a Whole,
+    /// Its files.
+    files: &'a Arc<Files>,
     definitions: &'a Definitions,
-    known: &'a BTreeMap<BlueprintId, Vec<Identifier>>,
 }
 
 impl<'a> Stage<'a> {
@@ -186,13 +189,17 @@ impl<'a> Stage<'a> {
                     let golden = self.golden(&path, &case)?;
                     let expected =
                         golden.as_ref().filter(|_| !self.args.update).map(|(_, text)| text.as_deref());
-                    let (faults, diff) = judge.case(&tried.name, &case, expected)?;
+                    let (faults, planned) = judge.case(&tried.name, &case, expected)?;
                     tried.faults = faults;
-                    if let (Some((golden, _)), Some(diff)) = (golden, diff)
-                        && self.args.update
-                    {
-                        write(&golden, &diff)?;
-                        tried.updated = true;
+                    if let (Some((golden, _)), Some(planned)) = (golden, planned) {
+                        if self.args.update {
+                            write(&golden, &planned.diff)?;
+                            tried.updated = true;
+                        }
+                        if let Some(out) = &self.args.out {
+                            let out = out.join(action.identifier.as_str()).join(&tried.name);
+                            folders::leave(&out, &planned.repositories)?;
+                        }
                     }
                     if case.errors.is_empty() {
                         examples.push((case, rehearsal));
@@ -217,25 +224,12 @@ impl<'a> Stage<'a> {
     }
 
     fn rehearsal(&self, path: &RepoPath, case: &Case) -> anyhow::Result<Rehearsal<'a>> {
-        let mut targets = BTreeMap::new();
-        let disk = self.top.join(path.as_str());
-        for (name, folder) in &case.targets {
-            let folder = disk.parent().unwrap_or(self.top).join(folder);
-            let folder = folder.canonicalize().with_context(|| {
-                format!("cannot find the files of `{name}` for `{path}` in `{}`", folder.display())
-            })?;
-            let top: RepoPath = "target".parse()?;
-            let Whole { files, executables, .. } = files_below(&folder, &top)?;
-            let mode = |path: &RepoPath| {
-                if executables.contains(path) { FileMode::Executable } else { FileMode::File }
-            };
-            let tree: Tree = files
-                .into_iter()
-                .filter_map(|(path, bytes)| Some((path.under(&top)?.parse().ok()?, (bytes, mode(&path)))))
-                .collect();
-            targets.insert(name.clone(), tree);
-        }
-        Rehearsal::new(self.definitions, &self.whole.files, targets)
+        let example = self.top.join(path.as_str());
+        let read = || {
+            let files = folders::catalog(&example, case, self.files, &self.definitions.settings)?;
+            Rehearsal::new(self.definitions, files, folders::targets(&example, case)?)
+        };
+        read().with_context(|| format!("cannot prepare `{path}`"))
     }
 
     /// The file with the diff that is expected, and what it holds.
@@ -263,25 +257,27 @@ impl<'a> Stage<'a> {
 
     fn fuzz(&self, action: &Action, mut examples: Vec<(Case, Rehearsal<'a>)>) -> anyhow::Result<Fuzzed> {
         if examples.is_empty() {
-            let request = judge::bare_request(action, self.known);
+            let rehearsal = Rehearsal::new(self.definitions, Arc::clone(self.files), BTreeMap::new())?;
+            let request = judge::bare_request(action, &rehearsal.known());
             let case = Case {
                 description: None,
                 request,
                 requester: None,
                 targets: BTreeMap::new(),
+                entities: None,
                 diff: None,
                 errors: Vec::new(),
                 approvers: None,
             };
-            let rehearsal = Rehearsal::new(self.definitions, &self.whole.files, BTreeMap::new())?;
             examples.push((case, rehearsal));
         }
         let mut chance = fuzz::Chance::of(action.identifier.as_str());
-        let maker = fuzz::Maker { action, known: self.known };
+        let known: Vec<_> = examples.iter().map(|(_, rehearsal)| rehearsal.known()).collect();
         let mut fuzzed = Fuzzed::default();
         for round in 0..self.args.inputs {
             let count = examples.len();
             let Some((case, rehearsal)) = examples.get_mut(round % count) else { break };
+            let maker = fuzz::Maker { action, known: &known[round % count] };
             let inputs = maker.inputs(&case.request.inputs, &mut chance);
             let mut judge = Judge { definitions: self.definitions, action, rehearsal };
             judge.made_up(case, inputs, &mut fuzzed)?;

@@ -12,8 +12,8 @@ use crate::{
     catalog::{self, Definitions, Files, entity_at},
     cli::plan::{WORK_TREE, of_catalog},
     domain::{
-        Bytes, Change, FileMode, Login, ObjectId, Permission, RepoName, RepoPath, RequestFile, RequestId,
-        Timestamp,
+        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath,
+        RequestFile, RequestId, Timestamp,
     },
     plan::{
         self, Preview,
@@ -32,7 +32,7 @@ pub(super) type Tree = BTreeMap<RepoPath, (Bytes, FileMode)>;
 /// A made-up world.
 pub(super) struct Rehearsal<'a> {
     definitions: &'a Definitions,
-    files: &'a Files,
+    files: Arc<Files>,
     here: Arc<Here>,
     /// Each with the commit that it has.
     targets: BTreeMap<RepoName, (ObjectId, Tree)>,
@@ -44,7 +44,7 @@ impl<'a> Rehearsal<'a> {
     /// With this catalog; repositories that are not among `targets` hold a README.
     pub(super) fn new(
         definitions: &'a Definitions,
-        files: &'a Files,
+        files: Arc<Files>,
         targets: BTreeMap<RepoName, Tree>,
     ) -> anyhow::Result<Self> {
         let me = "chandlery[bot]".parse()?;
@@ -108,6 +108,24 @@ impl<'a> Rehearsal<'a> {
         bail!("the rules of approval ask and ask; this is a mistake in chandlery")
     }
 
+    /// The identifiers of all entities.
+    pub(super) fn known(&self) -> BTreeMap<BlueprintId, Vec<Identifier>> {
+        let mut known: BTreeMap<BlueprintId, Vec<Identifier>> = BTreeMap::new();
+        for id in self.files.keys().filter_map(|path| entity_at(&self.definitions.settings, path)) {
+            known.entry(id.blueprint).or_default().push(id.identifier);
+        }
+        known
+    }
+
+    /// What the repositories that a plan writes to hold when it is merged.
+    pub(super) fn merged(&mut self, built: &Built) -> BTreeMap<RepoName, Tree> {
+        let before = self.apply(built);
+        let changed = |name: &RepoName| Some((name.clone(), self.targets.get(name)?.1.clone()));
+        let merged = before.keys().filter_map(changed).collect();
+        self.restore(before);
+        merged
+    }
+
     /// Merges everything that a plan writes; gives back what was there.
     pub(super) fn apply(&mut self, built: &Built) -> BTreeMap<RepoName, Tree> {
         let mut before = BTreeMap::new();
@@ -147,7 +165,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn answer(&self, question: &Question) -> Answer {
-        if let Some(answer) = of_catalog(self.definitions, self.files, question) {
+        if let Some(answer) = of_catalog(self.definitions, &self.files, question) {
             return answer;
         }
         match question {

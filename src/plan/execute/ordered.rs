@@ -203,6 +203,13 @@ impl<'a> Course<'a> {
                     None => Err(format!("the step `{step}` gave no output `{name}`")),
                 }
             }
+            Piece::Merged(later) => self
+                .merged
+                .pull
+                .merged_at
+                .and_then(|at| at.after(later))
+                .map(|at| Some(at.to_string().into()))
+                .ok_or_else(|| format!("`{later}` is no amount of time")),
             Piece::Text(_) | Piece::Secret(_) => Ok(None),
         })
     }

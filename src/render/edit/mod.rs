@@ -33,10 +33,21 @@ use super::inspect::Language;
 ///
 /// # Errors
 /// When there is no such place, or it cannot be changed without touching anything else.
-pub fn apply(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result<Vec<u8>, Diagnostic> {
-    if let EditChange::Line { text, after } = change {
-        return lines::add(path, text_of(path, old.unwrap_or_default())?, text, after.as_deref());
+pub fn apply(
+    path: &RepoPath,
+    old: Option<&[u8]>,
+    change: &EditChange,
+) -> Result<Option<Vec<u8>>, Diagnostic> {
+    match change {
+        EditChange::Absent => Ok(None),
+        EditChange::Line { text, after } => {
+            lines::add(path, text_of(path, old.unwrap_or_default())?, text, after.as_deref()).map(Some)
+        }
+        inside => applied_inside(path, old, inside).map(Some),
     }
+}
+
+fn applied_inside(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result<Vec<u8>, Diagnostic> {
     let Some(old) = old else {
         let message = format!("`{path}` is not there, so nothing can be changed in it");
         return Err(Diagnostic::error("no-such-file", Place::file(path.as_str()), message)
@@ -49,7 +60,7 @@ pub fn apply(path: &RepoPath, old: Option<&[u8]>, change: &EditChange) -> Result
         EditChange::Append { list, value } => at_place(path, old, list, Deed::Append(value)),
         EditChange::Insert { position, value } => at_place(path, old, position, Deed::Insert(value)),
         EditChange::Block { header, value } => hcl::add_block(path, text_of(path, old)?, header, value),
-        EditChange::Line { .. } => Ok(old.to_vec()),
+        EditChange::Line { .. } | EditChange::Absent => Ok(old.to_vec()),
     }
 }
 

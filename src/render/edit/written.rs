@@ -30,6 +30,7 @@ pub(in crate::render) fn rendered(
             EditChange::Set { target: EditTarget::Match(line.clone()), value: value(new)? }
         }
         EditChange::Delete(gone) => EditChange::Delete(place(gone)?),
+        EditChange::Absent => EditChange::Absent,
         EditChange::Remove { list, value: gone } => {
             EditChange::Remove { list: place(list)?, value: value(gone)? }
         }
@@ -84,7 +85,9 @@ pub(in crate::render) fn check_change(change: &EditChange, at: &Place) -> Option
             }
             position
         }
-        EditChange::Set { target: EditTarget::Match(_), .. } | EditChange::Line { .. } => return None,
+        EditChange::Set { target: EditTarget::Match(_), .. }
+        | EditChange::Line { .. }
+        | EditChange::Absent => return None,
         EditChange::Block { header, .. } => return hcl::check_header(header, at),
     };
     place::read(&place.at).err().map(|problem| bad_place(at.clone(), &place.at, &problem))

@@ -1,0 +1,4 @@
+  tags = {
+    owner   = {{ inputs.owner | hcl }}
+    account = {{ inputs.account | hcl }}
+  }
