@@ -164,8 +164,8 @@ properties:
   replicas: 2
   port: 8080
   public: false
-  version: 0.1.0
-relations: { system: shop, environments: [live] }
+  version: \"0.1.0\"
+relations: { environments: [live], system: shop }
 ",
             ),
             ("acme/services", "returns/server.py", "…def answer(path):\n…"),
@@ -208,11 +208,11 @@ relations: { system: shop, environments: [live] }
 blueprint: deployment
 title: returns 0.2.0 in live
 properties:
-  tag: 0.2.0
+  tag: \"0.2.0\"
   deployedAt: \"TIME\"
   reason: Parcels from abroad
   url: https://returns.live.acme.example
-relations: { service: returns, environment: live }
+relations: { environment: live, service: returns }
 ",
             ),
         ],
@@ -257,7 +257,7 @@ properties:
   documentation: { url: https://docs.acme.example/tax, displayText: Rates }
 ",
             ),
-            ("acme/packages", "pyproject.toml", "…    \"python/tax-rates\",\n…"),
+            ("acme/packages", "pyproject.toml", "…members = [\"python/tax-rates\"]\n…"),
             (
                 "acme/packages",
                 "python/tax-rates/tests/test_tax_rates.py",
@@ -300,7 +300,7 @@ properties: { image: scipy, size: medium, owner: ada, expiresAt: \"TIME\" }
             "bo approves",
             "ada merges",
             "ada merges acme/deployments",
-            "POST /v1/environments {\"cluster\":\"main\",\"cores\":1,\"name\":\"redesign\",\"namespace\":\"dev-redesign\",\"ttl\":\"8h\"}",
+            "POST /v1/environments {\"name\":\"redesign\",\"cluster\":\"main\",\"namespace\":\"dev-redesign\",\"cores\":1,\"ttl\":\"8h\"}",
         ],
         then: &[
             (

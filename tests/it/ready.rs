@@ -160,9 +160,8 @@ fn a_catalog_that_is_there_keeps_what_it_says() {
     let settings = fs::read_to_string(catalog.join("chandlery.yaml")).unwrap();
     for line in mine.lines().chain([
         "  - acme/deployments",
-        "scripts:",
-        "  as: nobody",
-        "  - https://environments.acme.example",
+        "scripts: { as: nobody }",
+        "https://environments.acme.example",
     ]) {
         assert!(settings.contains(line), "no {line} in\n{settings}");
     }

@@ -237,7 +237,6 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The settings of a catalog that is there already.
-#[expect(clippy::disallowed_methods, reason = "the work tree is read here")]
 fn settings_of(top: &Path) -> anyhow::Result<Option<Settings>> {
     let root = Root::default();
     let bytes = read_if_there(&top.join(root.settings_path().as_str()))?;
