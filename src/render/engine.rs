@@ -168,12 +168,11 @@ pub(super) fn render(
     Ok(Output { text, expressions })
 }
 
+/// Where an expression wrote, and the expression.
+pub(super) type Part = (Range<usize>, String);
+
 /// The text of `source`, which includes nothing, with the part that each expression of its own wrote and the expression.
-pub(super) fn parts(
-    source: &str,
-    place: &Place,
-    context: &Value,
-) -> Result<(String, Vec<(Range<usize>, String)>), Diagnostic> {
+pub(super) fn parts(source: &str, place: &Place, context: &Value) -> Result<(String, Vec<Part>), Diagnostic> {
     let (text, outermost) = run(source, Dialect::PLAIN, place, context)?;
     Ok((text, outermost.into_iter().map(|one| (one.output, one.source)).collect()))
 }
