@@ -17,7 +17,7 @@ const MAX_EDITS: usize = 2000;
 /// The entity file `old` with this merge patch (RFC 7386) applied in place: null clears.
 ///
 /// # Errors
-/// As [`set`].
+/// When it cannot be changed without touching anything else.
 pub fn merge_entity(path: &RepoPath, old: &[u8], fields: &Map<String, Value>) -> Result<Vec<u8>, Diagnostic> {
     let here = Place::file(path.as_str());
     let mut text = text_of(path, old)?.to_owned();
