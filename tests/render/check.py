@@ -130,7 +130,7 @@ def terraform(rendered, files, report):
     report.judge("terraform fmt", files, each([program, "fmt", "-check", "-diff", "-no-color"]))
 
     def validate(folders):
-        problems = {}
+        problems, far = {}, []
         # In a copy, because `init` leaves things behind.
         with tempfile.TemporaryDirectory() as scratch:
             copy = shutil.copytree(rendered, Path(scratch, "rendered"), ignore=shutil.ignore_patterns(*SKIPPED))
@@ -139,11 +139,13 @@ def terraform(rendered, files, report):
                 for command in (["init", "-backend=false", "-input=false"], ["validate"]):
                     problem = refusal([program, place, *command, "-no-color"])
                     if problem and "could not connect to registry" in problem:
-                        report.skip(f"terraform validate of {folder.relative_to(rendered)}: its providers are out of reach")
+                        far.append(str(folder.relative_to(rendered)))
                         break
                     if problem:
                         problems[folder] = problem
                         break
+        if far:
+            report.skip(f"terraform validate where providers are out of reach: {', '.join(far)}")
         return problems
 
     report.judge("terraform validate", sorted({path.parent for path in files}), validate)
