@@ -45,6 +45,8 @@ test: ## Fetch what the tests need, and run them all
 	room=$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
 	if [ "$${room:-0}" -gt 4000000 ] && [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
 	export TMPDIR=$$(mktemp -d)
+	# Scripts run as somebody else, who must get to their own folder in it.
+	chmod 755 "$$TMPDIR"
 	log=$$TMPDIR/log
 	trap 'rm -rf "$$TMPDIR"' EXIT
 	{

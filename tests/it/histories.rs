@@ -139,7 +139,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             _ => Deed::Offer { who, id, ask },
         };
     }
-    match chance.below(48) {
+    match chance.below(45) {
         0..=8 => Deed::Approve {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
@@ -191,7 +191,7 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             let at = if chance.one_in(3) { (Repo::Catalog, an_issue(chance)) } else { any(chance) };
             Deed::Say { who, at, text: text.to_string() }
         }
-        44..=47 => Deed::Unsay { who, at: any(chance) },
+        44 => Deed::Unsay { who, at: any(chance) },
         38 => {
             let path = format!("buckets/{}.yaml", chance.pick(&NAMES));
             Deed::ChangeTarget { path, text: format!("name: x\nsize: {}\n", 1 + chance.below(3)) }
