@@ -71,7 +71,7 @@ pub(crate) fn delete(call: &mut Call<'_>, key: &str, name: &str) -> Answer {
 pub(crate) fn ensure(call: &mut Call<'_>, key: &str, names: &[String]) {
     for name in names {
         if !call.repository(key).labels.contains_key(name) {
-            add(call, key, name, GREY.to_owned(), None);
+            add(call, key, name, GREY.to_owned(), Some(String::new()));
         }
     }
 }
