@@ -180,6 +180,27 @@ pub struct RunStep {
     pub reason: Option<String>,
 }
 
+impl RunStep {
+    /// One of which nothing more is known.
+    pub fn new(step: StepId, kind: &str, state: StepState) -> Self {
+        Self {
+            step,
+            kind: kind.to_owned(),
+            state,
+            attempt: 0,
+            retries: 0,
+            claim: None,
+            started_at: None,
+            ended_at: None,
+            external_id: None,
+            links: BTreeMap::new(),
+            outputs: Map::new(),
+            log: Vec::new(),
+            reason: None,
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 fn is_zero(number: &u32) -> bool {
     *number == 0

@@ -112,16 +112,24 @@ pub(super) fn how_it_ended(
         return Ok(None);
     };
     let about = About::of_pull(pull, requesters.clone());
-    let mut ended = None;
+    let (mut ended, mut unanswered) = (None, None);
     let mut pending = false;
     for command in commands(about.remarks).into_iter().filter(|command| command.at <= closed) {
         match judge(site, &about, &command) {
             Err(Pending) => pending = true,
             Ok(Reaction::End(how)) => ended = Some(how),
+            // Whom a rule names may decline without write access, and who that was is not asked again: what was refused
+            // was answered.
+            Ok(Reaction::Answer(_)) if command.word == "decline" && !requesters.contains(command.by) => {
+                let marker = message::answer_marker(command.id);
+                if about.comments.iter().all(|comment| message::marker_of(&comment.body) != marker) {
+                    unanswered = Some(Ended::Declined(command.by.clone(), command.rest.to_owned()));
+                }
+            }
             Ok(_) => {}
         }
     }
-    if pending { Err(Pending) } else { Ok(ended) }
+    if pending { Err(Pending) } else { Ok(ended.or(unanswered)) }
 }
 
 enum Reaction {

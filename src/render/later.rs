@@ -12,14 +12,12 @@ use super::{
 };
 use crate::domain::{
     Diagnostic, Place,
-    later::{Piece, is_mistakable, text_of},
+    later::{Piece, REFERENCE, is_mistakable, text_of},
 };
 
 /// As in the brackets.
-static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*$"#;
-    Regex::new(pattern).expect("it is a pattern")
-});
+static INSIDE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&format!("^{REFERENCE}$")).expect("it is a pattern"));
 static BRACKETS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{([^{}]*)\}\}").expect("it is a pattern"));
 

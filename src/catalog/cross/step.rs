@@ -16,16 +16,9 @@ use crate::{
     domain::{Action, Step, StepKind, later},
 };
 
-/// A reference to an output or a secret, alone between its brackets; the names are groups 1 or 2 (the step), 3 (the output), 4 (the secret), 5 (an input that is added to when it is merged).
-const REFERENCE: &str = r#"\{\{\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|request\.mergedAt(?:\s*\+\s*(?:(inputs\.[A-Za-z_]\w*)|"[^"]*"))?)\s*\}\}"#;
-
-static REFERENCES: LazyLock<Regex> = LazyLock::new(|| Regex::new(REFERENCE).expect("it is a pattern"));
-
-/// An input alone between its brackets.
-static INPUTS: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"\{\{\s*inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\s*\}\}"#;
-    Regex::new(pattern).expect("it is a pattern")
-});
+/// References, alone between their brackets; the groups are those of [`later::REFERENCE`].
+static REFERENCES: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&format!(r"\{{\{{{}\}}\}}", later::REFERENCE)).expect("it is a pattern"));
 
 /// Whether secrets may be named.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,19 +76,17 @@ impl Later<'_> {
                 reader.wrong(wrong.help("secrets may stand in the headers, the body and the environment of `webhook` and `script` steps"));
             }
         }
-        let mut known = REFERENCES
-            .replace_all(text, |said: &Captures<'_>| {
-                said.get(5).map(|input| format!("{{{{ {} }}}}", input.as_str())).unwrap_or_default()
-            })
-            .into_owned();
-        if self.secrets != Secrets::Refused {
-            known = INPUTS
-                .replace_all(&known, |said: &Captures<'_>| {
-                    let name = said.get(1).or(said.get(2)).map_or("", |name| name.as_str());
-                    if names.is_secret(name) { String::new() } else { said[0].to_owned() }
-                })
-                .into_owned();
-        }
+        // What is left is known when it is planned.
+        let known = REFERENCES.replace_all(text, |said: &Captures<'_>| {
+            match (said.get(5).or(said.get(6)), said.get(8)) {
+                (Some(input), _) if self.secrets != Secrets::Refused && names.is_secret(input.as_str()) => {
+                    String::new()
+                }
+                (Some(_), _) => said[0].to_owned(),
+                (None, Some(added)) => format!("{{{{ {} }}}}", added.as_str()),
+                (None, None) => String::new(),
+            }
+        });
         names.check(&known, path, reader);
     }
 }
@@ -193,12 +184,17 @@ pub(super) fn expressions(action: &Action, names: &Names<'_>, reader: &mut Reade
     }
 }
 
+/// Whether a text refers to a step, a secret or the merge.
+fn refers_later(text: &str) -> bool {
+    REFERENCES.captures_iter(text).any(|said| said.get(5).or(said.get(6)).is_none())
+}
+
 /// Why a text may not speak of `steps` or `secrets` where it does.
 pub(super) fn out_of_place(first: &str, text: &str, path: &[Segment]) -> Option<Wrong> {
     if !["steps", "secrets"].contains(&first) {
         return None;
     }
-    let wrong = if is_template(text) && !REFERENCES.is_match(text) {
+    let wrong = if is_template(text) && !refers_later(text) {
         Wrong::new("output-out-of-place", path, format!("works with `{first}`, which are not known yet when it is planned"))
             .help("write `{{ steps.ID.outputs.NAME }}` or `{{ secrets.NAME }}` alone between the brackets, without filters")
     } else {

@@ -303,21 +303,7 @@ impl<'a> Course<'a> {
     }
 
     fn skip(&mut self, step: &PlannedStep, kind: &str) {
-        let record = RunStep {
-            step: step.id.clone(),
-            kind: kind.to_owned(),
-            state: StepState::Skipped,
-            attempt: 0,
-            retries: 0,
-            claim: None,
-            started_at: None,
-            ended_at: None,
-            external_id: None,
-            links: BTreeMap::new(),
-            outputs: Map::new(),
-            log: Vec::new(),
-            reason: None,
-        };
+        let record = RunStep::new(step.id.clone(), kind, StepState::Skipped);
         self.outputs.insert(step.id.clone(), (StepState::Skipped, Map::new()));
         self.records.insert(step.id.clone(), record);
     }

@@ -261,8 +261,8 @@ fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_
 
 fn plan_in_words(asked: &[Asked]) -> String {
     let of = |request: &Asked| match &request.plan {
-        Err(_) => format!("`{}` has mistakes", request.name),
-        Ok(built) => format!("`{}` has the plan `{}`", request.name, built.plan.key),
+        Err(_) => format!("{} has mistakes", message::quoted(&request.name)),
+        Ok(built) => format!("{} has the plan `{}`", message::quoted(&request.name), built.plan.key),
     };
     asked.iter().map(of).collect::<Vec<_>>().join(", ")
 }

@@ -8,7 +8,7 @@ use super::{
     Deed, Refusal, Step, UNTOUCHED, Writer, intend,
     splice::{self, Splice, after_last, space_before},
     splices,
-    tree::{Kind, Node},
+    tree::{Kind, Node, Style},
 };
 use crate::render::quote;
 
@@ -18,6 +18,16 @@ pub(super) struct Read {
     pub(super) root: Node,
     /// Where single lines of it belong together.
     pub(super) sections: Vec<Section>,
+}
+
+/// A value of this kind, written here.
+pub(super) fn node(range: Range<usize>, kind: Kind) -> Node {
+    Node { start: range.start, end: range.end, kind, special: false }
+}
+
+/// A single value, written here.
+pub(super) fn scalar(range: Range<usize>, value: Value) -> Node {
+    node(range, Kind::Scalar { value, style: Style::Plain })
 }
 
 /// A table of TOML, a block of HCL, or the top of either.

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Deed, Refusal, Step,
-    assigned::{self, Read, Section, unreadable},
+    assigned::{self, Read, Section, node, scalar, unreadable},
     place,
-    tree::{Kind, Node, Style},
+    tree::{Kind, Node},
     unsupported,
 };
 use crate::{
@@ -62,7 +62,7 @@ fn body(found: &Body, range: Range<usize>, text: &str, sections: &mut Vec<Sectio
             }
         }
     }
-    Node { start: range.start, end: range.end, kind: Kind::Map { flow: false, entries }, special: false }
+    node(range, Kind::Map { flow: false, entries })
 }
 
 /// Puts a block below its names; a second one of the same names makes a list.
@@ -125,11 +125,6 @@ fn name(span: Option<Range<usize>>, text: &str) -> Node {
     scalar(span.unwrap_or_default(), text.into())
 }
 
-fn scalar(range: Range<usize>, value: Value) -> Node {
-    let kind = Kind::Scalar { value, style: Style::Plain };
-    Node { start: range.start, end: range.end, kind, special: false }
-}
-
 fn value(found: &Expression, text: &str) -> Node {
     let range = found.span().unwrap_or_default();
     let written = text.get(range.clone()).unwrap_or_default();
@@ -143,12 +138,7 @@ fn value(found: &Expression, text: &str) -> Node {
         }
         Expression::Array(array) => {
             let items = array.iter().map(|item| value(item, text)).collect();
-            Node {
-                start: range.start,
-                end: range.end,
-                kind: Kind::List { flow: true, items },
-                special: false,
-            }
+            node(range, Kind::List { flow: true, items })
         }
         Expression::Object(object) => {
             let entries = object.iter().map(|(key, inner)| {
@@ -158,8 +148,7 @@ fn value(found: &Expression, text: &str) -> Node {
                 };
                 (key, value(inner.expr(), text))
             });
-            let kind = Kind::Map { flow: true, entries: entries.collect() };
-            Node { start: range.start, end: range.end, kind, special: false }
+            node(range, Kind::Map { flow: true, entries: entries.collect() })
         }
         // Computed: known by how it is written.
         _ => scalar(range, format!("${{{written}}}").into()),

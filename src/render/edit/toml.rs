@@ -7,8 +7,8 @@ use toml_edit::{Item, Key, Table, Value};
 
 use super::{
     Refusal,
-    assigned::{Read, Section, unreadable},
-    tree::{Kind, Node, Style},
+    assigned::{Read, Section, node, scalar, unreadable},
+    tree::{Kind, Node},
 };
 use crate::render::inspect;
 
@@ -40,11 +40,6 @@ fn indent(text: &str, at: usize) -> String {
     line.chars().take_while(|c| c.is_whitespace()).collect()
 }
 
-fn scalar(range: Range<usize>, value: Json) -> Node {
-    let kind = Kind::Scalar { value, style: Style::Plain };
-    Node { start: range.start, end: range.end, kind, special: false }
-}
-
 fn key_node(key: Option<&Key>, name: &str, around: usize) -> Node {
     scalar(key.and_then(Key::span).unwrap_or(around..around), name.into())
 }
@@ -65,7 +60,7 @@ fn table(found: &Table, text: &str, around: usize, sections: &mut Vec<Section>) 
                     tables.iter().map(|inner| table(inner, text, key.start, sections)).collect();
                 let (start, end) =
                     items.first().zip(items.last()).map_or((0, 0), |(first, last)| (first.start, last.end));
-                Node { start, end, kind: Kind::List { flow: false, items }, special: false }
+                node(start..end, Kind::List { flow: false, items })
             }
         };
         entries.push((key, value));
@@ -81,7 +76,7 @@ fn table(found: &Table, text: &str, around: usize, sections: &mut Vec<Section>) 
         let last = (direct.map_or(span.start, |range| range.end), indent(text, at));
         sections.push(Section { map: start..end, whole: None, last: Some(last), empty: None });
     }
-    Node { start, end, kind: Kind::Map { flow: false, entries }, special: false }
+    node(start..end, Kind::Map { flow: false, entries })
 }
 
 fn value(found: &Value, text: &str) -> Node {
@@ -101,24 +96,14 @@ fn value(found: &Value, text: &str) -> Node {
         }
         Value::Array(array) => {
             let items = array.iter().map(|item| value(item, text)).collect();
-            Node {
-                start: range.start,
-                end: range.end,
-                kind: Kind::List { flow: true, items },
-                special: false,
-            }
+            node(range, Kind::List { flow: true, items })
         }
         Value::InlineTable(fields) => {
             let entries = fields
                 .iter()
                 .map(|(name, inner)| (key_node(fields.key(name), name, range.start), value(inner, text)))
                 .collect();
-            Node {
-                start: range.start,
-                end: range.end,
-                kind: Kind::Map { flow: true, entries },
-                special: false,
-            }
+            node(range, Kind::Map { flow: true, entries })
         }
     }
 }

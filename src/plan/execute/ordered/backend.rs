@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Course, Flow};
 use crate::{
@@ -73,19 +73,11 @@ impl<'a> Course<'a> {
         claim: Option<String>,
     ) -> RunStep {
         RunStep {
-            step: step.id.clone(),
-            kind: kind.to_owned(),
-            state: StepState::Started,
             attempt,
             retries,
             claim,
             started_at: Some(self.now),
-            ended_at: None,
-            external_id: None,
-            links: BTreeMap::new(),
-            outputs: Map::new(),
-            log: Vec::new(),
-            reason: None,
+            ..RunStep::new(step.id.clone(), kind, StepState::Started)
         }
     }
 
