@@ -7,15 +7,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, MergeMode, ObjectId, Operation,
-        Place, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId,
+        Operation, Place, Rule, StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
+        asking::Asking,
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedStep, digest},
+        rules,
         target::plan_step,
         writeback,
     },
@@ -110,6 +112,7 @@ pub fn build(
     site: &Site<'_>,
     recipe: &Recipe<'_>,
     accepted: &Accepted,
+    people: &BTreeSet<Login>,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let request = &accepted.request;
     let context = context(recipe.action, accepted);
@@ -199,10 +202,24 @@ pub fn build(
         entity: request.entity.clone(),
         inputs: request.inputs.clone(),
         reason: request.reason.clone(),
+        on_behalf_of: request.on_behalf_of.clone(),
     };
+    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
+    let place = rules::action_place(site, &asking);
     let approval = match &recipe.action.approval {
         Approval::NotNeeded => Vec::new(),
-        Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
+        Approval::Rules(said) => {
+            let found = match rules::apply(site, &asking, said, &place)? {
+                Ok(found) => found,
+                Err(problems) => return Ok(Err(problems)),
+            };
+            // That nobody need approve is said on purpose, and never by what happens not to apply.
+            let asked = if found.is_empty() { &[Rule::anybody_with_write_access()][..] } else { &[] };
+            match rules::apply(site, &asking, asked, &place)? {
+                Ok(usual) => found.into_iter().chain(usual).collect(),
+                Err(problems) => return Ok(Err(problems)),
+            }
+        }
     };
     let key = digest(&json!({
         "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,

@@ -3,13 +3,13 @@
 
 use super::Job;
 use crate::{
-    domain::{Conclusion, Known, ObjectId, Pull, PullCommit, PullState, Rule, Timestamp},
+    domain::{Conclusion, Known, ObjectId, Pull, PullCommit, PullState, Timestamp},
     plan::{
         approval::{self, Case, Judgement},
         build::Site,
         facts::{Looked, Pending},
         message,
-        plan_file::{self, Plan, PlannedRule},
+        plan_file::{self, Plan},
         read, review,
         step::{Call, Step},
     },
@@ -43,10 +43,10 @@ pub(super) fn consent(
         Ok(key) => key,
         Err(why) => return Ok(Err(why)),
     };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
+    let concerned = plan.asked.concerned(&job.requesters);
     let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
+        rules: &plan.approval,
+        requesters: &concerned,
         pull,
         activity,
         chain,
@@ -109,11 +109,11 @@ pub(super) fn changed_consent(
             return Ok(Err(format!("the history of the follow-up could not be read: {why}")));
         }
     };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
+    let concerned = plan.asked.concerned(&job.requesters);
     let key = first.id.to_string();
     let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
+        rules: &plan.approval,
+        requesters: &concerned,
         pull: follow_up,
         activity,
         chain,
