@@ -212,7 +212,7 @@ fn accept_of(
 }
 
 /// Whoever asks, as expressions see them.
-fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value, String>> {
+pub(super) fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value, String>> {
     let built_in = |name: &str| name.parse().expect("a built-in blueprint has a proper name");
     let entity = match login.as_str().parse() {
         Ok(identifier) => {

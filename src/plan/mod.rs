@@ -40,6 +40,7 @@ mod react;
 pub mod log;
 pub mod report;
 mod admit;
+mod asking;
 mod adopt;
 mod issue;
 mod fork;
