@@ -91,7 +91,7 @@ pub(super) fn plan(
     }
     match accept(site, recipe.action, id, file, people, place)? {
         Err(problems) => Ok(Err(problems)),
-        Ok(accepted) => build::build(site, recipe, &accepted),
+        Ok(accepted) => build::build(site, recipe, &accepted, people),
     }
 }
 

@@ -7,15 +7,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, MergeMode, ObjectId, Operation,
-        Place, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId,
+        Operation, Place, Rule, StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
+        asking::Asking,
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
         plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
+        policy,
         target::plan_step,
         writeback,
     },
@@ -110,6 +112,7 @@ pub fn build(
     site: &Site<'_>,
     recipe: &Recipe<'_>,
     accepted: &Accepted,
+    people: &BTreeSet<Login>,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let request = &accepted.request;
     let context = context(recipe.action, accepted);
@@ -194,16 +197,23 @@ pub fn build(
         return Ok(Err(problems));
     }
 
+    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
+    let ruling = policy::judge(site, &request.id, &asking, policy::Moment::Planned)?;
+    if !ruling.refusals.is_empty() {
+        return Ok(Err(ruling.refusals));
+    }
+
     let asked = Asked {
         action: request.action.clone(),
         entity: request.entity.clone(),
         inputs: request.inputs.clone(),
         reason: request.reason.clone(),
     };
-    let approval = match &recipe.action.approval {
-        Approval::NotNeeded => Vec::new(),
-        Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
+    let own: &[Rule] = match &recipe.action.approval {
+        Approval::NotNeeded => &[],
+        Approval::Rules(rules) => rules,
     };
+    let approval: Vec<PlannedRule> = own.iter().chain(&ruling.rules).map(PlannedRule::of).collect();
     let key = digest(&json!({
         "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
         "merge": recipe.action.merge == MergeMode::Auto,

@@ -91,7 +91,7 @@ struct PeopleDocument {
 /// Rules of approval, all of which must hold.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RulesDocument {
+pub(super) struct RulesDocument {
     /// The rules.
     #[schemars(length(min = 1))]
     rules: Vec<RuleDocument>,
@@ -275,41 +275,51 @@ fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
             return Approval::Rules(Vec::new());
         }
     };
-    let mut names = BTreeSet::new();
-    let rule = |(index, rule): (usize, RuleDocument)| {
-        let path = trail!["approval", "rules", index];
-        if !names.insert(rule.name.clone()) {
-            let wrong = Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
-            reader.wrong(wrong.help("give each rule a name of its own, so that people can tell them apart"));
-        }
-        let people: BTreeSet<&String> = rule.users.iter().collect();
-        if !rule.all
-            && rule.teams.is_empty()
-            && !people.is_empty()
-            && rule.count.is_some_and(|count| count as usize > people.len())
-        {
-            let message = format!("is more than the {} named", people.len());
-            let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
-            reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
-        }
-        if rule.users.is_empty() && rule.teams.is_empty() {
-            let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
-            reader.wrong(wrong.help("name users or teams"));
-        }
-        if rule.all && rule.count.is_some() {
-            let wrong =
-                Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`").about_key();
-            reader.wrong(wrong.help("keep one of the two"));
-        }
-        Rule {
-            name: rule.name,
-            users: reader.names(&join(&path, "users"), &rule.users),
-            teams: reader.names(&join(&path, "teams"), &rule.teams),
-            writers: false,
-            quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
-        }
-    };
-    Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
+    Approval::Rules(RulesDocument { rules }.into_domain(&trail!["approval"], reader))
+}
+
+impl RulesDocument {
+    /// The rules, at a path of the document.
+    pub(super) fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Vec<Rule> {
+        let mut names = BTreeSet::new();
+        let rule = |(index, rule): (usize, RuleDocument)| {
+            let path = join(&join(path, "rules"), index);
+            if !names.insert(rule.name.clone()) {
+                let wrong =
+                    Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
+                reader.wrong(
+                    wrong.help("give each rule a name of its own, so that people can tell them apart"),
+                );
+            }
+            let people: BTreeSet<&String> = rule.users.iter().collect();
+            if !rule.all
+                && rule.teams.is_empty()
+                && !people.is_empty()
+                && rule.count.is_some_and(|count| count as usize > people.len())
+            {
+                let message = format!("is more than the {} named", people.len());
+                let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
+                reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
+            }
+            if rule.users.is_empty() && rule.teams.is_empty() {
+                let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
+                reader.wrong(wrong.help("name users or teams"));
+            }
+            if rule.all && rule.count.is_some() {
+                let wrong = Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`")
+                    .about_key();
+                reader.wrong(wrong.help("keep one of the two"));
+            }
+            Rule {
+                name: rule.name,
+                users: reader.names(&join(&path, "users"), &rule.users),
+                teams: reader.names(&join(&path, "teams"), &rule.teams),
+                writers: false,
+                quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
+            }
+        };
+        self.rules.into_iter().enumerate().map(rule).collect()
+    }
 }
 
 impl ChangeDocument {

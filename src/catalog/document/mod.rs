@@ -18,6 +18,7 @@ pub(super) mod request;
 pub(super) mod case;
 pub(super) mod query;
 pub(super) mod scorecard;
+pub(super) mod policy;
 
 use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
 
@@ -75,6 +76,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<request::RequestDocument>(),
         one::<case::CaseDocument>(),
         one::<scorecard::ScorecardDocument>(),
+        one::<policy::PolicyDocument>(),
     ])
 }
 

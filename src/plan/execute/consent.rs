@@ -15,13 +15,14 @@ use crate::{
     },
 };
 
-/// The judgement as of the merge.
+/// The judgement as of the merge, by these rules.
 pub(super) fn consent(
     site: &Site<'_>,
     job: &Job<'_>,
     pull: &Pull,
     before: Option<ObjectId>,
     plan: &Plan,
+    rules: &[Rule],
     merged_at: Timestamp,
 ) -> Looked<Result<Judgement, String>> {
     let catalog = &site.here.catalog;
@@ -43,9 +44,8 @@ pub(super) fn consent(
         Ok(key) => key,
         Err(why) => return Ok(Err(why)),
     };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
     let case = Case {
-        rules: &rules,
+        rules,
         requesters: &job.requesters,
         pull,
         activity,

@@ -8,6 +8,7 @@
 mod consent;
 mod follow_up;
 mod pinned;
+mod policies;
 mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +17,12 @@ use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
 use ordered::Merged;
 use pinned::pinned;
+use policies::Standing;
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, StepState,
+        Action, Login, Pull, PullState, RepoPath, RequestId, Rule, Run, RunEntity, RunPull, Stage, StepState,
         Timestamp,
     },
     plan::{
@@ -31,7 +33,7 @@ use crate::{
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
-        plan_file::{self, FORMAT, Plan},
+        plan_file::{self, FORMAT, Plan, PlannedRule},
         read,
         step::{Call, CatalogChange, Step},
         writeback,
@@ -197,8 +199,17 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
 
     // The follow-ups that exist; the consent, if none does.
     let follow_ups = follow_ups(site, &plan);
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at);
+    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, &rules, merged_at);
     let pinned = pinned(site, &plan);
+    // Once something was begun, policies were asked, too.
+    let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
+    let standing = match &pinned {
+        Ok(Ok(pinned)) if not_begun => {
+            policies::stand(&job, pull, introduced.parent, &pinned.action, &plan, merged_at)
+        }
+        _ => Ok(Standing::Free),
+    };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
     let is_ordered = ordered::is_ordered(&plan);
@@ -236,6 +247,13 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
+    if not_begun {
+        match standing? {
+            Standing::Free => {}
+            Standing::Denied(why) => return job.denied(&why),
+            Standing::Waits(why) => return job.waits(pull, &why),
+        }
+    }
     let recipe = pinned.recipe(&plan);
     if is_ordered {
         let merged = Merged {
@@ -349,6 +367,17 @@ impl Job<'_> {
             }
         }
         Ok(self.record(self.run(Stage::Denied, Some(&why), Vec::new(), Vec::new()), BTreeMap::new()))
+    }
+
+    /// Nothing is done yet: it is told why, and may still be taken back.
+    fn waits(&self, pull: &Pull, why: &str) -> Looked<Decision> {
+        if let Some(by) = cancelled(self, pull)? {
+            let why = format!("`{by}` cancelled it");
+            let run = self.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+            return Ok(self.record(run, BTreeMap::new()));
+        }
+        let steps = self.speak(pull, Stage::InProgress, &[], None, &format!("it waits: {why}."));
+        Ok(Decision { stages: [(self.id.clone(), Stage::InProgress)].into(), steps, ..Decision::nothing() })
     }
 
     fn fails(&self, why: &str) -> Looked<Decision> {

@@ -169,6 +169,11 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
+    /// The platform team writes a file of the catalog, such as a policy.
+    ChangeCatalog {
+        path: String,
+        text: String,
+    },
     /// Somebody commits to the target: a file of their own, or other bytes where a request wants to write.
     ChangeTarget {
         path: String,
