@@ -278,6 +278,16 @@ impl<'a> Checked<'a> {
                 found.push(diagnostic);
             }
         }
+        for (place, policy, team) in super::policy::teams(self.definitions, self.files) {
+            let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else { continue };
+            let id = EntityId { blueprint, identifier };
+            if !self.known.has(&id) {
+                let message = format!("`{policy}` names the team `{team}`, which is not in the catalog");
+                let mut diagnostic = Diagnostic::error("unknown-team", place, message);
+                diagnostic.help = self.help(&id);
+                found.push(diagnostic);
+            }
+        }
         found
     }
 

@@ -138,6 +138,8 @@ names! {
     BlueprintId, "a blueprint's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies an action, such as `create-bucket`.
     ActionId, "an action's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
+    /// Identifies a policy, such as `no-friday-deploys`.
+    PolicyId, "a policy's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Names a folder of templates.
     TemplateName, "a template's name", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies a step within its action.

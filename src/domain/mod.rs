@@ -22,6 +22,8 @@ mod property;
 mod query;
 mod blueprint;
 mod scorecard;
+mod glob;
+mod policy;
 mod entity;
 mod form;
 mod action;
@@ -43,11 +45,15 @@ pub use diagnostic::{
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, Pin, RepoPath, TreeEntry};
 pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
+pub use glob::Glob;
 pub use id::{
-    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, SecretRef,
-    StepId, TeamSlug, TemplateName,
+    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, PolicyId, RepoName, RequestId,
+    SecretRef, StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
+pub use policy::{
+    Concerns, Cost, Counted, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent, Window,
+};
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,

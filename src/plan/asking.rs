@@ -3,19 +3,19 @@
 //! `.action`, `.inputs`, `.entity`, `.entities`, `.requester`, `.reason` and `.plan`: what would be done, as data. Where several
 //! people ask, the question is asked for each. What is known only later stands there as people read it, and secrets nowhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     catalog,
-    domain::{Action, Entity, EntityId, Login, later},
-    intake::{Accepted, form::entity_value},
+    domain::{Action, BlueprintId, Entity, EntityId, Format, Login, Property, Request, later},
+    intake::{Accepted, Chosen, form::entity_value},
     plan::{
         admit,
         build::{self, Site},
         facts::{Looked, Pending},
-        plan_file::{Does, EntityOperation, FileChange, PlannedEntity, PlannedStep},
+        plan_file::{Does, EntityOperation, FileChange, Plan, PlannedEntity, PlannedStep},
         read,
     },
 };
@@ -97,6 +97,51 @@ pub(super) fn contexts(
         Value::Object(names)
     };
     Ok(Ok(requesters.into_iter().map(with).collect()))
+}
+
+/// What was asked when a plan was made: its inputs as they were, the entities as they are now.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, what could not be read.
+pub(super) fn accepted(site: &Site<'_>, action: &Action, plan: &Plan) -> Looked<Result<Accepted, String>> {
+    let (mut pending, mut unknown) = (false, None);
+    let mut read = |blueprint: &BlueprintId, identifier: &str| {
+        let id = EntityId { blueprint: blueprint.clone(), identifier: identifier.parse().ok()? };
+        match read::entity(site.look, site.definitions, site.catalog, &id) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => unknown = Some(why),
+            Ok(Ok(entity)) => return entity,
+        }
+        None
+    };
+    let asked = &plan.asked;
+    let entity = asked.entity.as_ref().and_then(|id| read(&action.blueprint, id.as_str()));
+    let mut entities = BTreeMap::new();
+    for (name, input) in &action.inputs {
+        let of = |input: &Property| input.blueprint.clone().filter(|_| input.format == Some(Format::Entity));
+        let many = input.items.as_deref().and_then(of);
+        let chosen = match (of(input), many, asked.inputs.get(name)) {
+            (Some(blueprint), _, Some(Value::String(one))) => read(&blueprint, one).map(Chosen::One),
+            (None, Some(blueprint), Some(Value::Array(all))) => {
+                let all = all.iter().filter_map(Value::as_str);
+                Some(Chosen::Many(all.filter_map(|one| read(&blueprint, one)).collect()))
+            }
+            _ => None,
+        };
+        entities.extend(chosen.map(|chosen| (name.clone(), chosen)));
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let request = Request {
+        id: plan.request.clone(),
+        action: asked.action.clone(),
+        entity: asked.entity.clone(),
+        inputs: asked.inputs.clone(),
+        reason: asked.reason.clone(),
+        on_behalf_of: asked.on_behalf_of.clone(),
+    };
+    Ok(unknown.map_or(Ok(Accepted { request, entity, entities }), Err))
 }
 
 /// The repositories that a plan writes to or starts workflows in, each once.
@@ -202,7 +247,7 @@ fn after(site: &Site<'_>, planned: &PlannedEntity, id: &EntityId, before: Option
         title: None,
         team: Vec::new(),
         properties: Map::new(),
-        relations: std::collections::BTreeMap::new(),
+        relations: BTreeMap::new(),
     });
     let mut later_values = Map::new();
     for (name, value) in &planned.fields {

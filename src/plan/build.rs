@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId,
-        Operation, Place, Rule, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
+        StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
@@ -17,7 +17,7 @@ use crate::{
         diff,
         facts::{Here, Looked, Looker, Pending},
         plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedStep, digest},
-        rules,
+        policy, rules,
         target::plan_step,
         writeback,
     },
@@ -197,6 +197,12 @@ pub fn build(
         return Ok(Err(problems));
     }
 
+    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
+    let ruling = policy::judge(site, &request.id, &asking, policy::Moment::Planned)?;
+    if !ruling.refusals.is_empty() {
+        return Ok(Err(ruling.refusals));
+    }
+
     let asked = Asked {
         action: request.action.clone(),
         entity: request.entity.clone(),
@@ -204,22 +210,9 @@ pub fn build(
         reason: request.reason.clone(),
         on_behalf_of: request.on_behalf_of.clone(),
     };
-    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
-    let place = rules::action_place(site, &asking);
-    let approval = match &recipe.action.approval {
-        Approval::NotNeeded => Vec::new(),
-        Approval::Rules(said) => {
-            let found = match rules::apply(site, &asking, said, &place)? {
-                Ok(found) => found,
-                Err(problems) => return Ok(Err(problems)),
-            };
-            // That nobody need approve is said on purpose, and never by what happens not to apply.
-            let asked = if found.is_empty() { &[Rule::anybody_with_write_access()][..] } else { &[] };
-            match rules::apply(site, &asking, asked, &place)? {
-                Ok(usual) => found.into_iter().chain(usual).collect(),
-                Err(problems) => return Ok(Err(problems)),
-            }
-        }
+    let approval = match rules::of_action(site, &asking, &ruling.rules)? {
+        Ok(approval) => approval,
+        Err(problems) => return Ok(Err(problems)),
     };
     let key = digest(&json!({
         "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,

@@ -93,6 +93,10 @@ pub enum Question {
     Appearances(ObjectId, RepoPath),
     /// The blobs that a path has been on the first-parent chain of this catalog commit, newest first. → `Versions`
     Versions(ObjectId, RepoPath),
+    /// The requests of this catalog commit that have no record of an end. → `Requests`
+    Unfinished(ObjectId),
+    /// The requests that came to the first-parent chain of this catalog commit since then, oldest first. → `Arrivals`
+    Arrivals(ObjectId, Timestamp),
 }
 
 impl Question {
@@ -125,7 +129,9 @@ impl Question {
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Appearances(..)
-            | Self::Versions(..) => true,
+            | Self::Versions(..)
+            | Self::Unfinished(_)
+            | Self::Arrivals(..) => true,
         }
     }
 }
@@ -202,6 +208,17 @@ pub struct Appearance {
     /// Which followed this one.
     pub parent: Option<ObjectId>,
     /// When, as the commit says (its committer's clock).
+    pub at: Timestamp,
+}
+
+/// That a request came to the default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which.
+    pub request: RequestId,
+    /// With this commit.
+    pub commit: ObjectId,
+    /// When: as this commit says, or an earlier one that says a later time.
     pub at: Timestamp,
 }
 
@@ -283,6 +300,10 @@ pub enum Answer {
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
     Versions(Arc<Vec<ObjectId>>),
+    /// To `Unfinished`.
+    Requests(Arc<BTreeSet<RequestId>>),
+    /// To `Arrivals`.
+    Arrivals(Arc<Vec<Arrival>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -432,6 +453,10 @@ impl<'a> Looker<'a> {
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
+        /// The requests without a record of an end.
+        unfinished(commit: ObjectId) -> &'a BTreeSet<RequestId>, Question::Unfinished(commit), Answer::Requests(requests) => requests.as_ref();
+        /// The requests that came to the default branch, oldest first.
+        arrivals(commit: ObjectId, since: Timestamp) -> &'a [Arrival], Question::Arrivals(commit, since), Answer::Arrivals(list) => list.as_slice();
         /// What a path has been, newest first.
         versions(commit: ObjectId, path: &RepoPath) -> &'a [ObjectId], Question::Versions(commit, path.clone()), Answer::Versions(list) => list.as_slice();
     }

@@ -12,6 +12,7 @@
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
 //! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
+//! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -44,6 +45,7 @@ mod asking;
 pub mod code_owners;
 mod people;
 mod rules;
+mod policy;
 mod adopt;
 mod issue;
 mod fork;

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalog::form::{is_timely, resolved},
-    domain::{Askers, Diagnostic, EntityId, Execute, Login, Place, Quorum, RepoName, RepoPath, Rule, Search},
+    domain::{
+        Approval, Askers, Diagnostic, EntityId, Execute, Login, Place, Quorum, RepoName, RepoPath, Rule,
+        Search,
+    },
     expr::Expression,
     plan::{
         asking::{self, Asking},
@@ -30,6 +33,37 @@ pub(super) fn action_place(site: &Site<'_>, asking: &Asking<'_>) -> Place {
 
 fn unknown(place: &Place, message: String) -> Diagnostic {
     Diagnostic::error("rule-unknown", place.clone(), message).help("the platform team must mend it")
+}
+
+/// The rules of the action and of policies that apply to what is asked, as data.
+///
+/// # Errors
+/// As [`apply`].
+pub(super) fn of_action(
+    site: &Site<'_>,
+    asking: &Asking<'_>,
+    of_policies: &[Rule],
+) -> Looked<Result<Vec<PlannedRule>, Vec<Diagnostic>>> {
+    let place = action_place(site, asking);
+    let own = match &asking.action.approval {
+        Approval::NotNeeded => Ok(Vec::new()),
+        Approval::Rules(said) => apply(site, asking, said, &place)?,
+    };
+    let added = apply(site, asking, of_policies, &place)?;
+    let (own, added) = match (own, added) {
+        (Ok(own), Ok(added)) => (own, added),
+        (Err(mut problems), added) => {
+            problems.extend(added.err().into_iter().flatten());
+            return Ok(Err(problems));
+        }
+        (Ok(_), Err(problems)) => return Ok(Err(problems)),
+    };
+    let mut rules: Vec<PlannedRule> = own.into_iter().chain(added).collect();
+    // That nobody need approve is said on purpose, and never by what happens not to apply.
+    if rules.is_empty() && asking.action.approval != Approval::NotNeeded {
+        rules.push(PlannedRule { writers: true, ..blank(&Rule::anybody_with_write_access()) });
+    }
+    Ok(Ok(rules))
 }
 
 /// The rules that apply to what is asked, as data.

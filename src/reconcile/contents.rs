@@ -154,6 +154,13 @@ impl Contents {
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.read_unfinished(*commit)?)),
+            Question::Arrivals(commit, since) => {
+                let Ok(settings) = self.settings(objects, *commit)? else {
+                    return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+                };
+                Answer::Arrivals(Arc::new(objects.arrivals(*commit, &settings.folders.requests, *since)?))
+            }
             Question::Versions(commit, path) => Answer::Versions(Arc::new(objects.versions(*commit, path)?)),
             other => Answer::Unknown(format!("{other:?} is nothing that a repository can answer").into()),
         })

@@ -221,7 +221,9 @@ impl Hands {
             | Question::Entities(..)
             | Question::Search(..)
             | Question::Appearances(..)
-            | Question::Versions(..) => Some(self.settings.catalog.clone()),
+            | Question::Versions(..)
+            | Question::Unfinished(_)
+            | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }
 

@@ -19,6 +19,7 @@ mod rule;
 pub(super) mod case;
 pub(super) mod query;
 pub(super) mod scorecard;
+pub(super) mod policy;
 
 use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
 
@@ -76,6 +77,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<request::RequestDocument>(),
         one::<case::CaseDocument>(),
         one::<scorecard::ScorecardDocument>(),
+        one::<policy::PolicyDocument>(),
     ])
 }
 

@@ -9,19 +9,20 @@ use crate::{
         build::Site,
         facts::{Looked, Pending},
         message,
-        plan_file::{self, Plan},
+        plan_file::{self, Plan, PlannedRule},
         read, review,
         step::{Call, Step},
     },
 };
 
-/// The judgement as of the merge.
+/// The judgement as of the merge, by these rules.
 pub(super) fn consent(
     site: &Site<'_>,
     job: &Job<'_>,
     pull: &Pull,
     before: Option<ObjectId>,
     plan: &Plan,
+    rules: &[PlannedRule],
     merged_at: Timestamp,
 ) -> Looked<Result<Judgement, String>> {
     let catalog = &site.here.catalog;
@@ -45,7 +46,7 @@ pub(super) fn consent(
     };
     let concerned = plan.asked.concerned(&job.requesters);
     let case = Case {
-        rules: &plan.approval,
+        rules,
         requesters: &concerned,
         pull,
         activity,

@@ -8,6 +8,7 @@
 mod consent;
 mod follow_up;
 mod pinned;
+mod standing;
 mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,10 @@ use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
 use ordered::Merged;
 use pinned::pinned;
+use standing::Standing;
 
 use crate::{
-    catalog::{self, RecordBy, values::Segment},
+    catalog::{self, RecordBy},
     domain::{
         Action, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity, RunPull, Stage,
         StepState, Timestamp,
@@ -26,14 +28,13 @@ use crate::{
     plan::{
         Decision, admit,
         approval::Judgement,
-        asking::Asking,
         build::{Recipe, Site},
         command,
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
-        read, rules,
+        read,
         step::{Call, CatalogChange, Step},
         writeback,
     },
@@ -203,8 +204,17 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
 
     // The follow-ups that exist; the consent, if none does.
     let follow_ups = follow_ups(site, &plan);
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at);
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, &plan.approval, merged_at);
     let pinned = pinned(site, &plan);
+    // Once something was begun, policies were asked, too.
+    let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
+    let standing = match &pinned {
+        Ok(Ok(pinned)) if not_begun => {
+            let asked = (&file, &document);
+            standing::stand(&job, pull, introduced.parent, &pinned.action, &plan, asked, merged_at)
+        }
+        _ => Ok(Standing::Free),
+    };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
     let is_ordered = ordered::is_ordered(&plan);
@@ -241,10 +251,11 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
-    // Whoever asked must be allowed to until it begins.
-    if follow_ups.is_empty() && record.is_none() {
-        if let Err(why) = may_still_ask(&job, &plan, &pinned.action, &file, &document)? {
-            return job.denied(&why);
+    if not_begun {
+        match standing? {
+            Standing::Free => {}
+            Standing::Denied(why) => return job.denied(&why),
+            Standing::Waits(why) => return job.waits(pull, &why),
         }
     }
     let recipe = pinned.recipe(&plan);
@@ -260,31 +271,6 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         return ordered::carry_out(&job, merged, record.as_ref());
     }
     carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
-}
-
-/// Whether those who asked may ask for this, as things are now: what was asked is as the action was, and who may is as it is.
-fn may_still_ask(
-    job: &Job<'_>,
-    plan: &Plan,
-    pinned: &Action,
-    file: &RequestFile,
-    document: &catalog::yaml::Document,
-) -> Looked<Result<(), String>> {
-    let site = job.site;
-    let place = |path: &[Segment]| document.place(path);
-    let whole = place(&[Segment::Key("action".into())]);
-    let present = site.definitions.actions.get(&plan.asked.action).map(|action| &action.value);
-    let action = Action { execute: present.unwrap_or(pinned).execute.clone(), ..pinned.clone() };
-    let allowed = admit::may_ask(site, &action, &job.requesters, &whole);
-    let accepted = admit::accept(site, &action, job.id, file, &job.requesters, &place);
-    if let Err(problem) = allowed? {
-        return Ok(Err(problem.message));
-    }
-    // What does not hold of the request itself is told where it begins.
-    let Ok(accepted) = accepted? else { return Ok(Ok(())) };
-    let (steps, entities) = (&plan.steps, &plan.entities);
-    let asking = Asking { action: &action, accepted: &accepted, people: &job.requesters, steps, entities };
-    Ok(rules::may_ask_this(site, &asking, &whole)?.map_err(|problem| problem.message))
 }
 
 /// Who took a merged request back by a comment.
@@ -386,6 +372,17 @@ impl Job<'_> {
             }
         }
         Ok(self.record(self.run(Stage::Denied, Some(&why), Vec::new(), Vec::new()), BTreeMap::new()))
+    }
+
+    /// Nothing is done yet: it is told why, and may still be taken back.
+    fn waits(&self, pull: &Pull, why: &str) -> Looked<Decision> {
+        if let Some(by) = cancelled(self, pull)? {
+            let why = format!("`{by}` cancelled it");
+            let run = self.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+            return Ok(self.record(run, BTreeMap::new()));
+        }
+        let steps = self.speak(pull, Stage::InProgress, &[], None, &format!("it waits: {why}."));
+        Ok(Decision { stages: [(self.id.clone(), Stage::InProgress)].into(), steps, ..Decision::nothing() })
     }
 
     fn fails(&self, why: &str) -> Looked<Decision> {
