@@ -29,6 +29,7 @@ mod template;
 mod entity;
 mod request;
 mod case;
+mod policy_case;
 mod check;
 pub mod report;
 mod sarif;
@@ -53,6 +54,7 @@ pub use load::{TESTS, is_document, load_definitions, load_settings, read_action}
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
+pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
 pub use search::{search, search_in};
 pub use store::{Pointing, Store};

@@ -78,6 +78,7 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<case::CaseDocument>(),
         one::<scorecard::ScorecardDocument>(),
         one::<policy::PolicyDocument>(),
+        one::<policy::case::PolicyCaseDocument>(),
     ])
 }
 

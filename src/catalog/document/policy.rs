@@ -1,5 +1,6 @@
 //! What may a policy say?
 
+pub(in crate::catalog) mod case;
 mod window;
 
 use std::collections::BTreeSet;

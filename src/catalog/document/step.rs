@@ -74,6 +74,10 @@ struct PullRequestDocument {
     /// Who merges it; people if not said.
     #[serde(default)]
     merge: MergeDocument,
+    /// Files that no step may change unless it is said here, as paths with `*` and `**`: workflows, CODEOWNERS, and the
+    /// definitions of the catalog itself.
+    #[serde(default)]
+    may_change: Vec<String>,
 }
 
 /// A workflow of GitHub Actions with `on: workflow_dispatch`. Texts are templates.
@@ -262,7 +266,7 @@ impl StepDocument {
 
 impl PullRequestDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<StepKind> {
-        let Self { repository, template, title, body, branch, merge } = self;
+        let Self { repository, template, title, body, branch, merge, may_change } = self;
         if !is_template(&repository) {
             reader.name::<RepoName>(&join(path, "repository"), &repository);
         }
@@ -270,7 +274,9 @@ impl PullRequestDocument {
             reader.name::<Branch>(&join(path, "branch"), branch);
         }
         let template = reader.name(&join(path, "template"), &template)?;
-        let pull = PullRequestStep { repository, template, title, body, branch, merge: merge.into() };
+        let may_change = reader.names(&join(path, "mayChange"), &may_change);
+        let merge = merge.into();
+        let pull = PullRequestStep { repository, template, title, body, branch, merge, may_change };
         Some(StepKind::PullRequest(pull))
     }
 }

@@ -17,7 +17,7 @@ use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
 use ordered::Merged;
 use pinned::pinned;
-use standing::Standing;
+use standing::{Seen, Standing};
 
 use crate::{
     catalog::{self, RecordBy},
@@ -210,10 +210,9 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
     let standing = match &pinned {
         Ok(Ok(pinned)) if not_begun => {
-            let asked = (&file, &document);
-            standing::stand(&job, pull, introduced.parent, &pinned.action, &plan, asked, merged_at)
+            Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).stand(&file, &document)
         }
-        _ => Ok(Standing::Free),
+        _ => Ok(Standing::Free(BTreeSet::new())),
     };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
@@ -253,7 +252,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     job.action = Some(&pinned.action);
     if not_begun {
         match standing? {
-            Standing::Free => {}
+            Standing::Free(approved) => job.approved.extend(approved),
             Standing::Denied(why) => return job.denied(&why),
             Standing::Waits(why) => return job.waits(pull, &why),
         }
@@ -268,9 +267,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             document: &document,
             follow_ups: &follow_ups,
         };
-        return ordered::carry_out(&job, merged, record.as_ref());
+        let decision = ordered::carry_out(&job, merged, record.as_ref())?;
+        return Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at)
+            .without_merges(decision);
     }
-    carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
+    let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
+    Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
 }
 
 /// Who took a merged request back by a comment.

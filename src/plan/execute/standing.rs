@@ -2,103 +2,161 @@
 //! before anything is done, and can only tighten: a refusal ends the run as denied, and so does a rule of approval that the plan did not have, unless those whom it names
 //! approved before the merge all the same. What time may mend, and a freeze, lets it wait in the open.
 
+use std::collections::BTreeSet;
+
 use super::{Job, consent::consent, why_not};
 use crate::{
     catalog::{values::Segment, yaml::Document},
-    domain::{Action, ObjectId, Pull, RequestFile, Rule, Timestamp},
+    domain::{Action, Login, ObjectId, Pull, RequestFile, Rule, Timestamp},
+    intake::Accepted,
     plan::{
-        admit,
+        Decision, admit,
+        approval::Judgement,
         asking::{self, Asking},
         build::Site,
         facts::Looked,
         plan_file::{Plan, PlannedRule},
         policy::{self, Moment},
         rules,
+        step::{Call, Step},
     },
 };
 
 /// How a merged request stands to the policies.
 pub(super) enum Standing {
-    /// Nothing is against it.
-    Free,
+    /// Nothing is against it; these approved what a policy wants by now.
+    Free(BTreeSet<Login>),
     /// It is refused, and why.
     Denied(String),
     /// It waits, and for what.
     Waits(String),
 }
 
-/// Asks the policies about a merged request that was not begun.
-pub(super) fn stand(
-    job: &Job<'_>,
-    pull: &Pull,
+/// A merged request, as policies see it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    job: &'a Job<'a>,
+    pull: &'a Pull,
+    /// The commit that it was merged onto.
     before: Option<ObjectId>,
-    action: &Action,
-    plan: &Plan,
-    asked: (&RequestFile, &Document),
-    merged_at: Timestamp,
-) -> Looked<Standing> {
-    let site = job.site;
-    if let Err(why) = may_still_ask(job, plan, action, asked)? {
-        return Ok(Standing::Denied(why));
+    action: &'a Action,
+    plan: &'a Plan,
+    at: Timestamp,
+}
+
+impl<'a> Seen<'a> {
+    /// A request that was merged onto a commit at a moment.
+    pub(super) fn new(
+        job: &'a Job<'a>,
+        pull: &'a Pull,
+        before: Option<ObjectId>,
+        action: &'a Action,
+        plan: &'a Plan,
+        at: Timestamp,
+    ) -> Self {
+        Self { job, pull, before, action, plan, at }
     }
-    if site.definitions.policies.is_empty() && site.definitions.broken_policies.is_empty() {
-        return Ok(Standing::Free);
+
+    fn asking(&self, accepted: &'a Accepted) -> Asking<'a> {
+        let Self { job, action, plan, .. } = *self;
+        Asking { action, accepted, people: &job.requesters, steps: &plan.steps, entities: &plan.entities }
     }
-    let accepted = match asking::accepted(site, action, plan)? {
-        Ok(accepted) => accepted,
-        Err(why) => return Ok(Standing::Waits(format!("policies could not be asked: {why}"))),
-    };
-    let asking = Asking {
-        action,
-        accepted: &accepted,
-        people: &job.requesters,
-        steps: &plan.steps,
-        entities: &plan.entities,
-    };
-    let ruling = policy::judge(site, job.id, &asking, Moment::Merged);
-    let frozen = policy::frozen(site, &asking);
-    let ruling = ruling?;
-    if let Some(refusal) = ruling.refusals.first() {
-        return Ok(Standing::Denied(refusal.message.clone()));
+
+    fn consent(&self, rules: &[PlannedRule]) -> Looked<Result<Judgement, String>> {
+        consent(self.job.site, self.job, self.pull, self.before, self.plan, rules, self.at)
     }
-    let added = match applied(site, &asking, &ruling.rules)? {
-        Ok(rules) => rules.into_iter().filter(|rule| !plan.approval.contains(rule)).collect::<Vec<_>>(),
-        Err(why) => return Ok(Standing::Waits(why)),
-    };
-    if !added.is_empty() {
-        match consent(site, job, pull, before, plan, &added, merged_at)? {
+
+    /// Asks the policies about a request that was not begun.
+    pub(super) fn stand(&self, file: &RequestFile, document: &Document) -> Looked<Standing> {
+        let site = self.job.site;
+        if let Err(why) = may_still_ask(self.job, self.plan, self.action, (file, document))? {
+            return Ok(Standing::Denied(why));
+        }
+        if site.definitions.policies.is_empty() && site.definitions.broken_policies.is_empty() {
+            return Ok(Standing::Free(BTreeSet::new()));
+        }
+        let accepted = match asking::accepted(site, self.action, self.plan)? {
+            Ok(accepted) => accepted,
+            Err(why) => return Ok(Standing::Waits(format!("policies could not be asked: {why}"))),
+        };
+        let asking = self.asking(&accepted);
+        let ruling = policy::judge(site, self.job.id, &asking, Moment::Merged);
+        let frozen = self.frozen(&asking);
+        let ruling = ruling?;
+        if let Some(refusal) = ruling.refusals.first() {
+            return Ok(Standing::Denied(refusal.message.clone()));
+        }
+        let mut approved = BTreeSet::new();
+        let added: Vec<PlannedRule> = match applied(site, &asking, &ruling.rules)? {
+            Ok(rules) => rules.into_iter().filter(|rule| !self.plan.approval.contains(rule)).collect(),
             Err(why) => return Ok(Standing::Waits(why)),
-            Ok(judgement) if judgement.is_given() => {}
-            Ok(judgement) => {
-                return Ok(Standing::Denied(format!(
-                    "a policy asks for more approvals than it did when this was planned: {}",
-                    why_not(&judgement)
-                )));
+        };
+        if !added.is_empty() {
+            match self.consent(&added)? {
+                Err(why) => return Ok(Standing::Waits(why)),
+                Ok(judgement) if judgement.is_given() => approved.extend(judgement.approved_by()),
+                Ok(judgement) => {
+                    return Ok(Standing::Denied(format!(
+                        "a policy asks for more approvals than it did when this was planned: {}",
+                        why_not(&judgement)
+                    )));
+                }
             }
         }
-    }
-    if let Some(why) = ruling.waits.first() {
-        return Ok(Standing::Waits(why.clone()));
-    }
-    for freeze in match frozen? {
-        Ok(frozen) => frozen,
-        Err(why) => return Ok(Standing::Waits(why)),
-    } {
-        if !freeze.unless.is_empty() {
-            let unless = match applied(site, &asking, &freeze.unless)? {
-                Ok(rules) => rules,
-                Err(why) => return Ok(Standing::Waits(why)),
-            };
-            match consent(site, job, pull, before, plan, &unless, merged_at)? {
-                Ok(judgement) if judgement.is_given() => continue,
-                Ok(_) => {}
-                Err(why) => return Ok(Standing::Waits(why)),
-            }
+        if let Some(why) = ruling.waits.first() {
+            return Ok(Standing::Waits(why.clone()));
         }
-        let (policy, until) = (&freeze.policy, freeze.until());
-        return Ok(Standing::Waits(format!("the policy `{policy}` freezes it {until}")));
+        Ok(match frozen? {
+            Ok(exceptions) => {
+                approved.extend(exceptions);
+                Standing::Free(approved)
+            }
+            Err(why) => Standing::Waits(why),
+        })
     }
-    Ok(Standing::Free)
+
+    /// Whether a freeze holds now from which nobody made an exception: what for it waits, or who did.
+    fn frozen(&self, asking: &Asking<'_>) -> Looked<Result<BTreeSet<Login>, String>> {
+        let frozen = match policy::frozen(self.job.site, asking)? {
+            Ok(frozen) => frozen,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut approved = BTreeSet::new();
+        for freeze in frozen {
+            if !freeze.unless.is_empty() {
+                let unless = match applied(self.job.site, asking, &freeze.unless)? {
+                    Ok(rules) => rules,
+                    Err(why) => return Ok(Err(why)),
+                };
+                match self.consent(&unless)? {
+                    Ok(judgement) if judgement.is_given() => {
+                        approved.extend(judgement.approved_by());
+                        continue;
+                    }
+                    Ok(_) => {}
+                    Err(why) => return Ok(Err(why)),
+                }
+            }
+            return Ok(Err(format!("the policy `{}` freezes it {}", freeze.policy, freeze.until())));
+        }
+        Ok(Ok(approved))
+    }
+
+    /// What is begun goes on to its end in a freeze; only Chandlery itself merges nothing.
+    pub(super) fn without_merges(&self, mut decision: Decision) -> Looked<Decision> {
+        let merges = |step: &Step| matches!(step, Step::Call(Call::Merge { .. }));
+        if !decision.steps.iter().any(merges) || self.job.site.definitions.policies.is_empty() {
+            return Ok(decision);
+        }
+        let is_free = match asking::accepted(self.job.site, self.action, self.plan)? {
+            Ok(accepted) => self.frozen(&self.asking(&accepted))?.is_ok(),
+            Err(_) => false,
+        };
+        if !is_free {
+            decision.steps.retain(|step| !merges(step));
+        }
+        Ok(decision)
+    }
 }
 
 /// The rules of policies that apply, or why that cannot be told.

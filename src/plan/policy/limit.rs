@@ -249,8 +249,11 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
     }
     let most = limit.count as usize;
     let refusals = counts.into_iter().filter(|(_, count)| *count >= most).map(|(of, count)| {
-        let message =
-            format!("allows {most} requests{of} in {}, and {count} came before this one", in_words(within));
+        let message = format!(
+            "allows {most} {}{of} in {}, and {count} came before this one",
+            if most == 1 { "request" } else { "requests" },
+            in_words(within)
+        );
         let help = "wait until fewer have come lately, or ask the platform team for more";
         Finding::Refused(case.refusal("policy-limit", "limit", &message, help))
     });

@@ -20,7 +20,11 @@ pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
     let files = if removals.of.is_some() { 0 } else { deleted.count() };
     let what = match &removals.of {
         Some(of) => format!("{entities} of `{of}`"),
-        None => format!("{entities} entities and {files} files"),
+        None => format!(
+            "{entities} {} and {files} {}",
+            if entities == 1 { "entity" } else { "entities" },
+            if files == 1 { "file" } else { "files" }
+        ),
     };
     let mut over = Vec::new();
     if let Some(most) = removals.count.filter(|most| entities + files > *most as usize) {
