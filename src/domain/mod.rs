@@ -54,7 +54,7 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
-pub use run::{LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
+pub use run::{BreakGlass, LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};

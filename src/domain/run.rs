@@ -122,6 +122,9 @@ pub struct Run {
     pub requesters: Vec<Login>,
     /// Whose approval counted.
     pub approved_by: Vec<Login>,
+    /// Who had it carried out although it was merged past the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// The pull request that carried the request; absent when it was pushed past one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<RunPull>,
@@ -134,9 +137,22 @@ pub struct Run {
     /// The entities that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<RunEntity>,
+    /// When the request was merged, by the forge's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_at: Option<Timestamp>,
     /// When the last thing that it depends on happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+/// That an administrator had something carried out past the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BreakGlass {
+    /// Who.
+    pub by: Login,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 /// A step of a run that asks something of a backend.

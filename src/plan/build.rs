@@ -15,7 +15,7 @@ use crate::{
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep},
         target::plan_step,
         writeback,
     },
@@ -204,20 +204,17 @@ pub fn build(
         Approval::NotNeeded => Vec::new(),
         Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
     };
-    let key = digest(&json!({
-        "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
-        "merge": recipe.action.merge == MergeMode::Auto,
-    }));
-    let plan = Plan {
+    let mut plan = Plan {
         version: FORMAT,
         request: request.id.clone(),
         asked,
-        key,
+        key: String::new(),
         steps,
         entities,
         approval,
         pins: recipe.pins(),
     };
+    plan.key = plan.key_of(recipe.action.merge == MergeMode::Auto);
     Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
 }
 

@@ -11,7 +11,7 @@
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
 //! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
-//!   request for records, where rules want one;
+//!   request for records, where rules want one; `audit`: whether a history follows from what it says;
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -28,6 +28,7 @@ mod backend;
 pub mod diff;
 pub mod writeback;
 pub mod record;
+pub mod audit;
 pub mod forms;
 pub mod message;
 mod labels;

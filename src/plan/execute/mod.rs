@@ -325,6 +325,8 @@ impl Job<'_> {
             steps,
             progress: Vec::new(),
             entities,
+            break_glass: None,
+            merged_at: self.pull.and_then(|pull| pull.merged_at),
             finished_at: Some(self.at),
         }
     }
@@ -526,11 +528,7 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = plan
-        .entities
-        .iter()
-        .map(|entity| RunEntity { change: entity.change.name().to_owned(), entity: entity.entity.clone() })
-        .collect::<Vec<_>>();
+    let entities = writeback::named(&plan.entities);
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
