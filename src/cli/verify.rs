@@ -24,6 +24,8 @@ use crate::{
 
 /// What Git alone cannot say.
 const UNSEEN: &str = "what the branch was before it was forced elsewhere: keep the last commit you verified, and verify from it";
+const UNKNOWN: &str =
+    "who was in which team of the forge, and whether reviews were given: the forge's own log tells that";
 const UNSIGNED: &str = "signatures: name the keys of Chandlery with --signer FILE";
 
 /// Recompute the history of a catalog, and name the first commit that does not follow
@@ -97,7 +99,7 @@ fn verify(line: &Line, from: Option<ObjectId>, args: &VerifyArgs) -> anyhow::Res
         requests: 0,
         ended: 0,
         findings: Vec::new(),
-        unchecked: args.signer.is_none().then_some(UNSIGNED).into_iter().chain([UNSEEN]).collect(),
+        unchecked: args.signer.is_none().then_some(UNSIGNED).into_iter().chain([UNSEEN, UNKNOWN]).collect(),
     };
     let start = match from {
         None => 0,

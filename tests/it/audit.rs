@@ -161,6 +161,17 @@ fn chandlery(folder: &Path, words: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), said + &String::from_utf8_lossy(&output.stderr))
 }
 
+/// The kinds of faults that are found in the history of a repository.
+pub fn faults(catalog: &Path) -> String {
+    let (_, said) = chandlery(catalog, &["verify", "--format", "json"]);
+    let said: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+    let findings = said["findings"].as_array().unwrap().iter();
+    let faults = findings.filter(|finding| finding["weight"] == "error");
+    let kinds: std::collections::BTreeSet<&str> =
+        faults.map(|finding| finding["kind"].as_str().unwrap()).collect();
+    kinds.into_iter().collect::<Vec<_>>().join(" ")
+}
+
 const HEAD: &[&str] = &["rev-parse", "HEAD"];
 
 fn an_honest_history_follows_and_says_what_was_done_by_hand() {
@@ -371,10 +382,35 @@ fn a_branch_that_was_forced_elsewhere_is_found_by_whoever_kept_a_commit() {
     assert!(code == 3 && said.contains("git fetch --unshallow"), "{said}");
 }
 
+/// The page: every finding is there with its weight, and its commands run.
+fn the_page_tells_the_truth() {
+    use chandlery::plan::audit::{Kind, Weight};
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for kind in Kind::ALL {
+        let weight = match kind.weight() {
+            Weight::Fault => "error",
+            Weight::Hand => "by hand",
+            Weight::Note => "note",
+        };
+        let row = format!("| `{}` | {weight} |", kind.name());
+        assert!(page.contains(&row), "{row}");
+    }
+    let clone = Clone::new();
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")).collect();
+    assert_eq!(commands.len(), 7);
+    for line in commands {
+        let line = line.replace("SIGNERS", base().signers.to_str().unwrap());
+        let (code, said) = chandlery(clone.0.path(), &line.split(' ').collect::<Vec<_>>());
+        assert_eq!(code, 0, "{line}: {said}");
+    }
+}
+
 /// One history for all of them: each is about one thing that was tampered with, or none.
 #[test]
 fn verify_and_audit_tell_what_happened() {
     for case in [
+        the_page_tells_the_truth,
         an_honest_history_follows_and_says_what_was_done_by_hand,
         audit_tells_who_asked_who_approved_and_what_changed,
         a_trailer_in_text_of_people_is_found,
