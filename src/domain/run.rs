@@ -30,6 +30,8 @@ pub enum Stage {
     Declined,
     /// The requester took it back.
     Cancelled,
+    /// It waited for people for too long.
+    Expired,
     /// There was nothing to change.
     Noop,
     /// A step did not end in its time.
@@ -40,7 +42,7 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage that can be reached.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Invalid,
         Self::WaitingForApproval,
         Self::InProgress,
@@ -49,6 +51,7 @@ impl Stage {
         Self::Denied,
         Self::Declined,
         Self::Cancelled,
+        Self::Expired,
         Self::Noop,
         Self::TimedOut,
         Self::Unknown,
@@ -65,6 +68,7 @@ impl Stage {
             Self::Denied => "denied",
             Self::Declined => "declined",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
             Self::Noop => "noop",
             Self::TimedOut => "timed_out",
             Self::Unknown => "unknown",
@@ -78,7 +82,7 @@ impl Stage {
             Self::InProgress => "1d76db",
             Self::Success => "0e8a16",
             Self::Invalid | Self::Failure | Self::Denied | Self::TimedOut | Self::Unknown => "d73a4a",
-            Self::Declined | Self::Cancelled | Self::Noop => "cfd3d7",
+            Self::Declined | Self::Cancelled | Self::Expired | Self::Noop => "cfd3d7",
         }
     }
 

@@ -178,6 +178,7 @@ impl Reader {
             Question::Definitions(commit) => Answer::Definitions(self.definitions(objects, *commit)?),
             Question::File(_, commit, path) => Answer::File(objects.file(*commit, path)?),
             Question::Files(_, commit, folder) => Answer::Files(Arc::new(objects.files(*commit, folder)?)),
+            Question::CommittedAt(commit) => Answer::Now(objects.made(*commit)?.at),
             Question::Blob(_, id) => Answer::Blob(Some(objects.blob(*id)?)),
             Question::Entity(commit, id) => Answer::Entity(self.entity(objects, *commit, id)?),
             Question::Entities(commit, blueprint) => {

@@ -34,7 +34,7 @@ use crate::{
         plan_file::{self, FORMAT, Plan},
         read,
         step::{Call, CatalogChange, Step},
-        writeback,
+        ttl, writeback,
     },
 };
 
@@ -227,6 +227,18 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             Begun::Yes(approved) => job.approved = approved,
             Begun::No => return job.denied(&why_not(&judgement)),
             Begun::Unclear(why) => return Ok(Decision::waiting(why)),
+        }
+    }
+
+    // Kept longer since it was looked at: nothing was begun, and nothing is.
+    if id.is_ttl() && follow_ups.is_empty() && record.is_none() {
+        match ttl::moved(site, id, &file)? {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let run = job.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+                return Ok(job.record(run, BTreeMap::new()));
+            }
+            Err(why) => return Ok(Decision::waiting(why)),
         }
     }
 
@@ -577,7 +589,7 @@ pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<
         Stage::Failure | Stage::TimedOut | Stage::Unknown => {
             "nothing more is tried. Mend the cause and ask again under another name."
         }
-        Stage::Declined | Stage::Cancelled => "nothing more. Ask again under another name.",
+        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };
     let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);
