@@ -185,6 +185,8 @@ pub struct Settings {
     pub webhooks: BTreeSet<String>,
     /// The user of the machine that scripts run as; none means that none is run.
     pub scripts_as: Option<String>,
+    /// How long a request may wait for people, in seconds; none means for ever.
+    pub expire_after: Option<i64>,
     /// How long a run whose step failed can be retried, in seconds.
     pub retry_for: i64,
     /// The secrets that requests may name.

@@ -18,6 +18,9 @@ pub mod demo;
 pub mod app;
 pub mod init;
 pub mod ask;
+mod history;
+pub mod audit;
+pub mod verify;
 pub mod watch;
 pub mod doctor;
 pub mod import;
@@ -73,6 +76,8 @@ enum Command {
     History(ask::history::HistoryArgs),
     Blame(ask::blame::BlameArgs),
     Diff(ask::diff::DiffArgs),
+    Audit(audit::AuditArgs),
+    Verify(verify::VerifyArgs),
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
@@ -119,6 +124,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(args) => ask::history::run(&args),
         Command::Blame(args) => ask::blame::run(&args),
         Command::Diff(args) => ask::diff::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),

@@ -33,6 +33,17 @@ pub struct Action {
     pub steps: Vec<Step>,
     /// How the catalog changes when the steps have succeeded.
     pub entities: Vec<EntityChange>,
+    /// When Chandlery asks for it itself.
+    pub ttl: Option<Ttl>,
+}
+
+/// The end of an entity whose time is over is asked for without anybody doing so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ttl {
+    /// The property that says when its time is over.
+    pub property: String,
+    /// How long before that people are warned, in seconds; zero warns nobody.
+    pub warn_before: i64,
 }
 
 impl Action {

@@ -16,7 +16,7 @@ use crate::{
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedStep, digest},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedStep},
         policy, rules,
         target::plan_step,
         writeback,
@@ -214,20 +214,17 @@ pub fn build(
         Ok(approval) => approval,
         Err(problems) => return Ok(Err(problems)),
     };
-    let key = digest(&json!({
-        "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
-        "merge": recipe.action.merge == MergeMode::Auto,
-    }));
-    let plan = Plan {
+    let mut plan = Plan {
         version: FORMAT,
         request: request.id.clone(),
         asked,
-        key,
+        key: String::new(),
         steps,
         entities,
         approval,
         pins: recipe.pins(),
     };
+    plan.key = plan.key_of(recipe.action.merge == MergeMode::Auto);
     Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
 }
 

@@ -63,6 +63,8 @@ pub enum Question {
     File(RepoName, ObjectId, RepoPath),
     /// All files below a folder of a commit. → `Files`
     Files(RepoName, ObjectId, RepoPath),
+    /// When a commit of the catalog was made, as it says (its committer's clock). → `Now`
+    CommittedAt(ObjectId),
     /// The bytes of a blob. → `Blob`
     Blob(RepoName, ObjectId),
     /// The file of an entity at this commit of the catalog. → `Entity`
@@ -122,6 +124,7 @@ impl Question {
             Self::Definitions(_)
             | Self::File(..)
             | Self::Files(..)
+            | Self::CommittedAt(_)
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
@@ -258,7 +261,7 @@ pub struct Job {
 pub enum Answer {
     /// To `Here`.
     Here(Arc<Here>),
-    /// To `Now`.
+    /// To `Now` and `CommittedAt`.
     Now(Timestamp),
     /// To `Open`.
     Open(Arc<Open>),
@@ -407,6 +410,8 @@ impl<'a> Looker<'a> {
     looks! {
         /// The time, by the forge's clock.
         now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
+        /// When a commit of the catalog was made, as it says.
+        committed_at(commit: ObjectId) -> Timestamp, Question::CommittedAt(commit), Answer::Now(at) => *at;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
         /// What this pass is called.

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, RunStep, Stage, StepState},
+    domain::{Action, Diagnostic, Entity, Login, RequestId, RunStep, Stage, StepState, Timestamp},
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -147,6 +147,7 @@ pub fn stage_in_words(stage: Stage) -> &'static str {
         Stage::Denied => "denied",
         Stage::Declined => "declined",
         Stage::Cancelled => "cancelled",
+        Stage::Expired => "expired",
         Stage::Noop => "nothing to change",
         Stage::TimedOut => "timed out",
         Stage::Unknown => "not known how it ended",
@@ -244,7 +245,7 @@ pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> St
     if let Some(pull) = pull {
         let _ = writeln!(text, "\nThe whole story is at {pull}.");
     }
-    if matches!(stage, Stage::Cancelled | Stage::Declined) {
+    if matches!(stage, Stage::Cancelled | Stage::Declined | Stage::Expired) {
         text.push_str("\nTo ask again, file a new issue; this one is not taken up again.\n");
     }
     text
@@ -419,6 +420,15 @@ fn time_in_words(seconds: i64) -> String {
     }
 }
 
+/// An amount of time, in days where it is some.
+pub fn days(seconds: i64) -> String {
+    match seconds / 86_400 {
+        0 => time_in_words(seconds),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// The comment on a request that was merged: in progress or ended.
 pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>, next: &str) -> String {
     let mut text = about.heading();
@@ -437,6 +447,27 @@ pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>
     }
     let _ = writeln!(text, "\n**Now:** {next}");
     cut(text)
+}
+
+/// The warning that the time of an entity is over soon: the one comment that mentions people.
+pub fn ends_soon(
+    fingerprint: &str,
+    action: &Action,
+    entity: &Entity,
+    due: Timestamp,
+    requesters: &[Login],
+    teams: &[String],
+) -> String {
+    let people = requesters.iter().map(Login::as_str).filter(|login| !login.ends_with("[bot]"));
+    let names: Vec<String> =
+        people.chain(teams.iter().map(String::as_str)).map(|name| format!("@{name}")).collect();
+    let named = if names.is_empty() { String::new() } else { format!("{}: ", names.join(" ")) };
+    format!(
+        "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {due}. Then Chandlery asks for \"{}\" (`{}`). To keep it, change that time before, by an action of the catalog that does so.\n",
+        entity.id(),
+        plain(&action.title),
+        action.identifier,
+    )
 }
 
 /// The text of a follow-up pull request.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -46,6 +46,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The key that follows from its effect, and from whether Chandlery merges the request.
+    pub fn key_of(&self, merges: bool) -> String {
+        let Self { version, request, asked, key: _, steps, entities, approval, pins: _ } = self;
+        digest(&json!({
+            "version": version, "request": request, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
+            "merge": merges,
+        }))
+    }
+
     /// Whether both do the same; what they were made from may differ.
     pub fn is_same_but_for_pins(&self, other: &Self) -> bool {
         let Self { version, request, asked, key, steps, entities, approval, pins: _ } = self;

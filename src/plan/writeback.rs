@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     catalog,
     domain::{
         Action, Bytes, Change, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier, ObjectId,
-        Place, RepoPath, Run, later, nearest,
+        Place, RepoPath, Run, RunEntity, RunPull, StepId, Timestamp,
+        later::{self, Piece},
+        nearest,
     },
     plan::{
         build::Site,
@@ -379,6 +381,64 @@ fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
     }
 }
 
+/// What a merged pull request gives to what comes after it.
+pub fn outputs_of(pull: &RunPull) -> Map<String, Value> {
+    let RunPull { repository, number, merge_commit, .. } = pull;
+    let outputs = json!({ "repository": repository, "number": number, "mergeCommit": merge_commit });
+    outputs.as_object().cloned().unwrap_or_default()
+}
+
+/// A value with what is known only now put into it: outputs of steps, and when the request was merged.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn filled(
+    value: &Value,
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Value, String> {
+    later::filled(value, &mut |piece| match piece {
+        Piece::Output(step, name) => match given(step, name) {
+            Some(value) if later::is_mistakable(&value) => {
+                Err(format!("the output `{name}` of the step `{step}` cannot be used"))
+            }
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("the step `{step}` gave no output `{name}`")),
+        },
+        Piece::Merged(later) => match merged_at.and_then(|at| at.after(later)) {
+            Some(at) => Ok(Some(at.to_string().into())),
+            None => Err(format!("`{later}` is no amount of time")),
+        },
+        Piece::Text(_) | Piece::Secret(_) => Ok(None),
+    })
+}
+
+/// Entity changes with what is known only now put into them.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn entities_filled(
+    entities: &[PlannedEntity],
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Vec<PlannedEntity>, String> {
+    let one = |planned: &PlannedEntity| {
+        let fields = planned.fields.iter();
+        let fields = fields.map(|(name, value)| Ok((name.clone(), filled(value, given, merged_at)?)));
+        Ok(PlannedEntity { fields: fields.collect::<Result<_, String>>()?, ..planned.clone() })
+    };
+    entities.iter().map(one).collect()
+}
+
+/// The entities of a plan, as a record names them.
+pub fn named(entities: &[PlannedEntity]) -> Vec<RunEntity> {
+    let one = |planned: &PlannedEntity| RunEntity {
+        change: planned.change.name().to_owned(),
+        entity: planned.entity.clone(),
+    };
+    entities.iter().map(one).collect()
+}
+
 /// The changes of the catalog for these files and this record.
 pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
     let mut changes: Changes =
@@ -405,8 +465,10 @@ pub fn trailer(run: &Run, action: Option<ObjectId>) -> String {
         }
     };
     let for_whom = run.on_behalf_of.as_ref().map_or_else(String::new, |login| format!(" for={login}"));
+    let broken =
+        run.break_glass.as_ref().map_or_else(String::new, |broken| format!(" break-glass={}", broken.by));
     format!(
-        "{} action={}@{} plan={} by={} approved={}{for_whom}",
+        "{} action={}@{} plan={} by={} approved={}{for_whom}{broken}",
         run.request,
         run.action.as_ref().map_or("-", |action| action.as_str()),
         action.map_or_else(|| "-".to_owned(), |id| id.to_string()),

@@ -217,6 +217,7 @@ impl Hands {
             | Question::Chain { repository, .. }
             | Question::Diff { repository, .. } => Some(repository.clone()),
             Question::Definitions(_)
+            | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
             | Question::Search(..)

@@ -161,6 +161,25 @@ fn stages_page_tells_the_truth() {
     }
 }
 
+/// The page about time to live: its YAML is a catalog that validates.
+#[test]
+fn ttl_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ttl.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = page.split("```yaml\n# ").skip(1);
+    let paths = blocks.map(|block| {
+        let (path, text) = block.split("```").next().unwrap().split_once('\n').unwrap();
+        let disk = folder.path().join(path);
+        fs::create_dir_all(disk.parent().unwrap()).unwrap();
+        fs::write(disk, text).unwrap();
+        path.to_owned()
+    });
+    assert_eq!(paths.collect::<Vec<_>>().len(), 5);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The page about asking for things: its commands run in the example; `rerun` wants a past request, so of it only the
 /// options are checked.
 #[test]

@@ -10,12 +10,12 @@ use super::{
     input::check_dataset,
     join, kind,
     rule::{ExecuteDocument, approval, approval_schema, execute},
-    step::{StepDocument, steps},
+    step::{StepDocument, seconds, steps},
     text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, EntityChange, MergeMode, Operation},
+    domain::{Action, Approval, EntityChange, MergeMode, Operation, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -45,6 +45,18 @@ pub(in crate::catalog) struct ActionDocument {
     steps: Option<Vec<StepDocument>>,
     /// How the catalog changes when the steps have succeeded.
     entities: Option<Vec<ChangeDocument>>,
+    /// That Chandlery itself asks for it, of each entity whose time is over; a DELETE only.
+    ttl: Option<TtlDocument>,
+}
+
+/// When Chandlery asks for a DELETE itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TtlDocument {
+    /// The property of the format `timer` that says when an entity's time is over.
+    property: String,
+    /// How long before that whoever asked for the entity and its team are warned, such as `1d`; not at all if not said.
+    warn_before: Option<String>,
 }
 
 kind!(ActionDocument, "action");
@@ -164,8 +176,19 @@ impl ActionDocument {
             approval,
             steps,
             entities,
+            ttl: ttl(self.ttl, operation, reader),
         })
     }
+}
+
+fn ttl(said: Option<TtlDocument>, operation: Operation, reader: &mut Reader) -> Option<Ttl> {
+    let TtlDocument { property, warn_before } = said?;
+    if operation != Operation::Delete {
+        let wrong = Wrong::new("misplaced-key", &trail!["ttl"], "belongs to a DELETE, which ends an entity");
+        reader.wrong(wrong.about_key().help("say it in the action that removes what this one makes"));
+    }
+    let warn_before = seconds(warn_before.as_deref(), &trail!["ttl", "warnBefore"], reader).unwrap_or(0);
+    Some(Ttl { property, warn_before })
 }
 
 impl From<MergeDocument> for MergeMode {

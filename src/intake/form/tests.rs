@@ -44,6 +44,7 @@ fn action(operation: Operation) -> Action {
         merge: MergeMode::Manual,
         steps: Vec::new(),
         entities: Vec::new(),
+        ttl: None,
     }
 }
 

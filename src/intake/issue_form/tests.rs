@@ -62,6 +62,7 @@ fn action() -> Action {
         merge: MergeMode::Manual,
         steps: Vec::new(),
         entities: Vec::new(),
+        ttl: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn definitions(action: Action) -> Definitions {
         webhooks: Default::default(),
         scripts_as: None,
         retry_for: 0,
+        expire_after: None,
         secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);

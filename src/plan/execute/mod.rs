@@ -36,7 +36,7 @@ use crate::{
         plan_file::{self, FORMAT, Plan},
         read,
         step::{Call, CatalogChange, Step},
-        writeback,
+        ttl, writeback,
     },
 };
 
@@ -244,6 +244,19 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             Begun::Unclear(why) => return Ok(Decision::waiting(why)),
         }
     }
+
+    // Kept longer since it was looked at: nothing was begun, and nothing is.
+    if id.is_ttl() && follow_ups.is_empty() && record.is_none() {
+        match ttl::moved(site, id, &file)? {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let run = job.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+                return Ok(job.record(run, BTreeMap::new()));
+            }
+            Err(why) => return Ok(Decision::waiting(why)),
+        }
+    }
+
     // What it is made from, pinned.
     let pinned = match pinned? {
         Ok(pinned) => pinned,
@@ -350,6 +363,8 @@ impl Job<'_> {
             steps,
             progress: Vec::new(),
             entities,
+            break_glass: None,
+            merged_at: self.pull.and_then(|pull| pull.merged_at),
             finished_at: Some(self.at),
         }
     }
@@ -562,11 +577,7 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = plan
-        .entities
-        .iter()
-        .map(|entity| RunEntity { change: entity.change.name().to_owned(), entity: entity.entity.clone() })
-        .collect::<Vec<_>>();
+    let entities = writeback::named(&plan.entities);
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
@@ -615,7 +626,7 @@ pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<
         Stage::Failure | Stage::TimedOut | Stage::Unknown => {
             "nothing more is tried. Mend the cause and ask again under another name."
         }
-        Stage::Declined | Stage::Cancelled => "nothing more. Ask again under another name.",
+        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };
     let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);

@@ -482,7 +482,7 @@ impl Simulated {
         for (path, (id, bytes)) in self.tree(commit).iter() {
             let text = path.as_str();
             if text == "chandlery.yaml"
-                || ["blueprints/", "actions/", "action-templates/", "scripts/", "policies/"]
+                || ["blueprints/", "actions/", "timed/", "action-templates/", "scripts/", "policies/"]
                     .iter()
                     .any(|folder| text.starts_with(folder))
             {
@@ -648,6 +648,7 @@ impl Simulated {
                     .map(|(path, (id, _))| (path.clone(), TreeEntry { mode: FileMode::File, id: *id }))
                     .collect(),
             )),
+            Question::CommittedAt(commit) => Answer::Now(self.commits[commit].at),
             Question::Blob(_, id) => Answer::Blob(
                 self.commits
                     .values()
