@@ -52,7 +52,7 @@ pub use load::{TESTS, is_document, load_definitions, load_settings, read_action}
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use request::read_request;
-pub use search::{search, search_in};
+pub use search::{pointing, search, search_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 

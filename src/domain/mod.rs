@@ -34,7 +34,9 @@ mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule};
+pub use action::{
+    Action, Approval, ChangeKind, EntityChange, Execute, MergeMode, OnDelete, Operation, Quorum, Rule,
+};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,

@@ -10,7 +10,7 @@
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
+//! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
 //!   request for records, where rules want one;
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
@@ -27,6 +27,7 @@ mod target;
 mod backend;
 pub mod diff;
 pub mod writeback;
+mod following;
 pub mod record;
 pub mod forms;
 pub mod message;

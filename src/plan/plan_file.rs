@@ -2,7 +2,10 @@
 //! times, people or review states. Its key therefore stays as it is until the effect changes. What
 //! it was made from is pinned beside it, by the ids of blobs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -10,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Pin, Quorum, RepoName,
-        RepoPath, RequestId, Rule, SecretRef, StepId, TeamSlug, TemplateName,
+        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin, Quorum,
+        RepoName, RepoPath, RequestId, Rule, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -273,16 +276,24 @@ pub struct PlannedEntity {
     /// The fields given, or patched (null clears).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub fields: Map<String, Value>,
+    /// What becomes of those that point at it, if it ends.
+    #[serde(rename = "onDelete", default, skip_serializing_if = "OnDelete::is_restrict")]
+    pub on_delete: OnDelete,
+    /// The entities that it points at and that end, where it changes for no other reason.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub follows: BTreeSet<String>,
 }
 
 /// How an entity changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityOperation {
     /// It begins.
     Create,
     /// It is patched.
     Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
     /// It ends.
     Delete,
 }
@@ -293,6 +304,7 @@ impl EntityOperation {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Upsert => "upsert",
             Self::Delete => "delete",
         }
     }

@@ -219,6 +219,7 @@ impl Hands {
             Question::Definitions(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)
             | Question::Versions(..) => Some(self.settings.catalog.clone()),

@@ -517,8 +517,8 @@ fn carry_out(
 
     // Everything is there: the catalog learns of it.
     let source = format!("{}/{}/request.yaml", job.site.definitions.settings.folders.requests, job.id);
-    let files = match writeback::apply(job.site, &plan.entities, &source)? {
-        Ok(files) => files,
+    let writeback::Applied { files, entities } = match writeback::apply(job.site, &plan.entities, &source)? {
+        Ok(applied) => applied,
         Err(problems) => {
             let why = problems.first().map_or("", |problem| problem.message.as_str());
             let why = format!("the catalog could not be changed: {why}");
@@ -526,11 +526,6 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = plan
-        .entities
-        .iter()
-        .map(|entity| RunEntity { change: entity.change.name().to_owned(), entity: entity.entity.clone() })
-        .collect::<Vec<_>>();
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };

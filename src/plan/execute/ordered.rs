@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalog,
     domain::{
-        Login, Pull, RequestFile, Run, RunEntity, RunPull, RunStep, Stage, StepId, StepState, Timestamp,
+        Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp,
         later::{self, Piece},
     },
     expr::Expression,
@@ -387,18 +387,12 @@ impl<'a> Course<'a> {
                 Err(why) => problem = problem.or(Some(why)),
             }
         }
-        let files = match problem {
+        let applied = match problem {
             Some(why) => Err(why),
             None => writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems)),
         };
-        let (stage, reason, entities, files) = match files {
-            Ok(files) => {
-                let changed = plan.entities.iter().map(|entity| RunEntity {
-                    change: entity.change.name().to_owned(),
-                    entity: entity.entity.clone(),
-                });
-                (Stage::Success, None, changed.collect(), files)
-            }
+        let (stage, reason, entities, files) = match applied {
+            Ok(applied) => (Stage::Success, None, applied.entities, applied.files),
             Err(why) => {
                 let why = format!("the catalog could not be changed: {why}");
                 (Stage::Failure, Some(why), Vec::new(), BTreeMap::new())
