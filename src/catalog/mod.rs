@@ -56,7 +56,7 @@ pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
 pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
-pub use search::{search, search_in};
+pub use search::{pointing, search, search_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 

@@ -1,5 +1,6 @@
 //! What may people ask for?
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ActionId, Approval, BlueprintId, Execute, Form, Property, Step};
@@ -84,32 +85,62 @@ pub enum MergeMode {
     Auto,
 }
 
-/// One change of the catalog. Texts are templates.
+/// One change of the catalog, or of each thing of a list. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EntityChange {
-    /// A new entity.
-    Create {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// Its other fields as written: title, team, properties, relations.
-        fields: Map<String, Value>,
-    },
-    /// A merge patch of an existing entity: null clears.
-    Update {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// The fields to change, as written.
-        fields: Map<String, Value>,
-    },
-    /// The end of an entity.
-    Delete {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-    },
+pub struct EntityChange {
+    /// What gives the list, each `item` of which makes one change.
+    pub for_each: Option<String>,
+    /// What becomes of the entity.
+    pub kind: ChangeKind,
+    /// Of what kind it is.
+    pub blueprint: BlueprintId,
+    /// Its identifier.
+    pub identifier: String,
+    /// Its other fields as written (title, team, properties, relations), or those that change; none where it ends.
+    pub fields: Map<String, Value>,
+}
+
+/// What becomes of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It begins.
+    Create,
+    /// It is patched: null clears.
+    Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
+    /// It ends.
+    Delete(OnDelete),
+}
+
+impl ChangeKind {
+    /// The word in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Upsert => "upsert",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDelete {
+    /// While there are some, it does not end.
+    #[default]
+    Restrict,
+    /// They end, too, and so on.
+    Cascade,
+    /// They no longer point at it.
+    Nullify,
+}
+
+impl OnDelete {
+    /// Whether it is what holds if nothing is said.
+    pub fn is_restrict(&self) -> bool {
+        *self == Self::Restrict
+    }
 }

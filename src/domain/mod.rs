@@ -37,7 +37,7 @@ mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{Action, EntityChange, MergeMode, Operation, Ttl};
+pub use action::{Action, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,

@@ -287,7 +287,7 @@ pub struct RunPull {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunEntity {
-    /// `create`, `update` or `delete`.
+    /// `create`, `update`, `upsert` or `delete`.
     pub change: String,
     /// The entity, `blueprint/identifier`.
     pub entity: String,

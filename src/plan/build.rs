@@ -16,7 +16,7 @@ use crate::{
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedStep},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedStep},
         policy, rules,
         target::plan_step,
         writeback,
@@ -169,6 +169,15 @@ pub fn build(
         Ok(Ok(planned)) => {
             diffs.push_str(&diff::of_repository("catalog", &planned.files));
             problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
+            let follows = |entity: &&PlannedEntity| {
+                entity.change == EntityOperation::Delete && !entity.follows.is_empty()
+            };
+            let cascade = planned.entities.iter().filter(follows).count();
+            if cascade > 0 {
+                risks.insert(format!(
+                    "{cascade} more of the catalog's entities are removed, because they point at one that is"
+                ));
+            }
             entities = planned.entities;
         }
     }
@@ -239,8 +248,11 @@ fn nothing_touched(
     let asked_on = accepted.request.entity.as_ref();
     let is_it = |id: &EntityId| id.blueprint == action.blueprint && asked_on == Some(&id.identifier);
     let fits = |(change, id): &(EntityOperation, EntityId)| match action.operation {
-        Operation::Create => *change == EntityOperation::Create && id.blueprint == action.blueprint,
-        Operation::Day2 => *change == EntityOperation::Update && is_it(id),
+        Operation::Create => {
+            matches!(change, EntityOperation::Create | EntityOperation::Upsert)
+                && id.blueprint == action.blueprint
+        }
+        Operation::Day2 => matches!(change, EntityOperation::Update | EntityOperation::Upsert) && is_it(id),
         Operation::Delete => *change == EntityOperation::Delete && is_it(id),
     };
     if asked.iter().any(fits) {

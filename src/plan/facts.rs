@@ -71,6 +71,8 @@ pub enum Question {
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The entities that point at this one at this commit of the catalog. → `Pointing`
+    Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
     Search(ObjectId, Search),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
@@ -128,6 +130,7 @@ impl Question {
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Pointing(..)
             | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
@@ -293,6 +296,8 @@ pub enum Answer {
     Entity(Option<(RepoPath, Bytes)>),
     /// To `Entities`.
     Entities(Arc<BTreeSet<Identifier>>),
+    /// To `Pointing`.
+    Pointing(Arc<BTreeSet<EntityId>>),
     /// To `Search`: those that each query asks for, in their order.
     Found(Arc<Vec<Vec<Identifier>>>),
     /// To `Chain`.
@@ -450,6 +455,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The entities that point at one.
+        pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
         /// The first-parent chain of a branch.

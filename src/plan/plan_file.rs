@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Pin, RepoName,
-        RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
+        ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin,
+        RepoName, RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -295,16 +295,24 @@ pub struct PlannedEntity {
     /// The fields given, or patched (null clears).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub fields: Map<String, Value>,
+    /// What becomes of those that point at it, if it ends.
+    #[serde(rename = "onDelete", default, skip_serializing_if = "OnDelete::is_restrict")]
+    pub on_delete: OnDelete,
+    /// The entities that it points at and that end, where it changes for no other reason.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub follows: BTreeSet<String>,
 }
 
 /// How an entity changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityOperation {
     /// It begins.
     Create,
     /// It is patched.
     Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
     /// It ends.
     Delete,
 }
@@ -315,6 +323,7 @@ impl EntityOperation {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Upsert => "upsert",
             Self::Delete => "delete",
         }
     }

@@ -220,6 +220,7 @@ impl Hands {
             | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)
             | Question::Versions(..)

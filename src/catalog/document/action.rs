@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, EntityChange, MergeMode, Operation, Ttl},
+    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -95,14 +95,18 @@ pub(super) enum MergeDocument {
     Auto,
 }
 
-/// One change of the catalog: exactly one of the three.
+/// One change of the catalog: exactly one of the four.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChangeDocument {
+    /// An expression that gives a list; the change is made for each `item` of it.
+    for_each: Option<String>,
     /// A new entity.
     create: Option<FieldsDocument>,
     /// A change of an entity; null clears a field.
     update: Option<FieldsDocument>,
+    /// A change of an entity if it is there, and a new one otherwise.
+    upsert: Option<FieldsDocument>,
     /// The end of an entity.
     delete: Option<TargetDocument>,
 }
@@ -131,7 +135,7 @@ struct FieldsDocument {
     relations: Option<Map<String, Value>>,
 }
 
-/// An entity. Texts are templates.
+/// An entity that ends. Texts are templates.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TargetDocument {
@@ -139,6 +143,28 @@ struct TargetDocument {
     blueprint: String,
     /// Its identifier.
     identifier: String,
+    /// What becomes of those that point at it: `restrict` (if not said: it does not end while there are some),
+    /// `cascade` (they end, too) or `nullify` (they no longer point at it).
+    on_delete: Option<OnDeleteDocument>,
+}
+
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnDeleteDocument {
+    Restrict,
+    Cascade,
+    Nullify,
+}
+
+impl From<Option<OnDeleteDocument>> for OnDelete {
+    fn from(document: Option<OnDeleteDocument>) -> Self {
+        match document {
+            None | Some(OnDeleteDocument::Restrict) => Self::Restrict,
+            Some(OnDeleteDocument::Cascade) => Self::Cascade,
+            Some(OnDeleteDocument::Nullify) => Self::Nullify,
+        }
+    }
 }
 
 impl ActionDocument {
@@ -223,42 +249,37 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
 impl ChangeDocument {
     fn into_domain(self, index: usize, reader: &mut Reader) -> Option<EntityChange> {
         let path = trail!["entities", index];
-        let said = usize::from(self.create.is_some())
-            + usize::from(self.update.is_some())
-            + usize::from(self.delete.is_some());
-        if said != 1 {
-            let wrong =
-                Wrong::new("one-change", &path, "must have exactly one of `create`, `update` and `delete`");
+        let Self { for_each, create, update, upsert, delete } = self;
+        let named =
+            [(ChangeKind::Create, create), (ChangeKind::Update, update), (ChangeKind::Upsert, upsert)];
+        let mut said: Vec<(ChangeKind, String, String)> = Vec::new();
+        for (kind, document) in named {
+            said.extend(document.map(|document| (kind, document.blueprint, document.identifier)));
+        }
+        said.extend(delete.map(|target| {
+            (ChangeKind::Delete(target.on_delete.into()), target.blueprint, target.identifier)
+        }));
+        let Ok([(kind, blueprint, identifier)]) = <[_; 1]>::try_from(said) else {
+            let message = "must have exactly one of `create`, `update`, `upsert` and `delete`";
+            let wrong = Wrong::new("one-change", &path, message);
             reader.wrong(wrong.help("write one item of the list for each change"));
             return None;
-        }
-        if let Some(TargetDocument { blueprint, identifier }) = self.delete {
-            let blueprint = reader.name(&join(&join(&path, "delete"), "blueprint"), &blueprint)?;
-            return Some(EntityChange::Delete { blueprint, identifier });
-        }
-        let (word, document) = match (self.create, self.update) {
-            (Some(document), _) => ("create", document),
-            (_, Some(document)) => ("update", document),
-            (None, None) => return None,
         };
-        let path = join(&path, word);
-        let blueprint = reader.name(&join(&path, "blueprint"), &document.blueprint)?;
-        let identifier = document.identifier;
-        let mut fields = reader.mapping(&path);
-        fields.retain(|key, _| key != "blueprint" && key != "identifier");
-        Some(match word {
-            "create" => EntityChange::Create { blueprint, identifier, fields },
-            _ => EntityChange::Update { blueprint, identifier, fields },
-        })
+        let path = join(&path, kind.name());
+        let blueprint = reader.name(&join(&path, "blueprint"), &blueprint)?;
+        let fields = match kind {
+            ChangeKind::Delete(_) => Map::new(),
+            ChangeKind::Create | ChangeKind::Update | ChangeKind::Upsert => {
+                let mut fields = reader.mapping(&path);
+                fields.retain(|key, _| key != "blueprint" && key != "identifier");
+                fields
+            }
+        };
+        Some(EntityChange { for_each, kind, blueprint, identifier, fields })
     }
 }
 
 /// Where the blueprint of a change stands.
 pub(in crate::catalog) fn change_path(index: usize, change: &EntityChange) -> Vec<Segment> {
-    let word = match change {
-        EntityChange::Create { .. } => "create",
-        EntityChange::Update { .. } => "update",
-        EntityChange::Delete { .. } => "delete",
-    };
-    trail!["entities", index, word].to_vec()
+    trail!["entities", index, change.kind.name()].to_vec()
 }

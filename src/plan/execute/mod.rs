@@ -568,8 +568,8 @@ fn carry_out(
 
     // Everything is there: the catalog learns of it.
     let source = format!("{}/{}/request.yaml", job.site.definitions.settings.folders.requests, job.id);
-    let files = match writeback::apply(job.site, &plan.entities, &source)? {
-        Ok(files) => files,
+    let writeback::Applied { files, entities } = match writeback::apply(job.site, &plan.entities, &source)? {
+        Ok(applied) => applied,
         Err(problems) => {
             let why = problems.first().map_or("", |problem| problem.message.as_str());
             let why = format!("the catalog could not be changed: {why}");
@@ -577,7 +577,6 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = writeback::named(&plan.entities);
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };

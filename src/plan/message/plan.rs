@@ -161,10 +161,18 @@ pub fn summary(plan: &Plan) -> String {
         let _ = writeln!(text, "- {what}{when}{on}");
     }
     for entity in &plan.entities {
-        let what = match entity.change {
-            EntityOperation::Create => "is added to the catalog",
-            EntityOperation::Update => "changes in the catalog",
-            EntityOperation::Delete => "is removed from the catalog",
+        let follows: Vec<String> = entity.follows.iter().map(|id| quoted(id)).collect();
+        let what = match (entity.change, &follows[..]) {
+            (EntityOperation::Create, _) => "is added to the catalog".to_owned(),
+            (EntityOperation::Update, []) => "changes in the catalog".to_owned(),
+            (EntityOperation::Update, follows) => {
+                format!("no longer points at {}", listed(follows, "and"))
+            }
+            (EntityOperation::Upsert, _) => "is added to the catalog, or changes if it is there".to_owned(),
+            (EntityOperation::Delete, []) => "is removed from the catalog".to_owned(),
+            (EntityOperation::Delete, follows) => {
+                format!("is removed from the catalog, because it points at {}", listed(follows, "and"))
+            }
         };
         let _ = writeln!(text, "- {} {what}", quoted(&entity.entity));
     }

@@ -196,7 +196,7 @@ fn found(
 fn changes(case: &Case<'_>, planned: &[PlannedEntity]) -> Looked<Result<Files, String>> {
     let source = case.site.definitions.settings.folders.entities.as_str();
     Ok(match writeback::apply(case.site, planned, source)? {
-        Ok(files) => Ok(files.into_iter().map(|(path, versions)| (path, versions.after)).collect()),
+        Ok(applied) => Ok(applied.files.into_iter().map(|(path, versions)| (path, versions.after)).collect()),
         Err(problems) => Err(problems.first().map_or_else(String::new, |problem| problem.message.clone())),
     })
 }

@@ -423,6 +423,27 @@ pub fn view(world: &mut dyn World) -> String {
     out
 }
 
+/// What our comments on a pull request of the catalog say, without what is folded, and without ids.
+pub fn told(world: &mut dyn World, number: u64) -> String {
+    let mut answers = world.ask(&[Question::Pull(number)].into());
+    let Answer::Pull(Some(pull)) = answers.pop().expect("an answer").1 else {
+        panic!("there is no pull request #{number}")
+    };
+    let mut out = String::new();
+    for comment in &pull.comments {
+        let mut folded = false;
+        for line in comment.body.lines() {
+            folded |= line.starts_with("<details>");
+            let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
+            folded &= !line.starts_with("</details>");
+            if is_shown && !line.starts_with("Plan `") {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    out
+}
+
 fn short(id: &RequestId) -> String {
     let name = id.as_str().rsplit('/').next().unwrap();
     // What follows is made from a time, and the worlds' clocks are not the same.

@@ -671,6 +671,14 @@ impl Simulated {
                         .collect(),
                 ))
             }
+            Question::Pointing(commit, id) => {
+                let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
+                    return Answer::Unknown("no definitions".into());
+                };
+                let files = self.tree(*commit).iter();
+                let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+                Answer::Pointing(Arc::new(catalog::pointing(&definitions, &files, id)))
+            }
             Question::Search(commit, search) => {
                 let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
                     return Answer::Unknown("no definitions".into());
