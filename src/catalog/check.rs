@@ -352,8 +352,11 @@ fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
         teams.iter().enumerate().map(|(index, team)| (join(path, index), team)).collect()
     }
     let mut found = Vec::new();
-    if let Execute::Named { teams, .. } = &action.execute {
-        found.extend(listed(&trail!["execute", "teams"], teams));
+    if let Execute::Named(askers) = &action.execute {
+        found.extend(listed(&trail!["execute", "teams"], &askers.teams));
+        let others = askers.on_behalf.iter().flat_map(|people| &people.teams).collect::<Vec<_>>();
+        let path = trail!["execute", "onBehalf", "teams"];
+        found.extend(others.into_iter().enumerate().map(|(index, team)| (join(&path, index), team)));
     }
     if let Approval::Rules(rules) = &action.approval {
         for (rule, one) in rules.iter().enumerate() {

@@ -2,6 +2,7 @@
 //!
 //! What a broken or missing definition would make wrong elsewhere is not told again.
 
+mod rule;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,7 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
         entity_change(definitions, change, &change_path(index, change), reader);
     }
     operation(action, reader);
+    rule::check(definitions, action, reader);
     super::form::check(definitions, action, reader);
     expressions(action, reader);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ActionId, BlueprintId, Form, Login, Property, Step, TeamSlug};
+use super::{ActionId, Approval, BlueprintId, Execute, Form, Property, Step};
 
 /// Something people may ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,53 +62,6 @@ impl Operation {
             Self::Delete => "DELETE",
         }
     }
-}
-
-/// Who may ask for an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Execute {
-    /// Everybody with write access to the catalog.
-    Writers,
-    /// These people and the members of these teams.
-    Named {
-        /// People.
-        users: Vec<Login>,
-        /// Teams.
-        teams: Vec<TeamSlug>,
-    },
-}
-
-/// Who must approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
-    /// Nobody; said on purpose.
-    NotNeeded,
-    /// All of these rules.
-    Rules(Vec<Rule>),
-}
-
-/// One condition of approval.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name, for people.
-    pub name: String,
-    /// People who may approve.
-    pub users: Vec<Login>,
-    /// Teams whose members may approve.
-    pub teams: Vec<TeamSlug>,
-    /// Whether everybody with write access may approve (the rule of an action that names none).
-    pub writers: bool,
-    /// How many must.
-    pub quorum: Quorum,
-}
-
-/// How many of those who may approve must.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quorum {
-    /// This many.
-    Count(u32),
-    /// Everyone named who is neither requester nor contributor.
-    All,
 }
 
 /// Who presses the merge button.

@@ -286,6 +286,31 @@ impl fmt::Display for EntityId {
     }
 }
 
+impl FromStr for EntityId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (blueprint, identifier) = text.split_once('/').ok_or_else(|| InvalidId {
+            text: text.to_owned(),
+            what: "an entity",
+            rule: "a blueprint and an identifier with `/` between them",
+        })?;
+        Ok(Self { blueprint: blueprint.parse()?, identifier: identifier.parse()? })
+    }
+}
+
+impl Serialize for EntityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

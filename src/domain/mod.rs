@@ -31,12 +31,13 @@ mod step;
 pub mod later;
 mod template;
 mod request;
+mod rule;
 mod run;
 mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule};
+pub use action::{Action, EntityChange, MergeMode, Operation};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
@@ -60,6 +61,7 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
+pub use rule::{Approval, Asked, Askers, Execute, People, Quorum, Rule, Terms, Way};
 pub use run::{LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::{Secret, credentials, masked};

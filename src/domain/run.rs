@@ -120,6 +120,9 @@ pub struct Run {
     pub plan: Option<String>,
     /// Who asked.
     pub requesters: Vec<Login>,
+    /// For whom, if not for who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Login>,
     /// Whose approval counted.
     pub approved_by: Vec<Login>,
     /// The pull request that carried the request; absent when it was pushed past one.

@@ -81,6 +81,7 @@ pub(super) fn contexts(
         }),
     );
     names.insert("reason".into(), json!(accepted.request.reason));
+    names.insert("onBehalfOf".into(), json!(accepted.request.on_behalf_of));
     names.insert(
         "plan".into(),
         json!({
@@ -138,6 +139,7 @@ pub(super) fn accepted(site: &Site<'_>, action: &Action, plan: &Plan) -> Looked<
         entity: asked.entity.clone(),
         inputs: asked.inputs.clone(),
         reason: asked.reason.clone(),
+        on_behalf_of: asked.on_behalf_of.clone(),
     };
     Ok(unknown.map_or(Ok(Accepted { request, entity, entities }), Err))
 }

@@ -17,7 +17,7 @@ use crate::{
         diff,
         facts::{Here, Looked, Looker, Pending},
         plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
-        policy,
+        policy, rules,
         target::plan_step,
         writeback,
     },
@@ -208,12 +208,25 @@ pub fn build(
         entity: request.entity.clone(),
         inputs: request.inputs.clone(),
         reason: request.reason.clone(),
+        on_behalf_of: request.on_behalf_of.clone(),
     };
-    let own: &[Rule] = match &recipe.action.approval {
-        Approval::NotNeeded => &[],
-        Approval::Rules(rules) => rules,
+    let place = rules::action_place(site, &asking);
+    let mut approval: Vec<PlannedRule> = match &recipe.action.approval {
+        Approval::NotNeeded => Vec::new(),
+        Approval::Rules(said) => {
+            let found = match rules::apply(site, &asking, said, &place)? {
+                Ok(found) => found,
+                Err(problems) => return Ok(Err(problems)),
+            };
+            // That nobody need approve is said on purpose, and never by what happens not to apply.
+            let asked = if found.is_empty() { &[Rule::anybody_with_write_access()][..] } else { &[] };
+            match rules::apply(site, &asking, asked, &place)? {
+                Ok(usual) => found.into_iter().chain(usual).collect(),
+                Err(problems) => return Ok(Err(problems)),
+            }
+        }
     };
-    let approval: Vec<PlannedRule> = own.iter().chain(&ruling.rules).map(PlannedRule::of).collect();
+    approval.extend(ruling.rules);
     let key = digest(&json!({
         "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
         "merge": recipe.action.merge == MergeMode::Auto,

@@ -145,15 +145,14 @@ pub fn approvers(
     let mut pending = false;
     let mut by_rule = BTreeMap::new();
     for rule in &plan.approval {
-        let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
-        for team in &rule.teams {
-            match approval::members(&look, definitions, catalog, team) {
-                Err(Pending) => pending = true,
-                Ok(Ok(members)) => people.extend(members),
-                // Whose members nobody knows has none who may.
-                Ok(Err(_)) => {}
+        let people = match approval::named_by(&look, definitions, catalog, rule) {
+            Err(Pending) => {
+                pending = true;
+                continue;
             }
-        }
+            // Whose members nobody knows has none who may.
+            Ok(people) => people.unwrap_or_default(),
+        };
         let writers = rule.writers.then(|| "writers".to_owned());
         let named =
             people.iter().filter(|login| Some(*login) != requester).map(|login| login.as_str().to_owned());

@@ -404,8 +404,9 @@ pub fn trailer(run: &Run, action: Option<ObjectId>) -> String {
             people.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
         }
     };
+    let for_whom = run.on_behalf_of.as_ref().map_or_else(String::new, |login| format!(" for={login}"));
     format!(
-        "{} action={}@{} plan={} by={} approved={}",
+        "{} action={}@{} plan={} by={} approved={}{for_whom}",
         run.request,
         run.action.as_ref().map_or("-", |action| action.as_str()),
         action.map_or_else(|| "-".to_owned(), |id| id.to_string()),

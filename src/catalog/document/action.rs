@@ -1,22 +1,21 @@
 //! What may an action say?
 
-use std::collections::BTreeSet;
-
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     Reader,
     form::{InputsDocument, form},
     input::check_dataset,
     join, kind,
+    rule::{ExecuteDocument, approval, approval_schema, execute},
     step::{StepDocument, steps},
     text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule},
+    domain::{Action, Approval, EntityChange, MergeMode, Operation},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -35,14 +34,13 @@ pub(in crate::catalog) struct ActionDocument {
     /// What it does, and what its form asks.
     trigger: TriggerDocument,
     /// Who may ask; everybody with write access to the catalog if not said.
-    execute: Option<PeopleDocument>,
+    execute: Option<ExecuteDocument>,
     /// Who must approve: `none`, or rules that must all hold; one person with write access if not said.
     #[serde(default)]
-    #[schemars(schema_with = "approval")]
+    #[schemars(schema_with = "approval_schema")]
     approval: Option<Value>,
-    /// Who merges the approved request; people if not said.
-    #[serde(default)]
-    merge: MergeDocument,
+    /// Who merges the approved request; people if not said, and Chandlery where the action needs no approval.
+    merge: Option<MergeDocument>,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
     /// How the catalog changes when the steps have succeeded.
@@ -74,47 +72,6 @@ enum OperationDocument {
     Day2,
     #[serde(rename = "DELETE")]
     Delete,
-}
-
-/// People and teams.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PeopleDocument {
-    /// Logins on the forge.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Identifiers of `_team` entities.
-    #[serde(default)]
-    teams: Vec<String>,
-}
-
-/// Rules of approval, all of which must hold.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct RulesDocument {
-    /// The rules.
-    #[schemars(length(min = 1))]
-    rules: Vec<RuleDocument>,
-}
-
-/// One rule of approval.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RuleDocument {
-    /// Its name, for people.
-    name: String,
-    /// Logins of people who may approve.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Teams whose members may approve.
-    #[serde(default)]
-    teams: Vec<String>,
-    /// How many of them must approve; one if not said.
-    #[schemars(range(min = 1, max = 100))]
-    count: Option<u32>,
-    /// Whether all of them must.
-    #[serde(default)]
-    all: bool,
 }
 
 /// Who presses the merge button.
@@ -172,11 +129,6 @@ struct TargetDocument {
     identifier: String,
 }
 
-fn approval(generator: &mut SchemaGenerator) -> schemars::Schema {
-    let rules = generator.subschema_for::<RulesDocument>();
-    json!({ "anyOf": [{ "const": "none" }, rules, { "type": "null" }] }).try_into().unwrap_or_default()
-}
-
 impl ActionDocument {
     pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<Action> {
         let identifier = reader.name(&trail!["identifier"], &self.identifier);
@@ -190,7 +142,7 @@ impl ActionDocument {
         let (inputs, required, mut form) = form(self.trigger.user_inputs.unwrap_or_default(), reader);
         form.condition = condition(self.trigger.condition, operation, reader);
         let execute = execute(self.execute, reader);
-        let approval = approval_of(self.approval, reader);
+        let approval = approval(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
         let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
@@ -204,8 +156,12 @@ impl ActionDocument {
             required,
             form,
             execute,
+            merge: match (self.merge, &approval) {
+                (Some(said), _) => said.into(),
+                (None, Approval::NotNeeded) => MergeMode::Auto,
+                (None, Approval::Rules(_)) => MergeMode::Manual,
+            },
             approval,
-            merge: self.merge.into(),
             steps,
             entities,
         })
@@ -239,87 +195,6 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
         );
     }
     Some(query)
-}
-
-fn execute(document: Option<PeopleDocument>, reader: &mut Reader) -> Execute {
-    let Some(PeopleDocument { users, teams }) = document else { return Execute::Writers };
-    if users.is_empty() && teams.is_empty() {
-        let wrong = Wrong::new("nobody-named", &trail!["execute"], "names nobody, so nobody could ask");
-        reader
-            .wrong(wrong.help("name users or teams; without `execute` everybody with write access may ask"));
-    }
-    Execute::Named {
-        users: reader.names(&trail!["execute", "users"], &users),
-        teams: reader.names(&trail!["execute", "teams"], &teams),
-    }
-}
-
-fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
-    let rules = match said {
-        Some(Value::Object(rules)) => serde_json::from_value::<RulesDocument>(Value::Object(rules)),
-        Some(_) => return Approval::NotNeeded,
-        None => {
-            return Approval::Rules(vec![Rule {
-                name: "write access".to_owned(),
-                users: Vec::new(),
-                teams: Vec::new(),
-                writers: true,
-                quorum: Quorum::Count(1),
-            }]);
-        }
-    };
-    let rules = match rules {
-        Ok(document) => document.rules,
-        Err(error) => {
-            reader.wrong(Wrong::new("wrong-value", &trail!["approval"], format!("cannot be read: {error}")));
-            return Approval::Rules(Vec::new());
-        }
-    };
-    Approval::Rules(RulesDocument { rules }.into_domain(&trail!["approval"], reader))
-}
-
-impl RulesDocument {
-    /// The rules, at a path of the document.
-    pub(super) fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Vec<Rule> {
-        let mut names = BTreeSet::new();
-        let rule = |(index, rule): (usize, RuleDocument)| {
-            let path = join(&join(path, "rules"), index);
-            if !names.insert(rule.name.clone()) {
-                let wrong =
-                    Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
-                reader.wrong(
-                    wrong.help("give each rule a name of its own, so that people can tell them apart"),
-                );
-            }
-            let people: BTreeSet<&String> = rule.users.iter().collect();
-            if !rule.all
-                && rule.teams.is_empty()
-                && !people.is_empty()
-                && rule.count.is_some_and(|count| count as usize > people.len())
-            {
-                let message = format!("is more than the {} named", people.len());
-                let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
-                reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
-            }
-            if rule.users.is_empty() && rule.teams.is_empty() {
-                let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
-                reader.wrong(wrong.help("name users or teams"));
-            }
-            if rule.all && rule.count.is_some() {
-                let wrong = Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`")
-                    .about_key();
-                reader.wrong(wrong.help("keep one of the two"));
-            }
-            Rule {
-                name: rule.name,
-                users: reader.names(&join(&path, "users"), &rule.users),
-                teams: reader.names(&join(&path, "teams"), &rule.teams),
-                writers: false,
-                quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
-            }
-        };
-        self.rules.into_iter().enumerate().map(rule).collect()
-    }
 }
 
 impl ChangeDocument {

@@ -15,6 +15,7 @@ pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;
 pub(super) mod request;
+mod rule;
 pub(super) mod case;
 pub(super) mod query;
 pub(super) mod scorecard;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::window::FreezeDocument;
-use super::{Reader, action::RulesDocument, join, kind, query::query, text_or_list};
+use super::{Reader, join, kind, query::query, rule::RulesDocument, text_or_list};
 use crate::{
     catalog::{
         form::check_program,

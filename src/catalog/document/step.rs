@@ -206,12 +206,18 @@ pub(super) fn steps(documents: Vec<StepDocument>, reader: &mut Reader) -> Vec<St
 
 /// An amount of time such as `30m`, in seconds.
 pub(super) fn seconds(said: Option<&str>, path: &[Segment], reader: &mut Reader) -> Option<i64> {
+    span(said, LONGEST, path, reader)
+}
+
+/// An amount of time of at most so many seconds, in seconds.
+pub(super) fn span(said: Option<&str>, longest: i64, path: &[Segment], reader: &mut Reader) -> Option<i64> {
     let text = said?;
     let start = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     let end = text.parse::<jiff::Span>().ok().and_then(|span| start.checked_add(span).ok());
-    let seconds = end.map(|end| end.timestamp().as_second()).filter(|length| (1..=LONGEST).contains(length));
+    let seconds = end.map(|end| end.timestamp().as_second()).filter(|length| (1..=longest).contains(length));
     if seconds.is_none() {
-        let message = format!("is `{text}`, which is no amount of time of at most 30 days");
+        let days = longest / (24 * 3600);
+        let message = format!("is `{text}`, which is no amount of time of at most {days} days");
         reader
             .wrong(Wrong::new("wrong-value", path, message).help("write it as `90s`, `30m`, `12h` or `7d`"));
     }

@@ -381,5 +381,11 @@ pub(super) fn bare_request(action: &Action, known: &BTreeMap<BlueprintId, Vec<Id
         Operation::Create => None,
         Operation::Day2 | Operation::Delete => first.cloned(),
     };
-    RequestFile { action: action.identifier.clone(), entity, inputs: Map::new(), reason: None }
+    RequestFile {
+        action: action.identifier.clone(),
+        entity,
+        inputs: Map::new(),
+        reason: None,
+        on_behalf_of: None,
+    }
 }

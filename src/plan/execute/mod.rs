@@ -20,21 +20,22 @@ use pinned::pinned;
 use policies::{Seen, Standing};
 
 use crate::{
-    catalog::{self, RecordBy},
+    catalog::{self, RecordBy, values::Segment},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestId, Rule, Run, RunEntity, RunPull, Stage, StepState,
-        Timestamp,
+        Action, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity, RunPull, Stage,
+        StepState, Timestamp,
     },
     plan::{
         Decision, admit,
         approval::Judgement,
+        asking::Asking,
         build::{Recipe, Site},
         command,
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
-        plan_file::{self, FORMAT, Plan, PlannedRule},
-        read,
+        plan_file::{self, FORMAT, Plan},
+        read, rules,
         step::{Call, CatalogChange, Step},
         writeback,
     },
@@ -184,7 +185,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let plan = match plan_file? {
         Ok(Some(found)) => match plan_file::read_plan(found) {
             Ok(plan) => plan,
-            Err(why) => return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}"))),
+            Err(why @ plan_file::Unreadable::Newer(_)) => {
+                return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}")));
+            }
+            Err(plan_file::Unreadable::Wrong(_)) => {
+                return job.denied("its plan.yaml is none that Chandlery wrote");
+            }
         },
         Ok(None) => return job.denied("it was merged before it was planned"),
         Err(why) => return Ok(Decision::waiting(&*why)),
@@ -199,8 +205,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
 
     // The follow-ups that exist; the consent, if none does.
     let follow_ups = follow_ups(site, &plan);
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, &rules, merged_at);
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, &plan.approval, merged_at);
     let pinned = pinned(site, &plan);
     // Once something was begun, policies were asked, too.
     let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
@@ -240,14 +245,17 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             Begun::Unclear(why) => return Ok(Decision::waiting(why)),
         }
     }
-
     // What it is made from, pinned.
     let pinned = match pinned? {
         Ok(pinned) => pinned,
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
+    // Whoever asked must be allowed to until it begins, and no policy may be against it.
     if not_begun {
+        if let Err(why) = may_still_ask(&job, &plan, &pinned.action, &file, &document)? {
+            return job.denied(&why);
+        }
         match standing? {
             Standing::Free(approved) => job.approved.extend(approved),
             Standing::Denied(why) => return job.denied(&why),
@@ -270,6 +278,31 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     }
     let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
     Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
+}
+
+/// Whether those who asked may ask for this, as things are now: what was asked is as the action was, and who may is as it is.
+fn may_still_ask(
+    job: &Job<'_>,
+    plan: &Plan,
+    pinned: &Action,
+    file: &RequestFile,
+    document: &catalog::yaml::Document,
+) -> Looked<Result<(), String>> {
+    let site = job.site;
+    let place = |path: &[Segment]| document.place(path);
+    let whole = place(&[Segment::Key("action".into())]);
+    let present = site.definitions.actions.get(&plan.asked.action).map(|action| &action.value);
+    let action = Action { execute: present.unwrap_or(pinned).execute.clone(), ..pinned.clone() };
+    let allowed = admit::may_ask(site, &action, &job.requesters, &whole);
+    let accepted = admit::accept(site, &action, job.id, file, &job.requesters, &place);
+    if let Err(problem) = allowed? {
+        return Ok(Err(problem.message));
+    }
+    // What does not hold of the request itself is told where it begins.
+    let Ok(accepted) = accepted? else { return Ok(Ok(())) };
+    let (steps, entities) = (&plan.steps, &plan.entities);
+    let asking = Asking { action: &action, accepted: &accepted, people: &job.requesters, steps, entities };
+    Ok(rules::may_ask_this(site, &asking, &whole)?.map_err(|problem| problem.message))
 }
 
 /// Who took a merged request back by a comment.
@@ -335,6 +368,7 @@ impl Job<'_> {
             reason: reason.map(str::to_owned),
             plan: self.plan.map(|plan| plan.key.clone()),
             requesters: self.requesters.iter().cloned().collect(),
+            on_behalf_of: self.plan.and_then(|plan| plan.asked.on_behalf_of.clone()),
             approved_by: self.approved.iter().cloned().collect(),
             pull_request: self.pull.map(|pull| RunPull {
                 step: None,
@@ -454,7 +488,7 @@ fn carry_out(
     pull: &Pull,
     plan: &Plan,
     recipe: &Recipe<'_>,
-    file: &crate::domain::RequestFile,
+    file: &RequestFile,
     document: &catalog::yaml::Document,
     follow_ups: &FollowUps<'_>,
 ) -> Looked<Decision> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Job, consent::consent, why_not};
 use crate::{
-    domain::{Action, Login, ObjectId, Pull, Rule, Timestamp},
+    domain::{Action, Login, ObjectId, Pull, Timestamp},
     intake::Accepted,
     plan::{
         Decision,
@@ -58,7 +58,7 @@ impl<'a> Seen<'a> {
         Asking { action, accepted, people: &job.requesters, steps: &plan.steps, entities: &plan.entities }
     }
 
-    fn consent(&self, rules: &[Rule]) -> Looked<Result<crate::plan::approval::Judgement, String>> {
+    fn consent(&self, rules: &[PlannedRule]) -> Looked<Result<crate::plan::approval::Judgement, String>> {
         consent(self.job.site, self.job, self.pull, self.before, self.plan, rules, self.at)
     }
 
@@ -80,8 +80,8 @@ impl<'a> Seen<'a> {
             return Ok(Standing::Denied(refusal.message.clone()));
         }
         let mut approved = BTreeSet::new();
-        let is_new = |rule: &&Rule| !self.plan.approval.contains(&PlannedRule::of(rule));
-        let added: Vec<Rule> = ruling.rules.iter().filter(is_new).cloned().collect();
+        let is_new = |rule: &&PlannedRule| !self.plan.approval.contains(rule);
+        let added: Vec<PlannedRule> = ruling.rules.iter().filter(is_new).cloned().collect();
         if !added.is_empty() {
             match self.consent(&added)? {
                 Err(why) => return Ok(Standing::Waits(why)),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     catalog::form,
     domain::{BlueprintId, Bytes, Counted, Identifier, Limit, Ownership, Per, RepoPath, Search, TeamSlug},
-    plan::{approval, plan_file::PlannedEntity},
+    plan::{people, plan_file::PlannedEntity},
 };
 
 type Files = Vec<(RepoPath, Option<Bytes>)>;
@@ -272,7 +272,7 @@ pub(super) fn teams_of(
     };
     let (mut found, mut pending) = (Vec::new(), false);
     for team in known.iter().filter_map(|team| team.as_str().parse::<TeamSlug>().ok()) {
-        match approval::members(site.look, site.definitions, site.catalog, &team) {
+        match people::members(site.look, site.definitions, site.catalog, &team) {
             Err(Pending) => pending = true,
             Ok(Err(why)) => return Ok(Err(why)),
             Ok(Ok(members)) if members.is_disjoint(case.asking.people) => {}

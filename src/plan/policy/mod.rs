@@ -19,6 +19,8 @@ use super::{
     asking::{self, Asking},
     build::Site,
     facts::{Looked, Pending},
+    plan_file::PlannedRule,
+    rules,
 };
 use crate::{
     domain::{BlueprintId, Diagnostic, EntityChange, EntityId, Place, Policy, RequestId, Rule},
@@ -44,7 +46,7 @@ pub(super) struct Ruling {
     /// Why it is refused.
     pub(super) refusals: Vec<Diagnostic>,
     /// Who must approve, too, each named after its policy.
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<PlannedRule>,
     /// Why it cannot be said yet; only once it was merged.
     pub(super) waits: Vec<String>,
 }
@@ -56,7 +58,7 @@ enum Finding {
     /// Refused as things are, and perhaps not for long.
     Unclear(Diagnostic),
     /// Somebody must approve.
-    Approval(Rule),
+    Approval(PlannedRule),
 }
 
 /// One policy, asked of one request.
@@ -86,7 +88,11 @@ pub(super) fn judge(site: &Site<'_>, id: &RequestId, asking: &Asking<'_>, moment
             let help = case.help("ask for something else, or ask the platform team for an exception");
             found.push(Finding::Refused(case.diagnostic("policy-denied", "deny", why).help(help)));
         }
-        found.extend(effects.approval.iter().map(|rule| Finding::Approval(case.named(rule))));
+        match applied(site, asking, policy, &effects.approval) {
+            Err(Pending) => pending = true,
+            Ok(Ok(rules)) => found.extend(rules.into_iter().map(Finding::Approval)),
+            Ok(Err(problems)) => found.extend(problems.into_iter().map(Finding::Unclear)),
+        }
         found.extend(place::judge(&case));
         for family in [removal::judge, ttl::judge, limit::judge, cost::judge] {
             match family(&case) {
@@ -262,15 +268,20 @@ impl Case<'_> {
     fn help(&self, usual: &str) -> String {
         self.policy.help.clone().unwrap_or_else(|| usual.to_owned())
     }
-
-    /// A rule under the policy's name.
-    fn named(&self, rule: &Rule) -> Rule {
-        named(self.policy, rule)
-    }
 }
 
-fn named(policy: &Policy, rule: &Rule) -> Rule {
-    Rule { name: format!("{}: {}", policy.identifier, rule.name), ..rule.clone() }
+/// The rules of a policy that apply, under its name.
+fn applied(
+    site: &Site<'_>,
+    asking: &Asking<'_>,
+    policy: &Policy,
+    rules: &[Rule],
+) -> Looked<Result<Vec<PlannedRule>, Vec<Diagnostic>>> {
+    let folder = &site.definitions.settings.folders.policies;
+    let place = Place::file(format!("{folder}/{}.yaml", policy.identifier));
+    let named = |rule: &Rule| Rule { name: format!("{}: {}", policy.identifier, rule.name), ..rule.clone() };
+    let named: Vec<Rule> = rules.iter().map(named).collect();
+    rules::apply(site, asking, &named, &place)
 }
 
 fn entity_id(text: &str) -> Option<EntityId> {

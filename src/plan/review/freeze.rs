@@ -7,6 +7,7 @@ use crate::plan::{
     build::{Built, Site},
     facts::Looked,
     message,
+    plan_file::PlannedRule,
     policy::{self, Frozen},
 };
 
@@ -23,7 +24,7 @@ pub(super) fn held(
     site: &Site<'_>,
     request: &Asked,
     built: &Built,
-    judge: &dyn Fn(&[crate::domain::Rule]) -> Looked<Judgement>,
+    judge: &dyn Fn(&[PlannedRule]) -> Looked<Judgement>,
 ) -> Looked<Vec<Held>> {
     let plan = &built.plan;
     let action = site.definitions.actions.get(&plan.asked.action);

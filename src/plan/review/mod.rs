@@ -5,6 +5,7 @@
 mod branch;
 mod freeze;
 mod request;
+mod reviewers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use request::{Asked, judge_request, stage_of};
 
 use crate::{
     catalog::Mode,
-    domain::{Conclusion, Known, Login, MergeMode, Pull, PullState, RequestId, Rule, Stage},
+    domain::{Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
@@ -33,9 +34,6 @@ use crate::{
 const NO_REQUEST: &str = "no request in this pull request";
 const ELSEWHERE: &str = "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest.";
 const IN_COMMENT: &str = "What would change and who must approve stands in the comment on the pull request.";
-
-/// The most people that one request asks for a review.
-const MOST_REVIEWERS: usize = 15;
 
 pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     let pull = match site.look.pull(number)? {
@@ -159,10 +157,11 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut held = BTreeMap::new();
     for request in &asked {
         let Ok(built) = &request.plan else { continue };
-        let judge = |rules: &[Rule]| {
+        let concerned = built.plan.asked.concerned(&request.requesters);
+        let judge = |rules: &[PlannedRule]| {
             let case = Case {
                 rules,
-                requesters: &request.requesters,
+                requesters: &concerned,
                 pull,
                 activity,
                 chain,
@@ -172,8 +171,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             };
             approval::judge(site.look, site.here, site.definitions, &case)
         };
-        let rules: Vec<Rule> = built.plan.approval.iter().map(PlannedRule::rule).collect();
-        match judge(&rules) {
+        match judge(&built.plan.approval) {
             Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
             Err(Pending) => pending = true,
         }
@@ -221,7 +219,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given, held));
     }
     if first_time && all_good && !pull.draft {
-        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
+        decision.steps.extend(reviewers::ask(site, pull, judgements.values())?);
     }
     // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {
@@ -344,34 +342,6 @@ pub(super) fn check_step(
         summary: summary.to_owned(),
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
-    }))
-}
-
-fn ask_reviewers<'a>(
-    site: &Site<'_>,
-    pull: &Pull,
-    judgements: impl Iterator<Item = &'a Judgement>,
-) -> Option<Step> {
-    let mut users: BTreeSet<Login> = judgements
-        .flat_map(|judgement| &judgement.rules)
-        .filter(|rule| rule.missing > 0)
-        .filter_map(|rule| rule.candidates.as_ref())
-        .flatten()
-        .filter(|login| Some(*login) != pull.author.as_ref())
-        .cloned()
-        .collect();
-    while users.len() > MOST_REVIEWERS {
-        users.pop_last();
-    }
-    if users.is_empty() || users.iter().all(|login| pull.requested.iter().any(|name| name == login.as_str()))
-    {
-        return None;
-    }
-    Some(Step::Call(Call::AskReviewers {
-        repository: site.here.catalog.clone(),
-        number: pull.number,
-        users: users.into_iter().collect(),
-        teams: Vec::new(),
     }))
 }
 

@@ -8,10 +8,10 @@ use crate::{
     domain::{Approval, Diagnostic, Login, Place, Pull, RepoPath, RequestId, Stage},
     intake::issue_form,
     plan::{
-        admit, approval,
+        admit,
         build::{Built, Site},
         facts::Looked,
-        issue, message, read,
+        issue, message, people, read,
     },
 };
 
@@ -153,7 +153,7 @@ pub(super) fn judge_request(
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
-            drop(approval::members(site.look, site.definitions, site.catalog, team));
+            drop(people::members(site.look, site.definitions, site.catalog, team));
         }
     }
     if let Err(problem) = allowed? {

@@ -160,6 +160,7 @@ impl PolicyCaseDocument {
                 entity,
                 inputs: request.inputs,
                 reason: request.reason,
+                on_behalf_of: None,
             },
             requester: reader.name(&trail!["as"], &requester)?,
             at,
