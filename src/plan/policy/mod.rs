@@ -187,6 +187,10 @@ fn concerning<'a>(
     };
     let mut concerning = Vec::new();
     for policy in policies {
+        if asking.people.is_empty() && programs(policy).any(|text| text.contains("requester")) {
+            found.push(Finding::Refused(nobody_named(site, policy, "when")));
+            continue;
+        }
         let Some(text) = &policy.when else {
             concerning.push((policy, contexts.clone()));
             continue;
@@ -220,6 +224,16 @@ const MEND: &str = "the platform team must mend the policy: a program that fails
 fn failed(site: &Site<'_>, policy: &Policy, message: String, help: &str) -> Diagnostic {
     let file = format!("{}/{}.yaml", site.definitions.settings.folders.policies, policy.identifier);
     Diagnostic::error("policy-failed", Place::file(file), message).help(help)
+}
+
+/// A plan is shown for nobody, and the policy depends on who asks.
+fn nobody_named(site: &Site<'_>, policy: &Policy, field: &str) -> Diagnostic {
+    let mut place =
+        Place::file(format!("{}/{}.yaml", site.definitions.settings.folders.policies, policy.identifier));
+    place.field = Some(field.to_owned());
+    let message =
+        format!("what the policy `{}` says depends on who asks, and nobody is named", policy.identifier);
+    Diagnostic::error("requester-unknown", place, message).help("name somebody with `--as LOGIN`")
 }
 
 /// The programs of a policy.
@@ -262,6 +276,11 @@ impl Case<'_> {
         Finding::Unclear(
             self.diagnostic("policy-failed", field, message).help("it is tried again on the next pass"),
         )
+    }
+
+    /// Nobody is known to ask, and it depends on that.
+    fn nobody_named(&self, field: &str) -> Finding {
+        Finding::Refused(nobody_named(self.site, self.policy, field))
     }
 
     /// What the policy says that people can do, or this.
