@@ -35,7 +35,7 @@ use crate::{
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
-        read, rules,
+        policy, read, rules,
         step::{Call, CatalogChange, Step},
         writeback,
     },
@@ -85,6 +85,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
         Some(Ok(_) | Err(_)) => return Ok(Decision::nothing()),
     }
+    policy::ask_early(site);
     let catalog = &site.here.catalog;
     let request_path = read::request_path(site.definitions, id, "request.yaml");
     let run_path = read::request_path(site.definitions, id, "run.yaml");

@@ -49,23 +49,16 @@ fn entities(
     if !case.asking.entities.iter().any(touches) {
         return Ok(Vec::new());
     }
-    let (under_way, now) = (history::under_way(case), case.site.look.now());
-    let (under_way, now) = match (under_way?, now?) {
-        (Ok(under_way), Ok(now)) => (under_way, now),
-        (Err(why), _) => return Ok(vec![case.unknown("limit", &why)]),
-        (_, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
-    };
-    let own = Coming::read(case, case.asking.entities, now);
-    let others: Vec<_> = under_way.iter().map(|(_, plan)| Coming::read(case, &plan.entities, now)).collect();
-    let own = match own? {
-        Ok(own) => own,
+    // What can be asked is asked together: each answer that is awaited costs a look at the world.
+    let under_way = history::under_way(case);
+    let now = match case.site.look.now()? {
+        Ok(now) => now,
         Err(why) => return Ok(vec![case.unknown("limit", &why)]),
     };
-    // What the catalog does not allow will not come to be.
-    let others: Vec<Coming> = others.into_iter().collect::<Looked<Vec<_>>>()?.into_iter().flatten().collect();
-    let groups = match groups(case, blueprint, per_team)? {
-        Ok(groups) => groups,
-        Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+    let (own, groups) = (Coming::read(case, case.asking.entities, now), groups(case, blueprint, per_team));
+    let (own, groups) = match (own?, groups?) {
+        (Ok(own), Ok(groups)) => (own, groups),
+        (Err(why), _) | (_, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
     };
     let search = Search {
         blueprint: blueprint.clone(),
@@ -74,10 +67,17 @@ fn entities(
         now: query.filter(|text| is_timely(text)).map(|_| now),
         changes: Vec::new(),
     };
-    let (alone, all): (Vec<&Coming>, Vec<&Coming>) = (vec![&own], others.iter().chain([&own]).collect());
     let before = counts(case, &search, &groups, &[]);
-    let after = counts(case, &search, &groups, &alone);
-    let all = if others.is_empty() { Ok(Ok(Vec::new())) } else { counts(case, &search, &groups, &all) };
+    let after = counts(case, &search, &groups, &[&own]);
+    let under_way = match under_way? {
+        Ok(under_way) => under_way,
+        Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let others: Vec<_> = under_way.iter().map(|(_, plan)| Coming::read(case, &plan.entities, now)).collect();
+    // What the catalog does not allow will not come to be.
+    let others: Vec<Coming> = others.into_iter().collect::<Looked<Vec<_>>>()?.into_iter().flatten().collect();
+    let coming: Vec<&Coming> = others.iter().chain([&own]).collect();
+    let all = if others.is_empty() { Ok(Ok(Vec::new())) } else { counts(case, &search, &groups, &coming) };
     let (before, after, all) = match (before?, after?, all?) {
         (Ok(before), Ok(after), Ok(all)) => (before, after, all),
         (Err(why), ..) | (_, Err(why), _) | (_, _, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),

@@ -23,7 +23,7 @@ use super::{
     rules,
 };
 use crate::{
-    domain::{BlueprintId, Diagnostic, EntityChange, EntityId, Place, Policy, RequestId, Rule},
+    domain::{BlueprintId, Counted, Diagnostic, EntityChange, EntityId, Place, Policy, RequestId, Rule},
     expr::Expression,
 };
 
@@ -71,6 +71,18 @@ struct Case<'a> {
     /// What is asked about, for each requester whom it concerns.
     contexts: &'a [Value],
     moment: Moment,
+}
+
+/// Asks early what policies that count will need, so that it is answered together with the rest.
+pub(super) fn ask_early(site: &Site<'_>) {
+    for effects in site.definitions.policies.values().map(|policy| &policy.effects) {
+        match effects.limit.as_ref().map(|limit| &limit.of) {
+            Some(Counted::Requests { within, .. }) => history::ask_early(site, *within),
+            Some(Counted::Entities { .. }) => history::ask_early(site, 0),
+            None if effects.cost.is_some() => history::ask_early(site, 0),
+            None => {}
+        }
+    }
 }
 
 /// Asks every policy that concerns a request.
