@@ -248,7 +248,6 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Join { .. } => "join",
         Deed::Leave { .. } => "leave",
         Deed::ChangeAction => "change action",
-        Deed::ChangeCatalog { .. } => "change catalog",
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
         Deed::Answers { .. } => "answer",

@@ -169,8 +169,8 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
-    /// The platform team writes a file of the catalog, such as a policy.
-    ChangeCatalog {
+    /// The platform team writes a file of the catalog.
+    Write {
         path: String,
         text: String,
     },
