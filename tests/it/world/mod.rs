@@ -390,9 +390,13 @@ pub fn view(world: &mut dyn World) -> String {
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
                 let why =
                     run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+                let released = run.break_glass.as_ref();
+                let released = released
+                    .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
+                    .unwrap_or_default();
                 let _ = writeln!(
                     out,
-                    "run {} {} approved by [{}]{why}",
+                    "run {} {} approved by [{}]{released}{why}",
                     short(&run.request),
                     run.status,
                     people.join(", ")
