@@ -92,6 +92,12 @@ pub struct PullRequestStep {
     pub branch: Option<String>,
     /// Whether Chandlery merges it.
     pub merge: MergeMode,
+    /// The labels that it gets.
+    pub labels: Vec<String>,
+    /// Whose review is asked for: logins, and teams as `organisation/slug`.
+    pub reviewers: Vec<String>,
+    /// Whether it is opened as a draft.
+    pub draft: bool,
 }
 
 /// Starts a workflow. Texts are templates.

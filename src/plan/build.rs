@@ -215,16 +215,21 @@ pub fn build(
         Approval::NotNeeded => Vec::new(),
         Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
     };
-    let key = digest(&json!({
+    let mut effect = json!({
         "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
         "merge": recipe.action.merge == MergeMode::Auto,
-    }));
+    });
+    if recipe.action.atomic {
+        effect["atomic"] = true.into();
+    }
+    let key = digest(&effect);
     let plan = Plan {
         version: FORMAT,
         request: request.id.clone(),
         asked,
         key,
         steps,
+        atomic: recipe.action.atomic,
         entities,
         approval,
         pins: recipe.pins(),

@@ -18,6 +18,7 @@ use crate::{
     catalog::values::{Segment, Wrong, trail},
     domain::{
         Action, Approval, ChangeKind, EntityChange, Execute, MergeMode, OnDelete, Operation, Quorum, Rule,
+        Step,
     },
 };
 
@@ -47,6 +48,9 @@ pub(in crate::catalog) struct ActionDocument {
     merge: MergeDocument,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
+    /// Whether its pull requests are merged together or not at all.
+    #[serde(default)]
+    atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     entities: Option<Vec<ChangeDocument>>,
 }
@@ -220,6 +224,9 @@ impl ActionDocument {
         let execute = execute(self.execute, reader);
         let approval = approval_of(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
+        if self.atomic {
+            check_atomic(&steps, reader);
+        }
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
         let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
         Some(Action {
@@ -235,6 +242,7 @@ impl ActionDocument {
             approval,
             merge: self.merge.into(),
             steps,
+            atomic: self.atomic,
             entities,
         })
     }
@@ -338,6 +346,23 @@ fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
         }
     };
     Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
+}
+
+/// Only pull requests that are open at the same time, all of them, can be merged together.
+fn check_atomic(steps: &[Step], reader: &mut Reader) {
+    let pulls: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].pull_request().is_some()).collect();
+    let are_beside = pulls.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    let are_certain = pulls.iter().all(|at| steps[*at].when.is_none() && steps[*at].on_failure.stops());
+    let path = trail!["atomic"];
+    if pulls.len() < 2 {
+        let wrong = Wrong::new("not-atomic", &path, "has no meaning with fewer than two pull requests");
+        reader.wrong(wrong.help("take it out"));
+    } else if !are_beside || !are_certain {
+        let message =
+            "needs `pullRequest` steps that stand next to each other, without `if` and `onFailure: continue`";
+        let wrong = Wrong::new("not-atomic", &path, message);
+        reader.wrong(wrong.help("move the other steps before or behind them, or take `atomic` out"));
+    }
 }
 
 impl ChangeDocument {

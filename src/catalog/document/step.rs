@@ -74,6 +74,15 @@ struct PullRequestDocument {
     /// Who merges it; people if not said.
     #[serde(default)]
     merge: MergeDocument,
+    /// Labels that it gets.
+    #[serde(default)]
+    labels: Vec<String>,
+    /// Whose review is asked for: logins, and teams as `organisation/slug`.
+    #[serde(default)]
+    reviewers: Vec<String>,
+    /// Whether it is opened as a draft, which nobody merges before somebody says that it is ready.
+    #[serde(default)]
+    draft: bool,
 }
 
 /// A workflow of GitHub Actions with `on: workflow_dispatch`. Texts are templates.
@@ -256,7 +265,7 @@ impl StepDocument {
 
 impl PullRequestDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<StepKind> {
-        let Self { repository, template, title, body, branch, merge } = self;
+        let Self { repository, template, title, body, branch, merge, labels, reviewers, draft } = self;
         if !is_template(&repository) {
             reader.name::<RepoName>(&join(path, "repository"), &repository);
         }
@@ -264,7 +273,9 @@ impl PullRequestDocument {
             reader.name::<Branch>(&join(path, "branch"), branch);
         }
         let template = reader.name(&join(path, "template"), &template)?;
-        let pull = PullRequestStep { repository, template, title, body, branch, merge: merge.into() };
+        let merge = merge.into();
+        let pull =
+            PullRequestStep { repository, template, title, body, branch, merge, labels, reviewers, draft };
         Some(StepKind::PullRequest(pull))
     }
 }
