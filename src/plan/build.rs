@@ -229,6 +229,7 @@ pub fn build(
         asked,
         key: String::new(),
         steps,
+        atomic: recipe.action.atomic,
         entities,
         approval,
         pins: recipe.pins(),

@@ -251,9 +251,10 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
         Deed::Answers { .. } => "answer",
-        Deed::Ends { .. } => "end",
+        Deed::Ends { .. } | Deed::Checks { .. } => "end",
         Deed::Loses => "lose",
         Deed::Reports { .. } => "report",
+        Deed::Write { .. } => "write",
         Deed::Wait { .. } => "wait",
     }
 }

@@ -567,6 +567,11 @@ impl Local {
                 let (status, _) = self.tries("ada", "POST", "/_control/runs", &moved);
                 (status == 200).then_some(())
             }
+            Deed::Checks { who, at, context, state } => {
+                let head = self.pull(*at)?["head"]["sha"].as_str()?.to_owned();
+                let status = json!({ "context": context, "state": state });
+                self.does(who, "POST", at.0, &format!("statuses/{head}"), &status).map(drop)
+            }
             Deed::Loses => {
                 let lost = json!({ "method": "POST", "path": "/dispatches$", "times": 1, "action": { "kind": "dropAfter" } });
                 self.control("POST", "faults", &lost);
@@ -718,6 +723,7 @@ pub fn seed(folder: &Path) -> Seed {
         repositories: vec![
             repository(fixture::CATALOG, &fixture::catalog_files()),
             repository(fixture::INFRA, &fixture::infra_files()),
+            SeedRepository { from: None, ..repository(fixture::FRESH, &[]) },
         ],
     }
 }
