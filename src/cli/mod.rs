@@ -11,6 +11,7 @@ pub mod generate;
 pub mod plan;
 pub mod render;
 pub mod test;
+pub mod policy;
 pub mod reconcile;
 pub mod forge;
 pub mod demo;
@@ -60,6 +61,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Render(render::RenderArgs),
     Test(test::TestArgs),
+    Policy(policy::PolicyArgs),
     /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
     /// Serve a forge on loopback that behaves like GitHub
@@ -110,6 +112,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),

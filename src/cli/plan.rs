@@ -179,6 +179,7 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
             let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
             Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
         }
+        Question::Pointing(_, id) => Answer::Pointing(Arc::new(catalog::pointing(definitions, files, id))),
         Question::Search(_, search) => match catalog::search(definitions, files, search) {
             Ok(found) => Answer::Found(Arc::new(found)),
             Err(why) => Answer::Unknown(why.into()),
@@ -303,6 +304,16 @@ impl<'a> World<'a> {
         }
         Ok(Some(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
+            Question::Unfinished(commit) | Question::Arrivals(commit, _) if *commit == WORK_TREE => {
+                self.assumed.insert(
+                    "Assumed: no other request is under way, and none was merged lately; the history was not read."
+                        .to_owned(),
+                );
+                match question {
+                    Question::Unfinished(_) => Answer::Requests(Arc::default()),
+                    _ => Answer::Arrivals(Arc::default()),
+                }
+            }
             Question::Now if self.forge.is_err() => Answer::Now(Timestamp::from_seconds(clock())),
             Question::Permission(_, login) if self.forge.is_err() => {
                 self.assumed.insert(format!(

@@ -1,8 +1,9 @@
 //! What may people ask for?
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ActionId, BlueprintId, Form, Login, Property, Step, TeamSlug};
+use super::{ActionId, Approval, BlueprintId, Execute, Form, Property, Step};
 
 /// Something people may ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,53 +76,6 @@ impl Operation {
     }
 }
 
-/// Who may ask for an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Execute {
-    /// Everybody with write access to the catalog.
-    Writers,
-    /// These people and the members of these teams.
-    Named {
-        /// People.
-        users: Vec<Login>,
-        /// Teams.
-        teams: Vec<TeamSlug>,
-    },
-}
-
-/// Who must approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
-    /// Nobody; said on purpose.
-    NotNeeded,
-    /// All of these rules.
-    Rules(Vec<Rule>),
-}
-
-/// One condition of approval.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name, for people.
-    pub name: String,
-    /// People who may approve.
-    pub users: Vec<Login>,
-    /// Teams whose members may approve.
-    pub teams: Vec<TeamSlug>,
-    /// Whether everybody with write access may approve (the rule of an action that names none).
-    pub writers: bool,
-    /// How many must.
-    pub quorum: Quorum,
-}
-
-/// How many of those who may approve must.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quorum {
-    /// This many.
-    Count(u32),
-    /// Everyone named who is neither requester nor contributor.
-    All,
-}
-
 /// Who presses the merge button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MergeMode {
@@ -131,32 +85,62 @@ pub enum MergeMode {
     Auto,
 }
 
-/// One change of the catalog. Texts are templates.
+/// One change of the catalog, or of each thing of a list. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EntityChange {
-    /// A new entity.
-    Create {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// Its other fields as written: title, team, properties, relations.
-        fields: Map<String, Value>,
-    },
-    /// A merge patch of an existing entity: null clears.
-    Update {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// The fields to change, as written.
-        fields: Map<String, Value>,
-    },
-    /// The end of an entity.
-    Delete {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-    },
+pub struct EntityChange {
+    /// What gives the list, each `item` of which makes one change.
+    pub for_each: Option<String>,
+    /// What becomes of the entity.
+    pub kind: ChangeKind,
+    /// Of what kind it is.
+    pub blueprint: BlueprintId,
+    /// Its identifier.
+    pub identifier: String,
+    /// Its other fields as written (title, team, properties, relations), or those that change; none where it ends.
+    pub fields: Map<String, Value>,
+}
+
+/// What becomes of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It begins.
+    Create,
+    /// It is patched: null clears.
+    Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
+    /// It ends.
+    Delete(OnDelete),
+}
+
+impl ChangeKind {
+    /// The word in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Upsert => "upsert",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDelete {
+    /// While there are some, it does not end.
+    #[default]
+    Restrict,
+    /// They end, too, and so on.
+    Cascade,
+    /// They no longer point at it.
+    Nullify,
+}
+
+impl OnDelete {
+    /// Whether it is what holds if nothing is said.
+    pub fn is_restrict(&self) -> bool {
+        *self == Self::Restrict
+    }
 }

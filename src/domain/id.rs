@@ -138,6 +138,8 @@ names! {
     BlueprintId, "a blueprint's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies an action, such as `create-bucket`.
     ActionId, "an action's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
+    /// Identifies a policy, such as `no-friday-deploys`.
+    PolicyId, "a policy's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Names a folder of templates.
     TemplateName, "a template's name", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies a step within its action.
@@ -289,6 +291,31 @@ pub struct EntityId {
 impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.blueprint, self.identifier)
+    }
+}
+
+impl FromStr for EntityId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (blueprint, identifier) = text.split_once('/').ok_or_else(|| InvalidId {
+            text: text.to_owned(),
+            what: "an entity",
+            rule: "a blueprint and an identifier with `/` between them",
+        })?;
+        Ok(Self { blueprint: blueprint.parse()?, identifier: identifier.parse()? })
+    }
+}
+
+impl Serialize for EntityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

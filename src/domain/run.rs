@@ -124,6 +124,9 @@ pub struct Run {
     pub plan: Option<String>,
     /// Who asked.
     pub requesters: Vec<Login>,
+    /// For whom, if not for who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Login>,
     /// Whose approval counted.
     pub approved_by: Vec<Login>,
     /// Who had it carried out although it was merged past the rules.
@@ -284,7 +287,7 @@ pub struct RunPull {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunEntity {
-    /// `create`, `update` or `delete`.
+    /// `create`, `update`, `upsert` or `delete`.
     pub change: String,
     /// The entity, `blueprint/identifier`.
     pub entity: String,

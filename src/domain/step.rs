@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MergeMode, RepoPath, SecretRef, StepId, TemplateName};
+use super::{Glob, MergeMode, RepoPath, SecretRef, StepId, TemplateName};
 
 /// One thing that happens when a request is executed. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,8 @@ pub struct PullRequestStep {
     pub branch: Option<String>,
     /// Whether Chandlery merges it.
     pub merge: MergeMode,
+    /// What it may change that no step may otherwise.
+    pub may_change: Vec<Glob>,
 }
 
 /// Starts a workflow. Texts are templates.

@@ -7,15 +7,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, MergeMode, ObjectId, Operation,
-        Place, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
+        StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
+        asking::Asking,
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedStep},
+        policy, rules,
         target::plan_step,
         writeback,
     },
@@ -110,6 +112,7 @@ pub fn build(
     site: &Site<'_>,
     recipe: &Recipe<'_>,
     accepted: &Accepted,
+    people: &BTreeSet<Login>,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let request = &accepted.request;
     let context = context(recipe.action, accepted);
@@ -166,6 +169,15 @@ pub fn build(
         Ok(Ok(planned)) => {
             diffs.push_str(&diff::of_repository("catalog", &planned.files));
             problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
+            let follows = |entity: &&PlannedEntity| {
+                entity.change == EntityOperation::Delete && !entity.follows.is_empty()
+            };
+            let cascade = planned.entities.iter().filter(follows).count();
+            if cascade > 0 {
+                risks.insert(format!(
+                    "{cascade} more of the catalog's entities are removed, because they point at one that is"
+                ));
+            }
             entities = planned.entities;
         }
     }
@@ -194,15 +206,22 @@ pub fn build(
         return Ok(Err(problems));
     }
 
+    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
+    let ruling = policy::judge(site, &request.id, &asking, policy::Moment::Planned)?;
+    if !ruling.refusals.is_empty() {
+        return Ok(Err(ruling.refusals));
+    }
+
     let asked = Asked {
         action: request.action.clone(),
         entity: request.entity.clone(),
         inputs: request.inputs.clone(),
         reason: request.reason.clone(),
+        on_behalf_of: request.on_behalf_of.clone(),
     };
-    let approval = match &recipe.action.approval {
-        Approval::NotNeeded => Vec::new(),
-        Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
+    let approval = match rules::of_action(site, &asking, &ruling.rules)? {
+        Ok(approval) => approval,
+        Err(problems) => return Ok(Err(problems)),
     };
     let mut plan = Plan {
         version: FORMAT,
@@ -229,8 +248,11 @@ fn nothing_touched(
     let asked_on = accepted.request.entity.as_ref();
     let is_it = |id: &EntityId| id.blueprint == action.blueprint && asked_on == Some(&id.identifier);
     let fits = |(change, id): &(EntityOperation, EntityId)| match action.operation {
-        Operation::Create => *change == EntityOperation::Create && id.blueprint == action.blueprint,
-        Operation::Day2 => *change == EntityOperation::Update && is_it(id),
+        Operation::Create => {
+            matches!(change, EntityOperation::Create | EntityOperation::Upsert)
+                && id.blueprint == action.blueprint
+        }
+        Operation::Day2 => matches!(change, EntityOperation::Update | EntityOperation::Upsert) && is_it(id),
         Operation::Delete => *change == EntityOperation::Delete && is_it(id),
     };
     if asked.iter().any(fits) {

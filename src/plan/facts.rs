@@ -71,6 +71,8 @@ pub enum Question {
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The entities that point at this one at this commit of the catalog. → `Pointing`
+    Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
     Search(ObjectId, Search),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
@@ -95,6 +97,10 @@ pub enum Question {
     Appearances(ObjectId, RepoPath),
     /// The blobs that a path has been on the first-parent chain of this catalog commit, newest first. → `Versions`
     Versions(ObjectId, RepoPath),
+    /// The requests of this catalog commit that have no record of an end. → `Requests`
+    Unfinished(ObjectId),
+    /// The requests that came to the first-parent chain of this catalog commit since then, oldest first. → `Arrivals`
+    Arrivals(ObjectId, Timestamp),
 }
 
 impl Question {
@@ -124,11 +130,14 @@ impl Question {
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Pointing(..)
             | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Appearances(..)
-            | Self::Versions(..) => true,
+            | Self::Versions(..)
+            | Self::Unfinished(_)
+            | Self::Arrivals(..) => true,
         }
     }
 }
@@ -208,6 +217,17 @@ pub struct Appearance {
     pub at: Timestamp,
 }
 
+/// That a request came to the default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which.
+    pub request: RequestId,
+    /// With this commit.
+    pub commit: ObjectId,
+    /// When: as this commit says, or an earlier one that says a later time.
+    pub at: Timestamp,
+}
+
 /// What a path was and became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiffEntry {
@@ -276,6 +296,8 @@ pub enum Answer {
     Entity(Option<(RepoPath, Bytes)>),
     /// To `Entities`.
     Entities(Arc<BTreeSet<Identifier>>),
+    /// To `Pointing`.
+    Pointing(Arc<BTreeSet<EntityId>>),
     /// To `Search`: those that each query asks for, in their order.
     Found(Arc<Vec<Vec<Identifier>>>),
     /// To `Chain`.
@@ -286,6 +308,10 @@ pub enum Answer {
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
     Versions(Arc<Vec<ObjectId>>),
+    /// To `Unfinished`.
+    Requests(Arc<BTreeSet<RequestId>>),
+    /// To `Arrivals`.
+    Arrivals(Arc<Vec<Arrival>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -429,6 +455,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The entities that point at one.
+        pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
         /// The first-parent chain of a branch.
@@ -437,6 +465,10 @@ impl<'a> Looker<'a> {
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
+        /// The requests without a record of an end.
+        unfinished(commit: ObjectId) -> &'a BTreeSet<RequestId>, Question::Unfinished(commit), Answer::Requests(requests) => requests.as_ref();
+        /// The requests that came to the default branch, oldest first.
+        arrivals(commit: ObjectId, since: Timestamp) -> &'a [Arrival], Question::Arrivals(commit, since), Answer::Arrivals(list) => list.as_slice();
         /// What a path has been, newest first.
         versions(commit: ObjectId, path: &RepoPath) -> &'a [ObjectId], Question::Versions(commit, path.clone()), Answer::Versions(list) => list.as_slice();
     }

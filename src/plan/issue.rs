@@ -316,6 +316,9 @@ pub fn request_bytes(file: &RequestFile) -> Vec<u8> {
     if let Some(reason) = &file.reason {
         document.insert("reason".into(), reason.as_str().into());
     }
+    if let Some(login) = &file.on_behalf_of {
+        document.insert("onBehalfOf".into(), login.as_str().into());
+    }
     serde_yaml::to_string(&document).expect("a request is plain data").into_bytes()
 }
 

@@ -191,7 +191,7 @@ impl About<'_> {
 }
 
 /// A title without what Markdown or HTML would make of it.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !"<>[]`*_@#|\\".contains(*c)).collect()
 }
 
@@ -315,6 +315,13 @@ fn approvals(judgement: &Judgement, plan: &Plan) -> String {
         let _ = writeln!(text, "- no approval counts yet: {}", plain_reason(why));
     }
     text
+}
+
+/// Whose approval some rules wait for, in words.
+pub(super) fn missing(judgement: &Judgement) -> String {
+    let open = judgement.rules.iter().filter(|rule| !rule.holds());
+    let rules: Vec<String> = open.map(|rule| rule_in_words(rule, false)).collect();
+    if rules.is_empty() { "no approval counts yet".to_owned() } else { rules.join("; ") }
 }
 
 fn plain_reason(why: &str) -> String {

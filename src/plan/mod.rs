@@ -11,8 +11,11 @@
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
-//!   request for records, where rules want one; `audit`: whether a history follows from what it says;
+//! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms
+//!   that follow it; `record`: the pull request for records, where rules want one; `audit`: whether a history follows from
+//!   what it says;
+//! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
+//! * `rules`: who may ask for this and who must approve it (`people`, `code_owners`: who is meant);
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -28,6 +31,7 @@ mod target;
 mod backend;
 pub mod diff;
 pub mod writeback;
+mod following;
 pub mod record;
 pub mod audit;
 pub mod forms;
@@ -42,6 +46,11 @@ mod react;
 pub mod log;
 pub mod report;
 mod admit;
+mod asking;
+pub mod code_owners;
+mod people;
+mod rules;
+mod policy;
 mod adopt;
 mod issue;
 mod fork;
@@ -63,7 +72,7 @@ use crate::{
 
 pub use issue::request_bytes;
 pub use postponed::postponed;
-pub use preview::{Form, Preview, approvers, form, may_ask, preview};
+pub use preview::{Form, Preview, approvers, form, freezes, may_ask, preview};
 pub use read::reference;
 
 /// What a decision is about.

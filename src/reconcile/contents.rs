@@ -28,6 +28,8 @@ const AT_HAND: usize = 16;
 /// How many answers to searches are.
 const FOUND: usize = 64;
 
+const UNREAD: &str = "the entities could not be read";
+
 type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
 type Found = Arc<Vec<Vec<Identifier>>>;
@@ -188,9 +190,17 @@ impl Reader {
                 };
                 Answer::Entities(Arc::new(found.keys().cloned().collect()))
             }
+            Question::Pointing(commit, id) => self.pointing(objects, *commit, id)?,
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(objects, *commit)?)),
+            Question::Arrivals(commit, since) => {
+                let Ok(settings) = self.settings(objects, *commit)? else {
+                    return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+                };
+                Answer::Arrivals(Arc::new(objects.arrivals(*commit, &settings.folders.requests, *since)?))
+            }
             Question::Versions(commit, path) => Answer::Versions(Arc::new(objects.versions(*commit, path)?)),
             other => Answer::Unknown(format!("{other:?} is nothing that a repository can answer").into()),
         })
@@ -312,28 +322,25 @@ impl Reader {
         if let Some((_, found)) = self.found.iter().find(|(known, _)| *known == asked) {
             return Ok(Answer::Found(Arc::clone(found)));
         }
-        for kept in [Kept::beside(objects.common_folder()), Kept::nowhere()] {
-            let index = match Index::open(objects, &definitions, tree, None, &kept) {
-                Ok(index) => index,
-                Err(why) => {
-                    warn!("what is kept of the catalog cannot be used: {why:#}");
-                    continue;
-                }
-            };
-            let found = catalog::search_in(&definitions, &index, search);
-            if index.is_damaged() {
-                continue;
-            }
-            index.renew(objects, &definitions, tree, &kept);
-            let found = match found {
-                Ok(found) => Arc::new(found),
-                Err(why) => return Ok(Answer::Unknown(why.into())),
-            };
-            self.found.push_front((asked, Arc::clone(&found)));
-            self.found.truncate(FOUND);
-            return Ok(Answer::Found(found));
-        }
-        Ok(Answer::Unknown("the entities could not be read".into()))
+        let found = match with_index(objects, &definitions, tree, |index| {
+            catalog::search_in(&definitions, index, search)
+        }) {
+            None => return Ok(Answer::Unknown(UNREAD.into())),
+            Some(Err(why)) => return Ok(Answer::Unknown(why.into())),
+            Some(Ok(found)) => Arc::new(found),
+        };
+        self.found.push_front((asked, Arc::clone(&found)));
+        self.found.truncate(FOUND);
+        Ok(Answer::Found(found))
+    }
+
+    /// The entities that point at one.
+    fn pointing(&mut self, objects: &Objects, commit: ObjectId, id: &EntityId) -> Read<Answer> {
+        let Ok(definitions) = self.definitions(objects, commit)? else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let found = with_index(objects, &definitions, objects.root(commit)?, |index| index.sources(id));
+        Ok(found.map_or_else(|| Answer::Unknown(UNREAD.into()), |found| Answer::Pointing(Arc::new(found))))
     }
 
     /// Where each entity below a folder lies.
@@ -379,6 +386,31 @@ impl Reader {
         }
         Ok(begun.difference(&ended).cloned().collect())
     }
+}
+
+/// What is kept of the entities of a tree, asked; none where they cannot be read.
+fn with_index<T>(
+    objects: &Objects,
+    definitions: &Definitions,
+    tree: ObjectId,
+    ask: impl Fn(&Index) -> T,
+) -> Option<T> {
+    for kept in [Kept::beside(objects.common_folder()), Kept::nowhere()] {
+        let index = match Index::open(objects, definitions, tree, None, &kept) {
+            Ok(index) => index,
+            Err(why) => {
+                warn!("what is kept of the catalog cannot be used: {why:#}");
+                continue;
+            }
+        };
+        let found = ask(&index);
+        if index.is_damaged() {
+            continue;
+        }
+        index.renew(objects, definitions, tree, &kept);
+        return Some(found);
+    }
+    None
 }
 
 /// Whether a record is that of a run that has ended; each is read once.

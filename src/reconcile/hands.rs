@@ -220,9 +220,12 @@ impl Hands {
             | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)
-            | Question::Versions(..) => Some(self.settings.catalog.clone()),
+            | Question::Versions(..)
+            | Question::Unfinished(_)
+            | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }
 

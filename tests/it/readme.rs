@@ -224,6 +224,61 @@ fn steps_page_tells_the_truth() {
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The page about approvals: its YAML is the actions of a catalog that validates.
+#[test]
+fn approvals_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/approvals.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("chandlery.yaml", "version: 1\nrepositories: [acme/infrastructure]\n");
+    put("blueprints/service.yaml", "identifier: service\n");
+    put(
+        "blueprints/sandbox.yaml",
+        "identifier: sandbox\nschema: { properties: { owner: { type: string } } }\n",
+    );
+    put(
+        "blueprints/database.yaml",
+        "identifier: database\nschema: { properties: { size: { type: number } } }\nrelations: { service: { target: service } }\n",
+    );
+    put("entities/_user/sam.yaml", "identifier: sam\nblueprint: _user\n");
+    put(
+        "entities/_team/platform.yaml",
+        "identifier: platform\nblueprint: _team\nrelations: { members: [sam] }\n",
+    );
+    put("action-templates/database/files/{{ entity.identifier }}.txt", "{{ inputs.size }}\n");
+    let actions: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(actions.len(), 2);
+    for action in actions {
+        let name = action.lines().next().unwrap().strip_prefix("identifier: ").unwrap();
+        put(&format!("actions/{name}.yaml"), action);
+    }
+    let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
+    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The page about actions: its YAML is an action of a catalog that validates.
+#[test]
+fn actions_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/actions.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["blueprints", "actions"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let put = |path: &str, text: &str| fs::write(folder.path().join(path), text).unwrap();
+    put("chandlery.yaml", "version: 1\n");
+    put("blueprints/bucket.yaml", "identifier: bucket\nschema: { properties: { size: { type: number } } }\n");
+    put("actions/open-market.yaml", page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap());
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The page about templates: its commands run, and its YAML is a template and an example that are used as they stand.
 #[test]
 fn templates_page_tells_the_truth() {

@@ -1,22 +1,21 @@
 //! What may an action say?
 
-use std::collections::BTreeSet;
-
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     Reader,
     form::{InputsDocument, form},
     input::check_dataset,
     join, kind,
+    rule::{ExecuteDocument, approval, approval_schema, execute},
     step::{StepDocument, seconds, steps},
     text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, EntityChange, Execute, MergeMode, Operation, Quorum, Rule, Ttl},
+    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -35,14 +34,13 @@ pub(in crate::catalog) struct ActionDocument {
     /// What it does, and what its form asks.
     trigger: TriggerDocument,
     /// Who may ask; everybody with write access to the catalog if not said.
-    execute: Option<PeopleDocument>,
+    execute: Option<ExecuteDocument>,
     /// Who must approve: `none`, or rules that must all hold; one person with write access if not said.
     #[serde(default)]
-    #[schemars(schema_with = "approval")]
+    #[schemars(schema_with = "approval_schema")]
     approval: Option<Value>,
-    /// Who merges the approved request; people if not said.
-    #[serde(default)]
-    merge: MergeDocument,
+    /// Who merges the approved request; people if not said, and Chandlery where the action needs no approval.
+    merge: Option<MergeDocument>,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
     /// How the catalog changes when the steps have succeeded.
@@ -88,47 +86,6 @@ enum OperationDocument {
     Delete,
 }
 
-/// People and teams.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PeopleDocument {
-    /// Logins on the forge.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Identifiers of `_team` entities.
-    #[serde(default)]
-    teams: Vec<String>,
-}
-
-/// Rules of approval, all of which must hold.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RulesDocument {
-    /// The rules.
-    #[schemars(length(min = 1))]
-    rules: Vec<RuleDocument>,
-}
-
-/// One rule of approval.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RuleDocument {
-    /// Its name, for people.
-    name: String,
-    /// Logins of people who may approve.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Teams whose members may approve.
-    #[serde(default)]
-    teams: Vec<String>,
-    /// How many of them must approve; one if not said.
-    #[schemars(range(min = 1, max = 100))]
-    count: Option<u32>,
-    /// Whether all of them must.
-    #[serde(default)]
-    all: bool,
-}
-
 /// Who presses the merge button.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -138,14 +95,18 @@ pub(super) enum MergeDocument {
     Auto,
 }
 
-/// One change of the catalog: exactly one of the three.
+/// One change of the catalog: exactly one of the four.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChangeDocument {
+    /// An expression that gives a list; the change is made for each `item` of it.
+    for_each: Option<String>,
     /// A new entity.
     create: Option<FieldsDocument>,
     /// A change of an entity; null clears a field.
     update: Option<FieldsDocument>,
+    /// A change of an entity if it is there, and a new one otherwise.
+    upsert: Option<FieldsDocument>,
     /// The end of an entity.
     delete: Option<TargetDocument>,
 }
@@ -174,7 +135,7 @@ struct FieldsDocument {
     relations: Option<Map<String, Value>>,
 }
 
-/// An entity. Texts are templates.
+/// An entity that ends. Texts are templates.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TargetDocument {
@@ -182,11 +143,28 @@ struct TargetDocument {
     blueprint: String,
     /// Its identifier.
     identifier: String,
+    /// What becomes of those that point at it: `restrict` (if not said: it does not end while there are some),
+    /// `cascade` (they end, too) or `nullify` (they no longer point at it).
+    on_delete: Option<OnDeleteDocument>,
 }
 
-fn approval(generator: &mut SchemaGenerator) -> schemars::Schema {
-    let rules = generator.subschema_for::<RulesDocument>();
-    json!({ "anyOf": [{ "const": "none" }, rules, { "type": "null" }] }).try_into().unwrap_or_default()
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnDeleteDocument {
+    Restrict,
+    Cascade,
+    Nullify,
+}
+
+impl From<Option<OnDeleteDocument>> for OnDelete {
+    fn from(document: Option<OnDeleteDocument>) -> Self {
+        match document {
+            None | Some(OnDeleteDocument::Restrict) => Self::Restrict,
+            Some(OnDeleteDocument::Cascade) => Self::Cascade,
+            Some(OnDeleteDocument::Nullify) => Self::Nullify,
+        }
+    }
 }
 
 impl ActionDocument {
@@ -202,7 +180,7 @@ impl ActionDocument {
         let (inputs, required, mut form) = form(self.trigger.user_inputs.unwrap_or_default(), reader);
         form.condition = condition(self.trigger.condition, operation, reader);
         let execute = execute(self.execute, reader);
-        let approval = approval_of(self.approval, reader);
+        let approval = approval(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
         let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
@@ -216,8 +194,12 @@ impl ActionDocument {
             required,
             form,
             execute,
+            merge: match (self.merge, &approval) {
+                (Some(said), _) => said.into(),
+                (None, Approval::NotNeeded) => MergeMode::Auto,
+                (None, Approval::Rules(_)) => MergeMode::Manual,
+            },
             approval,
-            merge: self.merge.into(),
             steps,
             entities,
             ttl: ttl(self.ttl, operation, reader),
@@ -264,116 +246,40 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
     Some(query)
 }
 
-fn execute(document: Option<PeopleDocument>, reader: &mut Reader) -> Execute {
-    let Some(PeopleDocument { users, teams }) = document else { return Execute::Writers };
-    if users.is_empty() && teams.is_empty() {
-        let wrong = Wrong::new("nobody-named", &trail!["execute"], "names nobody, so nobody could ask");
-        reader
-            .wrong(wrong.help("name users or teams; without `execute` everybody with write access may ask"));
-    }
-    Execute::Named {
-        users: reader.names(&trail!["execute", "users"], &users),
-        teams: reader.names(&trail!["execute", "teams"], &teams),
-    }
-}
-
-fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
-    let rules = match said {
-        Some(Value::Object(rules)) => serde_json::from_value::<RulesDocument>(Value::Object(rules)),
-        Some(_) => return Approval::NotNeeded,
-        None => {
-            return Approval::Rules(vec![Rule {
-                name: "write access".to_owned(),
-                users: Vec::new(),
-                teams: Vec::new(),
-                writers: true,
-                quorum: Quorum::Count(1),
-            }]);
-        }
-    };
-    let rules = match rules {
-        Ok(document) => document.rules,
-        Err(error) => {
-            reader.wrong(Wrong::new("wrong-value", &trail!["approval"], format!("cannot be read: {error}")));
-            return Approval::Rules(Vec::new());
-        }
-    };
-    let mut names = BTreeSet::new();
-    let rule = |(index, rule): (usize, RuleDocument)| {
-        let path = trail!["approval", "rules", index];
-        if !names.insert(rule.name.clone()) {
-            let wrong = Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
-            reader.wrong(wrong.help("give each rule a name of its own, so that people can tell them apart"));
-        }
-        let people: BTreeSet<&String> = rule.users.iter().collect();
-        if !rule.all
-            && rule.teams.is_empty()
-            && !people.is_empty()
-            && rule.count.is_some_and(|count| count as usize > people.len())
-        {
-            let message = format!("is more than the {} named", people.len());
-            let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
-            reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
-        }
-        if rule.users.is_empty() && rule.teams.is_empty() {
-            let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
-            reader.wrong(wrong.help("name users or teams"));
-        }
-        if rule.all && rule.count.is_some() {
-            let wrong =
-                Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`").about_key();
-            reader.wrong(wrong.help("keep one of the two"));
-        }
-        Rule {
-            name: rule.name,
-            users: reader.names(&join(&path, "users"), &rule.users),
-            teams: reader.names(&join(&path, "teams"), &rule.teams),
-            writers: false,
-            quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
-        }
-    };
-    Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
-}
-
 impl ChangeDocument {
     fn into_domain(self, index: usize, reader: &mut Reader) -> Option<EntityChange> {
         let path = trail!["entities", index];
-        let said = usize::from(self.create.is_some())
-            + usize::from(self.update.is_some())
-            + usize::from(self.delete.is_some());
-        if said != 1 {
-            let wrong =
-                Wrong::new("one-change", &path, "must have exactly one of `create`, `update` and `delete`");
+        let Self { for_each, create, update, upsert, delete } = self;
+        let named =
+            [(ChangeKind::Create, create), (ChangeKind::Update, update), (ChangeKind::Upsert, upsert)];
+        let mut said: Vec<(ChangeKind, String, String)> = Vec::new();
+        for (kind, document) in named {
+            said.extend(document.map(|document| (kind, document.blueprint, document.identifier)));
+        }
+        said.extend(delete.map(|target| {
+            (ChangeKind::Delete(target.on_delete.into()), target.blueprint, target.identifier)
+        }));
+        let Ok([(kind, blueprint, identifier)]) = <[_; 1]>::try_from(said) else {
+            let message = "must have exactly one of `create`, `update`, `upsert` and `delete`";
+            let wrong = Wrong::new("one-change", &path, message);
             reader.wrong(wrong.help("write one item of the list for each change"));
             return None;
-        }
-        if let Some(TargetDocument { blueprint, identifier }) = self.delete {
-            let blueprint = reader.name(&join(&join(&path, "delete"), "blueprint"), &blueprint)?;
-            return Some(EntityChange::Delete { blueprint, identifier });
-        }
-        let (word, document) = match (self.create, self.update) {
-            (Some(document), _) => ("create", document),
-            (_, Some(document)) => ("update", document),
-            (None, None) => return None,
         };
-        let path = join(&path, word);
-        let blueprint = reader.name(&join(&path, "blueprint"), &document.blueprint)?;
-        let identifier = document.identifier;
-        let mut fields = reader.mapping(&path);
-        fields.retain(|key, _| key != "blueprint" && key != "identifier");
-        Some(match word {
-            "create" => EntityChange::Create { blueprint, identifier, fields },
-            _ => EntityChange::Update { blueprint, identifier, fields },
-        })
+        let path = join(&path, kind.name());
+        let blueprint = reader.name(&join(&path, "blueprint"), &blueprint)?;
+        let fields = match kind {
+            ChangeKind::Delete(_) => Map::new(),
+            ChangeKind::Create | ChangeKind::Update | ChangeKind::Upsert => {
+                let mut fields = reader.mapping(&path);
+                fields.retain(|key, _| key != "blueprint" && key != "identifier");
+                fields
+            }
+        };
+        Some(EntityChange { for_each, kind, blueprint, identifier, fields })
     }
 }
 
 /// Where the blueprint of a change stands.
 pub(in crate::catalog) fn change_path(index: usize, change: &EntityChange) -> Vec<Segment> {
-    let word = match change {
-        EntityChange::Create { .. } => "create",
-        EntityChange::Update { .. } => "update",
-        EntityChange::Delete { .. } => "delete",
-    };
-    trail!["entities", index, word].to_vec()
+    trail!["entities", index, change.kind.name()].to_vec()
 }

@@ -165,6 +165,8 @@ struct FoldersDocument {
     requests: Option<String>,
     /// Scorecards, `scorecards` if not said.
     scorecards: Option<String>,
+    /// Policies, `policies` if not said.
+    policies: Option<String>,
 }
 
 impl SettingsDocument {
@@ -199,12 +201,13 @@ impl SettingsDocument {
             folder("templates", named.templates, "action-templates"),
             folder("requests", named.requests, "requests"),
             folder("scorecards", named.scorecards, "scorecards"),
+            folder("policies", named.policies, "policies"),
         ];
         let repositories = self.repositories.unwrap_or_default().into_iter().enumerate();
         let repositories =
             repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
         let secrets = secrets(self.secrets, self.age_recipients, reader);
-        let [blueprints, entities, actions, templates, requests, scorecards] = folders;
+        let [blueprints, entities, actions, templates, requests, scorecards, policies] = folders;
         let folders = Folders {
             blueprints: blueprints?,
             entities: entities?,
@@ -212,12 +215,12 @@ impl SettingsDocument {
             templates: templates?,
             requests: requests?,
             scorecards: scorecards?,
+            policies: policies?,
         };
         let places = folders.all();
         for (index, one) in places.iter().enumerate() {
             if let Some(other) = places[..index].iter().find(|other| overlap(one, other)) {
-                let name =
-                    ["blueprints", "entities", "actions", "templates", "requests", "scorecards"][index];
+                let name = Folders::NAMES[index];
                 let path: Vec<Segment> = join(&trail!["folders"], name);
                 let message = format!("is `{one}`, which overlaps with `{other}`");
                 reader.wrong(

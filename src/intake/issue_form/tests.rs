@@ -81,6 +81,7 @@ fn definitions(action: Action) -> Definitions {
             templates: folder("templates"),
             requests: folder("requests"),
             scorecards: folder("scorecards"),
+            policies: folder("policies"),
         },
         repositories: [].into(),
         labels: true,

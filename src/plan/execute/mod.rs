@@ -8,24 +8,28 @@
 mod consent;
 mod follow_up;
 mod pinned;
+mod standing;
 mod ordered;
 mod break_glass;
 mod told;
+mod begun;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use begun::{Begun, begun_by_us};
 use break_glass::Broken;
 use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
 use ordered::Merged;
 use pinned::pinned;
+use standing::{Seen, Standing};
 pub(super) use told::last_word;
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, BreakGlass, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage,
-        Timestamp,
+        Action, BreakGlass, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity,
+        RunPull, Stage, Timestamp,
     },
     plan::{
         Decision, admit,
@@ -187,7 +191,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let plan = match plan_file? {
         Ok(Some(found)) => match plan_file::read_plan(found) {
             Ok(plan) => plan,
-            Err(why) => return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}"))),
+            Err(why @ plan_file::Unreadable::Newer(_)) => {
+                return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}")));
+            }
+            Err(plan_file::Unreadable::Wrong(_)) => {
+                return job.denied("its plan.yaml is none that Chandlery wrote");
+            }
         },
         Ok(None) => return job.denied("it was merged before it was planned"),
         Err(why) => return Ok(Decision::waiting(&*why)),
@@ -202,8 +211,16 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
 
     // The follow-ups that exist; the consent, if none does.
     let follow_ups = follow_ups(site, &plan);
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at);
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, &plan.approval, merged_at);
     let pinned = pinned(site, &plan);
+    // Once something was begun, policies were asked, too.
+    let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
+    let standing = match &pinned {
+        Ok(Ok(pinned)) if not_begun => {
+            Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).stand(&file, &document)
+        }
+        _ => Ok(Standing::Free(BTreeSet::new())),
+    };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
     let is_ordered = ordered::is_ordered(&plan);
@@ -266,6 +283,13 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
+    if not_begun {
+        match standing? {
+            Standing::Free(approved) => job.approved.extend(approved),
+            Standing::Denied(why) => return job.denied(&why),
+            Standing::Waits(why) => return job.waits(pull, &why),
+        }
+    }
     let recipe = pinned.recipe(&plan);
     // What is carried out past the rules is recorded before anything of it is done.
     if is_ordered || job.glass.is_some() {
@@ -277,9 +301,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             document: &document,
             follow_ups: &follow_ups,
         };
-        return ordered::carry_out(&job, merged, record.as_ref());
+        let decision = ordered::carry_out(&job, merged, record.as_ref())?;
+        return Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at)
+            .without_merges(decision);
     }
-    carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
+    let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
+    Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
 }
 
 /// Who took a merged request back by a comment.
@@ -288,39 +315,6 @@ fn cancelled<'a>(job: &Job<'_>, pull: &'a Pull) -> Looked<Option<&'a Login>> {
     let asked = all.filter(|command| command.word == "cancel" && Some(command.at) >= pull.merged_at);
     let found = command::newest_allowed(job.site, asked, &job.requesters)?;
     Ok(found.map(|command| command.by))
-}
-
-/// Whether a run was begun by us.
-enum Begun {
-    /// With these approvals.
-    Yes(BTreeSet<Login>),
-    No,
-    Unclear(String),
-}
-
-/// Once we began, consent has been judged. That the record is ours is believed unless a pull request of somebody else
-/// brought it; until the forge tells who did, nothing goes on.
-fn begun_by_us(site: &Site<'_>, record: Option<&Run>, appeared: &[Appearance]) -> Looked<Begun> {
-    let (Some(record), [appeared]) = (record, appeared) else { return Ok(Begun::No) };
-    let approved = record.approved_by.iter().cloned().collect();
-    let pass = site.look.pass()?.unwrap_or_default();
-    if !pass.is_empty() && record.progress.iter().any(|step| step.claim.as_deref() == Some(pass)) {
-        return Ok(Begun::Yes(approved));
-    }
-    let (pulls, now) = (site.look.pulls_of(appeared.commit), site.look.now());
-    Ok(match (pulls?, now?) {
-        (Ok([]), Ok(now)) if now.seconds() - appeared.at.seconds() > PATIENCE => Begun::Yes(approved),
-        (Ok([]), _) => {
-            Begun::Unclear("the forge does not say yet what brought the record of the run".to_owned())
-        }
-        (Ok(pulls), _) if pulls.iter().all(|pull| pull.author.as_ref() == Some(&site.here.me)) => {
-            Begun::Yes(approved)
-        }
-        (Ok(_), _) => Begun::No,
-        (Err(why), _) => {
-            Begun::Unclear(format!("what brought the record of the run could not be learnt: {why}"))
-        }
-    })
 }
 
 /// One request on its way, with all that its messages and its record need.
@@ -347,6 +341,7 @@ impl Job<'_> {
             reason: reason.map(str::to_owned),
             plan: self.plan.map(|plan| plan.key.clone()),
             requesters: self.requesters.iter().cloned().collect(),
+            on_behalf_of: self.plan.and_then(|plan| plan.asked.on_behalf_of.clone()),
             approved_by: self.approved.iter().cloned().collect(),
             pull_request: self.pull.map(|pull| RunPull {
                 step: None,
@@ -384,6 +379,17 @@ impl Job<'_> {
             }
         }
         Ok(self.record(self.run(Stage::Denied, Some(&why), Vec::new(), Vec::new()), BTreeMap::new()))
+    }
+
+    /// Nothing is done yet: it is told why, and may still be taken back.
+    fn waits(&self, pull: &Pull, why: &str) -> Looked<Decision> {
+        if let Some(by) = cancelled(self, pull)? {
+            let why = format!("`{by}` cancelled it");
+            let run = self.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+            return Ok(self.record(run, BTreeMap::new()));
+        }
+        let steps = self.speak(pull, Stage::InProgress, &[], None, &format!("it waits: {why}."));
+        Ok(Decision { stages: [(self.id.clone(), Stage::InProgress)].into(), steps, ..Decision::nothing() })
     }
 
     fn fails(&self, why: &str) -> Looked<Decision> {
@@ -458,7 +464,7 @@ fn carry_out(
     pull: &Pull,
     plan: &Plan,
     recipe: &Recipe<'_>,
-    file: &crate::domain::RequestFile,
+    file: &RequestFile,
     document: &catalog::yaml::Document,
     follow_ups: &FollowUps<'_>,
 ) -> Looked<Decision> {
@@ -553,8 +559,8 @@ fn carry_out(
 
     // Everything is there: the catalog learns of it.
     let source = format!("{}/{}/request.yaml", job.site.definitions.settings.folders.requests, job.id);
-    let files = match writeback::apply(job.site, &plan.entities, &source)? {
-        Ok(files) => files,
+    let writeback::Applied { files, entities } = match writeback::apply(job.site, &plan.entities, &source)? {
+        Ok(applied) => applied,
         Err(problems) => {
             let why = problems.first().map_or("", |problem| problem.message.as_str());
             let why = format!("the catalog could not be changed: {why}");
@@ -562,7 +568,6 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = writeback::named(&plan.entities);
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };

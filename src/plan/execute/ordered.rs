@@ -364,7 +364,7 @@ impl<'a> Course<'a> {
             }
         };
         let (stage, reason, entities, files) = match files {
-            Ok(files) => (Stage::Success, None, writeback::named(&plan.entities), files),
+            Ok(applied) => (Stage::Success, None, applied.entities, applied.files),
             Err(why) => {
                 let why = format!("the catalog could not be changed: {why}");
                 (Stage::Failure, Some(why), Vec::new(), BTreeMap::new())

@@ -86,8 +86,10 @@ pub fn preview(title: &str, built: &Built) -> String {
 fn rule_as_written(rule: &PlannedRule) -> String {
     let users = rule.users.iter().map(|login| format!("`{login}`"));
     let teams = rule.teams.iter().map(|team| format!("the team `{team}`"));
+    let of_forge = rule.forge_teams.iter().map(|team| format!("the team `{team}`"));
+    let owners = rule.owners.iter().map(|id| format!("the owners of `{id}`"));
     let writers = rule.writers.then(|| "people with write access".to_owned());
-    let who: Vec<String> = users.chain(teams).chain(writers).collect();
+    let who: Vec<String> = users.chain(teams).chain(of_forge).chain(owners).chain(writers).collect();
     match rule.count {
         Some(count) => format!("**{}**: {count} of {}", plain(&rule.name), listed(&who, "or")),
         None => format!("**{}**: all of {}", plain(&rule.name), listed(&who, "and")),
@@ -134,6 +136,9 @@ pub(super) fn asked(plan: &Plan) -> String {
         };
         let _ = writeln!(text, "- {}: {shown}", plain(name));
     }
+    if let Some(login) = &plan.asked.on_behalf_of {
+        let _ = writeln!(text, "- on behalf of: `{login}`");
+    }
     if let Some(reason) = &plan.asked.reason {
         let _ = writeln!(text, "- because: {}", quoted(reason));
     }
@@ -156,10 +161,18 @@ pub fn summary(plan: &Plan) -> String {
         let _ = writeln!(text, "- {what}{when}{on}");
     }
     for entity in &plan.entities {
-        let what = match entity.change {
-            EntityOperation::Create => "is added to the catalog",
-            EntityOperation::Update => "changes in the catalog",
-            EntityOperation::Delete => "is removed from the catalog",
+        let follows: Vec<String> = entity.follows.iter().map(|id| quoted(id)).collect();
+        let what = match (entity.change, &follows[..]) {
+            (EntityOperation::Create, _) => "is added to the catalog".to_owned(),
+            (EntityOperation::Update, []) => "changes in the catalog".to_owned(),
+            (EntityOperation::Update, follows) => {
+                format!("no longer points at {}", listed(follows, "and"))
+            }
+            (EntityOperation::Upsert, _) => "is added to the catalog, or changes if it is there".to_owned(),
+            (EntityOperation::Delete, []) => "is removed from the catalog".to_owned(),
+            (EntityOperation::Delete, follows) => {
+                format!("is removed from the catalog, because it points at {}", listed(follows, "and"))
+            }
         };
         let _ = writeln!(text, "- {} {what}", quoted(&entity.entity));
     }

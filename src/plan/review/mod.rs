@@ -3,16 +3,19 @@
 //! check say what would change and who must agree.
 
 mod branch;
+mod freeze;
 mod request;
+mod reviewers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use branch::{PlanOnBranch, plan_commit};
+use freeze::Held;
 use request::{Asked, judge_request, stage_of};
 
 use crate::{
     catalog::{self, Mode},
-    domain::{Activity, Conclusion, Known, Login, MergeMode, Pull, PullState, RequestId, Rule, Stage},
+    domain::{Activity, Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
@@ -32,9 +35,6 @@ use crate::{
 const NO_REQUEST: &str = "no request in this pull request";
 const ELSEWHERE: &str = "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest.";
 const IN_COMMENT: &str = "What would change and who must approve stands in the comment on the pull request.";
-
-/// The most people that one request asks for a review.
-const MOST_REVIEWERS: usize = 15;
 
 pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     let pull = match site.look.pull(number)? {
@@ -171,23 +171,29 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     // 2. Who agrees?
     let key = combined_key(&asked);
     let mut judgements = BTreeMap::new();
+    let mut held = BTreeMap::new();
     for request in &asked {
         let Ok(built) = &request.plan else { continue };
-        let rules: Vec<Rule> = built.plan.approval.iter().map(PlannedRule::rule).collect();
-        let case = Case {
-            rules: &rules,
-            requesters: &request.requesters,
-            pull,
-            activity,
-            chain,
-            key: &key,
-            until: None,
-            catalog: site.catalog,
+        let concerned = built.plan.asked.concerned(&request.requesters);
+        let judge = |rules: &[PlannedRule]| {
+            let case = Case {
+                rules,
+                requesters: &concerned,
+                pull,
+                activity,
+                chain,
+                key: &key,
+                until: None,
+                catalog: site.catalog,
+            };
+            approval::judge(site.look, site.here, site.definitions, &case)
         };
-        match approval::judge(site.look, site.here, site.definitions, &case) {
-            Ok(judgement) => {
-                judgements.insert(request.name.clone(), judgement);
-            }
+        match judge(&built.plan.approval) {
+            Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
+            Err(Pending) => pending = true,
+        }
+        match freeze::held(site, request, built, &judge) {
+            Ok(found) => drop(held.insert(request.name.clone(), found)),
             Err(Pending) => pending = true,
         }
     }
@@ -195,6 +201,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         return Err(Pending);
     }
     let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
+    let frozen = held.values().flatten().next();
 
     // What was said in comments.
     let about = react::About {
@@ -214,7 +221,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let (title, conclusion) = if observes && all_good {
         ("planned; this catalog only observes".to_owned(), None)
     } else {
-        check_text(&asked, &judgements, pull.draft, given)
+        check_text(&asked, &judgements, pull.draft, given, frozen)
     };
     let check = check_step(site, pull, &key, conclusion, (&title, IN_COMMENT));
     let check_is_there = check.is_none();
@@ -225,10 +232,11 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     decision.steps.extend(check);
     for request in &asked {
-        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given));
+        let held = held.get(&request.name).map_or(&[][..], Vec::as_slice);
+        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given, held));
     }
     if first_time && all_good && !pull.draft {
-        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
+        decision.steps.extend(reviewers::ask(site, pull, judgements.values())?);
     }
     // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {
@@ -239,7 +247,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                 .is_some_and(|action| action.value.merge == MergeMode::Auto)
         })
     });
-    if given && auto && check_is_there && decision.steps.is_empty() {
+    if given && frozen.is_none() && auto && check_is_there && decision.steps.is_empty() {
         decision.steps.push(Step::Call(Call::Merge {
             repository: catalog.clone(),
             number: pull.number,
@@ -368,6 +376,7 @@ fn check_text(
     judgements: &BTreeMap<String, Judgement>,
     draft: bool,
     given: bool,
+    frozen: Option<&Held>,
 ) -> (String, Option<Conclusion>) {
     let wrong = asked.iter().filter(|request| request.plan.is_err()).count();
     if wrong > 0 {
@@ -383,6 +392,9 @@ fn check_text(
     }
     if draft {
         return ("planned; a draft is not approved".into(), None);
+    }
+    if let Some(held) = frozen.filter(|_| given) {
+        return (format!("approved; {}", held.short), None);
     }
     if given {
         return ("approved: it may be merged".into(), Some(Conclusion::Success));
@@ -418,34 +430,6 @@ pub(super) fn check_step(
     }))
 }
 
-fn ask_reviewers<'a>(
-    site: &Site<'_>,
-    pull: &Pull,
-    judgements: impl Iterator<Item = &'a Judgement>,
-) -> Option<Step> {
-    let mut users: BTreeSet<Login> = judgements
-        .flat_map(|judgement| &judgement.rules)
-        .filter(|rule| rule.missing > 0)
-        .filter_map(|rule| rule.candidates.as_ref())
-        .flatten()
-        .filter(|login| Some(*login) != pull.author.as_ref())
-        .cloned()
-        .collect();
-    while users.len() > MOST_REVIEWERS {
-        users.pop_last();
-    }
-    if users.is_empty() || users.iter().all(|login| pull.requested.iter().any(|name| name == login.as_str()))
-    {
-        return None;
-    }
-    Some(Step::Call(Call::AskReviewers {
-        repository: site.here.catalog.clone(),
-        number: pull.number,
-        users: users.into_iter().collect(),
-        teams: Vec::new(),
-    }))
-}
-
 /// Has our comment about a request say where it stands.
 fn comment(
     site: &Site<'_>,
@@ -453,6 +437,7 @@ fn comment(
     request: &Asked,
     judgement: Option<&Judgement>,
     given: bool,
+    held: &[Held],
 ) -> Vec<Step> {
     let action =
         |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
@@ -486,7 +471,7 @@ fn comment(
                 judgement.void.clear();
             }
             let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
-            let mut notes = Vec::new();
+            let mut notes: Vec<String> = held.iter().map(|held| held.note.clone()).collect();
             let observes = site.definitions.settings.mode == Mode::Observe;
             if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() && !observes {
                 notes.push(
@@ -500,6 +485,8 @@ fn comment(
                 "nothing would change: it is as asked already. Close this, or ask for something else."
             } else if pull.draft {
                 "this is a draft. Mark it as ready for review to have it approved."
+            } else if given && !held.is_empty() {
+                "approved, and frozen. When the freeze ends, it may be merged."
             } else if given && auto {
                 "approved. Chandlery merges it."
             } else if given {

@@ -8,10 +8,10 @@ use crate::{
     domain::{Approval, Diagnostic, Login, Place, Pull, RepoPath, RequestId, Stage},
     intake::issue_form,
     plan::{
-        admit, approval,
+        admit,
         build::{Built, Site},
         facts::Looked,
-        issue, message, read, ttl,
+        issue, message, people, read, ttl,
     },
 };
 
@@ -147,8 +147,7 @@ pub(super) fn judge_request(
             Ok(action) => action,
             Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
         };
-    // What nobody asks for but a timer is nobody's to be allowed.
-    let allowed = match id.is_ttl() {
+    let allowed = match ttl::asks(site, &id, &asked.requesters) {
         true => Ok(Ok(())),
         false => admit::may_ask(site, action, &asked.requesters, &source),
     };
@@ -167,7 +166,7 @@ pub(super) fn judge_request(
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
-            drop(approval::members(site.look, site.definitions, site.catalog, team));
+            drop(people::members(site.look, site.definitions, site.catalog, team));
         }
     }
     if let Err(problem) = allowed? {

@@ -45,7 +45,11 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ("chandlery.yaml", SETTINGS),
     (
         "blueprints/bucket.yaml",
-        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n    until: { type: string, format: timer }\n  required: [size]\n",
+        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n    until: { type: string, format: timer }\n  required: [size]\nrelations:\n  parent: { target: bucket }\n  copies: { target: bucket, many: true }\n",
+    ),
+    (
+        "blueprints/lock.yaml",
+        "identifier: lock\ntitle: Lock\nschema: { properties: {} }\nrelations:\n  of: { target: bucket, required: true }\n",
     ),
     (
         "entities/bucket/old.yaml",
@@ -78,6 +82,22 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     (
         "actions/retire-bucket.yaml",
         "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nexecute: { teams: [platform] }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
+    ),
+    (
+        "actions/spread-buckets.yaml",
+        "identifier: spread-buckets\ntitle: Spread buckets\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      names: { type: array, items: { type: string } }\n      parent: { type: string, format: entity, blueprint: bucket }\n      size: { type: number, default: 2 }\n    required: [names, parent]\napproval: none\nmerge: auto\nentities:\n  - forEach: \"{{ inputs.names }}\"\n    upsert: { blueprint: bucket, identifier: \"{{ item }}\", properties: { size: \"{{ inputs.size }}\", label: null }, relations: { parent: \"{{ inputs.parent }}\", copies: [\"{{ inputs.parent }}\"] } }\n",
+    ),
+    (
+        "actions/lock-bucket.yaml",
+        "identifier: lock-bucket\ntitle: Lock a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: lock\n  userInputs:\n    properties:\n      name: { type: string }\n      bucket: { type: string, format: entity, blueprint: bucket }\n    required: [name, bucket]\napproval: none\nmerge: auto\nentities:\n  - create: { blueprint: lock, identifier: \"{{ inputs.name }}\", relations: { of: \"{{ inputs.bucket }}\" } }\n",
+    ),
+    (
+        "actions/free-bucket.yaml",
+        "identifier: free-bucket\ntitle: Remove a bucket alone\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", onDelete: nullify }\n",
+    ),
+    (
+        "actions/drop-bucket.yaml",
+        "identifier: drop-bucket\ntitle: Remove a bucket and all of it\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", onDelete: cascade }\n",
     ),
     (
         "actions/ask-bucket.yaml",

@@ -169,6 +169,11 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
+    /// The platform team writes a file of the catalog, such as a policy.
+    ChangeCatalog {
+        path: String,
+        text: String,
+    },
     /// Somebody commits to the target: a file of their own, or other bytes where a request wants to write.
     ChangeTarget {
         path: String,
@@ -418,6 +423,27 @@ pub fn view(world: &mut dyn World) -> String {
     {
         let names: Vec<&str> = files.keys().map(|path| path.file_name()).collect();
         let _ = writeln!(out, "infra: {}", names.join(" "));
+    }
+    out
+}
+
+/// What our comments on a pull request of the catalog say, without what is folded, and without ids.
+pub fn told(world: &mut dyn World, number: u64) -> String {
+    let mut answers = world.ask(&[Question::Pull(number)].into());
+    let Answer::Pull(Some(pull)) = answers.pop().expect("an answer").1 else {
+        panic!("there is no pull request #{number}")
+    };
+    let mut out = String::new();
+    for comment in &pull.comments {
+        let mut folded = false;
+        for line in comment.body.lines() {
+            folded |= line.starts_with("<details>");
+            let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
+            folded &= !line.starts_with("</details>");
+            if is_shown && !line.starts_with("Plan `") {
+                let _ = writeln!(out, "{line}");
+            }
+        }
     }
     out
 }
