@@ -19,8 +19,8 @@ use super::{
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, EntityChange, Format, Operation, Property, RepoName, Scorecard, Step,
-    StepKind, TemplateName,
+    Action, Blueprint, BlueprintId, ChangeKind, EntityChange, Format, Operation, Property, RepoName,
+    Scorecard, Step, StepKind, TemplateName,
 };
 
 /// Notes everything in which an action does not fit the other definitions.
@@ -51,8 +51,52 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
     }
     operation(action, reader);
     rule::check(definitions, action, reader);
+    ttl(definitions, action, reader);
     super::form::check(definitions, action, reader);
     expressions(action, reader);
+}
+
+/// What Chandlery asks for itself must be askable: a timer of the blueprint, one action for it, nothing that must be filled in.
+fn ttl(definitions: &Definitions, action: &Action, reader: &mut Reader) {
+    let Some(ttl) = &action.ttl else { return };
+    let path = trail!["ttl", "property"];
+    if let Some(of) = definitions.blueprints.get(&action.blueprint) {
+        match of.property(&ttl.property) {
+            Some(property) if property.format == Some(Format::Timer) => {}
+            Some(_) => {
+                let message = format!("names `{}`, which is not of the format `timer`", ttl.property);
+                reader.wrong(Wrong::new("ttl", &path, message).help("give the property `format: timer`"));
+            }
+            None => {
+                let message = format!("names `{}`, which `{}` does not have", ttl.property, of.identifier);
+                let known = of.properties.iter().map(|(name, _)| name.as_str());
+                reader
+                    .wrong(Wrong::new("unknown-property", &path, message).did_you_mean(&ttl.property, known));
+            }
+        }
+    }
+    let same = |other: &Action| {
+        other.identifier != action.identifier
+            && other.blueprint == action.blueprint
+            && other.ttl.as_ref().is_some_and(|other| other.property == ttl.property)
+    };
+    if let Some(other) = definitions.actions.values().map(|other| &other.value).find(|other| same(other)) {
+        let message = format!("is said by `{}` of the same property, too", other.identifier);
+        reader.wrong(Wrong::new("ttl", &trail!["ttl"], message).help("keep one of the two"));
+    }
+    for name in &action.required {
+        let has_default = action.input(name).is_some_and(|input| input.default.is_some())
+            || action
+                .form
+                .inputs
+                .get(name)
+                .is_some_and(|behaviour| behaviour.computed.contains_key("default"));
+        if !has_default {
+            let message =
+                format!("cannot be asked for: `{name}` must be filled in, and nobody is there to do so");
+            reader.wrong(Wrong::new("ttl", &trail!["ttl"], message).help("give the input a default"));
+        }
+    }
 }
 
 /// Notes everything in which a scorecard does not fit the blueprints.
@@ -77,7 +121,7 @@ pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, 
 
 /// Whether something that it needs is there and cannot be used.
 pub(super) fn rests_on_unusable(definitions: &Definitions, action: &Action) -> bool {
-    let changed = action.entities.iter().map(blueprint_of);
+    let changed = action.entities.iter().map(|change| &change.blueprint);
     let chosen = action.inputs.iter().flat_map(|(_, input)| {
         input.blueprint.iter().chain(input.items.as_ref().and_then(|items| items.blueprint.as_ref()))
     });
@@ -92,14 +136,6 @@ pub(super) fn rests_on_unusable(definitions: &Definitions, action: &Action) -> b
             .iter()
             .filter_map(Step::pull_request)
             .any(|pull| unusable.templates.contains(&pull.template))
-}
-
-fn blueprint_of(change: &EntityChange) -> &BlueprintId {
-    match change {
-        EntityChange::Create { blueprint, .. }
-        | EntityChange::Update { blueprint, .. }
-        | EntityChange::Delete { blueprint, .. } => blueprint,
-    }
 }
 
 /// Looks a blueprint up; says so if nobody defined it.
@@ -150,11 +186,14 @@ fn repository(definitions: &Definitions, name: &str, path: &[Segment], reader: &
 
 /// CREATE creates, DAY-2 updates and DELETE deletes an entity of the action's blueprint.
 fn operation(action: &Action, reader: &mut Reader) {
-    let fits = |change: &EntityChange| match (action.operation, change) {
-        (Operation::Create, EntityChange::Create { blueprint, .. })
-        | (Operation::Day2, EntityChange::Update { blueprint, .. })
-        | (Operation::Delete, EntityChange::Delete { blueprint, .. }) => *blueprint == action.blueprint,
-        _ => false,
+    let fits = |change: &EntityChange| {
+        let is_so = match change.kind {
+            ChangeKind::Create => action.operation == Operation::Create,
+            ChangeKind::Update => action.operation == Operation::Day2,
+            ChangeKind::Upsert => action.operation != Operation::Delete,
+            ChangeKind::Delete(_) => action.operation == Operation::Delete,
+        };
+        is_so && change.blueprint == action.blueprint
     };
     let unread = reader.found.iter().any(|found| found.code.0 == "one-change");
     if unread || action.entities.iter().any(fits) {
@@ -182,14 +221,10 @@ fn operation(action: &Action, reader: &mut Reader) {
 }
 
 fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segment], reader: &mut Reader) {
-    let Some(blueprint) = blueprint(definitions, blueprint_of(change), &join(path, "blueprint"), reader)
-    else {
+    let Some(blueprint) = blueprint(definitions, &change.blueprint, &join(path, "blueprint"), reader) else {
         return;
     };
-    let fields = match change {
-        EntityChange::Create { fields, .. } | EntityChange::Update { fields, .. } => fields,
-        EntityChange::Delete { .. } => return,
-    };
+    let fields = &change.fields;
     let part = |name: &str| fields.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
     let (properties, relations) = (part("properties"), part("relations"));
     for (name, value) in &properties {
@@ -202,7 +237,7 @@ fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segme
     for name in relations.keys().filter(|name| !blueprint.relations.contains_key(*name)) {
         reader.wrong(unknown_relation(blueprint, name, &join(&join(path, "relations"), name.as_str())));
     }
-    if matches!(change, EntityChange::Create { .. }) {
+    if change.kind == ChangeKind::Create {
         required(blueprint, &properties, &relations, path, reader);
     }
 }
@@ -282,22 +317,20 @@ fn expressions(action: &Action, reader: &mut Reader) {
         before: action.steps.iter().map(|step| step.id.as_str()).collect(),
         secrets: Secrets::Refused,
     };
+    let with_item = Names::of(action, &written).with_item();
     for (index, change) in action.entities.iter().enumerate() {
         let path = change_path(index, change);
-        match change {
-            EntityChange::Create { identifier, fields, .. }
-            | EntityChange::Update { identifier, fields, .. } => {
-                names.check(identifier, &join(&path, "identifier"), reader);
-                for (name, value) in fields {
-                    let path = join(&path, name.as_str());
-                    match name.as_str() {
-                        "title" | "properties" => later.check(&names, value, &path, reader),
-                        _ => names.check_all(value, &path, reader),
-                    }
-                }
-            }
-            EntityChange::Delete { identifier, .. } => {
-                names.check(identifier, &join(&path, "identifier"), reader);
+        if let Some(list) = &change.for_each {
+            let text = if is_template(list) { list.clone() } else { format!("{{{{ {list} }}}}") };
+            names.check(&text, &trail!["entities", index, "forEach"], reader);
+        }
+        let names = if change.for_each.is_some() { &with_item } else { &names };
+        names.check(&change.identifier, &join(&path, "identifier"), reader);
+        for (name, value) in &change.fields {
+            let path = join(&path, name.as_str());
+            match name.as_str() {
+                "title" | "properties" => later.check(names, value, &path, reader),
+                _ => names.check_all(value, &path, reader),
             }
         }
     }
@@ -343,6 +376,12 @@ impl<'a> Names<'a> {
             }
         }
         Self { environment, known, secrets: secret::inputs(action) }
+    }
+
+    /// The same where something is done for each `item` of a list.
+    fn with_item(mut self) -> Self {
+        self.known.insert("item", None);
+        self
     }
 
     /// Whether an input says where a secret is.

@@ -56,7 +56,7 @@ pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
 pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
-pub use search::{search, search_in};
+pub use search::{pointing, search, search_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 
@@ -185,6 +185,10 @@ pub struct Settings {
     pub webhooks: BTreeSet<String>,
     /// The user of the machine that scripts run as; none means that none is run.
     pub scripts_as: Option<String>,
+    /// How long a request may wait for people, in seconds; none means for ever.
+    pub expire_after: Option<i64>,
+    /// How long after its merge past the rules an administrator may have a request carried out, in seconds; none: never.
+    pub break_glass: Option<i64>,
     /// How long a run whose step failed can be retried, in seconds.
     pub retry_for: i64,
     /// The secrets that requests may name.

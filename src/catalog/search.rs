@@ -1,9 +1,12 @@
 //! Which entities answer a form's queries?
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
     Definitions, Files,
+    entity::{entity_at, references, store_entity},
     past::Past,
     store::{InFiles, Store},
     view::{View, parse_query},
@@ -33,6 +36,19 @@ pub fn search(
         &changed
     };
     search_in(definitions, &InFiles::new(definitions, files), search)
+}
+
+/// The entities in these files that point at one by any field.
+pub fn pointing(definitions: &Definitions, files: &Files, id: &EntityId) -> BTreeSet<EntityId> {
+    let mut found = BTreeSet::new();
+    for (path, bytes) in files {
+        let Some(from) = entity_at(&definitions.settings, path) else { continue };
+        let Some(entity) = store_entity(path, bytes, definitions).entity else { continue };
+        if references(definitions, &entity).iter().any(|(_, target)| target == id) {
+            found.insert(from);
+        }
+    }
+    found
 }
 
 /// The same of entities wherever they are; the changes of the search are among them already.

@@ -18,6 +18,9 @@ pub mod demo;
 pub mod app;
 pub mod init;
 pub mod ask;
+mod history;
+pub mod audit;
+pub mod verify;
 pub mod watch;
 pub mod doctor;
 pub mod import;
@@ -26,6 +29,7 @@ pub mod request;
 pub mod link;
 pub mod schema;
 pub mod report;
+pub mod break_glass;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -73,6 +77,8 @@ enum Command {
     History(ask::history::HistoryArgs),
     Blame(ask::blame::BlameArgs),
     Diff(ask::diff::DiffArgs),
+    Audit(audit::AuditArgs),
+    Verify(verify::VerifyArgs),
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
@@ -82,6 +88,7 @@ enum Command {
     Link(link::LinkArgs),
     Schema(schema::SchemaArgs),
     Report(report::ReportArgs),
+    ApproveBreakGlass(break_glass::BreakGlassArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -119,6 +126,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(args) => ask::history::run(&args),
         Command::Blame(args) => ask::blame::run(&args),
         Command::Diff(args) => ask::diff::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),
@@ -128,6 +137,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Link(args) => link::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::ApproveBreakGlass(args) => break_glass::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

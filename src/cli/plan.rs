@@ -179,6 +179,7 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
             let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
             Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
         }
+        Question::Pointing(_, id) => Answer::Pointing(Arc::new(catalog::pointing(definitions, files, id))),
         Question::Search(_, search) => match catalog::search(definitions, files, search) {
             Ok(found) => Answer::Found(Arc::new(found)),
             Err(why) => Answer::Unknown(why.into()),

@@ -1,5 +1,6 @@
 //! What may people ask for?
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ActionId, Approval, BlueprintId, Execute, Form, Property, Step};
@@ -31,8 +32,21 @@ pub struct Action {
     pub merge: MergeMode,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// Whether its pull requests are merged together or not at all.
+    pub atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     pub entities: Vec<EntityChange>,
+    /// When Chandlery asks for it itself.
+    pub ttl: Option<Ttl>,
+}
+
+/// The end of an entity whose time is over is asked for without anybody doing so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ttl {
+    /// The property that says when its time is over.
+    pub property: String,
+    /// How long before that people are warned, in seconds; zero warns nobody.
+    pub warn_before: i64,
 }
 
 impl Action {
@@ -73,32 +87,62 @@ pub enum MergeMode {
     Auto,
 }
 
-/// One change of the catalog. Texts are templates.
+/// One change of the catalog, or of each thing of a list. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EntityChange {
-    /// A new entity.
-    Create {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// Its other fields as written: title, team, properties, relations.
-        fields: Map<String, Value>,
-    },
-    /// A merge patch of an existing entity: null clears.
-    Update {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-        /// The fields to change, as written.
-        fields: Map<String, Value>,
-    },
-    /// The end of an entity.
-    Delete {
-        /// Of what kind.
-        blueprint: BlueprintId,
-        /// Its identifier.
-        identifier: String,
-    },
+pub struct EntityChange {
+    /// What gives the list, each `item` of which makes one change.
+    pub for_each: Option<String>,
+    /// What becomes of the entity.
+    pub kind: ChangeKind,
+    /// Of what kind it is.
+    pub blueprint: BlueprintId,
+    /// Its identifier.
+    pub identifier: String,
+    /// Its other fields as written (title, team, properties, relations), or those that change; none where it ends.
+    pub fields: Map<String, Value>,
+}
+
+/// What becomes of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It begins.
+    Create,
+    /// It is patched: null clears.
+    Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
+    /// It ends.
+    Delete(OnDelete),
+}
+
+impl ChangeKind {
+    /// The word in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Upsert => "upsert",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDelete {
+    /// While there are some, it does not end.
+    #[default]
+    Restrict,
+    /// They end, too, and so on.
+    Cascade,
+    /// They no longer point at it.
+    Nullify,
+}
+
+impl OnDelete {
+    /// Whether it is what holds if nothing is said.
+    pub fn is_restrict(&self) -> bool {
+        *self == Self::Restrict
+    }
 }

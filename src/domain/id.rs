@@ -199,9 +199,17 @@ impl RequestId {
         self.0.replace('/', "-")
     }
 
-    /// Whether only Chandlery may open a request under this name (`…/issue-42`, `…/pull-42`).
+    /// Whether only Chandlery may open a request under this name (`…/issue-42`, `…/pull-42`, `…/ttl-…`).
     pub fn is_reserved(&self) -> bool {
-        self.0.rsplit('/').next().is_some_and(|last| last.starts_with("issue-") || last.starts_with("pull-"))
+        self.0
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| ["issue-", "pull-", "ttl-"].iter().any(|prefix| last.starts_with(prefix)))
+    }
+
+    /// Whether we ask for it because the time of an entity is over, going by its name.
+    pub fn is_ttl(&self) -> bool {
+        self.0.rsplit('/').next().is_some_and(|last| last.starts_with("ttl-"))
     }
 
     /// The number of the issue that this request came from, going by its name.

@@ -37,7 +37,7 @@ mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{Action, EntityChange, MergeMode, Operation};
+pub use action::{Action, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
@@ -62,7 +62,7 @@ pub use pull::{
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
 pub use rule::{Approval, Asked, Askers, Execute, People, Quorum, Rule, Terms, Way};
-pub use run::{LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
+pub use run::{BreakGlass, LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};

@@ -26,6 +26,24 @@ impl Index {
     }
 }
 
+impl Index {
+    /// The entities that point at one by any field, sound or not, whether it is there or not.
+    pub fn sources(&self, id: &EntityId) -> BTreeSet<EntityId> {
+        let mut found = BTreeSet::new();
+        if let Some(blueprint) = self.base.blueprint(&id.blueprint) {
+            for edge in self.base.edges(blueprint, id.identifier.as_str()) {
+                let row: Row = self.base.record(edge.source);
+                if !self.change.gone.contains(&row.file) {
+                    found.extend(id_of(&self.base, edge.source));
+                }
+            }
+        }
+        let added = self.change.added.values().filter(|added| added.targets.contains(id));
+        found.extend(added.filter_map(|added| added.id.clone()));
+        found
+    }
+}
+
 impl Store for Index {
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
         let mut found: Vec<Entity> = Vec::new();

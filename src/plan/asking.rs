@@ -220,7 +220,7 @@ pub(super) fn entities(site: &Site<'_>, planned: &[PlannedEntity]) -> Looked<Res
         let id = EntityId { blueprint, identifier };
         let known = match one.change {
             EntityOperation::Create => Ok(Ok(None)),
-            EntityOperation::Update | EntityOperation::Delete => {
+            EntityOperation::Update | EntityOperation::Upsert | EntityOperation::Delete => {
                 read::entity(site.look, site.definitions, site.catalog, &id)
             }
         };
@@ -287,5 +287,10 @@ fn after(site: &Site<'_>, planned: &PlannedEntity, id: &EntityId, before: Option
     {
         entity = catalog::with_defaults(blueprint, entity);
     }
-    Changed { change: planned.change, entity, before, later: later_values }
+    let change = match planned.change {
+        EntityOperation::Upsert if before.is_none() => EntityOperation::Create,
+        EntityOperation::Upsert => EntityOperation::Update,
+        other => other,
+    };
+    Changed { change, entity, before, later: later_values }
 }

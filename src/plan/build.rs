@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId,
-        Operation, Place, Rule, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
+        StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
@@ -16,7 +16,7 @@ use crate::{
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedRule, PlannedStep, digest},
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedStep},
         policy, rules,
         target::plan_step,
         writeback,
@@ -169,6 +169,15 @@ pub fn build(
         Ok(Ok(planned)) => {
             diffs.push_str(&diff::of_repository("catalog", &planned.files));
             problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
+            let follows = |entity: &&PlannedEntity| {
+                entity.change == EntityOperation::Delete && !entity.follows.is_empty()
+            };
+            let cascade = planned.entities.iter().filter(follows).count();
+            if cascade > 0 {
+                risks.insert(format!(
+                    "{cascade} more of the catalog's entities are removed, because they point at one that is"
+                ));
+            }
             entities = planned.entities;
         }
     }
@@ -210,37 +219,22 @@ pub fn build(
         reason: request.reason.clone(),
         on_behalf_of: request.on_behalf_of.clone(),
     };
-    let place = rules::action_place(site, &asking);
-    let mut approval: Vec<PlannedRule> = match &recipe.action.approval {
-        Approval::NotNeeded => Vec::new(),
-        Approval::Rules(said) => {
-            let found = match rules::apply(site, &asking, said, &place)? {
-                Ok(found) => found,
-                Err(problems) => return Ok(Err(problems)),
-            };
-            // That nobody need approve is said on purpose, and never by what happens not to apply.
-            let asked = if found.is_empty() { &[Rule::anybody_with_write_access()][..] } else { &[] };
-            match rules::apply(site, &asking, asked, &place)? {
-                Ok(usual) => found.into_iter().chain(usual).collect(),
-                Err(problems) => return Ok(Err(problems)),
-            }
-        }
+    let approval = match rules::of_action(site, &asking, ruling.rules)? {
+        Ok(approval) => approval,
+        Err(problems) => return Ok(Err(problems)),
     };
-    approval.extend(ruling.rules);
-    let key = digest(&json!({
-        "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
-        "merge": recipe.action.merge == MergeMode::Auto,
-    }));
-    let plan = Plan {
+    let mut plan = Plan {
         version: FORMAT,
         request: request.id.clone(),
         asked,
-        key,
+        key: String::new(),
         steps,
+        atomic: recipe.action.atomic,
         entities,
         approval,
         pins: recipe.pins(),
     };
+    plan.key = plan.key_of(recipe.action.merge == MergeMode::Auto);
     Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
 }
 
@@ -255,8 +249,11 @@ fn nothing_touched(
     let asked_on = accepted.request.entity.as_ref();
     let is_it = |id: &EntityId| id.blueprint == action.blueprint && asked_on == Some(&id.identifier);
     let fits = |(change, id): &(EntityOperation, EntityId)| match action.operation {
-        Operation::Create => *change == EntityOperation::Create && id.blueprint == action.blueprint,
-        Operation::Day2 => *change == EntityOperation::Update && is_it(id),
+        Operation::Create => {
+            matches!(change, EntityOperation::Create | EntityOperation::Upsert)
+                && id.blueprint == action.blueprint
+        }
+        Operation::Day2 => matches!(change, EntityOperation::Update | EntityOperation::Upsert) && is_it(id),
         Operation::Delete => *change == EntityOperation::Delete && is_it(id),
     };
     if asked.iter().any(fits) {

@@ -47,6 +47,8 @@ pub enum Question {
     Permission(RepoName, Login),
     /// The members of a team of the forge, `organisation/slug`. → `Members`
     Members(String),
+    /// What keeps the head of a pull request from being merged. → `Mergeable`
+    Mergeable(RepoName, u64, ObjectId),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -63,12 +65,16 @@ pub enum Question {
     File(RepoName, ObjectId, RepoPath),
     /// All files below a folder of a commit. → `Files`
     Files(RepoName, ObjectId, RepoPath),
+    /// When a commit of the catalog was made, as it says (its committer's clock). → `Now`
+    CommittedAt(ObjectId),
     /// The bytes of a blob. → `Blob`
     Blob(RepoName, ObjectId),
     /// The file of an entity at this commit of the catalog. → `Entity`
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The entities that point at this one at this commit of the catalog. → `Pointing`
+    Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
     Search(ObjectId, Search),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
@@ -115,6 +121,7 @@ impl Question {
             | Self::Activity(..)
             | Self::Permission(..)
             | Self::Members(_)
+            | Self::Mergeable(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -122,9 +129,11 @@ impl Question {
             Self::Definitions(_)
             | Self::File(..)
             | Self::Files(..)
+            | Self::CommittedAt(_)
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Pointing(..)
             | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
@@ -231,6 +240,17 @@ pub struct DiffEntry {
     pub after: Option<TreeEntry>,
 }
 
+/// What keeps the head of a pull request from being merged, besides approvals.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mergeable {
+    /// Whether it conflicts with its base; none while the forge works it out.
+    pub conflicts: Option<bool>,
+    /// The checks of others that have not ended.
+    pub running: BTreeSet<String>,
+    /// Those that ended otherwise than well.
+    pub failed: BTreeSet<String>,
+}
+
 /// A run of a workflow, as the forge tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkflowRun {
@@ -258,7 +278,7 @@ pub struct Job {
 pub enum Answer {
     /// To `Here`.
     Here(Arc<Here>),
-    /// To `Now`.
+    /// To `Now` and `CommittedAt`.
     Now(Timestamp),
     /// To `Open`.
     Open(Arc<Open>),
@@ -290,6 +310,8 @@ pub enum Answer {
     Entity(Option<(RepoPath, Bytes)>),
     /// To `Entities`.
     Entities(Arc<BTreeSet<Identifier>>),
+    /// To `Pointing`.
+    Pointing(Arc<BTreeSet<EntityId>>),
     /// To `Search`: those that each query asks for, in their order.
     Found(Arc<Vec<Vec<Identifier>>>),
     /// To `Chain`.
@@ -304,6 +326,8 @@ pub enum Answer {
     Requests(Arc<BTreeSet<RequestId>>),
     /// To `Arrivals`.
     Arrivals(Arc<Vec<Arrival>>),
+    /// To `Mergeable`.
+    Mergeable(Arc<Mergeable>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -407,10 +431,14 @@ impl<'a> Looker<'a> {
     looks! {
         /// The time, by the forge's clock.
         now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
+        /// When a commit of the catalog was made, as it says.
+        committed_at(commit: ObjectId) -> Timestamp, Question::CommittedAt(commit), Answer::Now(at) => *at;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
         /// What this pass is called.
         pass() -> &'a str, Question::Pass, Answer::Pass(pass) => pass.as_ref();
+        /// What keeps the head of a pull request from being merged.
+        mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.
@@ -445,6 +473,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The entities that point at one.
+        pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
         /// The first-parent chain of a branch.

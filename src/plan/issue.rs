@@ -13,7 +13,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{Looked, Pending},
-        labels, message, react, read, say,
+        labels, message, react, read, review, say,
         step::{Call, Step},
     },
 };
@@ -94,9 +94,14 @@ fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
         // What happens now is decided about the request; when it has ended, its record says so.
         Some(PullState::Merged) => {
             let pull = ours.map(|pull| read::reference(&site.here.catalog, pull.number)).unwrap_or_default();
-            let body = message::issue_in_progress(&pull);
+            let comments = ours.map(|pull| review::spoken_of(pull).remove(&id).unwrap_or_default());
+            let stage = review::in_progress(&comments.unwrap_or_default());
+            let body = match stage {
+                Stage::Denied => message::issue_ended(stage, Some(&pull), None),
+                _ => message::issue_in_progress(&pull),
+            };
             let steps = say(&site.here.catalog, number, &issue.comments, body);
-            return Ok(Decision { stages: [(id, Stage::InProgress)].into(), steps, ..Decision::nothing() });
+            return Ok(Decision { stages: [(id, stage)].into(), steps, ..Decision::nothing() });
         }
         Some(PullState::Closed) => return closed(site, issue, &id, ours),
         Some(PullState::Open) | None => {}
@@ -323,6 +328,10 @@ fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnosti
 }
 
 fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Looked<Decision> {
+    if let Some(pull) = pull.filter(|pull| review::has_expired(site, pull, id)) {
+        let why = "it waited for people for too long";
+        return Ok(finish(site, issue, id, Stage::Expired, Some(pull.number), Some(why)));
+    }
     let people = admit::people_of_issue(issue, None).unwrap_or_default();
     let by = pull.and_then(|pull| pull.closed_by.as_ref());
     let said = pull.map_or(Ok(None), |pull| react::how_it_ended(site, pull, &people))?;

@@ -10,7 +10,9 @@ use std::fmt::Write as _;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, RunStep, Stage, StepState},
+    domain::{
+        Action, BreakGlass, Diagnostic, Entity, Login, RequestId, RunStep, Stage, StepState, Timestamp,
+    },
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -74,6 +76,10 @@ pub fn commands() -> String {
             "take it back, if you asked for it; while it is carried out, whoever may write can stop it too",
         ),
         ("/decline REASON", "say no, if you may approve it or write to this repository"),
+        (
+            "/break-glass REASON",
+            "have it carried out though it was merged past the rules, as an administrator and where the settings allow it",
+        ),
         ("/retry", "try the step again that failed, while it is carried out"),
         ("/help", "this list"),
     ] {
@@ -91,6 +97,13 @@ pub fn waits_for_the_forge(until: &str) -> String {
 /// The marker in the text of a follow-up pull request.
 pub fn follow_up_marker(request: &RequestId, step: &str) -> String {
     format!("<!-- chandlery:follow-up {request} {step} -->")
+}
+
+/// What a follow-up pull request is told when it is closed.
+pub fn taken_back(request: &RequestId, asked_in: &str, why: &str) -> String {
+    format!(
+        "<!-- chandlery:closed {request} -->\nClosed by Chandlery: {why}. It followed from {asked_in}; nothing more comes of that.\n"
+    )
 }
 
 /// The request that one of our comments is about.
@@ -147,6 +160,7 @@ pub fn stage_in_words(stage: Stage) -> &'static str {
         Stage::Denied => "denied",
         Stage::Declined => "declined",
         Stage::Cancelled => "cancelled",
+        Stage::Expired => "expired",
         Stage::Noop => "nothing to change",
         Stage::TimedOut => "timed out",
         Stage::Unknown => "not known how it ended",
@@ -230,7 +244,7 @@ pub fn issue_asked(pull: &str) -> String {
 /// The comment on an issue whose request was approved.
 pub fn issue_in_progress(pull: &str) -> String {
     format!(
-        "{}\n### In progress\n\nIt was approved and is being carried out: {pull} says how far it is.\n",
+        "{}\n### In progress\n\nIt is being carried out: {pull} says how far it is, and on whose word.\n",
         issue_marker()
     )
 }
@@ -244,7 +258,7 @@ pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> St
     if let Some(pull) = pull {
         let _ = writeln!(text, "\nThe whole story is at {pull}.");
     }
-    if matches!(stage, Stage::Cancelled | Stage::Declined) {
+    if matches!(stage, Stage::Cancelled | Stage::Declined | Stage::Expired) {
         text.push_str("\nTo ask again, file a new issue; this one is not taken up again.\n");
     }
     text
@@ -419,6 +433,15 @@ fn time_in_words(seconds: i64) -> String {
     }
 }
 
+/// An amount of time, in days where it is some.
+pub fn days(seconds: i64) -> String {
+    match seconds / 86_400 {
+        0 => time_in_words(seconds),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// The comment on a request that was merged: in progress or ended.
 pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>, next: &str) -> String {
     let mut text = about.heading();
@@ -439,6 +462,49 @@ pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>
     cut(text)
 }
 
+/// The warning that the time of an entity is over soon: the one comment that mentions people.
+pub fn ends_soon(
+    fingerprint: &str,
+    action: &Action,
+    entity: &Entity,
+    due: Timestamp,
+    requesters: &[Login],
+    teams: &[String],
+) -> String {
+    let people = requesters.iter().map(Login::as_str).filter(|login| !login.ends_with("[bot]"));
+    let names: Vec<String> =
+        people.chain(teams.iter().map(String::as_str)).map(|name| format!("@{name}")).collect();
+    let named = if names.is_empty() { String::new() } else { format!("{}: ", names.join(" ")) };
+    format!(
+        "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {due}. Then Chandlery asks for \"{}\" (`{}`). To keep it, change that time before, by an action of the catalog that does so.\n",
+        entity.id(),
+        plain(&action.title),
+        action.identifier,
+    )
+}
+
+/// A reason that people typed, as it is kept.
+pub fn shortened(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// Why it stands so, with who had it carried out past the rules before anything else.
+pub fn with_break_glass(
+    glass: Option<&BreakGlass>,
+    requesters: &BTreeSet<Login>,
+    reason: Option<&str>,
+) -> Option<String> {
+    let Some(broken) = glass else { return reason.map(str::to_owned) };
+    let names: Vec<String> = requesters.iter().map(|login| format!("`{login}`")).collect();
+    let more = reason.map_or_else(String::new, |reason| format!(" {}", first_upper(reason)));
+    Some(format!(
+        "**BREAK-GLASS**: it was merged past the rules, and `{}` had it carried out without the approvals that it needs (asked by {}): {}.{more}",
+        broken.by,
+        listed(&names, "and"),
+        quoted(&broken.reason)
+    ))
+}
+
 /// The text of a follow-up pull request.
 pub fn follow_up_body(
     marker: &str,
@@ -447,6 +513,7 @@ pub fn follow_up_body(
     pull: &str,
     requesters: &BTreeSet<Login>,
     approved: &BTreeSet<Login>,
+    glass: Option<&BreakGlass>,
     changed: bool,
 ) -> String {
     let names = |logins: &BTreeSet<Login>| {
@@ -462,6 +529,8 @@ pub fn follow_up_body(
             text,
             "\n**This is not what was approved there:** this repository has changed since, and with it what the request would do. It needs the same approvals here before it may be merged; merged without them, the request counts as denied."
         );
+    } else if let Some(broken) = with_break_glass(glass, requesters, None) {
+        let _ = writeln!(text, "\n{broken}");
     } else if approved.is_empty() {
         let _ = writeln!(text, "\nThe action needs no approval.");
     } else {

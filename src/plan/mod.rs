@@ -7,12 +7,15 @@
 //!
 //! * `issue`: an issue form becomes a pull request of ours, and hears how it ended; `fork`: so does a pull request
 //!   from a fork; `adopt`: what both have in common;
+//! * `ttl`: an entity whose time is over becomes a pull request of ours, too;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
-//! * `approval`, `writeback`: the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
-//!   request for records, where rules want one;
+//! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms
+//!   that follow it; `record`: the pull request for records, where rules want one; `audit`: whether a history follows from
+//!   what it says;
 //! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
+//! * `rules`: who may ask for this and who must approve it (`people`, `code_owners`: who is meant);
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -28,7 +31,9 @@ mod target;
 mod backend;
 pub mod diff;
 pub mod writeback;
+mod following;
 pub mod record;
+pub mod audit;
 pub mod forms;
 pub mod message;
 mod labels;
@@ -42,13 +47,14 @@ pub mod log;
 pub mod report;
 mod admit;
 mod asking;
-mod policy;
 pub mod code_owners;
 mod people;
 mod rules;
+mod policy;
 mod adopt;
 mod issue;
 mod fork;
+mod ttl;
 mod review;
 mod execute;
 
@@ -78,6 +84,8 @@ pub enum Key {
     Pull(u64),
     /// A request on the default branch.
     Request(RequestId),
+    /// The entities whose time is over, or soon will be.
+    Timers,
 }
 
 impl std::fmt::Display for Key {
@@ -86,6 +94,7 @@ impl std::fmt::Display for Key {
             Self::Issue(number) => write!(f, "issue #{number}"),
             Self::Pull(number) => write!(f, "pull request #{number}"),
             Self::Request(id) => write!(f, "request {id}"),
+            Self::Timers => f.write_str("timers"),
         }
     }
 }
@@ -152,6 +161,7 @@ fn decide_with(definitions: &Definitions, look: &Looker<'_>, key: &Key) -> Looke
         Key::Issue(number) => issue::decide(&site, *number),
         Key::Pull(number) => review::decide(&site, *number),
         Key::Request(id) => execute::decide(&site, id),
+        Key::Timers => ttl::decide(&site),
     }?;
     if definitions.settings.mode == Mode::Observe {
         decision.steps.retain(Step::only_speaks);

@@ -8,13 +8,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnFailure, Pin, RepoName,
-        RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
+        ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin,
+        RepoName, RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -37,6 +37,9 @@ pub struct Plan {
     pub key: String,
     /// What would be done, in order.
     pub steps: Vec<PlannedStep>,
+    /// Whether the pull requests are merged together or not at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
     /// The entities that would change.
     pub entities: Vec<PlannedEntity>,
     /// Who must approve; empty where nobody must.
@@ -46,11 +49,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The key that follows from its effect, and from whether Chandlery merges the request.
+    pub fn key_of(&self, merges: bool) -> String {
+        let Self { version, request, asked, key: _, steps, atomic, entities, approval, pins: _ } = self;
+        let mut effect = json!({
+            "version": version, "request": request, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
+            "merge": merges,
+        });
+        if *atomic {
+            effect["atomic"] = true.into();
+        }
+        digest(&effect)
+    }
+
     /// Whether both do the same; what they were made from may differ.
     pub fn is_same_but_for_pins(&self, other: &Self) -> bool {
-        let Self { version, request, asked, key, steps, entities, approval, pins: _ } = self;
+        let Self { version, request, asked, key, steps, atomic, entities, approval, pins: _ } = self;
         (version, request, asked, key) == (&other.version, &other.request, &other.asked, &other.key)
-            && (steps, entities, approval) == (&other.steps, &other.entities, &other.approval)
+            && (steps, atomic, entities, approval)
+                == (&other.steps, &other.atomic, &other.entities, &other.approval)
     }
 }
 
@@ -168,6 +185,9 @@ pub struct PlannedPull {
     pub repository: RepoName,
     /// Into which branch.
     pub base: Branch,
+    /// Whether the repository is empty and gets a first commit, without files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_commit: bool,
     /// From which branch.
     pub branch: Branch,
     /// Its title.
@@ -178,6 +198,15 @@ pub struct PlannedPull {
     /// Whether Chandlery merges it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_merge: bool,
+    /// The labels that it gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Whose review is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviewers: Vec<String>,
+    /// Whether it is opened as a draft.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
     /// Every file that changes.
     pub changes: Vec<FileChange>,
 }
@@ -286,16 +315,24 @@ pub struct PlannedEntity {
     /// The fields given, or patched (null clears).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub fields: Map<String, Value>,
+    /// What becomes of those that point at it, if it ends.
+    #[serde(rename = "onDelete", default, skip_serializing_if = "OnDelete::is_restrict")]
+    pub on_delete: OnDelete,
+    /// The entities that it points at and that end, where it changes for no other reason.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub follows: BTreeSet<String>,
 }
 
 /// How an entity changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityOperation {
     /// It begins.
     Create,
     /// It is patched.
     Update,
+    /// It is patched if it is there, and begins otherwise.
+    Upsert,
     /// It ends.
     Delete,
 }
@@ -306,6 +343,7 @@ impl EntityOperation {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Upsert => "upsert",
             Self::Delete => "delete",
         }
     }

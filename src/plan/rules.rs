@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalog::form::{is_timely, resolved},
-    domain::{Askers, Diagnostic, EntityId, Execute, Login, Place, Quorum, RepoName, RepoPath, Rule, Search},
+    domain::{
+        Approval, Askers, Diagnostic, EntityId, Execute, Login, Place, Quorum, RepoName, RepoPath, Rule,
+        Search,
+    },
     expr::Expression,
     plan::{
         asking::{self, Asking},
@@ -30,6 +33,28 @@ pub(super) fn action_place(site: &Site<'_>, asking: &Asking<'_>) -> Place {
 
 fn unknown(place: &Place, message: String) -> Diagnostic {
     Diagnostic::error("rule-unknown", place.clone(), message).help("the platform team must mend it")
+}
+
+/// The rules of the action that apply to what is asked, and those of policies, as data.
+///
+/// # Errors
+/// As [`apply`].
+pub(super) fn of_action(
+    site: &Site<'_>,
+    asking: &Asking<'_>,
+    of_policies: Vec<PlannedRule>,
+) -> Looked<Result<Vec<PlannedRule>, Vec<Diagnostic>>> {
+    let Approval::Rules(said) = &asking.action.approval else { return Ok(Ok(of_policies)) };
+    let mut rules = match apply(site, asking, said, &action_place(site, asking))? {
+        Ok(rules) => rules,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    // That nobody need approve is said on purpose, and never by what happens not to apply.
+    if rules.is_empty() {
+        rules.push(PlannedRule { writers: true, ..blank(&Rule::anybody_with_write_access()) });
+    }
+    rules.extend(of_policies);
+    Ok(Ok(rules))
 }
 
 /// The rules that apply to what is asked, as data.

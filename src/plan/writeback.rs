@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     catalog,
     domain::{
-        Action, Bytes, Change, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier, ObjectId,
-        Place, RepoPath, Run, later, nearest,
+        Action, Bytes, Change, ChangeKind, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier,
+        ObjectId, OnDelete, Place, RepoPath, Run, RunEntity, RunPull, StepId, Timestamp,
+        later::{self, Piece},
+        nearest,
     },
     plan::{
         build::Site,
         diff,
         facts::{Looked, Pending},
+        following::{Following, following, new_since},
         plan_file::{EntityOperation, PlannedEntity},
         read,
     },
@@ -45,22 +48,35 @@ pub fn plan_entities(
     for (index, change) in action.entities.iter().enumerate() {
         let mut place = Place::file(source.clone());
         place.field = Some(format!("entities[{index}]"));
-        match plan_entity(change, &place, context) {
-            Ok(planned) => entities.push(planned),
-            Err(problem) => problems.push(problem),
+        let contexts = match &change.for_each {
+            None => vec![context.clone()],
+            Some(list) => match render::each(list, &place, context) {
+                Ok(contexts) => contexts,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            },
+        };
+        for context in contexts {
+            match plan_entity(change, &place, &context) {
+                Ok(planned) => entities.push(planned),
+                Err(problem) => problems.push(problem),
+            }
         }
     }
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    Ok(match apply(site, &entities, &source)? {
-        Ok(files) => {
+    let own: Vec<&PlannedEntity> = entities.iter().collect();
+    Ok(match work_out(site, &own, &source)? {
+        Ok(Following { entities: following, files }) => {
             let asked =
                 entities.iter().filter_map(|planned| Some((planned.change, entity_id(&planned.entity)?)));
             let asked = asked.collect();
             // An update that changes nothing is no change.
-            let entities =
-                entities.into_iter().filter(|planned| is_effective(site, planned, &files)).collect();
+            let entities = entities.into_iter().filter(|planned| is_effective(site, planned, &files));
+            let entities = entities.chain(following).collect();
             Ok(Planned { entities, files, asked })
         }
         Err(problems) => Err(problems),
@@ -72,7 +88,7 @@ fn is_effective(
     planned: &PlannedEntity,
     files: &BTreeMap<RepoPath, diff::Versions>,
 ) -> bool {
-    planned.change != EntityOperation::Update
+    matches!(planned.change, EntityOperation::Create | EntityOperation::Delete)
         || files.iter().any(|(path, versions)| {
             versions.before != versions.after
                 && catalog::entity_at(&site.definitions.settings, path)
@@ -85,39 +101,32 @@ fn plan_entity(
     place: &Place,
     context: &render::Context,
 ) -> Result<PlannedEntity, Diagnostic> {
-    let (operation, blueprint, identifier, fields) = match change {
-        EntityChange::Create { blueprint, identifier, fields } => {
-            (EntityOperation::Create, blueprint, identifier, Some(fields))
-        }
-        EntityChange::Update { blueprint, identifier, fields } => {
-            (EntityOperation::Update, blueprint, identifier, Some(fields))
-        }
-        EntityChange::Delete { blueprint, identifier } => {
-            (EntityOperation::Delete, blueprint, identifier, None)
-        }
+    let EntityChange { for_each: _, kind, blueprint, identifier, fields } = change;
+    let (operation, on_delete) = match *kind {
+        ChangeKind::Create => (EntityOperation::Create, OnDelete::Restrict),
+        ChangeKind::Update => (EntityOperation::Update, OnDelete::Restrict),
+        ChangeKind::Upsert => (EntityOperation::Upsert, OnDelete::Restrict),
+        ChangeKind::Delete(on_delete) => (EntityOperation::Delete, on_delete),
     };
     let identifier = render::text(identifier, place, context)?;
     let identifier: Identifier = identifier.parse().map_err(|problem: crate::domain::InvalidId| {
         Diagnostic::error("bad-identifier", place.clone(), problem.to_string())
     })?;
-    let fields = match fields {
-        None => Map::new(),
-        Some(fields) => {
-            let rendered = fields.iter().map(|(name, value)| {
-                // What is known later may stand in titles and properties.
-                let value = match name.as_str() {
-                    "title" | "properties" => render::payload(value, place, context)?,
-                    _ => render::value(value, place, context)?,
-                };
-                Ok((name.clone(), value))
-            });
-            rendered.collect::<Result<Map<_, _>, Diagnostic>>()?
-        }
-    };
+    let rendered = fields.iter().map(|(name, value)| {
+        // What is known later may stand in titles and properties.
+        let value = match name.as_str() {
+            "title" | "properties" => render::payload(value, place, context)?,
+            _ => render::value(value, place, context)?,
+        };
+        Ok((name.clone(), value))
+    });
+    let fields = rendered.collect::<Result<Map<_, _>, Diagnostic>>()?;
     Ok(PlannedEntity {
         change: operation,
         entity: EntityId { blueprint: blueprint.clone(), identifier }.to_string(),
         fields: if operation == EntityOperation::Create { without_nulls(fields) } else { fields },
+        on_delete,
+        follows: BTreeSet::new(),
     })
 }
 
@@ -135,7 +144,16 @@ fn without_nulls(fields: Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-/// The files of the catalog that these changes write, each before and after, against the site's commit.
+/// What a plan changes in the catalog as it is now.
+pub struct Applied {
+    /// Each file before and after.
+    pub files: BTreeMap<RepoPath, diff::Versions>,
+    /// The entities that change.
+    pub entities: Vec<RunEntity>,
+}
+
+/// The files of the catalog that a plan's changes write, each before and after, against the site's commit. What follows from
+/// the end of others is found anew: what no longer points there stays as it is, and what has come to is refused.
 ///
 /// # Errors
 /// `Pending` while answers are awaited; inside, why the catalog does not allow it.
@@ -143,12 +161,45 @@ pub fn apply(
     site: &Site<'_>,
     entities: &[PlannedEntity],
     source: &str,
-) -> Looked<Result<BTreeMap<RepoPath, diff::Versions>, Vec<Diagnostic>>> {
+) -> Looked<Result<Applied, Vec<Diagnostic>>> {
+    let (own, agreed): (Vec<_>, Vec<_>) = entities.iter().partition(|planned| planned.follows.is_empty());
+    let Following { entities: present, files } = match work_out(site, &own, source)? {
+        Ok(following) => following,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let problems = new_since(&agreed, &present, source);
+    if !problems.is_empty() {
+        return Ok(Err(problems));
+    }
+    let changed = own.into_iter().chain(&present);
+    let entities = changed.map(|planned| RunEntity {
+        change: planned.change.name().to_owned(),
+        entity: planned.entity.clone(),
+    });
+    Ok(Ok(Applied { files, entities: entities.collect() }))
+}
+
+/// All files that these changes write, and the entities that change because others end.
+fn work_out(
+    site: &Site<'_>,
+    own: &[&PlannedEntity],
+    source: &str,
+) -> Looked<Result<Following, Vec<Diagnostic>>> {
+    let mut scope = Scope::default();
+    for planned in own {
+        let Some(id) = entity_id(&planned.entity) else { continue };
+        match planned.change {
+            EntityOperation::Delete => drop(scope.ends.insert(id, planned.on_delete)),
+            EntityOperation::Create | EntityOperation::Update | EntityOperation::Upsert => {
+                scope.touched.insert(id);
+            }
+        }
+    }
     let mut files: BTreeMap<RepoPath, diff::Versions> = BTreeMap::new();
     let mut problems = Vec::new();
     let mut pending = false;
-    for planned in entities {
-        match apply_one(site, planned, source) {
+    for planned in own {
+        match apply_one(site, planned, &scope, source) {
             Err(Pending) => pending = true,
             Ok(Err(found)) => problems.extend(found),
             Ok(Ok((path, versions))) => {
@@ -162,15 +213,29 @@ pub fn apply(
             }
         }
     }
+    let found = following(site, &scope.ends, &scope.touched, source);
     if pending {
         return Err(Pending);
     }
-    Ok(if problems.is_empty() { Ok(files) } else { Err(problems) })
+    if !problems.is_empty() {
+        return Ok(Err(problems));
+    }
+    Ok(found?.map(|found| Following { files: files.into_iter().chain(found.files).collect(), ..found }))
+}
+
+/// What else one request does to the catalog.
+#[derive(Default)]
+struct Scope {
+    /// Entities that end.
+    ends: BTreeMap<EntityId, OnDelete>,
+    /// Entities that it makes or changes, all of which are there afterwards.
+    touched: BTreeSet<EntityId>,
 }
 
 fn apply_one(
     site: &Site<'_>,
     planned: &PlannedEntity,
+    scope: &Scope,
     source: &str,
 ) -> Looked<Result<(RepoPath, diff::Versions), Vec<Diagnostic>>> {
     let problem = |code, message: String, help: String| {
@@ -195,7 +260,7 @@ fn apply_one(
     let nothing = BTreeSet::new();
     // Both are asked for before either is awaited.
     let known = match planned.change {
-        EntityOperation::Create => site.look.entities(site.catalog, &id.blueprint),
+        EntityOperation::Create | EntityOperation::Upsert => site.look.entities(site.catalog, &id.blueprint),
         EntityOperation::Update | EntityOperation::Delete => Ok(Ok(&nothing)),
     };
     let existing = match site.look.entity(site.catalog, &id)? {
@@ -215,8 +280,9 @@ fn apply_one(
             format!("`{id}` is in the catalog already"),
             "choose another name".into(),
         ),
-        (EntityOperation::Create, None) => {
-            let entity = catalog::with_defaults(blueprint, from_fields(&id, &shown));
+        (EntityOperation::Create | EntityOperation::Upsert, None) => {
+            let entity = from_fields(&id, &without_nulls(shown));
+            let entity = catalog::with_defaults(blueprint, entity);
             let Ok(path) = catalog::entity_path(&site.definitions.settings, &id) else {
                 return problem(
                     "bad-identifier",
@@ -242,12 +308,12 @@ fn apply_one(
                     "choose another name".into(),
                 );
             }
-            match known_to_fit(checked(site, &entity, source)?, &id, &unknown) {
+            match known_to_fit(checked(site, &entity, scope, source)?, &id, &unknown) {
                 Ok(()) => Ok(Ok((path, diff::Versions::of(None, Some(render::edit::new_entity(&entity)))))),
                 Err(problems) => Ok(Err(problems)),
             }
         }
-        (EntityOperation::Update, Some((path, old))) => {
+        (EntityOperation::Update | EntityOperation::Upsert, Some((path, old))) => {
             let merge = |fields| render::edit::merge_entity(&path, &old, fields).map(Bytes::from);
             let (new, certain) = match (merge(&shown), merge(&certain)) {
                 (Ok(new), Ok(certain)) => (new, certain),
@@ -257,7 +323,7 @@ fn apply_one(
                 Ok(entity) => entity,
                 Err(problems) => return Ok(Err(problems)),
             };
-            match checked(site, &entity, source)? {
+            match checked(site, &entity, scope, source)? {
                 Ok(()) => Ok(Ok((path, diff::Versions::of(Some(old), Some(new))))),
                 Err(problems) => Ok(Err(problems)),
             }
@@ -317,7 +383,12 @@ fn known_to_fit(
 }
 
 /// Whether the catalog would still be valid with this entity in it.
-fn checked(site: &Site<'_>, entity: &Entity, source: &str) -> Looked<Result<(), Vec<Diagnostic>>> {
+fn checked(
+    site: &Site<'_>,
+    entity: &Entity,
+    scope: &Scope,
+    source: &str,
+) -> Looked<Result<(), Vec<Diagnostic>>> {
     let name = entity.id().to_string();
     let place = |path: &[catalog::values::Segment]| {
         let mut place = Place::file(source);
@@ -327,7 +398,13 @@ fn checked(site: &Site<'_>, entity: &Entity, source: &str) -> Looked<Result<(), 
     let mut problems = catalog::check_entity(site.definitions, entity, &place);
     let mut pending = false;
     for (path, target) in catalog::references(site.definitions, entity) {
-        if target == entity.id() {
+        if target == entity.id() || scope.touched.contains(&target) {
+            continue;
+        }
+        if scope.ends.contains_key(&target) {
+            let message = format!("points at `{target}`, which the same request removes");
+            let problem = Diagnostic::error("entity-in-use", place(&path), message);
+            problems.push(problem.help("the platform team must mend `entities` of the action"));
             continue;
         }
         match site.look.entity(site.catalog, &target) {
@@ -379,6 +456,64 @@ fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
     }
 }
 
+/// What a merged pull request gives to what comes after it.
+pub fn outputs_of(pull: &RunPull) -> Map<String, Value> {
+    let RunPull { repository, number, merge_commit, .. } = pull;
+    let outputs = json!({ "repository": repository, "number": number, "mergeCommit": merge_commit });
+    outputs.as_object().cloned().unwrap_or_default()
+}
+
+/// A value with what is known only now put into it: outputs of steps, and when the request was merged.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn filled(
+    value: &Value,
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Value, String> {
+    later::filled(value, &mut |piece| match piece {
+        Piece::Output(step, name) => match given(step, name) {
+            Some(value) if later::is_mistakable(&value) => {
+                Err(format!("the output `{name}` of the step `{step}` cannot be used"))
+            }
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("the step `{step}` gave no output `{name}`")),
+        },
+        Piece::Merged(later) => match merged_at.and_then(|at| at.after(later)) {
+            Some(at) => Ok(Some(at.to_string().into())),
+            None => Err(format!("`{later}` is no amount of time")),
+        },
+        Piece::Text(_) | Piece::Secret(_) => Ok(None),
+    })
+}
+
+/// Entity changes with what is known only now put into them.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn entities_filled(
+    entities: &[PlannedEntity],
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Vec<PlannedEntity>, String> {
+    let one = |planned: &PlannedEntity| {
+        let fields = planned.fields.iter();
+        let fields = fields.map(|(name, value)| Ok((name.clone(), filled(value, given, merged_at)?)));
+        Ok(PlannedEntity { fields: fields.collect::<Result<_, String>>()?, ..planned.clone() })
+    };
+    entities.iter().map(one).collect()
+}
+
+/// The entities of a plan, as a record names them.
+pub fn named(entities: &[PlannedEntity]) -> Vec<RunEntity> {
+    let one = |planned: &PlannedEntity| RunEntity {
+        change: planned.change.name().to_owned(),
+        entity: planned.entity.clone(),
+    };
+    entities.iter().map(one).collect()
+}
+
 /// The changes of the catalog for these files and this record.
 pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
     let mut changes: Changes =
@@ -405,8 +540,10 @@ pub fn trailer(run: &Run, action: Option<ObjectId>) -> String {
         }
     };
     let for_whom = run.on_behalf_of.as_ref().map_or_else(String::new, |login| format!(" for={login}"));
+    let broken =
+        run.break_glass.as_ref().map_or_else(String::new, |broken| format!(" break-glass={}", broken.by));
     format!(
-        "{} action={}@{} plan={} by={} approved={}{for_whom}",
+        "{} action={}@{} plan={} by={} approved={}{for_whom}{broken}",
         run.request,
         run.action.as_ref().map_or("-", |action| action.as_str()),
         action.map_or_else(|| "-".to_owned(), |id| id.to_string()),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::{Definitions, RecordBy, Settings},
-    domain::{Branch, RepoName},
+    catalog::{CommitBy, Definitions, RecordBy, Settings, entity_at},
+    domain::{Branch, Change, RepoName},
     plan::{
         Key,
         facts::{Facts, Here, Question},
@@ -55,7 +55,12 @@ pub(super) fn cut(
     wanted.sort_by_key(|(_, change)| change.at);
     let mut changes: Vec<(Key, CatalogChange)> = Vec::new();
     for (key, change) in wanted {
-        if changes.iter().all(|(_, other)| change.base == other.base && change.is_disjoint(other)) {
+        let is_apart = |other: &CatalogChange| {
+            change.is_disjoint(other)
+                && !ends_beside(settings, &change, other)
+                && !ends_beside(settings, other, &change)
+        };
+        if changes.iter().all(|(_, other)| change.base == other.base && is_apart(other)) {
             changes.push((key, change));
         }
     }
@@ -89,12 +94,23 @@ pub(super) fn cut(
             keys.extend(of);
             list.push(commit);
         }
-        let by = settings.commits_to(&repository, &here.catalog);
+        // The forge makes no commit itself where there is none yet.
+        let is_first = list.iter().any(|commit: &Commit| commit.parent.is_none());
+        let by = if is_first { CommitBy::Push } else { settings.commits_to(&repository, &here.catalog) };
         Batched { act: Act::Push { repository, commits: list, by }, keys }
     });
     let calls =
         most_awaited_first(calls).into_iter().map(|(keys, call)| Batched { act: Act::Call(call), keys });
     Ok((pushes.chain(asked).chain(calls).chain(notices).collect(), waits))
+}
+
+/// Whether one removes an entity while the other touches some: what it writes may point at what goes.
+fn ends_beside(settings: &Settings, one: &CatalogChange, other: &CatalogChange) -> bool {
+    let of_entities = |change: &CatalogChange, wanted: fn(&Change) -> bool| {
+        let mut changes = change.changes.iter();
+        changes.any(|(path, change)| entity_at(settings, path).is_some() && wanted(change))
+    };
+    of_entities(one, |change| *change == Change::Delete) && of_entities(other, |_| true)
 }
 
 /// Calls may have to wait for the forge's limits: first those of keys whose approved changes go on, then those that
@@ -156,7 +172,7 @@ fn catalog_commit(here: &Here, changes: &[&CatalogChange]) -> Commit {
         repository: here.catalog.clone(),
         branch: here.branch.clone(),
         expect: Some(base),
-        parent: base,
+        parent: Some(base),
         at: changes.iter().map(|change| change.at).max().expect("there is at least one change"),
         changes: changes.iter().flat_map(|change| change.changes.clone()).collect(),
         message,

@@ -28,15 +28,21 @@ const AT_HAND: usize = 16;
 /// How many answers to searches are.
 const FOUND: usize = 64;
 
+const UNREAD: &str = "the entities could not be read";
+
 type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
 type Found = Arc<Vec<Vec<Identifier>>>;
 type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
 
-/// One repository: our copy, and what was worked out about it. All of it goes by object ids, so
-/// nothing in it can grow old.
+/// One repository: our copy, and what was worked out about it.
 pub(super) struct Contents {
     pub(super) mirror: Mirror,
+    reader: Reader,
+}
+
+/// What was worked out about a repository. All of it goes by object ids, so nothing in it can grow old.
+pub struct Reader {
     root: Root,
     settings: Option<(Option<ObjectId>, LoadedSettings)>,
     definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
@@ -50,16 +56,7 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(mirror: Mirror, root: Root) -> Self {
-        Self {
-            mirror,
-            root,
-            settings: None,
-            definitions: VecDeque::new(),
-            entities: VecDeque::new(),
-            found: VecDeque::new(),
-            remembered: HashMap::new(),
-            ended: HashMap::new(),
-        }
+        Self { mirror, reader: Reader::new(root) }
     }
 
     /// Answers all of these questions; `pulls` are the heads of pull requests that may be needed.
@@ -113,6 +110,47 @@ impl Contents {
                 return questions.into_iter().map(|question| (question, Err(error.clone()))).collect();
             }
         };
+        self.reader.answer(&objects, questions)
+    }
+
+    /// The requests of a commit that have no record of an end.
+    pub(super) fn unfinished(&mut self, head: ObjectId) -> Result<BTreeSet<RequestId>, String> {
+        let found = match self.read_unfinished(head) {
+            Err(ReadError::Missing(_)) => {
+                self.mirror.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            Err(ReadError::Broken(_)) => {
+                self.mirror.renew().map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            found => found,
+        };
+        found.map_err(|error| error.to_string())
+    }
+
+    fn read_unfinished(&mut self, head: ObjectId) -> Read<BTreeSet<RequestId>> {
+        let objects = self.mirror.objects()?;
+        self.reader.unfinished(&objects, head)
+    }
+}
+
+impl Reader {
+    /// For a catalog that lies there.
+    pub fn new(root: Root) -> Self {
+        Self {
+            root,
+            settings: None,
+            definitions: VecDeque::new(),
+            entities: VecDeque::new(),
+            found: VecDeque::new(),
+            remembered: HashMap::new(),
+            ended: HashMap::new(),
+        }
+    }
+
+    /// Answers questions about content from these objects.
+    pub fn answer(&mut self, objects: &Objects, questions: Vec<Question>) -> Vec<(Question, Read<Answer>)> {
         // All paths looked for from the same commit are found in one walk.
         let mut paths: BTreeMap<ObjectId, BTreeSet<RepoPath>> = BTreeMap::new();
         for question in &questions {
@@ -130,7 +168,7 @@ impl Contents {
                 Question::Appearances(commit, path) => appeared[commit]
                     .clone()
                     .map(|found| Answer::Appearances(Arc::new(found.get(path).cloned().unwrap_or_default()))),
-                _ => self.one(&objects, &question),
+                _ => self.one(objects, &question),
             };
             answers.push((question, answer));
         }
@@ -142,6 +180,7 @@ impl Contents {
             Question::Definitions(commit) => Answer::Definitions(self.definitions(objects, *commit)?),
             Question::File(_, commit, path) => Answer::File(objects.file(*commit, path)?),
             Question::Files(_, commit, folder) => Answer::Files(Arc::new(objects.files(*commit, folder)?)),
+            Question::CommittedAt(commit) => Answer::Now(objects.made(*commit)?.at),
             Question::Blob(_, id) => Answer::Blob(Some(objects.blob(*id)?)),
             Question::Entity(commit, id) => Answer::Entity(self.entity(objects, *commit, id)?),
             Question::Entities(commit, blueprint) => {
@@ -151,10 +190,11 @@ impl Contents {
                 };
                 Answer::Entities(Arc::new(found.keys().cloned().collect()))
             }
+            Question::Pointing(commit, id) => self.pointing(objects, *commit, id)?,
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
-            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.read_unfinished(*commit)?)),
+            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(objects, *commit)?)),
             Question::Arrivals(commit, since) => {
                 let Ok(settings) = self.settings(objects, *commit)? else {
                     return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
@@ -282,28 +322,25 @@ impl Contents {
         if let Some((_, found)) = self.found.iter().find(|(known, _)| *known == asked) {
             return Ok(Answer::Found(Arc::clone(found)));
         }
-        for kept in [Kept::beside(objects.common_folder()), Kept::nowhere()] {
-            let index = match Index::open(objects, &definitions, tree, None, &kept) {
-                Ok(index) => index,
-                Err(why) => {
-                    warn!("what is kept of the catalog cannot be used: {why:#}");
-                    continue;
-                }
-            };
-            let found = catalog::search_in(&definitions, &index, search);
-            if index.is_damaged() {
-                continue;
-            }
-            index.renew(objects, &definitions, tree, &kept);
-            let found = match found {
-                Ok(found) => Arc::new(found),
-                Err(why) => return Ok(Answer::Unknown(why.into())),
-            };
-            self.found.push_front((asked, Arc::clone(&found)));
-            self.found.truncate(FOUND);
-            return Ok(Answer::Found(found));
-        }
-        Ok(Answer::Unknown("the entities could not be read".into()))
+        let found = match with_index(objects, &definitions, tree, |index| {
+            catalog::search_in(&definitions, index, search)
+        }) {
+            None => return Ok(Answer::Unknown(UNREAD.into())),
+            Some(Err(why)) => return Ok(Answer::Unknown(why.into())),
+            Some(Ok(found)) => Arc::new(found),
+        };
+        self.found.push_front((asked, Arc::clone(&found)));
+        self.found.truncate(FOUND);
+        Ok(Answer::Found(found))
+    }
+
+    /// The entities that point at one.
+    fn pointing(&mut self, objects: &Objects, commit: ObjectId, id: &EntityId) -> Read<Answer> {
+        let Ok(definitions) = self.definitions(objects, commit)? else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let found = with_index(objects, &definitions, objects.root(commit)?, |index| index.sources(id));
+        Ok(found.map_or_else(|| Answer::Unknown(UNREAD.into()), |found| Answer::Pointing(Arc::new(found))))
     }
 
     /// Where each entity below a folder lies.
@@ -326,25 +363,8 @@ impl Contents {
         Ok(found)
     }
 
-    /// The requests of a commit that have no record of an end.
-    pub(super) fn unfinished(&mut self, head: ObjectId) -> Result<BTreeSet<RequestId>, String> {
-        let found = match self.read_unfinished(head) {
-            Err(ReadError::Missing(_)) => {
-                self.mirror.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
-                self.read_unfinished(head)
-            }
-            Err(ReadError::Broken(_)) => {
-                self.mirror.renew().map_err(|error| chain(&error))?;
-                self.read_unfinished(head)
-            }
-            found => found,
-        };
-        found.map_err(|error| error.to_string())
-    }
-
-    fn read_unfinished(&mut self, head: ObjectId) -> Read<BTreeSet<RequestId>> {
-        let objects = self.mirror.objects()?;
-        let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(&objects, head)? else {
+    fn unfinished(&mut self, objects: &Objects, head: ObjectId) -> Read<BTreeSet<RequestId>> {
+        let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(objects, head)? else {
             return Ok(BTreeSet::new());
         };
         let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
@@ -354,7 +374,7 @@ impl Contents {
                     && let Ok(id) = id.parse::<RequestId>()
                 {
                     match name {
-                        "run.yaml" if has_ended(&objects, &mut self.ended, entry.id)? => {
+                        "run.yaml" if has_ended(objects, &mut self.ended, entry.id)? => {
                             ended.insert(id);
                         }
                         "request.yaml" | "plan.yaml" | "plan.diff" => drop(begun.insert(id)),
@@ -366,6 +386,31 @@ impl Contents {
         }
         Ok(begun.difference(&ended).cloned().collect())
     }
+}
+
+/// What is kept of the entities of a tree, asked; none where they cannot be read.
+fn with_index<T>(
+    objects: &Objects,
+    definitions: &Definitions,
+    tree: ObjectId,
+    ask: impl Fn(&Index) -> T,
+) -> Option<T> {
+    for kept in [Kept::beside(objects.common_folder()), Kept::nowhere()] {
+        let index = match Index::open(objects, definitions, tree, None, &kept) {
+            Ok(index) => index,
+            Err(why) => {
+                warn!("what is kept of the catalog cannot be used: {why:#}");
+                continue;
+            }
+        };
+        let found = ask(&index);
+        if index.is_damaged() {
+            continue;
+        }
+        index.renew(objects, definitions, tree, &kept);
+        return Some(found);
+    }
+    None
 }
 
 /// Whether a record is that of a run that has ended; each is read once.

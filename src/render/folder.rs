@@ -165,6 +165,29 @@ fn text(
     }
 }
 
+/// One context for each `item` of a list; its expression may have braces.
+///
+/// # Errors
+/// When it gives no list, or a long one, or fails on this data.
+pub fn each(source: &str, place: &Place, context: &Context) -> Result<Vec<Context>, Diagnostic> {
+    let expression = template::whole_expression(source.trim()).unwrap_or(source);
+    match template::expression(expression, place, context)? {
+        Value::Array(items) if items.len() <= MAX_ITEMS => {
+            Ok(items.into_iter().map(|item| context.with("item", item)).collect())
+        }
+        Value::Array(items) => {
+            let message = format!("`{source}` gives {} items, at most {MAX_ITEMS} are allowed", items.len());
+            Err(Diagnostic::error("template-too-large", place.clone(), message)
+                .help("bound the list, as with `maxItems` of an input"))
+        }
+        other => {
+            let message = format!("`forEach: {source}` gives {other}, which is no list");
+            Err(Diagnostic::error("template-failed", place.clone(), message)
+                .help("name a list, such as an input of `type: array`"))
+        }
+    }
+}
+
 /// One context for each time that something is done: none where a condition does not hold.
 fn contexts(
     when: &[&str],
@@ -174,22 +197,7 @@ fn contexts(
 ) -> Result<Vec<Context>, Diagnostic> {
     let mut contexts = match for_each {
         None => vec![context.clone()],
-        Some(source) => match template::expression(source, place, context)? {
-            Value::Array(items) if items.len() <= MAX_ITEMS => {
-                items.into_iter().map(|item| context.with("item", item)).collect()
-            }
-            Value::Array(items) => {
-                let message =
-                    format!("`{source}` gives {} items, at most {MAX_ITEMS} are allowed", items.len());
-                return Err(Diagnostic::error("template-too-large", place.clone(), message)
-                    .help("bound the list, as with `maxItems` of an input"));
-            }
-            other => {
-                let message = format!("`forEach: {source}` gives {other}, which is no list");
-                return Err(Diagnostic::error("template-failed", place.clone(), message)
-                    .help("name a list, such as an input of `type: array`"));
-            }
-        },
+        Some(source) => each(source, place, context)?,
     };
     for source in when {
         let mut kept = Vec::new();

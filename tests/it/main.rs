@@ -50,6 +50,7 @@ mod readme;
 mod init;
 mod inputs;
 mod ask;
+mod audit;
 mod watch;
 mod jq;
 mod suites;

@@ -161,6 +161,25 @@ fn stages_page_tells_the_truth() {
     }
 }
 
+/// The page about time to live: its YAML is a catalog that validates.
+#[test]
+fn ttl_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ttl.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = page.split("```yaml\n# ").skip(1);
+    let paths = blocks.map(|block| {
+        let (path, text) = block.split("```").next().unwrap().split_once('\n').unwrap();
+        let disk = folder.path().join(path);
+        fs::create_dir_all(disk.parent().unwrap()).unwrap();
+        fs::write(disk, text).unwrap();
+        path.to_owned()
+    });
+    assert_eq!(paths.collect::<Vec<_>>().len(), 5);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The page about asking for things: its commands run in the example; `rerun` wants a past request, so of it only the
 /// options are checked.
 #[test]
@@ -240,6 +259,23 @@ fn approvals_page_tells_the_truth() {
     }
     let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
     let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The page about actions: its YAML is an action of a catalog that validates.
+#[test]
+fn actions_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/actions.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["blueprints", "actions"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let put = |path: &str, text: &str| fs::write(folder.path().join(path), text).unwrap();
+    put("chandlery.yaml", "version: 1\n");
+    put("blueprints/bucket.yaml", "identifier: bucket\nschema: { properties: { size: { type: number } } }\n");
+    put("actions/open-market.yaml", page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap());
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 

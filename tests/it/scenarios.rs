@@ -1,11 +1,11 @@
 //! Stories, one file each in `scenarios/`, held in the simulated world and on the local forge alike.
 //!
-//! A line is a comment (`#`), a deed, `refused: DEED`, `reconcile`, or `view`, followed by what
-//! people must then see (lines that begin with `|`). UPDATE=1 writes what is seen into the files.
+//! A line is a comment (`#`), a deed, `refused: DEED`, `reconcile`, or `view` or `read catalog#NUMBER` (what our comment says),
+//! followed by what people must then see (lines that begin with `|`). UPDATE=1 writes what is seen into the files.
 
 use std::path::{Path, PathBuf};
 
-use crate::world::{World, reconcile, simulated::Simulated, view};
+use crate::world::{World, reconcile, simulated::Simulated, told, view};
 
 /// Plays a story; gives it back with what was seen.
 pub fn play(world: &mut dyn World, story: &str) -> String {
@@ -46,6 +46,12 @@ fn play_with(world: &mut dyn World, story: &str, begin: &dyn Fn(&mut dyn World, 
             "view" => {
                 for line in view(world).lines() {
                     seen.push_str(&format!("| {line}\n"));
+                }
+            }
+            _ if let Some(number) = line.strip_prefix("read catalog#") => {
+                for line in told(world, number.parse().unwrap()).lines() {
+                    seen.push_str(format!("| {line}").trim_end());
+                    seen.push('\n');
                 }
             }
             _ => {

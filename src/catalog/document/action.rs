@@ -10,12 +10,12 @@ use super::{
     input::check_dataset,
     join, kind,
     rule::{ExecuteDocument, approval, approval_schema, execute},
-    step::{StepDocument, steps},
+    step::{StepDocument, seconds, steps},
     text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, EntityChange, MergeMode, Operation},
+    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Step, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -43,8 +43,23 @@ pub(in crate::catalog) struct ActionDocument {
     merge: Option<MergeDocument>,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
+    /// Whether its pull requests are merged together or not at all.
+    #[serde(default)]
+    atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     entities: Option<Vec<ChangeDocument>>,
+    /// That Chandlery itself asks for it, of each entity whose time is over; a DELETE only.
+    ttl: Option<TtlDocument>,
+}
+
+/// When Chandlery asks for a DELETE itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TtlDocument {
+    /// The property of the format `timer` that says when an entity's time is over.
+    property: String,
+    /// How long before that whoever asked for the entity and its team are warned, such as `1d`; not at all if not said.
+    warn_before: Option<String>,
 }
 
 kind!(ActionDocument, "action");
@@ -83,14 +98,18 @@ pub(super) enum MergeDocument {
     Auto,
 }
 
-/// One change of the catalog: exactly one of the three.
+/// One change of the catalog: exactly one of the four.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChangeDocument {
+    /// An expression that gives a list; the change is made for each `item` of it.
+    for_each: Option<String>,
     /// A new entity.
     create: Option<FieldsDocument>,
     /// A change of an entity; null clears a field.
     update: Option<FieldsDocument>,
+    /// A change of an entity if it is there, and a new one otherwise.
+    upsert: Option<FieldsDocument>,
     /// The end of an entity.
     delete: Option<TargetDocument>,
 }
@@ -119,7 +138,7 @@ struct FieldsDocument {
     relations: Option<Map<String, Value>>,
 }
 
-/// An entity. Texts are templates.
+/// An entity that ends. Texts are templates.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TargetDocument {
@@ -127,6 +146,28 @@ struct TargetDocument {
     blueprint: String,
     /// Its identifier.
     identifier: String,
+    /// What becomes of those that point at it: `restrict` (if not said: it does not end while there are some),
+    /// `cascade` (they end, too) or `nullify` (they no longer point at it).
+    on_delete: Option<OnDeleteDocument>,
+}
+
+/// What becomes of entities that point at one that ends.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnDeleteDocument {
+    Restrict,
+    Cascade,
+    Nullify,
+}
+
+impl From<Option<OnDeleteDocument>> for OnDelete {
+    fn from(document: Option<OnDeleteDocument>) -> Self {
+        match document {
+            None | Some(OnDeleteDocument::Restrict) => Self::Restrict,
+            Some(OnDeleteDocument::Cascade) => Self::Cascade,
+            Some(OnDeleteDocument::Nullify) => Self::Nullify,
+        }
+    }
 }
 
 impl ActionDocument {
@@ -144,6 +185,9 @@ impl ActionDocument {
         let execute = execute(self.execute, reader);
         let approval = approval(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
+        if self.atomic {
+            check_atomic(&steps, reader);
+        }
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
         let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
         Some(Action {
@@ -163,9 +207,21 @@ impl ActionDocument {
             },
             approval,
             steps,
+            atomic: self.atomic,
             entities,
+            ttl: ttl(self.ttl, operation, reader),
         })
     }
+}
+
+fn ttl(said: Option<TtlDocument>, operation: Operation, reader: &mut Reader) -> Option<Ttl> {
+    let TtlDocument { property, warn_before } = said?;
+    if operation != Operation::Delete {
+        let wrong = Wrong::new("misplaced-key", &trail!["ttl"], "belongs to a DELETE, which ends an entity");
+        reader.wrong(wrong.about_key().help("say it in the action that removes what this one makes"));
+    }
+    let warn_before = seconds(warn_before.as_deref(), &trail!["ttl", "warnBefore"], reader).unwrap_or(0);
+    Some(Ttl { property, warn_before })
 }
 
 impl From<MergeDocument> for MergeMode {
@@ -197,45 +253,57 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
     Some(query)
 }
 
+/// Only pull requests that are open at the same time, all of them, can be merged together.
+fn check_atomic(steps: &[Step], reader: &mut Reader) {
+    let pulls: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].pull_request().is_some()).collect();
+    let are_beside = pulls.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    let are_certain = pulls.iter().all(|at| steps[*at].when.is_none() && steps[*at].on_failure.stops());
+    let path = trail!["atomic"];
+    if pulls.len() < 2 {
+        let wrong = Wrong::new("not-atomic", &path, "has no meaning with fewer than two pull requests");
+        reader.wrong(wrong.help("take it out"));
+    } else if !are_beside || !are_certain {
+        let message =
+            "needs `pullRequest` steps that stand next to each other, without `if` and `onFailure: continue`";
+        let wrong = Wrong::new("not-atomic", &path, message);
+        reader.wrong(wrong.help("move the other steps before or behind them, or take `atomic` out"));
+    }
+}
+
 impl ChangeDocument {
     fn into_domain(self, index: usize, reader: &mut Reader) -> Option<EntityChange> {
         let path = trail!["entities", index];
-        let said = usize::from(self.create.is_some())
-            + usize::from(self.update.is_some())
-            + usize::from(self.delete.is_some());
-        if said != 1 {
-            let wrong =
-                Wrong::new("one-change", &path, "must have exactly one of `create`, `update` and `delete`");
+        let Self { for_each, create, update, upsert, delete } = self;
+        let named =
+            [(ChangeKind::Create, create), (ChangeKind::Update, update), (ChangeKind::Upsert, upsert)];
+        let mut said: Vec<(ChangeKind, String, String)> = Vec::new();
+        for (kind, document) in named {
+            said.extend(document.map(|document| (kind, document.blueprint, document.identifier)));
+        }
+        said.extend(delete.map(|target| {
+            (ChangeKind::Delete(target.on_delete.into()), target.blueprint, target.identifier)
+        }));
+        let Ok([(kind, blueprint, identifier)]) = <[_; 1]>::try_from(said) else {
+            let message = "must have exactly one of `create`, `update`, `upsert` and `delete`";
+            let wrong = Wrong::new("one-change", &path, message);
             reader.wrong(wrong.help("write one item of the list for each change"));
             return None;
-        }
-        if let Some(TargetDocument { blueprint, identifier }) = self.delete {
-            let blueprint = reader.name(&join(&join(&path, "delete"), "blueprint"), &blueprint)?;
-            return Some(EntityChange::Delete { blueprint, identifier });
-        }
-        let (word, document) = match (self.create, self.update) {
-            (Some(document), _) => ("create", document),
-            (_, Some(document)) => ("update", document),
-            (None, None) => return None,
         };
-        let path = join(&path, word);
-        let blueprint = reader.name(&join(&path, "blueprint"), &document.blueprint)?;
-        let identifier = document.identifier;
-        let mut fields = reader.mapping(&path);
-        fields.retain(|key, _| key != "blueprint" && key != "identifier");
-        Some(match word {
-            "create" => EntityChange::Create { blueprint, identifier, fields },
-            _ => EntityChange::Update { blueprint, identifier, fields },
-        })
+        let path = join(&path, kind.name());
+        let blueprint = reader.name(&join(&path, "blueprint"), &blueprint)?;
+        let fields = match kind {
+            ChangeKind::Delete(_) => Map::new(),
+            ChangeKind::Create | ChangeKind::Update | ChangeKind::Upsert => {
+                let mut fields = reader.mapping(&path);
+                fields.retain(|key, _| key != "blueprint" && key != "identifier");
+                fields
+            }
+        };
+        Some(EntityChange { for_each, kind, blueprint, identifier, fields })
     }
 }
 
 /// Where the blueprint of a change stands.
 pub(in crate::catalog) fn change_path(index: usize, change: &EntityChange) -> Vec<Segment> {
-    let word = match change {
-        EntityChange::Create { .. } => "create",
-        EntityChange::Update { .. } => "update",
-        EntityChange::Delete { .. } => "delete",
-    };
-    trail!["entities", index, word].to_vec()
+    trail!["entities", index, change.kind.name()].to_vec()
 }

@@ -43,7 +43,9 @@ fn action(operation: Operation) -> Action {
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,
         steps: Vec::new(),
+        atomic: false,
         entities: Vec::new(),
+        ttl: None,
     }
 }
 

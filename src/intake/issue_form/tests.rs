@@ -61,7 +61,9 @@ fn action() -> Action {
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,
         steps: Vec::new(),
+        atomic: false,
         entities: Vec::new(),
+        ttl: None,
     }
 }
 
@@ -88,6 +90,8 @@ fn definitions(action: Action) -> Definitions {
         webhooks: Default::default(),
         scripts_as: None,
         retry_for: 0,
+        expire_after: None,
+        break_glass: None,
         secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);

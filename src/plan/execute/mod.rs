@@ -8,36 +8,39 @@
 mod consent;
 mod follow_up;
 mod pinned;
-mod policies;
+mod standing;
 mod ordered;
+mod break_glass;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use break_glass::Broken;
 use consent::consent;
-use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
+use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of, take_back, to_revert, waits_for};
 use ordered::Merged;
 use pinned::pinned;
-use policies::{Seen, Standing};
+use standing::{Seen, Standing};
+pub(super) use told::last_word;
 
 use crate::{
-    catalog::{self, RecordBy, values::Segment},
+    catalog::{self, RecordBy},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity, RunPull, Stage,
-        StepState, Timestamp,
+        Action, BreakGlass, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity,
+        RunPull, Stage, Timestamp,
     },
     plan::{
         Decision, admit,
         approval::Judgement,
-        asking::Asking,
         build::{Recipe, Site},
         command,
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
-        policy, read, rules,
-        step::{Call, CatalogChange, Step},
-        writeback,
+        policy, read,
+        step::{CatalogChange, Step},
+        ttl, writeback,
     },
 };
 
@@ -115,6 +118,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         action: None,
         requesters: BTreeSet::new(),
         approved: BTreeSet::new(),
+        glass: None,
         at: introduced.at,
     };
     let pulls = match site.look.pulls_of(introduced.commit)? {
@@ -212,7 +216,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
     let standing = match &pinned {
         Ok(Ok(pinned)) if not_begun => {
-            Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).stand()
+            Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).stand(&file, &document)
         }
         _ => Ok(Standing::Free(BTreeSet::new())),
     };
@@ -239,24 +243,46 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(why)),
     };
     job.approved = judgement.approved_by();
-    if !judgement.is_given() && follow_ups.is_empty() {
-        match begun_by_us(site, record.as_ref(), ended_before)? {
-            Begun::Yes(approved) => job.approved = approved,
-            Begun::No => return job.denied(&why_not(&judgement)),
-            Begun::Unclear(why) => return Ok(Decision::waiting(why)),
+    let mut glass = record.as_ref().and_then(|record| record.break_glass.clone());
+    if !judgement.is_given() && (follow_ups.is_empty() || glass.is_some()) {
+        let begun = begun_by_us(site, record.as_ref(), ended_before)?;
+        if let Begun::Yes(approved) = begun {
+            job.approved = approved;
+        } else {
+            match (break_glass::broken(&job, pull, &judgement)?, begun) {
+                (Broken::Yes(by), _) => {
+                    glass = Some(by);
+                    job.approved.clear();
+                }
+                (_, Begun::Unclear(why)) | (Broken::Unclear(why), _) => return Ok(Decision::waiting(why)),
+                (Broken::Waits(until), _) => {
+                    return Ok(break_glass::wait(&job, pull, &why_not(&judgement), until));
+                }
+                (Broken::No, _) => return job.denied(&why_not(&judgement)),
+            }
         }
     }
+    job.glass = glass.as_ref().filter(|_| !judgement.is_given());
+
+    // Kept longer since it was looked at: nothing was begun, and nothing is.
+    if id.is_ttl() && follow_ups.is_empty() && record.is_none() {
+        match ttl::moved(site, id, &file)? {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let run = job.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+                return Ok(job.record(run, BTreeMap::new()));
+            }
+            Err(why) => return Ok(Decision::waiting(why)),
+        }
+    }
+
     // What it is made from, pinned.
     let pinned = match pinned? {
         Ok(pinned) => pinned,
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
-    // Whoever asked must be allowed to until it begins, and no policy may be against it.
     if not_begun {
-        if let Err(why) = may_still_ask(&job, &plan, &pinned.action, &file, &document)? {
-            return job.denied(&why);
-        }
         match standing? {
             Standing::Free(approved) => job.approved.extend(approved),
             Standing::Denied(why) => return job.denied(&why),
@@ -264,7 +290,8 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
     }
     let recipe = pinned.recipe(&plan);
-    if is_ordered {
+    // What is carried out past the rules is recorded before anything of it is done.
+    if is_ordered || job.glass.is_some() {
         let merged = Merged {
             pull,
             plan: &plan,
@@ -279,31 +306,6 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     }
     let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
     Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
-}
-
-/// Whether those who asked may ask for this, as things are now: what was asked is as the action was, and who may is as it is.
-fn may_still_ask(
-    job: &Job<'_>,
-    plan: &Plan,
-    pinned: &Action,
-    file: &RequestFile,
-    document: &catalog::yaml::Document,
-) -> Looked<Result<(), String>> {
-    let site = job.site;
-    let place = |path: &[Segment]| document.place(path);
-    let whole = place(&[Segment::Key("action".into())]);
-    let present = site.definitions.actions.get(&plan.asked.action).map(|action| &action.value);
-    let action = Action { execute: present.unwrap_or(pinned).execute.clone(), ..pinned.clone() };
-    let allowed = admit::may_ask(site, &action, &job.requesters, &whole);
-    let accepted = admit::accept(site, &action, job.id, file, &job.requesters, &place);
-    if let Err(problem) = allowed? {
-        return Ok(Err(problem.message));
-    }
-    // What does not hold of the request itself is told where it begins.
-    let Ok(accepted) = accepted? else { return Ok(Ok(())) };
-    let (steps, entities) = (&plan.steps, &plan.entities);
-    let asking = Asking { action: &action, accepted: &accepted, people: &job.requesters, steps, entities };
-    Ok(rules::may_ask_this(site, &asking, &whole)?.map_err(|problem| problem.message))
 }
 
 /// Who took a merged request back by a comment.
@@ -356,6 +358,8 @@ struct Job<'a> {
     action: Option<&'a Action>,
     requesters: BTreeSet<Login>,
     approved: BTreeSet<Login>,
+    /// Who had it carried out past the rules.
+    glass: Option<&'a BreakGlass>,
     at: Timestamp,
 }
 
@@ -381,6 +385,8 @@ impl Job<'_> {
             steps,
             progress: Vec::new(),
             entities,
+            break_glass: self.glass.cloned(),
+            merged_at: self.pull.and_then(|pull| pull.merged_at),
             finished_at: Some(self.at),
         }
     }
@@ -463,8 +469,9 @@ impl Job<'_> {
             self.site.definitions.actions.get(action).map(|defined| &defined.value)
         });
         let about = message::About { id: self.id.as_str(), action, requesters: &self.requesters, stage };
-        let body = message::progress(&about, follow_ups, reason, next);
-        notice::tell(self.site, pull, &about, reason, body)
+        let reason = message::with_break_glass(self.glass, &self.requesters, reason);
+        let body = message::progress(&about, follow_ups, reason.as_deref(), next);
+        notice::tell(self.site, pull, &about, reason.as_deref(), body)
     }
 }
 
@@ -517,14 +524,21 @@ fn carry_out(
     let mut approved = job.approved.clone();
     let mut open = Vec::new();
     let mut refused = None;
+    // What we may merge, and how many of the others are not merged yet.
+    let (mut merges, mut unready) = (Vec::new(), 0);
     for (step, state) in progress {
         match state {
             Progress::Nothing => {}
-            Progress::Act(steps) => decision.steps.extend(steps),
-            Progress::Waits(follow_up, steps) => {
+            Progress::Act(steps) => {
+                decision.steps.extend(steps);
+                unready += 1;
+            }
+            Progress::Waits(follow_up, steps, merge) => {
                 open.extend(follow_ups.get(&step.id).copied());
                 shown.push(follow_up);
                 decision.steps.extend(steps);
+                unready += usize::from(merge.is_none());
+                merges.extend(merge);
             }
             Progress::Done(run_pull, at, approvers) => {
                 approved.extend(approvers);
@@ -549,8 +563,14 @@ fn carry_out(
             Progress::Failed(why) => {
                 refused = refused.or(Some((Stage::Failure, why)));
             }
-            Progress::Unclear(why) => decision.waits.push(why),
+            Progress::Unclear(why) => {
+                decision.waits.push(why);
+                unready += 1;
+            }
         }
+    }
+    if !plan.atomic || unready == 0 {
+        decision.steps.extend(merges);
     }
     let finishing = Job { at: finished, requesters: job.requesters.clone(), approved, ..*job };
     if !open.is_empty() || !decision.steps.is_empty() {
@@ -561,14 +581,10 @@ fn carry_out(
     if let Some((stage, why)) = refused {
         // What is still open is taken back first; then the end is recorded.
         if !open.is_empty() {
-            decision.steps = open
-                .iter()
-                .map(|pull| {
-                    Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number })
-                })
-                .collect();
+            decision.steps = take_back(job, pull, &open, &why);
             return Ok(decision);
         }
+        let why = why + &to_revert(plan, &done);
         return Ok(finishing.record(finishing.run(stage, Some(&why), done, Vec::new()), BTreeMap::new()));
     }
     if !decision.steps.is_empty()
@@ -576,7 +592,7 @@ fn carry_out(
         || !shown.is_empty() && done.len() < shown.len()
     {
         if !shown.is_empty() && decision.waits.is_empty() {
-            let next = "it waits for the pull requests above to be merged.";
+            let next = waits_for(plan);
             decision.steps.extend(job.speak(pull, Stage::InProgress, &shown, None, next));
         }
         return Ok(decision);
@@ -584,8 +600,8 @@ fn carry_out(
 
     // Everything is there: the catalog learns of it.
     let source = format!("{}/{}/request.yaml", job.site.definitions.settings.folders.requests, job.id);
-    let files = match writeback::apply(job.site, &plan.entities, &source)? {
-        Ok(files) => files,
+    let writeback::Applied { files, entities } = match writeback::apply(job.site, &plan.entities, &source)? {
+        Ok(applied) => applied,
         Err(problems) => {
             let why = problems.first().map_or("", |problem| problem.message.as_str());
             let why = format!("the catalog could not be changed: {why}");
@@ -593,63 +609,8 @@ fn carry_out(
                 .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
         }
     };
-    let entities = plan
-        .entities
-        .iter()
-        .map(|entity| RunEntity { change: entity.change.name().to_owned(), entity: entity.entity.clone() })
-        .collect::<Vec<_>>();
     let nothing = done.is_empty() && entities.is_empty();
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
     Ok(finishing.record(finishing.run(stage, reason, done, entities), files))
-}
-
-/// How a request that has ended is told on its pull request: its stage, and what is still unsaid.
-pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<Option<(Stage, Vec<Step>)>> {
-    let Some(Ok(run)) = recorded(site, id)? else { return Ok(None) };
-    if run.pull_request.as_ref().is_some_and(|own| own.number != pull.number) {
-        return Ok(None);
-    }
-    let action = run
-        .action
-        .as_ref()
-        .and_then(|action| site.definitions.actions.get(action))
-        .map(|defined| &defined.value);
-    let requesters: BTreeSet<Login> = run.requesters.iter().cloned().collect();
-    let about = message::About { id: id.as_str(), action, requesters: &requesters, stage: run.status };
-    let follow_ups: Vec<FollowUp> = run
-        .steps
-        .iter()
-        .map(|step| FollowUp {
-            reference: read::reference(&step.repository, step.number),
-            state: match (&step.merge_commit, step.differs_in.is_empty()) {
-                (None, _) => "closed without merging".into(),
-                (Some(_), true) => "merged".into(),
-                (Some(_), false) => {
-                    let files: Vec<String> =
-                        step.differs_in.iter().map(|path| message::quoted(path)).collect();
-                    format!("merged with other content than planned in {}", files.join(", "))
-                }
-            },
-            log: Vec::new(),
-        })
-        .chain(run.progress.iter().filter(|step| step.state != StepState::Skipped).map(|step| {
-            let planned = action.and_then(|action| action.steps.iter().find(|known| known.id == step.step));
-            let name = planned.and_then(|known| known.title.as_deref()).unwrap_or(step.step.as_str());
-            message::step_line(name, step, None)
-        }))
-        .collect();
-    let next = match run.status {
-        Stage::Success => "nothing more: it is done, and the catalog says so.",
-        Stage::Noop => "nothing more: there was nothing to change.",
-        Stage::Denied => "nothing more. Ask again under another name.",
-        Stage::Failure | Stage::TimedOut | Stage::Unknown => {
-            "nothing more is tried. Mend the cause and ask again under another name."
-        }
-        Stage::Declined | Stage::Cancelled => "nothing more. Ask again under another name.",
-        Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
-    };
-    let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);
-    let steps = notice::tell(site, pull, &about, run.reason.as_deref(), body);
-    Ok(Some((run.status, steps)))
 }

@@ -8,6 +8,7 @@
 //! request that waits for other checks, the attempt counts as one that was not answered.
 
 mod backend;
+mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +16,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Job, cancelled,
-    follow_up::{FollowUps, Progress, begin, first, follow},
+    follow_up::{FollowUps, Progress, begin, first, follow, take_back, to_revert},
 };
 use crate::{
     catalog,
-    domain::{
-        Login, Pull, RequestFile, Run, RunEntity, RunPull, RunStep, Stage, StepId, StepState, Timestamp,
-        later::{self, Piece},
-    },
+    domain::{Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp, later},
     expr::Expression,
     plan::{
         Decision, admit,
@@ -31,7 +29,7 @@ use crate::{
         message::{self, FollowUp},
         plan_file::{Does, Plan, PlannedPull, PlannedStep},
         read,
-        step::{Call, Step},
+        step::Step,
         writeback,
     },
 };
@@ -85,6 +83,9 @@ struct Course<'a> {
     shown: Vec<FollowUp>,
     done: Vec<RunPull>,
     open: Vec<&'a Pull>,
+    /// What we may merge, and how many of the other pull requests are not merged yet.
+    merges: Vec<Step>,
+    unready: usize,
     approved: BTreeSet<Login>,
     finished: Timestamp,
     /// What people are told to do.
@@ -104,11 +105,13 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         now,
         records: records.collect(),
         outputs: BTreeMap::new(),
-        is_new: false,
+        is_new: job.glass.is_some() && record.is_none(),
         decision: Decision { stages: [(job.id.clone(), Stage::InProgress)].into(), ..Decision::nothing() },
         shown: Vec::new(),
         done: Vec::new(),
         open: Vec::new(),
+        merges: Vec::new(),
+        unready: 0,
         approved: job.approved.clone(),
         finished: job.at,
         next: None,
@@ -118,7 +121,14 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         for pull in merged.follow_ups.values().filter(|pull| pull.state == crate::domain::PullState::Open) {
             course.open.push(pull);
         }
-        return course.end(Stage::Cancelled, &format!("`{by}` cancelled it"));
+        let why = format!("`{by}` cancelled it");
+        if course.stop()? {
+            let back = take_back(job, merged.pull, &course.open, &why);
+            course.decision.steps.extend(back);
+            course.next = Some("it ends when its workflow has stopped.".to_owned());
+            return Ok(course.rest());
+        }
+        return course.end(Stage::Cancelled, &why);
     }
     course.go()
 }
@@ -149,6 +159,9 @@ impl<'a> Course<'a> {
                 Flow::Halt => return Ok(self.rest()),
                 Flow::End(stage, why) => return self.end(stage, &why),
             }
+        }
+        if !plan.atomic || self.unready == 0 {
+            self.decision.steps.append(&mut self.merges);
         }
         if waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty() {
             return Ok(self.rest());
@@ -192,26 +205,8 @@ impl<'a> Course<'a> {
 
     /// A value with the outputs of steps put into it.
     fn filled(&self, value: &Value) -> Result<Value, String> {
-        later::filled(value, &mut |piece| match piece {
-            Piece::Output(step, name) => {
-                let given = self.outputs.get(step).and_then(|(_, outputs)| outputs.get(name));
-                match given {
-                    Some(value) if later::is_mistakable(value) => {
-                        Err(format!("the output `{name}` of the step `{step}` cannot be used"))
-                    }
-                    Some(value) => Ok(Some(value.clone())),
-                    None => Err(format!("the step `{step}` gave no output `{name}`")),
-                }
-            }
-            Piece::Merged(later) => self
-                .merged
-                .pull
-                .merged_at
-                .and_then(|at| at.after(later))
-                .map(|at| Some(at.to_string().into()))
-                .ok_or_else(|| format!("`{later}` is no amount of time")),
-            Piece::Text(_) | Piece::Secret(_) => Ok(None),
-        })
+        let given = |step: &StepId, name: &str| self.outputs.get(step)?.1.get(name).cloned();
+        writeback::filled(value, &given, self.merged.pull.merged_at)
     }
 
     fn filled_map(&self, map: &Map<String, Value>) -> Result<Map<String, Value>, String> {
@@ -247,9 +242,10 @@ impl<'a> Course<'a> {
             Progress::Nothing => Flow::Next,
             Progress::Act(steps) => {
                 self.decision.steps.extend(steps);
+                self.unready += 1;
                 Flow::Wait
             }
-            Progress::Waits(shown, steps) => {
+            Progress::Waits(shown, steps, merge) => {
                 let follow_up = merged.follow_ups.get(&step.id).copied();
                 let begun = follow_up.map_or(self.now, |pull| pull.created_at);
                 self.open.extend(follow_up);
@@ -262,6 +258,8 @@ impl<'a> Course<'a> {
                     ));
                 }
                 self.decision.steps.extend(steps);
+                self.unready += usize::from(merge.is_none());
+                self.merges.extend(merge);
                 Flow::Wait
             }
             Progress::Done(run_pull, at, approvers) => {
@@ -269,9 +267,7 @@ impl<'a> Course<'a> {
                 self.finished = self.finished.max(at.unwrap_or(self.finished));
                 let reference = read::reference(&run_pull.repository, run_pull.number);
                 self.shown.push(FollowUp { reference, state: "merged".into(), log: Vec::new() });
-                let outputs = json!({ "repository": run_pull.repository, "number": run_pull.number, "mergeCommit": run_pull.merge_commit });
-                let outputs = outputs.as_object().cloned().unwrap_or_default();
-                self.outputs.insert(step.id.clone(), (StepState::Success, outputs));
+                self.outputs.insert(step.id.clone(), (StepState::Success, writeback::outputs_of(&run_pull)));
                 self.done.push(run_pull);
                 Flow::Next
             }
@@ -288,6 +284,7 @@ impl<'a> Course<'a> {
             Progress::Failed(why) => self.not_so(step, Stage::Failure, why),
             Progress::Unclear(why) => {
                 self.decision.waits.push(why);
+                self.unready += 1;
                 Flow::Wait
             }
         })
@@ -356,12 +353,10 @@ impl<'a> Course<'a> {
     /// The run ends otherwise than it should: what is open is taken back first.
     fn end(mut self, stage: Stage, why: &str) -> Looked<Decision> {
         if !self.open.is_empty() {
-            let close = |pull: &&Pull| {
-                Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number })
-            };
-            self.decision.steps = self.open.iter().map(close).collect();
+            self.decision.steps = take_back(self.job, self.merged.pull, &self.open, why);
             return Ok(self.decision);
         }
+        let why = &format!("{why}{}", to_revert(self.merged.plan, &self.done));
         let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());
         run.progress = self.progress();
         Ok(self.finishing().record(run, BTreeMap::new()))
@@ -379,26 +374,15 @@ impl<'a> Course<'a> {
         let finishing = self.finishing();
         let source =
             format!("{}/{}/request.yaml", self.job.site.definitions.settings.folders.requests, self.job.id);
-        let mut planned = plan.entities.clone();
-        let mut problem = None;
-        for entity in &mut planned {
-            match self.filled_map(&entity.fields) {
-                Ok(fields) => entity.fields = fields,
-                Err(why) => problem = problem.or(Some(why)),
+        let given = |step: &StepId, name: &str| self.outputs.get(step)?.1.get(name).cloned();
+        let files = match writeback::entities_filled(&plan.entities, &given, self.merged.pull.merged_at) {
+            Err(why) => Err(why),
+            Ok(planned) => {
+                writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems))
             }
-        }
-        let files = match problem {
-            Some(why) => Err(why),
-            None => writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems)),
         };
         let (stage, reason, entities, files) = match files {
-            Ok(files) => {
-                let changed = plan.entities.iter().map(|entity| RunEntity {
-                    change: entity.change.name().to_owned(),
-                    entity: entity.entity.clone(),
-                });
-                (Stage::Success, None, changed.collect(), files)
-            }
+            Ok(applied) => (Stage::Success, None, applied.entities, applied.files),
             Err(why) => {
                 let why = format!("the catalog could not be changed: {why}");
                 (Stage::Failure, Some(why), Vec::new(), BTreeMap::new())

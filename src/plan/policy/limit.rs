@@ -134,7 +134,7 @@ impl Coming {
         let (files, changed) =
             (writeback::apply(case.site, &known, source), asking::entities(case.site, planned));
         let files = match files? {
-            Ok(files) => files.into_iter().map(|(path, versions)| (path, versions.after)).collect(),
+            Ok(applied) => applied.files.into_iter().map(|(path, versions)| (path, versions.after)).collect(),
             // What is required may be known only later: it is counted all the same.
             Err(problems) if problems.iter().all(|one| one.code.0 == "missing-key") => Vec::new(),
             Err(problems) => {

@@ -23,7 +23,7 @@ use super::{
     rules,
 };
 use crate::{
-    domain::{BlueprintId, Counted, Diagnostic, EntityChange, EntityId, Place, Policy, RequestId, Rule},
+    domain::{BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, RequestId, Rule},
     expr::Expression,
 };
 
@@ -151,12 +151,7 @@ fn broken(site: &Site<'_>, asking: &Asking<'_>) -> Vec<Finding> {
 
 /// The blueprints that a request is about or changes entities of.
 fn touched(asking: &Asking<'_>) -> Vec<BlueprintId> {
-    let of_change = |change: &EntityChange| match change {
-        EntityChange::Create { blueprint, .. }
-        | EntityChange::Update { blueprint, .. }
-        | EntityChange::Delete { blueprint, .. } => blueprint.clone(),
-    };
-    let said = asking.action.entities.iter().map(of_change);
+    let said = asking.action.entities.iter().map(|change| change.blueprint.clone());
     let planned = asking.entities.iter().filter_map(|planned| Some(entity_id(&planned.entity)?.blueprint));
     let mut all: Vec<BlueprintId> = said.chain(planned).chain([asking.action.blueprint.clone()]).collect();
     all.sort();

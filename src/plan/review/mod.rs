@@ -14,8 +14,8 @@ use freeze::Held;
 use request::{Asked, judge_request, stage_of};
 
 use crate::{
-    catalog::Mode,
-    domain::{Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
+    catalog::{self, Mode},
+    domain::{Activity, Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
@@ -27,6 +27,7 @@ use crate::{
         react::{self, Ended},
         read, record, say,
         step::{Call, Step},
+        ttl,
     },
 };
 
@@ -108,6 +109,15 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         }
     }
 
+    match timer_behind(site, pull, &groups)? {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let close = Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number });
+            return Ok(Decision { steps: vec![close], ..Decision::nothing() });
+        }
+        Err(why) => return Ok(Decision::waiting(why)),
+    }
+
     let mut asked = Vec::new();
     let mut pending = false;
     for (name, files) in &groups {
@@ -131,6 +141,13 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     };
 
     let mut decision = Decision::nothing();
+    let is_timer = |request: &Asked| request.id.as_ref().is_some_and(RequestId::is_ttl);
+    let waited = if asked.iter().any(is_timer) { Ok(None) } else { expired(site, pull, activity)? };
+    match waited {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ok(expire(site, pull, &asked, &why)),
+        Err(why) => decision.waits.push(why),
+    }
     let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(|built| !built.is_noop()));
     for request in &asked {
         // What is on the default branch already speaks for itself, whatever somebody would do to it.
@@ -265,6 +282,74 @@ fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_
         return None;
     }
     groups.keys().find_map(|name| name.parse::<RequestId>().ok()?.issue())
+}
+
+/// Why what our request says of an entity's time is not so any more; nothing if it is, or if no timer is behind it.
+fn timer_behind(
+    site: &Site<'_>,
+    pull: &Pull,
+    groups: &BTreeMap<String, Files<'_>>,
+) -> Looked<Result<Option<String>, String>> {
+    let id = groups.keys().find_map(|name| name.parse::<RequestId>().ok().filter(RequestId::is_ttl));
+    let Some(id) = id.filter(|_| pull.author.as_ref() == Some(&site.here.me)) else { return Ok(Ok(None)) };
+    let path = read::request_path(site.definitions, &id, "request.yaml");
+    let file = match site.look.file(&site.here.catalog, pull.head, &path)? {
+        Ok(Some(file)) => catalog::read_request(&path, &file.bytes).ok(),
+        Ok(None) => None,
+        Err(why) => return Ok(Err(format!("`{path}` could not be read: {why}"))),
+    };
+    match file {
+        Some((file, _)) => ttl::moved(site, &id, &file),
+        None => Ok(Ok(Some("it does not say what Chandlery asked for".to_owned()))),
+    }
+}
+
+/// Why a pull request has waited for too long, if it has: neither opened, opened again nor pushed to by people lately.
+fn expired(site: &Site<'_>, pull: &Pull, activity: &[Activity]) -> Looked<Result<Option<String>, String>> {
+    let settings = &site.definitions.settings;
+    let Some(longest) = settings.expire_after.filter(|_| settings.mode == Mode::On) else {
+        return Ok(Ok(None));
+    };
+    let now = match ttl::now(site)? {
+        Ok(now) => now,
+        Err(why) => return Ok(Err(why)),
+    };
+    let by_people = activity.iter().filter(|push| push.actor.as_ref() != Some(&site.here.me));
+    let last = by_people.map(|push| push.at).chain([pull.created_at]).chain(pull.last_closed).max();
+    let waited = now.seconds() - last.unwrap_or(pull.created_at).seconds();
+    Ok(Ok(
+        (waited > longest).then(|| format!("it waited for people for more than {}", message::days(longest)))
+    ))
+}
+
+/// Says that requests have expired, then closes their pull request.
+fn expire(site: &Site<'_>, pull: &Pull, asked: &[Asked], why: &str) -> Decision {
+    let mut decision = Decision::nothing();
+    for request in asked {
+        let built = request.plan.as_ref().ok();
+        let action = built.and_then(|built| site.definitions.actions.get(&built.plan.asked.action));
+        let about = message::About {
+            id: &request.name,
+            action: action.map(|defined| &defined.value),
+            requesters: &request.requesters,
+            stage: Stage::Expired,
+        };
+        let body = message::progress(&about, &[], Some(why), "nothing more. Opening it again asks again.");
+        decision.steps.extend(notice::tell(site, pull, &about, Some(why), body));
+        decision.stages.extend(request.id.clone().map(|id| (id, Stage::Expired)));
+    }
+    let (repository, number) = (site.here.catalog.clone(), pull.number);
+    decision.steps.push(Step::Call(Call::ClosePull { repository, number }));
+    decision
+}
+
+/// Whether we closed a pull request because its request had waited for too long: its comment says so.
+pub(super) fn has_expired(site: &Site<'_>, pull: &Pull, id: &RequestId) -> bool {
+    let says_so = |comment: &crate::domain::Comment| {
+        message::request_of(&comment.body).as_ref() == Some(id)
+            && message::stage_of(&comment.body) == Some(Stage::Expired)
+    };
+    pull.closed_by.as_ref() == Some(&site.here.me) && pull.comments.iter().any(says_so)
 }
 
 fn plan_in_words(asked: &[Asked]) -> String {
@@ -422,6 +507,10 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
     for id in spoken_of(pull).into_keys() {
+        if has_expired(site, pull, &id) {
+            decision.stages.insert(id, Stage::Expired);
+            continue;
+        }
         let requesters = match admit::requesters(site, pull, &id) {
             Ok(people) => people.unwrap_or_default(),
             Err(Pending) => {
@@ -440,9 +529,23 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         let taken_back = by.is_none_or(|login| requesters.contains(login) || *login == site.here.me);
         let usual = if taken_back { Stage::Cancelled } else { Stage::Declined };
         let stage = said.as_ref().map_or(usual, Ended::stage);
-        let about = message::About { id: id.as_str(), action: None, requesters: &requesters, stage };
+        let path = read::request_path(site.definitions, &id, "request.yaml");
+        let action = match site.look.file(&site.here.catalog, pull.head, &path) {
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+            Ok(Ok(Some(file))) => catalog::read_request(&path, &file.bytes).ok(),
+            Ok(Ok(None) | Err(_)) => None,
+        };
+        let action = action.and_then(|(asked, _)| site.definitions.actions.get(&asked.action));
+        let action = action.map(|defined| &defined.value);
+        let about = message::About { id: id.as_str(), action, requesters: &requesters, stage };
         let why = match by {
             _ if said.is_some() => said.map(|ended| ended.reason()).unwrap_or_default(),
+            Some(login) if *login == site.here.me && id.is_ttl() => {
+                "its time is another now, or it is gone already".to_owned()
+            }
             Some(login) if *login == site.here.me => {
                 "the issue was closed, moved, deleted or locked".to_owned()
             }
@@ -466,7 +569,7 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
 fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
-    for (id, _) in spoken_of(pull) {
+    for (id, comments) in spoken_of(pull) {
         match execute::last_word(site, pull, &id) {
             Ok(Some((stage, steps))) => {
                 decision.stages.insert(id, stage);
@@ -474,13 +577,20 @@ fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             }
             Ok(None) => {
                 if matches!(execute::recorded(site, &id), Ok(None)) {
-                    decision.stages.insert(id, Stage::InProgress);
+                    decision.stages.insert(id, in_progress(&comments));
                 }
             }
             Err(Pending) => pending = true,
         }
     }
     if pending { Err(Pending) } else { Ok(decision) }
+}
+
+/// How a merged request stands that has no record yet: while an administrator may still release it, it is denied.
+pub(super) fn in_progress(comments: &[crate::domain::Comment]) -> Stage {
+    let is_denied =
+        |comment: &crate::domain::Comment| message::stage_of(&comment.body) == Some(Stage::Denied);
+    if comments.iter().any(is_denied) { Stage::Denied } else { Stage::InProgress }
 }
 
 /// The requests that our comments on a pull request speak of, each with those comments.

@@ -11,7 +11,7 @@ use crate::{
         admit,
         build::{Built, Site},
         facts::Looked,
-        issue, message, people, read,
+        issue, message, people, read, ttl,
     },
 };
 
@@ -81,7 +81,7 @@ pub(super) fn judge_request(
         return refuse(
             asked,
             "reserved-request-id",
-            format!("`{id}` is a name for requests that come from issues and forks"),
+            format!("`{id}` is a name for requests that Chandlery itself opens"),
             "rename the folder",
         );
     }
@@ -147,8 +147,22 @@ pub(super) fn judge_request(
             Ok(action) => action,
             Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
         };
-    let allowed = admit::may_ask(site, action, &asked.requesters, &source);
-    let still_asked = if is_ours { same_as_issue(site, &id, &bytes) } else { Ok(Ok(())) };
+    // What nobody asks for but a timer is nobody's to be allowed.
+    let allowed = match id.is_ttl() {
+        true => Ok(Ok(())),
+        false => admit::may_ask(site, action, &asked.requesters, &source),
+    };
+    let still_asked = match (is_ours, id.is_ttl()) {
+        (true, true) => ttl::moved(site, &id, &file).map(|moved| match moved {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) | Err(why) => Err(vec![
+                Diagnostic::error("ttl-moved", source.clone(), why)
+                    .help("nothing to do: it is looked at again"),
+            ]),
+        }),
+        (true, false) => same_as_issue(site, &id, &bytes),
+        (false, _) => Ok(Ok(())),
+    };
     let plan = admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path));
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.

@@ -50,6 +50,7 @@ fn at(word: &str) -> Result<(Repo, u64), String> {
     let repository = match repository {
         "catalog" => Repo::Catalog,
         "infra" => Repo::Infra,
+        "fresh" => Repo::Fresh,
         _ => return Err(format!("there is no repository `{repository}`")),
     };
     Ok((repository, number.parse().map_err(|_| format!("`{number}` is no number"))?))
@@ -120,6 +121,9 @@ impl fmt::Display for Deed {
             Self::Ends { workflow, conclusion, outputs } => {
                 write!(f, "backend ends {workflow} {conclusion}{}", Given(outputs))
             }
+            Self::Checks { who, at, context, state } => {
+                write!(f, "{who} checks {} {context} {state}", At(at.0, at.1))
+            }
             Self::Loses => write!(f, "backend loses-answer"),
             Self::Reports { who, at, step, success, outputs } => {
                 let how = if *success { "success" } else { "failure" };
@@ -189,6 +193,10 @@ impl FromStr for Deed {
                 let words: Vec<&str> = rest.split(' ').collect();
                 let conclusion = words[0].to_owned();
                 Self::Ends { workflow: third.clone(), conclusion, outputs: given(&words[1..]) }
+            }
+            "checks" => {
+                let (context, state) = rest.split_once(' ').ok_or("a check has a name and a state")?;
+                Self::Checks { who, at: at(&third)?, context: context.into(), state: state.into() }
             }
             "loses-answer" => Self::Loses,
             "reports" => {

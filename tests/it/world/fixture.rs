@@ -9,6 +9,7 @@ use chandlery::{
 
 pub const CATALOG: &str = "acme/catalog";
 pub const INFRA: &str = "acme/infra";
+pub const FRESH: &str = "acme/fresh";
 pub const ME: &str = "chandlery[bot]";
 
 /// Login and what they may do in the catalog; in the target everybody who may write here may write there.
@@ -45,7 +46,11 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ("chandlery.yaml", SETTINGS),
     (
         "blueprints/bucket.yaml",
-        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n  required: [size]\n",
+        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n    until: { type: string, format: timer }\n  required: [size]\nrelations:\n  parent: { target: bucket }\n  copies: { target: bucket, many: true }\n",
+    ),
+    (
+        "blueprints/lock.yaml",
+        "identifier: lock\ntitle: Lock\nschema: { properties: {} }\nrelations:\n  of: { target: bucket, required: true }\n",
     ),
     (
         "entities/bucket/old.yaml",
@@ -80,6 +85,34 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nexecute: { teams: [platform] }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
     ),
     (
+        "actions/spread-buckets.yaml",
+        "identifier: spread-buckets\ntitle: Spread buckets\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      names: { type: array, items: { type: string } }\n      parent: { type: string, format: entity, blueprint: bucket }\n      size: { type: number, default: 2 }\n    required: [names, parent]\napproval: none\nmerge: auto\nentities:\n  - forEach: \"{{ inputs.names }}\"\n    upsert: { blueprint: bucket, identifier: \"{{ item }}\", properties: { size: \"{{ inputs.size }}\", label: null }, relations: { parent: \"{{ inputs.parent }}\", copies: [\"{{ inputs.parent }}\"] } }\n",
+    ),
+    (
+        "actions/lock-bucket.yaml",
+        "identifier: lock-bucket\ntitle: Lock a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: lock\n  userInputs:\n    properties:\n      name: { type: string }\n      bucket: { type: string, format: entity, blueprint: bucket }\n    required: [name, bucket]\napproval: none\nmerge: auto\nentities:\n  - create: { blueprint: lock, identifier: \"{{ inputs.name }}\", relations: { of: \"{{ inputs.bucket }}\" } }\n",
+    ),
+    (
+        "actions/pair-bucket.yaml",
+        "identifier: pair-bucket\ntitle: A bucket and its page\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n    required: [name]\napproval: none\nmerge: auto\natomic: true\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, merge: auto, labels: [storage, \"bucket {{ inputs.name }}\"], reviewers: [cleo] }\n  - id: page\n    pullRequest: { repository: acme/catalog, template: page, title: \"Page {{ inputs.name }}\" }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/sketch-bucket.yaml",
+        "identifier: sketch-bucket\ntitle: Sketch a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      where: { type: string, default: docs }\n    required: [name]\napproval: none\nmerge: auto\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, merge: auto, draft: true }\n  - id: page\n    pullRequest: { repository: acme/catalog, template: sketch, merge: auto }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/found-bucket.yaml",
+        "identifier: found-bucket\ntitle: A bucket in a new repository\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n    required: [name]\nsteps:\n  - id: code\n    pullRequest: { repository: acme/fresh, template: bucket }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/free-bucket.yaml",
+        "identifier: free-bucket\ntitle: Remove a bucket alone\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", onDelete: nullify }\n",
+    ),
+    (
+        "actions/drop-bucket.yaml",
+        "identifier: drop-bucket\ntitle: Remove a bucket and all of it\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", onDelete: cascade }\n",
+    ),
+    (
         "actions/ask-bucket.yaml",
         "identifier: ask-bucket\ntitle: Ask about a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      label: { type: string }\n    required: [label]\nsteps:\n  - id: call\n    title: Ask the server\n    webhook:\n      url: \"http://127.0.0.1:1/buckets/{{ entity.identifier }}\"\n      headers: { authorization: \"Bearer {{ secrets.HOOK }}\" }\n      body: { label: \"{{ inputs.label }}\" }\n      secret: env:HOOK\n      retries: 1\n      outputs: { label: .body.label }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: \"{{ steps.call.outputs.label }}\" } }\n",
     ),
@@ -95,11 +128,27 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "actions/deploy-bucket.yaml",
         "identifier: deploy-bucket\ntitle: Deploy a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      size: { type: number, minimum: 1, maximum: 9 }\n    required: [size]\nsteps:\n  - id: check\n    script: { run: check.sh, env: { SIZE: \"{{ inputs.size }}\" } }\n  - id: code\n    pullRequest: { repository: acme/infra, template: resize }\n  - id: apply\n    workflow: { repository: acme/infra, workflow: apply.yml, inputs: { bucket: \"{{ entity.identifier }}\", checked: \"{{ steps.check.outputs.label }}\" } }\n  - id: tell\n    if: .inputs.size > 3 and .steps.apply.state == \"success\"\n    onFailure: continue\n    webhook: { url: \"http://127.0.0.1:1/tell\", retries: 0, body: { at: \"{{ steps.apply.outputs.url }}\" } }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { size: \"{{ inputs.size }}\", label: \"{{ steps.check.outputs.label }} at {{ steps.apply.outputs.url }}\" } }\n",
     ),
+    (
+        "timed/lend-bucket.yaml",
+        "identifier: lend-bucket\ntitle: Lend a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      ttl: { type: string, pattern: \"^[1-9]d$\", default: 2d }\n    required: [name]\napproval: none\nmerge: auto\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", team: platform, properties: { size: 1, until: \"{{ request.mergedAt + inputs.ttl }}\" } }\n",
+    ),
+    (
+        "timed/extend-bucket.yaml",
+        "identifier: extend-bucket\ntitle: Extend a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      ttl: { type: string, pattern: \"^[1-9]d$\", default: 2d }\napproval: none\nmerge: auto\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { until: \"{{ request.mergedAt + inputs.ttl }}\" } }\n",
+    ),
+    (
+        "timed/retire-bucket.yaml",
+        "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\nexecute: { teams: [platform] }\nttl: { property: until, warnBefore: 1d }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
+    ),
     (CHECK_SCRIPT, "jq_free=$(cat | tr -d ' ' | grep -c '\"inputs\"'); echo \"::output label=checked\"\n"),
     (
         "action-templates/bucket/files/buckets/{{ inputs.name }}.yaml",
         "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n",
     ),
+    ("action-templates/page/files/docs/{{ inputs.name }}.md", "# {{ inputs.name }}\n"),
+    ("action-templates/sketch/files/{{ inputs.where }}/{{ inputs.name }}.md", "# {{ inputs.name }}\n"),
+    ("action-templates/sketch/template.yaml", "description: A page somewhere\n"),
+    ("action-templates/page/template.yaml", "description: A page about a bucket\n"),
     ("action-templates/bucket/template.yaml", "description: A bucket\n"),
     (
         "action-templates/resize/template.yaml",
@@ -107,19 +156,20 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// `chandlery.yaml` in a mode; `by-pull` and `by-api` are ways of being on.
+/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `timed` and `released` are ways of being on.
 pub fn settings(mode: &str) -> String {
     match mode {
         "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
-        "by-api" => {
-            SETTINGS.replace("[acme/infra]", "[{ name: acme/infra, commits: api }]") + "commits: api\n"
-        }
+        // Other actions, some of which have to do with time.
+        "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
+        "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),
+        "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
         "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),
     }
 }
 
-pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\nwebhooks: [\"http://127.0.0.1:1\"]\nscripts: { as: nobody }\n";
+pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra, acme/catalog, acme/fresh]\nwebhooks: [\"http://127.0.0.1:1\"]\nscripts: { as: nobody }\n";
 
 const CHECK_SCRIPT: &str = "scripts/check.sh";
 

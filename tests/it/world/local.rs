@@ -164,6 +164,19 @@ impl Local {
         self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
     }
 
+    /// From now on another process reconciles, which signs with the SSH key in this file.
+    pub fn signing(&mut self, key: &Path) {
+        let mut settings = settings(&self.url, self.folder.path());
+        settings.credentials = self.credentials.clone();
+        settings.signer = Some(std::sync::Arc::new(chandlery::git::sign::Signer::from_file(key).unwrap()));
+        self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
+    }
+
+    /// The bare repository of the catalog.
+    pub fn catalog(&self) -> PathBuf {
+        self.folder.path().join("forge/repositories/acme/catalog.git")
+    }
+
     /// From now on another process reconciles, whose environment holds these secrets.
     pub fn knowing(&mut self, secrets: &[(&str, &str)]) {
         let mut settings = settings(&self.url, self.folder.path());
@@ -554,6 +567,11 @@ impl Local {
                 let (status, _) = self.tries("ada", "POST", "/_control/runs", &moved);
                 (status == 200).then_some(())
             }
+            Deed::Checks { who, at, context, state } => {
+                let head = self.pull(*at)?["head"]["sha"].as_str()?.to_owned();
+                let status = json!({ "context": context, "state": state });
+                self.does(who, "POST", at.0, &format!("statuses/{head}"), &status).map(drop)
+            }
             Deed::Loses => {
                 let lost = json!({ "method": "POST", "path": "/dispatches$", "times": 1, "action": { "kind": "dropAfter" } });
                 self.control("POST", "faults", &lost);
@@ -705,6 +723,7 @@ pub fn seed(folder: &Path) -> Seed {
         repositories: vec![
             repository(fixture::CATALOG, &fixture::catalog_files()),
             repository(fixture::INFRA, &fixture::infra_files()),
+            SeedRepository { from: None, ..repository(fixture::FRESH, &[]) },
         ],
     }
 }

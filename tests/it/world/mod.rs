@@ -195,6 +195,13 @@ pub enum Deed {
         conclusion: String,
         outputs: Vec<(String, String)>,
     },
+    /// Somebody's program sets a status on the head of a pull request: `pending`, `success` or `failure`.
+    Checks {
+        who: String,
+        at: (Repo, u64),
+        context: String,
+        state: String,
+    },
     /// The next workflow is started, and nobody hears of it.
     Loses,
     /// A backend reports how a step of a request stands, in a comment.
@@ -256,11 +263,13 @@ impl Ask {
     }
 }
 
-/// One of the two repositories.
+/// One of the repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Repo {
     Catalog,
     Infra,
+    /// Empty at first.
+    Fresh,
 }
 
 impl Repo {
@@ -268,6 +277,7 @@ impl Repo {
         match self {
             Self::Catalog => fixture::CATALOG,
             Self::Infra => fixture::INFRA,
+            Self::Fresh => fixture::FRESH,
         }
         .parse()
         .unwrap()
@@ -360,6 +370,21 @@ pub fn view(world: &mut dyn World) -> String {
             }
         }
     }
+    let fresh = Repo::Fresh.name();
+    for id in &seen_branches {
+        let branch = format!("chandlery/{}-code", id.slug()).parse().unwrap();
+        if let Answer::Pulls(list) = one(Question::PullsFrom(fresh.clone(), branch)) {
+            for pull in list {
+                let _ = writeln!(out, "{}", pull_line(&pull));
+            }
+        }
+    }
+    if let Answer::Head(Some(head)) = one(Question::Head(fresh.clone(), "main".parse().unwrap()))
+        && let Answer::Files(files) = one(Question::Files(fresh.clone(), head, "buckets".parse().unwrap()))
+    {
+        let names: Vec<&str> = files.keys().map(|path| path.file_name()).collect();
+        let _ = writeln!(out, "fresh holds [{}]", names.join(" "));
+    }
     let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else {
         return out;
     };
@@ -368,7 +393,7 @@ pub fn view(world: &mut dyn World) -> String {
     {
         for path in files.keys() {
             if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
-                let text = String::from_utf8_lossy(&file.bytes).replace('\n', " | ");
+                let text = without_times(&String::from_utf8_lossy(&file.bytes)).replace('\n', " | ");
                 let _ = writeln!(out, "{}: {}", path.file_name(), text.trim_end_matches(" | "));
             }
         }
@@ -390,9 +415,13 @@ pub fn view(world: &mut dyn World) -> String {
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
                 let why =
                     run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+                let released = run.break_glass.as_ref();
+                let released = released
+                    .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
+                    .unwrap_or_default();
                 let _ = writeln!(
                     out,
-                    "run {} {} approved by [{}]{why}",
+                    "run {} {} approved by [{}]{released}{why}",
                     short(&run.request),
                     run.status,
                     people.join(", ")
@@ -423,8 +452,45 @@ pub fn view(world: &mut dyn World) -> String {
     out
 }
 
+/// What our comments on a pull request of the catalog say, without what is folded, and without ids.
+pub fn told(world: &mut dyn World, number: u64) -> String {
+    let mut answers = world.ask(&[Question::Pull(number)].into());
+    let Answer::Pull(Some(pull)) = answers.pop().expect("an answer").1 else {
+        panic!("there is no pull request #{number}")
+    };
+    let mut out = String::new();
+    for comment in &pull.comments {
+        let mut folded = false;
+        for line in comment.body.lines() {
+            folded |= line.starts_with("<details>");
+            let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
+            folded &= !line.starts_with("</details>");
+            if is_shown && !line.starts_with("Plan `") {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    out
+}
+
 fn short(id: &RequestId) -> String {
-    id.as_str().rsplit('/').next().unwrap().to_owned()
+    let name = id.as_str().rsplit('/').next().unwrap();
+    // What follows is made from a time, and the worlds' clocks are not the same.
+    if name.starts_with("ttl-") { "ttl-…".to_owned() } else { name.to_owned() }
+}
+
+/// A text with each moment as `…`.
+fn without_times(text: &str) -> String {
+    let is_moment = |word: &str| word.len() == 20 && word.parse::<chandlery::domain::Timestamp>().is_ok();
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-:".contains(c));
+    let shown = words.map(|word| {
+        let end = word.len().min(20);
+        match word.get(..end) {
+            Some(start) if is_moment(start) => format!("…{}", &word[end..]),
+            _ => word.to_owned(),
+        }
+    });
+    shown.collect()
 }
 
 /// A text with each commit's id as `…`.
@@ -485,6 +551,12 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
         }
     }
     line.push_str(&labelled(&pull.labels));
+    if pull.repository == Repo::Infra.name() {
+        if pull.draft {
+            line.push_str(", a draft");
+        }
+        pull.requested.iter().for_each(|name| line.push_str(&format!(", {name} is asked")));
+    }
     line.push_str(&says(&pull.comments));
     line
 }

@@ -1,19 +1,22 @@
-//! What do the policies of the moment say of what was merged? They are asked before anything is done, and can only tighten: a
-//! refusal ends the run as denied, and so does a rule of approval that the plan did not have, unless those whom it names
+//! Does what was merged still stand, as things are now? Whoever asked must still be allowed to. The policies of the moment are asked
+//! before anything is done, and can only tighten: a refusal ends the run as denied, and so does a rule of approval that the plan did not have, unless those whom it names
 //! approved before the merge all the same. What time may mend, and a freeze, lets it wait in the open.
 
 use std::collections::BTreeSet;
 
 use super::{Job, consent::consent, why_not};
 use crate::{
-    domain::{Action, Login, ObjectId, Pull, Timestamp},
+    catalog::{values::Segment, yaml::Document},
+    domain::{Action, Login, ObjectId, Pull, RequestFile, Timestamp},
     intake::Accepted,
     plan::{
-        Decision,
+        Decision, admit,
+        approval::Judgement,
         asking::{self, Asking},
         facts::Looked,
         plan_file::{Plan, PlannedRule},
         policy::{self, Moment},
+        rules,
         step::{Call, Step},
     },
 };
@@ -58,13 +61,16 @@ impl<'a> Seen<'a> {
         Asking { action, accepted, people: &job.requesters, steps: &plan.steps, entities: &plan.entities }
     }
 
-    fn consent(&self, rules: &[PlannedRule]) -> Looked<Result<crate::plan::approval::Judgement, String>> {
+    fn consent(&self, rules: &[PlannedRule]) -> Looked<Result<Judgement, String>> {
         consent(self.job.site, self.job, self.pull, self.before, self.plan, rules, self.at)
     }
 
     /// Asks the policies about a request that was not begun.
-    pub(super) fn stand(&self) -> Looked<Standing> {
+    pub(super) fn stand(&self, file: &RequestFile, document: &Document) -> Looked<Standing> {
         let site = self.job.site;
+        if let Err(why) = may_still_ask(self.job, self.plan, self.action, (file, document))? {
+            return Ok(Standing::Denied(why));
+        }
         if site.definitions.policies.is_empty() && site.definitions.broken_policies.is_empty() {
             return Ok(Standing::Free(BTreeSet::new()));
         }
@@ -144,4 +150,28 @@ impl<'a> Seen<'a> {
         }
         Ok(decision)
     }
+}
+
+/// Whether those who asked may ask for this, as things are now: what was asked is as the action was, and who may is as it is.
+fn may_still_ask(
+    job: &Job<'_>,
+    plan: &Plan,
+    pinned: &Action,
+    (file, document): (&RequestFile, &Document),
+) -> Looked<Result<(), String>> {
+    let site = job.site;
+    let place = |path: &[Segment]| document.place(path);
+    let whole = place(&[Segment::Key("action".into())]);
+    let present = site.definitions.actions.get(&plan.asked.action).map(|action| &action.value);
+    let action = Action { execute: present.unwrap_or(pinned).execute.clone(), ..pinned.clone() };
+    let allowed = admit::may_ask(site, &action, &job.requesters, &whole);
+    let accepted = admit::accept(site, &action, job.id, file, &job.requesters, &place);
+    if let Err(problem) = allowed? {
+        return Ok(Err(problem.message));
+    }
+    // What does not hold of the request itself is told where it begins.
+    let Ok(accepted) = accepted? else { return Ok(Ok(())) };
+    let (steps, entities) = (&plan.steps, &plan.entities);
+    let asking = Asking { action: &action, accepted: &accepted, people: &job.requesters, steps, entities };
+    Ok(rules::may_ask_this(site, &asking, &whole)?.map_err(|problem| problem.message))
 }
