@@ -374,7 +374,7 @@ fn write_back() -> [Duration; 4] {
             at: chandlery::domain::Timestamp::from_seconds(1_795_000_000 + seconds),
         };
         // The commit alone is one that nobody has seen, so that its objects must be written.
-        let alone = commit(changes.clone(), parent, tip, 1000 + round as i64);
+        let alone = commit(changes.clone(), Some(parent), tip, 1000 + round as i64);
         let mut unseen = alone.clone();
         for change in unseen.changes.values_mut() {
             if let Change::Put(bytes) = change {
@@ -385,7 +385,7 @@ fn write_back() -> [Duration; 4] {
         write_commit(&mirror.objects().unwrap(), &unseen, &me, None).unwrap();
         times[2].push(start.elapsed());
         let start = Instant::now();
-        assert_eq!(mirror.push(&[commit(changes, parent, tip, round as i64)], &me), Acted::Done);
+        assert_eq!(mirror.push(&[commit(changes, Some(parent), tip, round as i64)], &me), Acted::Done);
         times[3].push(start.elapsed());
         parent = tip_of("ours");
         tip = Some(parent);

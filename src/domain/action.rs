@@ -32,6 +32,8 @@ pub struct Action {
     pub merge: MergeMode,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// Whether its pull requests are merged together or not at all.
+    pub atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     pub entities: Vec<EntityChange>,
     /// When Chandlery asks for it itself.

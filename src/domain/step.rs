@@ -94,6 +94,12 @@ pub struct PullRequestStep {
     pub merge: MergeMode,
     /// What it may change that no step may otherwise.
     pub may_change: Vec<Glob>,
+    /// The labels that it gets.
+    pub labels: Vec<String>,
+    /// Whose review is asked for: logins, and teams as `organisation/slug`.
+    pub reviewers: Vec<String>,
+    /// Whether it is opened as a draft.
+    pub draft: bool,
 }
 
 /// Starts a workflow. Texts are templates.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use super::{
-    client::{ForgeError, Writer},
+    client::{ForgeError, Writer, encode},
     reply::Reply,
 };
 use crate::{
@@ -21,10 +21,19 @@ impl Writer {
     /// Carries out one call.
     pub async fn act(&self, catalog: &RepoName, call: &Call) -> Acted {
         let acted = match call {
-            Call::OpenPull { repository, branch, base, title, body } => {
-                let body =
+            Call::OpenPull { repository, branch, base, title, body, draft } => {
+                let mut body =
                     json!({ "title": title, "head": branch.as_str(), "base": base.as_str(), "body": body });
-                let reply = self.send(repository, Method::POST, "/pulls", &body).await;
+                if *draft {
+                    body["draft"] = true.into();
+                }
+                let mut reply = self.send(repository, Method::POST, "/pulls", &body).await;
+                // Not every plan of the forge has drafts in private repositories.
+                if matches!(&reply, Ok(reply) if *draft && reply.status == 422 && reply.words().contains("Draft pull requests are not supported"))
+                {
+                    body["draft"] = false.into();
+                    reply = self.send(repository, Method::POST, "/pulls", &body).await;
+                }
                 judge(reply, &|reply| reply.status == 422 && reply.words().contains("already exists"))
             }
             Call::ClosePull { repository, number } => {
@@ -76,7 +85,9 @@ impl Writer {
                 };
                 judge(self.send(repository, method, &path, &body).await, &|_| false)
             }
-            Call::Label { number, add, remove } => self.label(catalog, *number, add, remove).await,
+            Call::Label { repository, number, add, remove } => {
+                self.label(repository, *number, add, remove).await
+            }
             Call::CloseIssue { number, completed } => {
                 let reason = if *completed { "completed" } else { "not_planned" };
                 let body = json!({ "state": "closed", "state_reason": reason });
@@ -108,17 +119,18 @@ impl Writer {
     }
 
     /// Labels that the repository lacks are made in passing.
-    async fn label(&self, catalog: &RepoName, number: u64, add: &[String], remove: &[String]) -> Acted {
+    async fn label(&self, repository: &RepoName, number: u64, add: &[String], remove: &[String]) -> Acted {
         let path = format!("/issues/{number}/labels");
         if !add.is_empty() {
-            let reply = self.send(catalog, Method::POST, &path, &json!({ "labels": add })).await;
+            let reply = self.send(repository, Method::POST, &path, &json!({ "labels": add })).await;
             let acted = judge(reply, &|_| false);
             if acted != Acted::Done {
                 return acted;
             }
         }
         for label in remove {
-            let reply = self.send(catalog, Method::DELETE, &format!("{path}/{label}"), &Value::Null).await;
+            let path = format!("{path}/{}", encode(label));
+            let reply = self.send(repository, Method::DELETE, &path, &Value::Null).await;
             let acted = judge(reply, &|reply| reply.status == 404);
             if acted != Acted::Done {
                 return acted;

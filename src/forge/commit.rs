@@ -55,7 +55,8 @@ impl Writer {
             return Err(Acted::Failed(why));
         }
         let message = commit.message.trim_end();
-        let body = json!({ "message": message, "tree": tree, "parents": [commit.parent.to_string()] });
+        let parents: Vec<String> = commit.parent.iter().map(ToString::to_string).collect();
+        let body = json!({ "message": message, "tree": tree, "parents": parents });
         self.post(commit, "/git/commits", &body).await
     }
 

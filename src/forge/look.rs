@@ -82,6 +82,7 @@ impl Reader {
                 }
                 Question::Permission(..)
                 | Question::Members(_)
+                | Question::Mergeable(..)
                 | Question::WorkflowRun(..)
                 | Question::FindRun(..) => single.push(question.clone()),
                 _ => {}
@@ -235,6 +236,7 @@ impl Reader {
                     items.iter().filter_map(|member| member["login"].as_str()?.parse().ok()).collect();
                 Ok(Answer::Members(Arc::new(members)))
             }
+            Question::Mergeable(repository, number, head) => self.mergeable(repository, *number, head).await,
             Question::WorkflowRun(repository, run) => self.workflow_run(repository, *run).await,
             Question::FindRun(repository, workflow, correlation) => {
                 self.find_run(repository, workflow, correlation).await

@@ -16,5 +16,6 @@ pub mod look;
 pub mod moves;
 pub mod act;
 mod commit;
+mod mergeable;
 mod workflow;
 pub mod setup;

@@ -50,6 +50,25 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Stops a run; one that has ended needs no stopping.
+    /// <https://docs.github.com/rest/actions/workflow-runs#cancel-a-workflow-run>
+    pub async fn cancel(&self, repository: &RepoName, run: u64) -> Acted {
+        let path = format!("/actions/runs/{run}/cancel");
+        let reply = match self.send(repository, Method::POST, &path, &json!({})).await {
+            Ok(reply) => reply,
+            Err(ForgeError::Limited { seconds }) => return Acted::Postponed { seconds },
+            Err(error) => return Acted::Failed(error.to_string()),
+        };
+        let words = || format!("the forge answered {} to {}: {}", reply.status, reply.what, reply.words());
+        match reply.status {
+            200..300 | 409 => Acted::Told(Outcome::Cancelled),
+            400..500 => Acted::Told(Outcome::Refused(words())),
+            _ => Acted::Failed(words()),
+        }
+    }
+}
+
 impl Reader {
     /// A run, its jobs, and once it has ended the end of their logs.
     pub(super) async fn workflow_run(&self, repository: &RepoName, run: u64) -> Result<Answer, ForgeError> {

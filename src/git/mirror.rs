@@ -211,8 +211,9 @@ impl Mirror {
 
 /// No commit of ours may drop what a branch holds.
 fn follows(objects: &Objects, commit: &Commit) -> Read<()> {
+    let keeps = |expect| commit.parent.map_or(Ok(false), |parent| objects.contains(parent, expect));
     match commit.expect {
-        Some(expect) if !objects.contains(commit.parent, expect)? => Err(ReadError::Strange(format!(
+        Some(expect) if !keeps(expect)? => Err(ReadError::Strange(format!(
             "the new commit of `{}` would drop commits: it does not follow {}",
             commit.branch,
             expect.short()

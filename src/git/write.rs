@@ -28,8 +28,8 @@ pub fn write_commit(
     me: &Login,
     signer: Option<&Signer>,
 ) -> Read<ObjectId> {
-    let root = objects.root(commit.parent)?;
-    let tree = write_tree(objects, root, &commit.changes)?;
+    let root = commit.parent.map(|parent| objects.root(parent)).transpose()?;
+    let tree = changed(objects, root, &commit.changes)?;
     let mail = format!("{me}@users.noreply.github.com");
     let mut message = commit.message.trim_end().to_owned();
     message.push('\n');
@@ -37,8 +37,9 @@ pub fn write_commit(
         let who = Signature::new(me.as_str(), &mail, &Time::new(commit.at.seconds(), 0))?;
         let repository = &objects.repository;
         let tree = repository.find_tree(to_git(tree))?;
-        let parent = repository.find_commit(to_git(commit.parent))?;
-        repository.commit_create_buffer(&who, &who, &message, &tree, &[&parent])
+        let parent = commit.parent.map(|parent| repository.find_commit(to_git(parent))).transpose()?;
+        let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
+        repository.commit_create_buffer(&who, &who, &message, &tree, &parents)
     };
     let bytes = bytes().map_err(|error: git2::Error| ReadError::broken(&error))?;
     match signer {
@@ -52,7 +53,10 @@ pub fn write_commit(
 /// # Errors
 /// As [`write_commit`].
 pub fn trees(objects: &Objects, commit: &Commit) -> Read<Trees> {
-    let before = objects.root(commit.parent)?;
+    let Some(parent) = commit.parent else {
+        return Err(ReadError::Strange("the first commit of a repository is pushed".to_owned()));
+    };
+    let before = objects.root(parent)?;
     let after = write_tree(objects, before, &commit.changes)?;
     let changes = objects.changes(Some(before), after)?;
     let files =
@@ -65,8 +69,12 @@ pub fn trees(objects: &Objects, commit: &Commit) -> Read<Trees> {
 /// # Errors
 /// When a folder is missing, or a change would replace something that is no ordinary file.
 pub fn write_tree(objects: &Objects, root: ObjectId, changes: &Changes) -> Read<ObjectId> {
+    changed(objects, Some(root), changes)
+}
+
+fn changed(objects: &Objects, root: Option<ObjectId>, changes: &Changes) -> Read<ObjectId> {
     let edits: Vec<(&str, &Change)> = changes.iter().map(|(path, change)| (path.as_str(), change)).collect();
-    match edit(objects, Some(root), "", &edits)? {
+    match edit(objects, root, "", &edits)? {
         Some(tree) => Ok(tree),
         None => objects.store(ObjectType::Tree, &[]),
     }
@@ -237,7 +245,7 @@ mod tests {
             repository: "acme/x".parse().unwrap(),
             branch: "b".parse().unwrap(),
             expect: None,
-            parent,
+            parent: Some(parent),
             changes: changes("d/c 3\n-a"),
             message: "say\n".to_owned(),
             at: crate::domain::Timestamp::from_seconds(1_700_000_000),
@@ -261,7 +269,7 @@ mod tests {
             repository: "acme/x".parse().unwrap(),
             branch: "b".parse().unwrap(),
             expect: None,
-            parent,
+            parent: Some(parent),
             changes: changes("a 2"),
             message: "say\n".to_owned(),
             at: crate::domain::Timestamp::from_seconds(1_700_000_000),

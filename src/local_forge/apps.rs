@@ -106,7 +106,7 @@ fn resources(rest: &[&str], reads: bool) -> &'static [&'static str] {
         ["rules" | "rulesets", ..] if reads => &["metadata"],
         ["environments", _, "variables" | "secrets", ..] => &["environments"],
         ["environments", ..] if reads => &["actions"],
-        ["actions", "workflows", ..] => &["actions"],
+        ["actions", "workflows" | "runs" | "jobs", ..] => &["actions"],
         ["actions", "secrets" | "organization-secrets", ..] => &["secrets"],
         ["dispatches" | "codeowners", ..] => &["contents"],
         [] | ["collaborators", ..] | ["installation"] => &["metadata"],

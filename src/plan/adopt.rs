@@ -93,7 +93,7 @@ pub(super) fn missing(site: &Site<'_>, asking: &Asking<'_>, pull: Option<&Arc<Pu
             repository: catalog.clone(),
             branch,
             expect: head,
-            parent: head.unwrap_or(site.catalog),
+            parent: Some(head.unwrap_or(site.catalog)),
             changes,
             message: format!("{word} {action} as in {source}\n\nRequest: {id}\n"),
             at: asking.at,
@@ -111,6 +111,7 @@ pub(super) fn missing(site: &Site<'_>, asking: &Asking<'_>, pull: Option<&Arc<Pu
             "Asked in {source}. This request is `{id}`{}\n\nThe comment below says what would change and who must approve.\n",
             asking.note
         ),
+        draft: false,
     })))
 }
 

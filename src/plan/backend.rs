@@ -67,7 +67,11 @@ pub(super) fn plan_workflow(
 ) -> Looked<Result<PlannedWorkflow, Vec<Diagnostic>>> {
     let place = at.place("repository");
     let (repository, base, head) = match target::repository(at.site, &workflow.repository, &place, context)? {
-        Ok(found) => found,
+        Ok((repository, Some((base, head)))) => (repository, base, head),
+        Ok((repository, None)) => {
+            let problem = Diagnostic::error("repository-empty", place, format!("`{repository}` is empty"));
+            return Ok(Err(vec![problem.help("give it the workflow, with a first commit")]));
+        }
         Err(problem) => return Ok(Err(vec![problem])),
     };
     let mut problems = Vec::new();

@@ -47,6 +47,8 @@ pub enum Question {
     Permission(RepoName, Login),
     /// The members of a team of the forge, `organisation/slug`. → `Members`
     Members(String),
+    /// What keeps the head of a pull request from being merged. → `Mergeable`
+    Mergeable(RepoName, u64, ObjectId),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -119,6 +121,7 @@ impl Question {
             | Self::Activity(..)
             | Self::Permission(..)
             | Self::Members(_)
+            | Self::Mergeable(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -237,6 +240,17 @@ pub struct DiffEntry {
     pub after: Option<TreeEntry>,
 }
 
+/// What keeps the head of a pull request from being merged, besides approvals.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mergeable {
+    /// Whether it conflicts with its base; none while the forge works it out.
+    pub conflicts: Option<bool>,
+    /// The checks of others that have not ended.
+    pub running: BTreeSet<String>,
+    /// Those that ended otherwise than well.
+    pub failed: BTreeSet<String>,
+}
+
 /// A run of a workflow, as the forge tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkflowRun {
@@ -312,6 +326,8 @@ pub enum Answer {
     Requests(Arc<BTreeSet<RequestId>>),
     /// To `Arrivals`.
     Arrivals(Arc<Vec<Arrival>>),
+    /// To `Mergeable`.
+    Mergeable(Arc<Mergeable>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -421,6 +437,8 @@ impl<'a> Looker<'a> {
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
         /// What this pass is called.
         pass() -> &'a str, Question::Pass, Answer::Pass(pass) => pass.as_ref();
+        /// What keeps the head of a pull request from being merged.
+        mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.

@@ -39,6 +39,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
             changed.entry(id.blueprint).or_default().push((id.identifier, stays));
         }
     }
+    let Some(parent) = commit.parent else { return Ok(Changes::new()) };
     let files: Vec<(RepoPath, Option<Bytes>)> = commit
         .changes
         .iter()
@@ -57,7 +58,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
         .collect();
     let mut pending = false;
     let schema_path: RepoPath = request_schema::PATH.parse().expect("it is a path");
-    let schema = match (!changed.is_empty()).then(|| look.file(&here.catalog, commit.parent, &schema_path)) {
+    let schema = match (!changed.is_empty()).then(|| look.file(&here.catalog, parent, &schema_path)) {
         Some(Err(Pending)) => {
             pending = true;
             None
@@ -75,7 +76,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
     for listed in actions.iter().flat_map(|(_, lists)| lists).chain(&in_schema) {
         if let Some(search) = &listed.search {
             let search = Search { changes: files.clone(), ..search.clone() };
-            match look.search(commit.parent, search) {
+            match look.search(parent, search) {
                 Err(Pending) => pending = true,
                 Ok(Err(_)) => return Ok(Changes::new()),
                 Ok(Ok(answer)) => drop(found.insert(listed, answer.first().cloned().unwrap_or_default())),
@@ -83,7 +84,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
             continue;
         }
         let blueprint = &listed.blueprint;
-        match look.entities(commit.parent, blueprint) {
+        match look.entities(parent, blueprint) {
             Err(Pending) => pending = true,
             // What is not known is not written; the next change of entities tries again.
             Ok(Err(_)) => return Ok(Changes::new()),
@@ -100,7 +101,7 @@ fn changes(definitions: &Definitions, look: &Looker<'_>, here: &Here, commit: &C
         }
     }
     let paths: Vec<RepoPath> = actions.iter().filter_map(|(id, _)| issue_form::path_of(id)).collect();
-    let old: Vec<_> = paths.iter().map(|path| look.file(&here.catalog, commit.parent, path)).collect();
+    let old: Vec<_> = paths.iter().map(|path| look.file(&here.catalog, parent, path)).collect();
     if pending || old.iter().any(Result::is_err) {
         return Err(Pending);
     }

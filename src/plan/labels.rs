@@ -24,5 +24,11 @@ pub(super) fn step(
     let ours: BTreeSet<String> = present.iter().filter(|label| label.starts_with(LABELS)).cloned().collect();
     let add: Vec<String> = wanted.difference(&ours).cloned().collect();
     let remove: Vec<String> = ours.difference(&wanted).cloned().collect();
-    (!add.is_empty() || !remove.is_empty()).then_some(Step::Call(Call::Label { number, add, remove }))
+    let repository = site.here.catalog.clone();
+    (!add.is_empty() || !remove.is_empty()).then_some(Step::Call(Call::Label {
+        repository,
+        number,
+        add,
+        remove,
+    }))
 }

@@ -99,6 +99,13 @@ pub fn follow_up_marker(request: &RequestId, step: &str) -> String {
     format!("<!-- chandlery:follow-up {request} {step} -->")
 }
 
+/// What a follow-up pull request is told when it is closed.
+pub fn taken_back(request: &RequestId, asked_in: &str, why: &str) -> String {
+    format!(
+        "<!-- chandlery:closed {request} -->\nClosed by Chandlery: {why}. It followed from {asked_in}; nothing more comes of that.\n"
+    )
+}
+
 /// The request that one of our comments is about.
 pub fn request_of(body: &str) -> Option<RequestId> {
     marker_of(body).strip_prefix("<!-- chandlery:request ")?.strip_suffix(" -->")?.parse().ok()

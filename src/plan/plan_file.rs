@@ -37,6 +37,9 @@ pub struct Plan {
     pub key: String,
     /// What would be done, in order.
     pub steps: Vec<PlannedStep>,
+    /// Whether the pull requests are merged together or not at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
     /// The entities that would change.
     pub entities: Vec<PlannedEntity>,
     /// Who must approve; empty where nobody must.
@@ -48,18 +51,23 @@ pub struct Plan {
 impl Plan {
     /// The key that follows from its effect, and from whether Chandlery merges the request.
     pub fn key_of(&self, merges: bool) -> String {
-        let Self { version, request, asked, key: _, steps, entities, approval, pins: _ } = self;
-        digest(&json!({
+        let Self { version, request, asked, key: _, steps, atomic, entities, approval, pins: _ } = self;
+        let mut effect = json!({
             "version": version, "request": request, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
             "merge": merges,
-        }))
+        });
+        if *atomic {
+            effect["atomic"] = true.into();
+        }
+        digest(&effect)
     }
 
     /// Whether both do the same; what they were made from may differ.
     pub fn is_same_but_for_pins(&self, other: &Self) -> bool {
-        let Self { version, request, asked, key, steps, entities, approval, pins: _ } = self;
+        let Self { version, request, asked, key, steps, atomic, entities, approval, pins: _ } = self;
         (version, request, asked, key) == (&other.version, &other.request, &other.asked, &other.key)
-            && (steps, entities, approval) == (&other.steps, &other.entities, &other.approval)
+            && (steps, atomic, entities, approval)
+                == (&other.steps, &other.atomic, &other.entities, &other.approval)
     }
 }
 
@@ -177,6 +185,9 @@ pub struct PlannedPull {
     pub repository: RepoName,
     /// Into which branch.
     pub base: Branch,
+    /// Whether the repository is empty and gets a first commit, without files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_commit: bool,
     /// From which branch.
     pub branch: Branch,
     /// Its title.
@@ -187,6 +198,15 @@ pub struct PlannedPull {
     /// Whether Chandlery merges it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_merge: bool,
+    /// The labels that it gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Whose review is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviewers: Vec<String>,
+    /// Whether it is opened as a draft.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
     /// Every file that changes.
     pub changes: Vec<FileChange>,
 }

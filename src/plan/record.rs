@@ -178,6 +178,7 @@ fn open(here: &Here, commit: Commit, changes: &[&CatalogChange]) -> Step {
         base: here.branch.clone(),
         title,
         body,
+        draft: false,
     })
 }
 

@@ -59,8 +59,8 @@ pub struct Commit {
     pub branch: Branch,
     /// Where the branch must point; none: it must not exist.
     pub expect: Option<ObjectId>,
-    /// The parent of the new commit, whose files are changed.
-    pub parent: ObjectId,
+    /// The parent of the new commit, whose files are changed; none: it is the first of an empty repository.
+    pub parent: Option<ObjectId>,
     /// The files that change.
     pub changes: Changes,
     /// The message, with its trailers.
@@ -112,6 +112,8 @@ pub enum Call {
         title: String,
         /// Its text.
         body: String,
+        /// Whether it is a draft, where the repository has such.
+        draft: bool,
     },
     /// Closes a pull request without merging it.
     ClosePull {
@@ -175,8 +177,10 @@ pub enum Call {
         /// The run to change; none makes a new one.
         run: Option<u64>,
     },
-    /// Puts labels on an issue or pull request of the catalog, and takes others away.
+    /// Puts labels on an issue or pull request, and takes others away.
     Label {
+        /// Where.
+        repository: RepoName,
         /// Which.
         number: u64,
         /// What it gets.
@@ -221,7 +225,7 @@ pub struct Attempt {
     pub request: RequestId,
     /// Which step.
     pub step: StepId,
-    /// The first is 1.
+    /// The first is 1; 0 is the attempt to stop the step.
     pub number: u32,
 }
 
@@ -253,6 +257,13 @@ pub enum Work {
         reference: Branch,
         /// Its inputs.
         inputs: BTreeMap<String, String>,
+    },
+    /// Stops a run of a workflow.
+    Cancel {
+        /// Where.
+        repository: RepoName,
+        /// Which.
+        run: u64,
     },
     /// Calls a server.
     Send(Send),
@@ -317,6 +328,8 @@ pub struct RunScript {
 pub enum Outcome {
     /// A workflow was started; the number of its run, if the forge told it.
     Dispatched(Option<u64>),
+    /// A run of a workflow ends, or has ended.
+    Cancelled,
     /// A server answered.
     Answered {
         /// With this code.

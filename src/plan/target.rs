@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{
-        Branch, Changes, Diagnostic, FileMode, InvalidId, MergeMode, ObjectId, Place, PullRequestStep,
+        Branch, Changes, Diagnostic, FileMode, InvalidId, Login, MergeMode, ObjectId, Place, PullRequestStep,
         RepoName, RepoPath, RequestId, Step, StepId, Template, nearest,
     },
     plan::{
@@ -53,9 +53,13 @@ pub(super) fn plan_step(
         );
         return Ok(Err(vec![problem.help("the platform team must mend the action")]));
     };
-    let (repository, base, head) = match repository(site, &pull.repository, &place("repository"), context)? {
+    let (repository, found) = match repository(site, &pull.repository, &place("repository"), context)? {
         Ok(found) => found,
         Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let (base, head) = match found {
+        Some((base, head)) => (base, Some(head)),
+        None => (FIRST_BRANCH.parse().expect("it is a branch"), None),
     };
     let target = Target { site, repository: &repository, head, source: source.clone() };
     let files = match target.files(template, context)? {
@@ -82,6 +86,11 @@ pub(super) fn plan_step(
             None
         }
     };
+    let labels = each(&pull.labels, &place("labels"), context, &mut problems, &label);
+    let owner = repository.as_str().split('/').next().unwrap_or_default();
+    let reviewers = each(&pull.reviewers, &place("reviewers"), context, &mut problems, &|text, place| {
+        reviewer(text, owner, place)
+    });
     let (Some(branch), true) = (branch, problems.is_empty()) else { return Ok(Err(problems)) };
     if branch == base {
         let problem =
@@ -109,11 +118,79 @@ pub(super) fn plan_step(
         return Ok(Err(problems));
     }
     let auto_merge = pull.merge == MergeMode::Auto;
-    let planned = PlannedPull { repository, base, branch, title, body, auto_merge, changes };
+    let draft = pull.draft;
+    let planned = PlannedPull {
+        repository,
+        base,
+        first_commit: head.is_none(),
+        branch,
+        title,
+        body,
+        auto_merge,
+        labels,
+        reviewers,
+        draft,
+        changes,
+    };
     Ok(Ok(StepDone { planned, changes: contents, files }))
 }
 
-/// The target repository that a template names, its default branch and the newest commit there.
+/// What each of these texts gives, without those that give nothing and those that are there already.
+fn each(
+    texts: &[String],
+    place: &Place,
+    context: &render::Context,
+    problems: &mut Vec<Diagnostic>,
+    check: &dyn Fn(&str, &Place) -> Result<String, Diagnostic>,
+) -> Vec<String> {
+    let mut made: Vec<String> = Vec::new();
+    for text in texts {
+        match render::text(text, place, context).and_then(|text| check(text.trim(), place)) {
+            Ok(text) if text.is_empty() || made.contains(&text) => {}
+            Ok(text) => made.push(text),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    made
+}
+
+/// GitHub takes labels of at most 50 characters: <https://docs.github.com/rest/issues/labels>
+fn label(text: &str, place: &Place) -> Result<String, Diagnostic> {
+    if text.chars().count() > 50 || text.contains([',', '\n', '/']) {
+        let message =
+            format!("`{text}` is no label: it has at most 50 characters, and neither comma nor slash");
+        return Err(Diagnostic::error("bad-label", place.clone(), message)
+            .help("the platform team must give it a shorter name"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A login, or a team of the organisation that owns the target.
+fn reviewer(text: &str, owner: &str, place: &Place) -> Result<String, Diagnostic> {
+    let refuse = |message: String| {
+        Diagnostic::error("bad-reviewer", place.clone(), message)
+            .help("write a login, or a team of the target's organisation as `organisation/slug`")
+    };
+    match text.split_once('/') {
+        None if text.is_empty() => Ok(String::new()),
+        None => match text.trim_start_matches('@').parse::<Login>() {
+            Ok(login) => Ok(login.to_string()),
+            Err(_) => Err(refuse(format!("`{text}` is no login"))),
+        },
+        Some((organisation, slug)) if organisation.eq_ignore_ascii_case(owner) && !slug.is_empty() => {
+            Ok(text.to_owned())
+        }
+        Some(_) => Err(refuse(format!("`{text}` is no team of `{owner}`"))),
+    }
+}
+
+/// The branch that an empty repository gets; the forge makes the first one that is pushed the default branch.
+const FIRST_BRANCH: &str = "main";
+
+/// A repository, and its default branch with the newest commit there unless it is empty.
+pub(super) type Found = (RepoName, Option<(Branch, ObjectId)>);
+
+/// The target repository that a template names.
 ///
 /// # Errors
 /// `Pending` while answers are awaited; inside, why it cannot be a target.
@@ -122,7 +199,7 @@ pub(super) fn repository(
     template: &str,
     place: &Place,
     context: &render::Context,
-) -> Looked<Result<(RepoName, Branch, ObjectId), Diagnostic>> {
+) -> Looked<Result<Found, Diagnostic>> {
     let repository: RepoName = match render::text(template, place, context) {
         Err(problem) => return Ok(Err(problem)),
         Ok(text) => match text.parse() {
@@ -172,12 +249,7 @@ pub(super) fn repository(
             Diagnostic::error("repository-archived", place.clone(), format!("`{repository}` is archived"));
         return Ok(Err(problem.help("the platform team must name another repository, or unarchive it")));
     }
-    let Some((base, head)) = &known.default_branch else {
-        let problem =
-            Diagnostic::error("repository-empty", place.clone(), format!("`{repository}` is empty"));
-        return Ok(Err(problem.help("give it a first commit")));
-    };
-    Ok(Ok((repository, base.clone(), *head)))
+    Ok(Ok((repository, known.default_branch.clone())))
 }
 
 fn default_branch(request: &RequestId, step: &StepId) -> String {
@@ -187,7 +259,8 @@ fn default_branch(request: &RequestId, step: &StepId) -> String {
 struct Target<'a> {
     site: &'a Site<'a>,
     repository: &'a RepoName,
-    head: ObjectId,
+    /// None: there is nothing yet.
+    head: Option<ObjectId>,
     source: String,
 }
 
@@ -273,7 +346,8 @@ impl Target<'_> {
         let text = path.as_str();
         for (end, _) in text.match_indices('/') {
             let Ok(parent) = text[..end].parse::<RepoPath>() else { continue };
-            match self.site.look.file(self.repository, self.head, &parent) {
+            let Some(head) = self.head else { break };
+            match self.site.look.file(self.repository, head, &parent) {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(_))) => {
                     return Ok(Err(self.problem(
@@ -296,7 +370,16 @@ impl Target<'_> {
                 "the platform team must take it out of the template",
             )));
         }
-        let found = self.site.look.file(self.repository, self.head, path)?;
+        let is_catalog = *self.repository == self.site.here.catalog;
+        if is_catalog && path.under(&self.site.definitions.settings.folders.requests).is_some() {
+            return Ok(Err(self.problem(
+                "forbidden-path",
+                format!("`{path}` is where requests lie in the catalog, which only Chandlery writes"),
+                "the platform team must take it out of the template",
+            )));
+        }
+        let Some(head) = self.head else { return Ok(Ok(diff::Versions::of(None, None))) };
+        let found = self.site.look.file(self.repository, head, path)?;
         if pending {
             return Err(Pending);
         }

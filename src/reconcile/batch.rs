@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::{Definitions, RecordBy, Settings, entity_at},
+    catalog::{CommitBy, Definitions, RecordBy, Settings, entity_at},
     domain::{Branch, Change, RepoName},
     plan::{
         Key,
@@ -94,7 +94,9 @@ pub(super) fn cut(
             keys.extend(of);
             list.push(commit);
         }
-        let by = settings.commits_to(&repository, &here.catalog);
+        // The forge makes no commit itself where there is none yet.
+        let is_first = list.iter().any(|commit: &Commit| commit.parent.is_none());
+        let by = if is_first { CommitBy::Push } else { settings.commits_to(&repository, &here.catalog) };
         Batched { act: Act::Push { repository, commits: list, by }, keys }
     });
     let calls =
@@ -170,7 +172,7 @@ fn catalog_commit(here: &Here, changes: &[&CatalogChange]) -> Commit {
         repository: here.catalog.clone(),
         branch: here.branch.clone(),
         expect: Some(base),
-        parent: base,
+        parent: Some(base),
         at: changes.iter().map(|change| change.at).max().expect("there is at least one change"),
         changes: changes.iter().flat_map(|change| change.changes.clone()).collect(),
         message,

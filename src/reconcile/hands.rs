@@ -166,6 +166,7 @@ impl Hands {
     async fn ask(&mut self, backend: &Backend) -> Acted {
         info!(attempt = %backend.attempt, "asking a backend");
         match &backend.work {
+            Work::Cancel { repository, run } => self.writer.cancel(repository, *run).await,
             Work::Dispatch { repository, workflow, reference, inputs } => {
                 self.writer.dispatch(repository, workflow, reference, inputs).await
             }
@@ -207,6 +208,7 @@ impl Hands {
             | Question::Activity(..)
             | Question::Permission(..)
             | Question::Members(_)
+            | Question::Mergeable(..)
             | Question::WorkflowRun(..)
             | Question::FindRun(..)
             | Question::Pass

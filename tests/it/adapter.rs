@@ -179,7 +179,7 @@ fn commit(
         repository: name(repository),
         branch: branch(on),
         expect,
-        parent,
+        parent: Some(parent),
         changes: [(path.parse().unwrap(), Change::Put(text.as_bytes().into()))].into(),
         message: "a change".to_owned(),
         at: "2026-11-23T08:30:00Z".parse().unwrap(),
@@ -503,6 +503,7 @@ async fn adapter_pushes_only_where_it_expects() {
             base: branch("main"),
             title: "t".to_owned(),
             body: "b".to_owned(),
+            draft: false,
         })
     };
     assert_eq!(hands.act(&open("two")).await, Acted::Done);

@@ -195,6 +195,7 @@ async fn asked(side: &mut Side) -> (u64, String) {
         base: "main".parse().unwrap(),
         title: "Ask".to_owned(),
         body: "b".to_owned(),
+        draft: false,
     };
     side.acts("pull: opened", open()).await;
     side.acts("pull: opened again", open()).await;

@@ -12,13 +12,14 @@ use crate::{
 const ID: u64 = 4711;
 
 /// What the manifest asks for.
-pub(crate) const PERMISSIONS: [(&str, &str); 6] = [
+pub(crate) const PERMISSIONS: [(&str, &str); 7] = [
     ("checks", "write"),
     ("contents", "write"),
     ("issues", "write"),
     ("members", "read"),
     ("metadata", "read"),
     ("pull_requests", "write"),
+    ("statuses", "read"),
 ];
 
 fn exchanges(record: &Path) -> Vec<Value> {
@@ -44,6 +45,7 @@ fn an_app_tells_the_same_story_with_tokens_that_reach_no_further_than_they_must(
         .collect();
     let read = json!({ "permissions": {
         "checks": "read", "contents": "read", "issues": "read", "members": "read", "pull_requests": "read",
+        "statuses": "read",
     }});
     let catalog = json!({ "permissions": {
         "checks": "write", "contents": "write", "issues": "write", "pull_requests": "write",

@@ -168,6 +168,7 @@ properties:
 relations: { environments: [live], system: shop }
 ",
             ),
+            ("acme/services", "README.md", "-"),
             ("acme/services", "returns/server.py", "…def answer(path):\n…"),
             ("acme/services", ".github/workflows/returns.yml", "…name: returns\n…"),
             ("acme/deployments", "apps/returns.yaml", "…          image: acme/returns:0.1.0\n…"),
@@ -427,10 +428,15 @@ impl Company {
         });
         for name in TARGETS.into_iter().chain([CATALOG]) {
             let name = name.split_once('/').unwrap().1;
-            seed["repositories"].as_array_mut().unwrap().push(json!({
+            let mut repository = json!({
                 "owner": "acme", "name": name, "from": name,
                 "collaborators": { ME: "admin", "ada": "admin", "bo": "write", "cleo": "write" },
-            }));
+            });
+            // What is scaffolded begins in a repository without a commit.
+            if name == "services" {
+                repository.as_object_mut().unwrap().remove("from");
+            }
+            seed["repositories"].as_array_mut().unwrap().push(repository);
         }
         let file = folder.path().join("seed/seed.yaml");
         fs::write(&file, seed.to_string()).unwrap();

@@ -29,6 +29,7 @@ notifications:
   - { name: others, discord: env:DISCORD, actions: [resize-bucket] }
   - { name: program, webhook: { url: env:PROGRAM, secret: env:SIGNING } }
   - { name: post, on: [success], email: { server: env:MAIL, from: Chandlery <portal@acme.test>, to: [team@acme.test] } }
+  - { name: closed, slack: env:CLOSED, on: [declined, cancelled], actions: [create-bucket] }
   - { name: lost, slack: env:NOT_THERE, on: [success] }
 ";
 
@@ -45,6 +46,7 @@ fn who_wants_to_know_is_told_once() {
         ("TEAMS", &at("teams")),
         ("DISCORD", &at("discord")),
         ("PROGRAM", &at("program")),
+        ("CLOSED", &at("closed")),
         ("SIGNING", "between us"),
         ("MAIL", &mail),
     ]);
@@ -90,6 +92,24 @@ fn who_wants_to_know_is_told_once() {
     assert!(letters[0].contains("Subject: Create a bucket: done (20"), "{}", letters[0]);
     assert_eq!(reconcile(&mut world).acts, 0);
     assert!(heard.try_recv().is_err());
+
+    // What its requester or somebody else closes is of its action, too.
+    deed(&mut world, "dan asks one create-bucket name=a");
+    deed(&mut world, "dan asks two create-bucket name=b");
+    deed(&mut world, "dan asks three resize-bucket of old size=2");
+    drop(reconcile(&mut world));
+    let _ = heard.try_iter().count();
+    deed(&mut world, "dan closes catalog#3");
+    deed(&mut world, "bo closes catalog#4");
+    deed(&mut world, "bo closes catalog#5");
+    drop(reconcile(&mut world));
+    let told: Vec<Heard> = heard.try_iter().filter(|one| one.headers[":path"] == "/closed").collect();
+    let words: Vec<&str> = told.iter().filter_map(|one| one.body["text"].as_str()).collect();
+    let begins = |words: &&str| words.split(" (").next().unwrap_or_default().to_owned();
+    assert_eq!(
+        words.iter().map(begins).collect::<Vec<_>>(),
+        ["Create a bucket: cancelled", "Create a bucket: declined"]
+    );
 }
 
 #[derive(Debug)]

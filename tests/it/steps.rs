@@ -83,7 +83,7 @@ fn begun(world: &Simulated) -> BTreeMap<Attempt, usize> {
     let mut begun = BTreeMap::new();
     for effect in world.log.iter() {
         if let Effect::Asked(backend) = effect
-            && !matches!(backend.work, Work::Send(_))
+            && !matches!(backend.work, Work::Send(_) | Work::Cancel { .. })
         {
             *begun.entry(backend.attempt.clone()).or_insert(0) += 1;
         }

@@ -159,6 +159,11 @@ pub(super) fn expressions(action: &Action, names: &Names<'_>, reader: &mut Reade
                     let Some(text) = text else { continue };
                     names.check(text, &join(&path, name), reader);
                 }
+                for (name, texts) in [("labels", &pull.labels), ("reviewers", &pull.reviewers)] {
+                    for (index, text) in texts.iter().enumerate() {
+                        names.check(text, &join(&join(&path, name), index), reader);
+                    }
+                }
             }
             StepKind::Workflow(workflow) => {
                 let path = join(&path, "workflow");

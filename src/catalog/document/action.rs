@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl},
+    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Step, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -43,6 +43,9 @@ pub(in crate::catalog) struct ActionDocument {
     merge: Option<MergeDocument>,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
+    /// Whether its pull requests are merged together or not at all.
+    #[serde(default)]
+    atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     entities: Option<Vec<ChangeDocument>>,
     /// That Chandlery itself asks for it, of each entity whose time is over; a DELETE only.
@@ -182,6 +185,9 @@ impl ActionDocument {
         let execute = execute(self.execute, reader);
         let approval = approval(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
+        if self.atomic {
+            check_atomic(&steps, reader);
+        }
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
         let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
         Some(Action {
@@ -201,6 +207,7 @@ impl ActionDocument {
             },
             approval,
             steps,
+            atomic: self.atomic,
             entities,
             ttl: ttl(self.ttl, operation, reader),
         })
@@ -244,6 +251,23 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
         );
     }
     Some(query)
+}
+
+/// Only pull requests that are open at the same time, all of them, can be merged together.
+fn check_atomic(steps: &[Step], reader: &mut Reader) {
+    let pulls: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].pull_request().is_some()).collect();
+    let are_beside = pulls.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    let are_certain = pulls.iter().all(|at| steps[*at].when.is_none() && steps[*at].on_failure.stops());
+    let path = trail!["atomic"];
+    if pulls.len() < 2 {
+        let wrong = Wrong::new("not-atomic", &path, "has no meaning with fewer than two pull requests");
+        reader.wrong(wrong.help("take it out"));
+    } else if !are_beside || !are_certain {
+        let message =
+            "needs `pullRequest` steps that stand next to each other, without `if` and `onFailure: continue`";
+        let wrong = Wrong::new("not-atomic", &path, message);
+        reader.wrong(wrong.help("move the other steps before or behind them, or take `atomic` out"));
+    }
 }
 
 impl ChangeDocument {

@@ -78,6 +78,15 @@ struct PullRequestDocument {
     /// definitions of the catalog itself.
     #[serde(default)]
     may_change: Vec<String>,
+    /// Labels that it gets.
+    #[serde(default)]
+    labels: Vec<String>,
+    /// Whose review is asked for: logins, and teams as `organisation/slug`.
+    #[serde(default)]
+    reviewers: Vec<String>,
+    /// Whether it is opened as a draft, which nobody merges before somebody says that it is ready.
+    #[serde(default)]
+    draft: bool,
 }
 
 /// A workflow of GitHub Actions with `on: workflow_dispatch`. Texts are templates.
@@ -266,7 +275,8 @@ impl StepDocument {
 
 impl PullRequestDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<StepKind> {
-        let Self { repository, template, title, body, branch, merge, may_change } = self;
+        let Self { repository, template, title, body, branch, merge, labels, reviewers, draft, may_change } =
+            self;
         if !is_template(&repository) {
             reader.name::<RepoName>(&join(path, "repository"), &repository);
         }
@@ -276,7 +286,18 @@ impl PullRequestDocument {
         let template = reader.name(&join(path, "template"), &template)?;
         let may_change = reader.names(&join(path, "mayChange"), &may_change);
         let merge = merge.into();
-        let pull = PullRequestStep { repository, template, title, body, branch, merge, may_change };
+        let pull = PullRequestStep {
+            repository,
+            template,
+            title,
+            body,
+            branch,
+            merge,
+            labels,
+            reviewers,
+            draft,
+            may_change,
+        };
         Some(StepKind::PullRequest(pull))
     }
 }

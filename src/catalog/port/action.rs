@@ -1,11 +1,14 @@
-//! Actions: what their forms ask is kept; what they start is something else here, and is left to people.
+//! Actions: what their forms ask is kept, and what they start as far as it has a like here.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::collections::BTreeSet;
 
-use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Porter, Spot, Thing, form, is_computed, text};
+use super::{
+    Porter, Spot, Thing, form, is_computed,
+    step::{Inputs, reference},
+    text,
+};
 use crate::domain::ActionId;
 
 impl Porter<'_> {
@@ -45,7 +48,7 @@ impl Porter<'_> {
         if !names.is_empty() {
             trigger.insert("userInputs".to_owned(), inputs.clone().into());
         }
-        let entities = self.change(&said, &operation, &blueprint, &inputs, spot);
+        let (step, entities) = self.starts(&said, &operation, &blueprint, &inputs, spot);
         let permissions = said.remove("permissions").unwrap_or_default();
         let (execute, approval) = self.rights(&said, &permissions, identifier, spot);
         let mut made: Map<String, Value> =
@@ -53,6 +56,7 @@ impl Porter<'_> {
         made.insert("trigger".to_owned(), trigger.into());
         made.extend(execute.map(|execute| ("execute".to_owned(), execute)));
         made.extend(approval.map(|approval| ("approval".to_owned(), approval)));
+        made.extend(step.map(|step| ("steps".to_owned(), json!([step]))));
         made.insert("entities".to_owned(), entities);
         let folder = self.known.settings.folders.actions.clone();
         self.put_definition(&folder, identifier, made, spot);
@@ -139,15 +143,16 @@ impl Porter<'_> {
         made
     }
 
-    /// How the catalog changes. What `UPSERT_ENTITY` maps is kept; otherwise inputs that are called as properties are set.
-    fn change(
+    /// The step that it starts, and how the catalog changes: what `UPSERT_ENTITY` maps is kept; otherwise inputs that are
+    /// called as properties are set.
+    fn starts(
         &mut self,
         said: &Map<String, Value>,
         operation: &str,
         blueprint: &str,
         inputs: &Map<String, Value>,
         spot: &Spot,
-    ) -> Value {
+    ) -> (Option<Value>, Value) {
         let word = match operation {
             "CREATE" => "create",
             "DELETE" => "delete",
@@ -156,6 +161,7 @@ impl Porter<'_> {
         let method = said.get("invocationMethod").and_then(Value::as_object).cloned().unwrap_or_default();
         let spot = spot.at("invocationMethod");
         let properties = inputs.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let named = Inputs::of(&properties, inputs);
         let kind = text(&method, "type").unwrap_or("nothing").to_owned();
         if kind == "UPSERT_ENTITY" && word != "delete" {
             let target = text(&method, "blueprintIdentifier").unwrap_or(blueprint).to_owned();
@@ -163,16 +169,17 @@ impl Porter<'_> {
             let mut fields = Map::from_iter([("blueprint".to_owned(), target.into())]);
             for key in ["identifier", "title", "team", "properties", "relations"] {
                 let Some(value) = mapping.get(key) else { continue };
-                let value = self.template(value, &properties, &spot.at("mapping").at(key));
+                let value = self.template(value, &named, &spot.at("mapping").at(key));
                 fields.extend(value.map(|value| (key.to_owned(), value)));
             }
             if word == "update" {
                 fields.entry("identifier").or_insert_with(|| "{{ entity.identifier }}".into());
             }
             if fields.contains_key("identifier") {
-                return json!([{ word: fields }]);
+                return (None, json!([{ "upsert": fields }]));
             }
         }
+        let step = self.step(&method, &named, &spot);
         let is_secret = |name: &str| properties[name]["format"] == "secret";
         let set: Map<String, Value> = properties
             .keys()
@@ -193,11 +200,22 @@ impl Porter<'_> {
             }
             _ => "{{ entity.identifier }}".to_owned(),
         };
-        let message = format!("what the action starts (`{}`) is not kept", started(&method, &kind));
-        let help = format!(
-            "describe it as `steps` that open pull requests, and look at `entities`: `{word}` with the inputs that are called as properties is a guess"
-        );
-        self.not_kept(&spot, message, &help);
+        let started = started(&method, &kind);
+        if step.is_some() {
+            let message = format!(
+                "the action starts `{started}`, which tells Port how the catalog changes; here the action says so"
+            );
+            let help = format!(
+                "look at `entities`: `{word}` with the inputs that are called as properties is a guess"
+            );
+            self.changed(&spot, message, &help);
+        } else {
+            let message = format!("what the action starts (`{started}`) is not kept");
+            let help = format!(
+                "describe it as `steps`, and look at `entities`: `{word}` with the inputs that are called as properties is a guess"
+            );
+            self.not_kept(&spot, message, &help);
+        }
         let mut fields = Map::from_iter([
             ("blueprint".to_owned(), blueprint.into()),
             ("identifier".to_owned(), identifier.into()),
@@ -205,38 +223,7 @@ impl Porter<'_> {
         if !set.is_empty() && word != "delete" {
             fields.insert("properties".to_owned(), set.into());
         }
-        json!([{ word: fields }])
-    }
-
-    /// A value in which Port's jq between braces is a name of ours; none if it cannot be one.
-    fn template(&mut self, value: &Value, inputs: &Map<String, Value>, spot: &Spot) -> Option<Value> {
-        match value {
-            Value::String(text) => match translated(text, inputs) {
-                Some(text) => Some(text.into()),
-                None => {
-                    let message = format!("`{text}` is more than a name, and is left out");
-                    self.not_kept(spot, message, "write it as a template, such as `{{ inputs.name }}`");
-                    None
-                }
-            },
-            Value::Object(entries) => {
-                let mut kept = Map::new();
-                for (key, value) in entries {
-                    kept.extend(
-                        self.template(value, inputs, &spot.at(key)).map(|value| (key.clone(), value)),
-                    );
-                }
-                (!kept.is_empty()).then(|| kept.into())
-            }
-            Value::Array(items) => {
-                let mut kept = Vec::new();
-                for (index, item) in items.iter().enumerate() {
-                    kept.extend(self.template(item, inputs, &spot.at(index)));
-                }
-                Some(kept.into())
-            }
-            other => Some(other.clone()),
-        }
+        (step, json!([{ word: fields }]))
     }
 
     /// Who may ask, and who must approve.
@@ -309,46 +296,6 @@ impl Porter<'_> {
             }
         }
     }
-}
-
-/// An input in a template.
-fn reference(name: &str) -> String {
-    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !name.starts_with(|c: char| c.is_ascii_digit());
-    if is_word { format!("{{{{ inputs.{name} }}}}") } else { format!("{{{{ inputs['{name}'] }}}}") }
-}
-
-/// A text of Port's as a template of ours: every expression must be the way to an input or to the entity.
-fn translated(text: &str, inputs: &Map<String, Value>) -> Option<String> {
-    static EXPRESSION: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\{\{\s*(.*?)\s*\}\}").expect("it is a pattern"));
-    static WAY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^\.(?:inputs\.(?P<input>\w+)(?P<part>\.identifier)?|inputs\["(?P<quoted>[\w-]+)"\]|(?P<entity>entity\.(?:identifier|title|properties\.\w+|relations\.\w+)))$"#)
-            .expect("it is a pattern")
-    });
-    let mut made = String::new();
-    let mut rest = 0;
-    for found in EXPRESSION.captures_iter(text) {
-        let (whole, inside) = (found.get(0)?, found.get(1)?.as_str());
-        let way = WAY.captures(inside)?;
-        made.push_str(&text[rest..whole.start()]);
-        rest = whole.end();
-        match way.name("entity") {
-            Some(entity) => made.push_str(&format!("{{{{ {} }}}}", entity.as_str())),
-            None => {
-                let name = way.name("input").or(way.name("quoted"))?.as_str();
-                let input = inputs.get(name)?;
-                // An entity that was chosen is an object in Port, and its identifier here.
-                let is_entity = input["format"] == "entity";
-                if is_entity != way.name("part").is_some() || input["format"] == "secret" {
-                    return None;
-                }
-                made.push_str(&reference(name));
-            }
-        }
-    }
-    made.push_str(&text[rest..]);
-    Some(made)
 }
 
 /// What an action starts, in a few words.

@@ -7,6 +7,7 @@ mod read;
 mod blueprint;
 mod entity;
 mod action;
+mod step;
 mod form;
 mod people;
 
@@ -39,6 +40,8 @@ pub struct Imported {
     pub files: BTreeMap<RepoPath, Value>,
     /// What could not be kept as it was. The place's field is a JSON pointer.
     pub found: Vec<Diagnostic>,
+    /// The repositories and servers that steps name, for the settings.
+    pub needed: [BTreeSet<String>; 2],
 }
 
 /// Turns exports, each with the name of its file, into files of a catalog.
@@ -47,6 +50,8 @@ pub fn import(known: &Known<'_>, exports: &[(String, Value)]) -> Imported {
         known,
         files: BTreeMap::new(),
         found: Vec::new(),
+        repositories: BTreeSet::new(),
+        webhooks: BTreeSet::new(),
         spellings: BTreeSet::new(),
         shapes: known.blueprints.iter().map(|(name, one)| (name.to_string(), Shape::of(one))).collect(),
         people: people::People::default(),
@@ -68,7 +73,7 @@ pub fn import(known: &Known<'_>, exports: &[(String, Value)]) -> Imported {
             format!("when and by whom {} things were made and changed is not kept", porter.dated_count);
         porter.not_kept(&spot, message, "from now on Git's history tells");
     }
-    Imported { files: porter.files, found: porter.found }
+    Imported { files: porter.files, found: porter.found, needed: [porter.repositories, porter.webhooks] }
 }
 
 /// The kinds of things, in the order in which they are converted.
@@ -149,6 +154,9 @@ struct Porter<'a> {
     known: &'a Known<'a>,
     files: BTreeMap<RepoPath, Value>,
     found: Vec<Diagnostic>,
+    /// The repositories and servers that steps name.
+    repositories: BTreeSet<String>,
+    webhooks: BTreeSet<String>,
     /// The paths in lower case: some file systems take no notice of case.
     spellings: BTreeSet<String>,
     shapes: BTreeMap<String, Shape>,

@@ -113,7 +113,8 @@ impl Person {
             let mut copy = Mirror::open(&copies, &repository, remote)?;
             copy.fetch(&[].into())?;
             let changes = [(path, Change::Put(text))].into();
-            let commit = Commit { repository, branch, expect: None, parent, changes, message, at };
+            let commit =
+                Commit { repository, branch, expect: None, parent: Some(parent), changes, message, at };
             match copy.push(&[commit], &me) {
                 Acted::Done | Acted::Told(_) => Ok(()),
                 Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{me}: {why}"),

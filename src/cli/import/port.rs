@@ -79,11 +79,18 @@ pub(super) fn run(args: &PortArgs) -> anyhow::Result<ExitCode> {
         blueprints: &definitions.blueprints,
         entities: &entities,
     };
-    let Imported { files, found: mut diagnostics } = import(&known, &exports);
+    let Imported { files, found: mut diagnostics, needed } = import(&known, &exports);
     let mut new: Files = Files::new();
     let settings_path = found.root.settings_path();
     if !found.files.contains_key(&settings_path) {
-        new.insert(settings_path, Bytes::from(SETTINGS.as_bytes()));
+        let mut text = SETTINGS.to_owned();
+        for (key, names) in ["repositories", "webhooks"].into_iter().zip(&needed) {
+            if !names.is_empty() {
+                text.push_str(&format!("{key}:\n"));
+                names.iter().for_each(|name| text.push_str(&format!("  - {name}\n")));
+            }
+        }
+        new.insert(settings_path, Bytes::from(text.into_bytes()));
     }
     for (path, value) in files {
         let text = serde_yaml::to_string(&value)?;

@@ -74,6 +74,7 @@ pub(super) fn submit(settings: &Settings, action: &Action, asking: &Asking) -> a
                 "Asked with `chandlery request`. This request is `{}`.\n\nThe comment below will say what would change and who must approve.\n",
                 asking.id
             ),
+            draft: false,
         });
         done(hands.act(&open).await)
             .with_context(|| format!("the request is on the branch `{branch}`, and its pull request could not be opened"))?;
@@ -98,7 +99,7 @@ async fn push(
         repository: settings.catalog.clone(),
         branch: branch.clone(),
         expect: None,
-        parent: base,
+        parent: Some(base),
         changes,
         message: format!("Ask for {}\n\nRequest: {}\n", asking.file.action, asking.id),
         at: asking.at,

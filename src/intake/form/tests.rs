@@ -43,6 +43,7 @@ fn action(operation: Operation) -> Action {
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,
         steps: Vec::new(),
+        atomic: false,
         entities: Vec::new(),
         ttl: None,
     }

@@ -61,6 +61,7 @@ fn action() -> Action {
         approval: Approval::NotNeeded,
         merge: MergeMode::Manual,
         steps: Vec::new(),
+        atomic: false,
         entities: Vec::new(),
         ttl: None,
     }

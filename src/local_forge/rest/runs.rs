@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::actions::{find, workflow_id};
 use crate::local_forge::objects;
 use crate::local_forge::render::node;
-use crate::local_forge::reply::{Answer, Body, Call, Refusal, Reply, not_found, ok};
+use crate::local_forge::reply::{Answer, Body, Call, Refusal, Reply, not_found, ok, refuse};
 use crate::local_forge::store::Permission;
 
 /// A run that was started.
@@ -135,12 +135,13 @@ pub(super) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
         }
         ("POST", ["runs", id, "cancel"]) => {
             call.require(key, Permission::Write)?;
-            let id = run(call, key, id)?.id;
+            let (id, at) = (run(call, key, id)?.id, call.state.stamp());
             let runs = &mut call.repository_mut(key).runs;
-            if let Some(run) = runs.iter_mut().find(|run| run.id == id && run.status != "completed") {
-                run.status = completed();
-                run.conclusion = Some("cancelled".to_owned());
-            }
+            let open = runs.iter_mut().find(|run| run.id == id && run.status != "completed");
+            let run = open.ok_or_else(|| refuse(409, "Cannot cancel a workflow run that is completed."))?;
+            run.status = completed();
+            run.conclusion = Some("cancelled".to_owned());
+            run.updated_at = at;
             Ok(Reply::json(202, json!({})))
         }
         _ => Err(not_found()),

@@ -7,8 +7,8 @@ use super::{Job, consent::changed_consent, why_not};
 use crate::{
     catalog::{self, values::Segment},
     domain::{
-        Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile, RunPull,
-        StepId, Timestamp,
+        Changes, Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile,
+        RunPull, StepId, Timestamp,
     },
     plan::{
         admit, adopt,
@@ -16,7 +16,7 @@ use crate::{
         facts::{File, Looked, Pending},
         message::{self, FollowUp},
         plan_file::{FileChange, Plan, PlannedPull, PlannedStep},
-        read,
+        read, say,
         step::{Call, Commit, Step},
         target,
     },
@@ -67,8 +67,8 @@ pub(super) enum Progress {
     Nothing,
     /// Steps to take now.
     Act(Vec<Step>),
-    /// It waits for people; perhaps something is to be said meanwhile.
-    Waits(FollowUp, Vec<Step>),
+    /// It waits for people or checks, and perhaps something is to be said meanwhile; or it may be merged by us.
+    Waits(FollowUp, Vec<Step>, Option<Step>),
     /// Merged, when, and who approved it anew there.
     Done(RunPull, Option<Timestamp>, BTreeSet<Login>),
     Closed(RunPull, Option<Login>),
@@ -128,16 +128,18 @@ pub(super) fn begin(
         Ok(None) => {
             let target = match site.look.repository(&planned.repository)? {
                 Ok(Some(known)) => known.default_branch.clone(),
-                _ => None,
+                _ => {
+                    return Ok(Progress::Unclear(format!("`{}` could not be looked at", planned.repository)));
+                }
             };
             let Some((_, target)) = target else {
-                return Ok(Progress::Unclear(format!("`{}` could not be looked at", planned.repository)));
+                return Ok(first_commit(job, planned, pull));
             };
             Ok(Progress::Act(vec![Step::Commit(Commit {
                 repository: planned.repository.clone(),
                 branch: done.planned.branch.clone(),
                 expect: None,
-                parent: target,
+                parent: Some(target),
                 changes: done.changes,
                 message: commit_message(job, id, &done.planned, pull),
                 at: job.at,
@@ -168,9 +170,32 @@ pub(super) fn begin(
                 base: done.planned.base.clone(),
                 title: done.planned.title.clone(),
                 body,
+                draft: done.planned.draft,
             })]))
         }
     }
+}
+
+/// A forge opens no pull request in an empty repository: its default branch begins with a commit that holds no file, so that
+/// all that was approved, and nothing else, comes by the pull request. The same step makes the same commit.
+fn first_commit(job: &Job<'_>, planned: &PlannedPull, pull: &Pull) -> Progress {
+    if !planned.first_commit {
+        let why = format!("`{}` has become empty since the plan was made", planned.repository);
+        return Progress::Failed(why);
+    }
+    let from = read::reference(&job.site.here.catalog, pull.number);
+    Progress::Act(vec![Step::Commit(Commit {
+        repository: planned.repository.clone(),
+        branch: planned.base.clone(),
+        expect: None,
+        parent: None,
+        changes: Changes::new(),
+        message: format!(
+            "Begin\n\nWithout a file, so that there is something to open pull requests against. Follows from {from}.\n\nChandlery-Request: {}\n",
+            job.id
+        ),
+        at: job.at,
+    })])
 }
 
 pub(super) fn first(problems: &[Diagnostic]) -> String {
@@ -223,7 +248,19 @@ pub(super) fn follow(
         (Ok(from), Ok(to)) => from.is_empty() && to.is_empty(),
         (Err(why), _) | (_, Err(why)) => return Ok(Progress::Unclear(why)),
     };
-    let mut steps = Vec::new();
+    let mut steps = dress(job, planned, follow_up)?;
+    let waits = |state: &str, may_merge: bool, steps| -> Looked<Progress> {
+        let (why_not, merge) = match may_merge && planned.auto_merge {
+            true => merge_now(job, follow_up)?,
+            false => (None, None),
+        };
+        let state = match why_not {
+            _ if follow_up.draft => "a draft: waits until somebody says that it is ready".to_owned(),
+            Some(why_not) => format!("open; {why_not}"),
+            None => state.to_owned(),
+        };
+        Ok(Progress::Waits(FollowUp { reference: reference.clone(), state, log: Vec::new() }, steps, merge))
+    };
     let mut approvers = BTreeSet::new();
     if !approved {
         match changed_consent(job, follow_up, first)? {
@@ -245,13 +282,7 @@ pub(super) fn follow(
                     } else {
                         "changed since its approval: waits for approval there"
                     };
-                    if ready && planned.auto_merge && !follow_up.draft {
-                        steps.push(merge(follow_up));
-                    }
-                    return Ok(Progress::Waits(
-                        FollowUp { reference, state: state.into(), log: Vec::new() },
-                        steps,
-                    ));
+                    return waits(state, ready, steps);
                 }
             }
         }
@@ -259,13 +290,7 @@ pub(super) fn follow(
     match follow_up.state {
         PullState::Open => {
             // Merged by us only while it is exactly what was approved.
-            if planned.auto_merge && !follow_up.draft && follow_up.head == first.id {
-                steps.push(merge(follow_up));
-            }
-            Ok(Progress::Waits(
-                FollowUp { reference, state: "open, waits to be merged".into(), log: Vec::new() },
-                steps,
-            ))
+            waits("open, waits to be merged", follow_up.head == first.id, steps)
         }
         PullState::Merged | PullState::Closed => {
             let Some(merge) = follow_up.merge_commit else {
@@ -286,8 +311,111 @@ pub(super) fn follow(
     }
 }
 
-fn merge(pull: &Pull) -> Step {
-    Step::Call(Call::Merge { repository: pull.repository.clone(), number: pull.number, head: pull.head })
+/// The step that merges a pull request, or why that is not done now. What the target requires besides, it says itself.
+fn merge_now(job: &Job<'_>, pull: &Pull) -> Looked<(Option<String>, Option<Step>)> {
+    let atomic = job.plan.is_some_and(|plan| plan.atomic);
+    if pull.draft {
+        return Ok((None, None));
+    }
+    let found = match job.site.look.mergeable(pull)? {
+        Ok(found) => found,
+        Err(why) => {
+            return Ok((Some(format!("whether it can be merged could not be read: {why}")), None));
+        }
+    };
+    let names = |names: &BTreeSet<String>| {
+        names.iter().take(10).map(|name| message::quoted(name)).collect::<Vec<_>>().join(", ")
+    };
+    let why_not = if found.conflicts == Some(true) {
+        "it conflicts with its base, and is not merged before that is mended".to_owned()
+    } else if !found.failed.is_empty() {
+        format!("{} failed, and it is not merged before that is mended", names(&found.failed))
+    } else if !found.running.is_empty() {
+        format!("waits for {} to end", names(&found.running))
+    } else if found.conflicts.is_none() && atomic {
+        "the forge works out whether it can be merged".to_owned()
+    } else {
+        let (repository, number, head) = (pull.repository.clone(), pull.number, pull.head);
+        return Ok((None, Some(Step::Call(Call::Merge { repository, number, head }))));
+    };
+    Ok((Some(why_not), None))
+}
+
+/// How long after it was opened a pull request gets its labels and reviewers if it lacks them, in seconds; after that
+/// somebody took them away, or cannot be asked.
+const FRESH: i64 = 2 * 3600;
+
+/// The labels and reviewers that a pull request does not have yet.
+fn dress(job: &Job<'_>, planned: &PlannedPull, pull: &Pull) -> Looked<Vec<Step>> {
+    if pull.state != PullState::Open {
+        return Ok(Vec::new());
+    }
+    let has = |label: &&String| pull.labels.iter().any(|known| known.eq_ignore_ascii_case(label));
+    let add: Vec<String> = planned.labels.iter().filter(|label| !has(label)).cloned().collect();
+    let reviewed = |login: Option<&str>| match &pull.reviews {
+        Known::Yes(reviews) => reviews.iter().any(|review| {
+            login.is_none() || review.author.as_ref().is_some_and(|author| Some(author.as_str()) == login)
+        }),
+        Known::Unknown(_) => true,
+    };
+    let is_asked = |name: &str| pull.requested.iter().any(|known| known == name);
+    let (mut users, mut teams) = (Vec::new(), Vec::new());
+    for reviewer in &planned.reviewers {
+        match reviewer.split_once('/') {
+            Some((_, slug)) if !is_asked(slug) && !reviewed(None) => teams.push(slug.to_owned()),
+            None if !is_asked(reviewer) && !reviewed(Some(reviewer)) => users.extend(reviewer.parse().ok()),
+            _ => {}
+        }
+    }
+    if add.is_empty() && users.is_empty() && teams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_fresh = job.site.look.now()?.is_ok_and(|now| now.seconds() - pull.created_at.seconds() <= FRESH);
+    let (repository, number) = (pull.repository.clone(), pull.number);
+    let mut steps = Vec::new();
+    if is_fresh && !add.is_empty() {
+        steps.push(Step::Call(Call::Label {
+            repository: repository.clone(),
+            number,
+            add,
+            remove: Vec::new(),
+        }));
+    }
+    if is_fresh && !(users.is_empty() && teams.is_empty()) {
+        steps.push(Step::Call(Call::AskReviewers { repository, number, users, teams }));
+    }
+    Ok(steps)
+}
+
+/// Closes follow-ups that are still open, each with a word why.
+pub(super) fn take_back(job: &Job<'_>, own: &Pull, open: &[&Pull], why: &str) -> Vec<Step> {
+    let asked_in = read::reference(&job.site.here.catalog, own.number);
+    let one = |pull: &&Pull| {
+        let body = message::taken_back(job.id, &asked_in, why);
+        let mut steps = say(&pull.repository, pull.number, &pull.comments, body);
+        steps.push(Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number }));
+        steps
+    };
+    open.iter().flat_map(one).collect()
+}
+
+/// What a run waits for whose pull requests are open.
+pub(super) fn waits_for(plan: &Plan) -> &'static str {
+    if plan.atomic {
+        "it waits for the pull requests above: none is merged by Chandlery before all of them can be."
+    } else {
+        "it waits for the pull requests above to be merged."
+    }
+}
+
+/// Which pull requests of a run that was to be all or nothing were merged before it came to nothing.
+pub(super) fn to_revert(plan: &Plan, done: &[RunPull]) -> String {
+    let merged = done.iter().filter(|pull| pull.merge_commit.is_some());
+    let merged: Vec<String> = merged.map(|pull| read::reference(&pull.repository, pull.number)).collect();
+    if !plan.atomic || merged.is_empty() {
+        return String::new();
+    }
+    format!("; merged before that, and to be reverted by people: {}", merged.join(", "))
 }
 
 /// The content before a plan, or after it.

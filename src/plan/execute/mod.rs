@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use begun::{Begun, begun_by_us};
 use break_glass::Broken;
 use consent::consent;
-use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of};
+use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of, take_back, to_revert, waits_for};
 use ordered::Merged;
 use pinned::pinned;
 use standing::{Seen, Standing};
@@ -40,8 +40,8 @@ use crate::{
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
-        read,
-        step::{Call, CatalogChange, Step},
+        policy, read,
+        step::{CatalogChange, Step},
         ttl, writeback,
     },
 };
@@ -90,6 +90,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
         Some(Ok(_) | Err(_)) => return Ok(Decision::nothing()),
     }
+    policy::ask_early(site);
     let catalog = &site.here.catalog;
     let request_path = read::request_path(site.definitions, id, "request.yaml");
     let run_path = read::request_path(site.definitions, id, "run.yaml");
@@ -492,14 +493,21 @@ fn carry_out(
     let mut approved = job.approved.clone();
     let mut open = Vec::new();
     let mut refused = None;
+    // What we may merge, and how many of the others are not merged yet.
+    let (mut merges, mut unready) = (Vec::new(), 0);
     for (step, state) in progress {
         match state {
             Progress::Nothing => {}
-            Progress::Act(steps) => decision.steps.extend(steps),
-            Progress::Waits(follow_up, steps) => {
+            Progress::Act(steps) => {
+                decision.steps.extend(steps);
+                unready += 1;
+            }
+            Progress::Waits(follow_up, steps, merge) => {
                 open.extend(follow_ups.get(&step.id).copied());
                 shown.push(follow_up);
                 decision.steps.extend(steps);
+                unready += usize::from(merge.is_none());
+                merges.extend(merge);
             }
             Progress::Done(run_pull, at, approvers) => {
                 approved.extend(approvers);
@@ -524,8 +532,14 @@ fn carry_out(
             Progress::Failed(why) => {
                 refused = refused.or(Some((Stage::Failure, why)));
             }
-            Progress::Unclear(why) => decision.waits.push(why),
+            Progress::Unclear(why) => {
+                decision.waits.push(why);
+                unready += 1;
+            }
         }
+    }
+    if !plan.atomic || unready == 0 {
+        decision.steps.extend(merges);
     }
     let finishing = Job { at: finished, requesters: job.requesters.clone(), approved, ..*job };
     if !open.is_empty() || !decision.steps.is_empty() {
@@ -536,14 +550,10 @@ fn carry_out(
     if let Some((stage, why)) = refused {
         // What is still open is taken back first; then the end is recorded.
         if !open.is_empty() {
-            decision.steps = open
-                .iter()
-                .map(|pull| {
-                    Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number })
-                })
-                .collect();
+            decision.steps = take_back(job, pull, &open, &why);
             return Ok(decision);
         }
+        let why = why + &to_revert(plan, &done);
         return Ok(finishing.record(finishing.run(stage, Some(&why), done, Vec::new()), BTreeMap::new()));
     }
     if !decision.steps.is_empty()
@@ -551,7 +561,7 @@ fn carry_out(
         || !shown.is_empty() && done.len() < shown.len()
     {
         if !shown.is_empty() && decision.waits.is_empty() {
-            let next = "it waits for the pull requests above to be merged.";
+            let next = waits_for(plan);
             decision.steps.extend(job.speak(pull, Stage::InProgress, &shown, None, next));
         }
         return Ok(decision);

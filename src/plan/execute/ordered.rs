@@ -8,6 +8,7 @@
 //! request that waits for other checks, the attempt counts as one that was not answered.
 
 mod backend;
+mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Job, cancelled,
-    follow_up::{FollowUps, Progress, begin, first, follow},
+    follow_up::{FollowUps, Progress, begin, first, follow, take_back, to_revert},
 };
 use crate::{
     catalog,
@@ -28,7 +29,7 @@ use crate::{
         message::{self, FollowUp},
         plan_file::{Does, Plan, PlannedPull, PlannedStep},
         read,
-        step::{Call, Step},
+        step::Step,
         writeback,
     },
 };
@@ -82,6 +83,9 @@ struct Course<'a> {
     shown: Vec<FollowUp>,
     done: Vec<RunPull>,
     open: Vec<&'a Pull>,
+    /// What we may merge, and how many of the other pull requests are not merged yet.
+    merges: Vec<Step>,
+    unready: usize,
     approved: BTreeSet<Login>,
     finished: Timestamp,
     /// What people are told to do.
@@ -106,6 +110,8 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         shown: Vec::new(),
         done: Vec::new(),
         open: Vec::new(),
+        merges: Vec::new(),
+        unready: 0,
         approved: job.approved.clone(),
         finished: job.at,
         next: None,
@@ -115,7 +121,14 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         for pull in merged.follow_ups.values().filter(|pull| pull.state == crate::domain::PullState::Open) {
             course.open.push(pull);
         }
-        return course.end(Stage::Cancelled, &format!("`{by}` cancelled it"));
+        let why = format!("`{by}` cancelled it");
+        if course.stop()? {
+            let back = take_back(job, merged.pull, &course.open, &why);
+            course.decision.steps.extend(back);
+            course.next = Some("it ends when its workflow has stopped.".to_owned());
+            return Ok(course.rest());
+        }
+        return course.end(Stage::Cancelled, &why);
     }
     course.go()
 }
@@ -146,6 +159,9 @@ impl<'a> Course<'a> {
                 Flow::Halt => return Ok(self.rest()),
                 Flow::End(stage, why) => return self.end(stage, &why),
             }
+        }
+        if !plan.atomic || self.unready == 0 {
+            self.decision.steps.append(&mut self.merges);
         }
         if waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty() {
             return Ok(self.rest());
@@ -226,9 +242,10 @@ impl<'a> Course<'a> {
             Progress::Nothing => Flow::Next,
             Progress::Act(steps) => {
                 self.decision.steps.extend(steps);
+                self.unready += 1;
                 Flow::Wait
             }
-            Progress::Waits(shown, steps) => {
+            Progress::Waits(shown, steps, merge) => {
                 let follow_up = merged.follow_ups.get(&step.id).copied();
                 let begun = follow_up.map_or(self.now, |pull| pull.created_at);
                 self.open.extend(follow_up);
@@ -241,6 +258,8 @@ impl<'a> Course<'a> {
                     ));
                 }
                 self.decision.steps.extend(steps);
+                self.unready += usize::from(merge.is_none());
+                self.merges.extend(merge);
                 Flow::Wait
             }
             Progress::Done(run_pull, at, approvers) => {
@@ -265,6 +284,7 @@ impl<'a> Course<'a> {
             Progress::Failed(why) => self.not_so(step, Stage::Failure, why),
             Progress::Unclear(why) => {
                 self.decision.waits.push(why);
+                self.unready += 1;
                 Flow::Wait
             }
         })
@@ -333,12 +353,10 @@ impl<'a> Course<'a> {
     /// The run ends otherwise than it should: what is open is taken back first.
     fn end(mut self, stage: Stage, why: &str) -> Looked<Decision> {
         if !self.open.is_empty() {
-            let close = |pull: &&Pull| {
-                Step::Call(Call::ClosePull { repository: pull.repository.clone(), number: pull.number })
-            };
-            self.decision.steps = self.open.iter().map(close).collect();
+            self.decision.steps = take_back(self.job, self.merged.pull, &self.open, why);
             return Ok(self.decision);
         }
+        let why = &format!("{why}{}", to_revert(self.merged.plan, &self.done));
         let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());
         run.progress = self.progress();
         Ok(self.finishing().record(run, BTreeMap::new()))

@@ -160,6 +160,9 @@ pub fn summary(plan: &Plan) -> String {
         let on = if step.on_failure.stops() { "" } else { "; if it fails, it goes on" };
         let _ = writeln!(text, "- {what}{when}{on}");
     }
+    if plan.atomic {
+        text.push_str("- the pull requests are merged together or not at all\n");
+    }
     for entity in &plan.entities {
         let follows: Vec<String> = entity.follows.iter().map(|id| quoted(id)).collect();
         let what = match (entity.change, &follows[..]) {
@@ -195,7 +198,22 @@ fn pull_in_words(pull: &PlannedPull) -> String {
     }
     let what = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
     let merged = if pull.auto_merge { "merged by Chandlery" } else { "merged by people" };
-    format!("a pull request in `{}` ({what}), {merged}", pull.repository)
+    let mut text = format!("a pull request in `{}` ({what}), {merged}", pull.repository);
+    if pull.first_commit {
+        let first = "; the repository is empty, and its branch begins with a commit without files";
+        let _ = write!(text, "{first} (`{}`)", pull.base);
+    }
+    if pull.draft {
+        text.push_str(" once somebody says that it is ready (it begins as a draft)");
+    }
+    let names = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>();
+    if !pull.labels.is_empty() {
+        let _ = write!(text, "; labelled {}", listed(&names(&pull.labels), "and"));
+    }
+    if !pull.reviewers.is_empty() {
+        let _ = write!(text, "; {} asked to review it", listed(&names(&pull.reviewers), "and"));
+    }
+    text
 }
 
 fn workflow_in_words(workflow: &PlannedWorkflow) -> String {

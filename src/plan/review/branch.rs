@@ -90,7 +90,7 @@ pub(super) fn plan_commit(
         repository: catalog.clone(),
         branch: branch.clone(),
         expect: Some(pull.head),
-        parent: pull.head,
+        parent: Some(pull.head),
         changes,
         message: format!(
             "Plan {}\n\nWhat the request would do; the review is of these very bytes.\n",

@@ -529,7 +529,18 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         let taken_back = by.is_none_or(|login| requesters.contains(login) || *login == site.here.me);
         let usual = if taken_back { Stage::Cancelled } else { Stage::Declined };
         let stage = said.as_ref().map_or(usual, Ended::stage);
-        let about = message::About { id: id.as_str(), action: None, requesters: &requesters, stage };
+        let path = read::request_path(site.definitions, &id, "request.yaml");
+        let action = match site.look.file(&site.here.catalog, pull.head, &path) {
+            Err(Pending) => {
+                pending = true;
+                continue;
+            }
+            Ok(Ok(Some(file))) => catalog::read_request(&path, &file.bytes).ok(),
+            Ok(Ok(None) | Err(_)) => None,
+        };
+        let action = action.and_then(|(asked, _)| site.definitions.actions.get(&asked.action));
+        let action = action.map(|defined| &defined.value);
+        let about = message::About { id: id.as_str(), action, requesters: &requesters, stage };
         let why = match by {
             _ if said.is_some() => said.map(|ended| ended.reason()).unwrap_or_default(),
             Some(login) if *login == site.here.me && id.is_ttl() => {

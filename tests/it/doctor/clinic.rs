@@ -152,6 +152,7 @@ impl Beginning {
                 ("pull_requests", "write"),
                 ("issues", "write"),
                 ("checks", "write"),
+                ("statuses", "read"),
                 ("members", "read"),
                 ("workflows", "write"),
             ]),

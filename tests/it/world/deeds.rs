@@ -50,6 +50,7 @@ fn at(word: &str) -> Result<(Repo, u64), String> {
     let repository = match repository {
         "catalog" => Repo::Catalog,
         "infra" => Repo::Infra,
+        "fresh" => Repo::Fresh,
         _ => return Err(format!("there is no repository `{repository}`")),
     };
     Ok((repository, number.parse().map_err(|_| format!("`{number}` is no number"))?))
@@ -109,8 +110,8 @@ impl fmt::Display for Deed {
             Self::Join { who } => write!(f, "{who} joins"),
             Self::Leave { who } => write!(f, "{who} leaves"),
             Self::ChangeAction => write!(f, "ada changes-action"),
-            Self::ChangeCatalog { path, text } => {
-                write!(f, "ada changes-catalog {path} {}", text.trim_end().replace('\n', "\\n"))
+            Self::Write { path, text } => {
+                write!(f, "ada writes {path} {}", text.trim_end().replace('\n', "\\n"))
             }
             Self::ChangeTarget { path, text } => {
                 write!(f, "ada changes-target {path} {}", text.trim_end().replace('\n', "\\n"))
@@ -119,6 +120,9 @@ impl fmt::Display for Deed {
             Self::Answers { status, json } => write!(f, "backend answers {status} {json}"),
             Self::Ends { workflow, conclusion, outputs } => {
                 write!(f, "backend ends {workflow} {conclusion}{}", Given(outputs))
+            }
+            Self::Checks { who, at, context, state } => {
+                write!(f, "{who} checks {} {context} {state}", At(at.0, at.1))
             }
             Self::Loses => write!(f, "backend loses-answer"),
             Self::Reports { who, at, step, success, outputs } => {
@@ -179,9 +183,7 @@ impl FromStr for Deed {
             "joins" => Self::Join { who },
             "leaves" => Self::Leave { who },
             "changes-action" => Self::ChangeAction,
-            "changes-catalog" => {
-                Self::ChangeCatalog { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
-            }
+            "writes" => Self::Write { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) },
             "changes-target" => {
                 Self::ChangeTarget { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
             }
@@ -191,6 +193,10 @@ impl FromStr for Deed {
                 let words: Vec<&str> = rest.split(' ').collect();
                 let conclusion = words[0].to_owned();
                 Self::Ends { workflow: third.clone(), conclusion, outputs: given(&words[1..]) }
+            }
+            "checks" => {
+                let (context, state) = rest.split_once(' ').ok_or("a check has a name and a state")?;
+                Self::Checks { who, at: at(&third)?, context: context.into(), state: state.into() }
             }
             "loses-answer" => Self::Loses,
             "reports" => {

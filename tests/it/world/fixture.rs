@@ -9,6 +9,7 @@ use chandlery::{
 
 pub const CATALOG: &str = "acme/catalog";
 pub const INFRA: &str = "acme/infra";
+pub const FRESH: &str = "acme/fresh";
 pub const ME: &str = "chandlery[bot]";
 
 /// Login and what they may do in the catalog; in the target everybody who may write here may write there.
@@ -92,6 +93,18 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "identifier: lock-bucket\ntitle: Lock a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: lock\n  userInputs:\n    properties:\n      name: { type: string }\n      bucket: { type: string, format: entity, blueprint: bucket }\n    required: [name, bucket]\napproval: none\nmerge: auto\nentities:\n  - create: { blueprint: lock, identifier: \"{{ inputs.name }}\", relations: { of: \"{{ inputs.bucket }}\" } }\n",
     ),
     (
+        "actions/pair-bucket.yaml",
+        "identifier: pair-bucket\ntitle: A bucket and its page\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n    required: [name]\napproval: none\nmerge: auto\natomic: true\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, merge: auto, labels: [storage, \"bucket {{ inputs.name }}\"], reviewers: [cleo] }\n  - id: page\n    pullRequest: { repository: acme/catalog, template: page, title: \"Page {{ inputs.name }}\" }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/sketch-bucket.yaml",
+        "identifier: sketch-bucket\ntitle: Sketch a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      where: { type: string, default: docs }\n    required: [name]\napproval: none\nmerge: auto\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: bucket, merge: auto, draft: true }\n  - id: page\n    pullRequest: { repository: acme/catalog, template: sketch, merge: auto }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
+        "actions/found-bucket.yaml",
+        "identifier: found-bucket\ntitle: A bucket in a new repository\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n    required: [name]\nsteps:\n  - id: code\n    pullRequest: { repository: acme/fresh, template: bucket }\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 9 } }\n",
+    ),
+    (
         "actions/free-bucket.yaml",
         "identifier: free-bucket\ntitle: Remove a bucket alone\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\n  userInputs: { properties: {} }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", onDelete: nullify }\n",
     ),
@@ -132,6 +145,10 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "action-templates/bucket/files/buckets/{{ inputs.name }}.yaml",
         "# Made by a request.\nname: {{ inputs.name }}\nsize: {{ inputs.size | default(9) }}\n",
     ),
+    ("action-templates/page/files/docs/{{ inputs.name }}.md", "# {{ inputs.name }}\n"),
+    ("action-templates/sketch/files/{{ inputs.where }}/{{ inputs.name }}.md", "# {{ inputs.name }}\n"),
+    ("action-templates/sketch/template.yaml", "description: A page somewhere\n"),
+    ("action-templates/page/template.yaml", "description: A page about a bucket\n"),
     ("action-templates/bucket/template.yaml", "description: A bucket\n"),
     (
         "action-templates/resize/template.yaml",
@@ -146,15 +163,13 @@ pub fn settings(mode: &str) -> String {
         // Other actions, some of which have to do with time.
         "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
         "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),
-        "by-api" => {
-            SETTINGS.replace("[acme/infra]", "[{ name: acme/infra, commits: api }]") + "commits: api\n"
-        }
+        "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
         "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),
     }
 }
 
-pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra]\nwebhooks: [\"http://127.0.0.1:1\"]\nscripts: { as: nobody }\n";
+pub const SETTINGS: &str = "version: 1\nmode: on\nrepositories: [acme/infra, acme/catalog, acme/fresh]\nwebhooks: [\"http://127.0.0.1:1\"]\nscripts: { as: nobody }\n";
 
 const CHECK_SCRIPT: &str = "scripts/check.sh";
 

@@ -544,7 +544,7 @@ impl Local {
                 let text = fixture::changed_action(self.changes_of_the_action);
                 self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
             }
-            Deed::ChangeCatalog { path, text } => self.put("ada", catalog, "main", path, text),
+            Deed::Write { path, text } => self.put("ada", catalog, "main", path, text),
             Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),
             Deed::Meddle { who, at } => {
                 let pull = self.open_pull((Repo::Infra, *at))?;
@@ -566,6 +566,11 @@ impl Local {
                 });
                 let (status, _) = self.tries("ada", "POST", "/_control/runs", &moved);
                 (status == 200).then_some(())
+            }
+            Deed::Checks { who, at, context, state } => {
+                let head = self.pull(*at)?["head"]["sha"].as_str()?.to_owned();
+                let status = json!({ "context": context, "state": state });
+                self.does(who, "POST", at.0, &format!("statuses/{head}"), &status).map(drop)
             }
             Deed::Loses => {
                 let lost = json!({ "method": "POST", "path": "/dispatches$", "times": 1, "action": { "kind": "dropAfter" } });
@@ -718,6 +723,7 @@ pub fn seed(folder: &Path) -> Seed {
         repositories: vec![
             repository(fixture::CATALOG, &fixture::catalog_files()),
             repository(fixture::INFRA, &fixture::infra_files()),
+            SeedRepository { from: None, ..repository(fixture::FRESH, &[]) },
         ],
     }
 }

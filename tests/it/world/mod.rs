@@ -169,8 +169,8 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
-    /// The platform team writes a file of the catalog, such as a policy.
-    ChangeCatalog {
+    /// The platform team writes a file of the catalog.
+    Write {
         path: String,
         text: String,
     },
@@ -194,6 +194,13 @@ pub enum Deed {
         workflow: String,
         conclusion: String,
         outputs: Vec<(String, String)>,
+    },
+    /// Somebody's program sets a status on the head of a pull request: `pending`, `success` or `failure`.
+    Checks {
+        who: String,
+        at: (Repo, u64),
+        context: String,
+        state: String,
     },
     /// The next workflow is started, and nobody hears of it.
     Loses,
@@ -256,11 +263,13 @@ impl Ask {
     }
 }
 
-/// One of the two repositories.
+/// One of the repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Repo {
     Catalog,
     Infra,
+    /// Empty at first.
+    Fresh,
 }
 
 impl Repo {
@@ -268,6 +277,7 @@ impl Repo {
         match self {
             Self::Catalog => fixture::CATALOG,
             Self::Infra => fixture::INFRA,
+            Self::Fresh => fixture::FRESH,
         }
         .parse()
         .unwrap()
@@ -359,6 +369,21 @@ pub fn view(world: &mut dyn World) -> String {
                 let _ = writeln!(out, "{}", pull_line(&pull));
             }
         }
+    }
+    let fresh = Repo::Fresh.name();
+    for id in &seen_branches {
+        let branch = format!("chandlery/{}-code", id.slug()).parse().unwrap();
+        if let Answer::Pulls(list) = one(Question::PullsFrom(fresh.clone(), branch)) {
+            for pull in list {
+                let _ = writeln!(out, "{}", pull_line(&pull));
+            }
+        }
+    }
+    if let Answer::Head(Some(head)) = one(Question::Head(fresh.clone(), "main".parse().unwrap()))
+        && let Answer::Files(files) = one(Question::Files(fresh.clone(), head, "buckets".parse().unwrap()))
+    {
+        let names: Vec<&str> = files.keys().map(|path| path.file_name()).collect();
+        let _ = writeln!(out, "fresh holds [{}]", names.join(" "));
     }
     let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else {
         return out;
@@ -526,6 +551,12 @@ fn pull_line(pull: &chandlery::domain::Pull) -> String {
         }
     }
     line.push_str(&labelled(&pull.labels));
+    if pull.repository == Repo::Infra.name() {
+        if pull.draft {
+            line.push_str(", a draft");
+        }
+        pull.requested.iter().for_each(|name| line.push_str(&format!(", {name} is asked")));
+    }
     line.push_str(&says(&pull.comments));
     line
 }

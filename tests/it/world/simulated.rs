@@ -18,11 +18,11 @@ use chandlery::{
     },
     forge::moves::Moves,
     plan::{
-        facts::WorkflowRun,
         facts::{
             Answer, Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question,
             Repository,
         },
+        facts::{Mergeable, WorkflowRun},
         step::{Act, Acted, Backend, Call, Commit, Outcome, Work},
     },
 };
@@ -73,6 +73,8 @@ struct Store {
     /// Which pull request brought a commit of the default branch.
     brought: BTreeMap<ObjectId, u64>,
     activity: BTreeMap<Branch, Vec<Activity>>,
+    /// The newest status of each context of a commit.
+    statuses: BTreeMap<ObjectId, BTreeMap<String, String>>,
     next: u64,
 }
 
@@ -200,6 +202,8 @@ impl Simulated {
             let store = Store { branches: [(main_branch(), commit)].into(), next: 1, ..Store::default() };
             world.repos.insert(name.parse().unwrap(), Arc::new(store));
         }
+        let empty = Store { next: 1, ..Store::default() };
+        world.repos.insert(fixture::FRESH.parse().unwrap(), Arc::new(empty));
         world.before = world.repos.clone();
         world
     }
@@ -584,8 +588,9 @@ impl Simulated {
                 Answer::Head(self.repos.get(repository).and_then(|store| store.branches.get(branch).copied()))
             }
             Question::Repository(repository) => Answer::Repository(self.repos.get(repository).map(|store| {
-                let head = store.branches[&main_branch()];
-                Arc::new(Repository { default_branch: Some((main_branch(), head)), archived: false })
+                let head = store.branches.get(&main_branch());
+                let default_branch = head.map(|head| (main_branch(), *head));
+                Arc::new(Repository { default_branch, archived: false })
             })),
             Question::Issue(number) => Answer::Issue(self.store(&catalog).issues.get(number).cloned()),
             Question::Pull(number) => {
@@ -612,6 +617,22 @@ impl Simulated {
                         .into_iter()
                         .collect(),
                 )
+            }
+            Question::Mergeable(repository, number, head) => {
+                let store = self.store(repository);
+                let mut found = Mergeable::default();
+                if let Some(sim) = store.pulls.get(number) {
+                    let base = store.branches[&main_branch()];
+                    found.conflicts = Some(self.merged_tree(base, sim.pull.head).is_none());
+                }
+                for (context, state) in store.statuses.get(head).into_iter().flatten() {
+                    match state.as_str() {
+                        "success" => {}
+                        "pending" => drop(found.running.insert(context.clone())),
+                        _ => drop(found.failed.insert(context.clone())),
+                    }
+                }
+                Answer::Mergeable(Arc::new(found))
             }
             Question::WorkflowRun(_, run) => Answer::WorkflowRun(self.runs.get(run).map(|run| {
                 Arc::new(WorkflowRun {
@@ -788,6 +809,13 @@ impl Simulated {
 
     fn backend(&mut self, work: &Work) -> Acted {
         match work {
+            Work::Cancel { run, .. } => match self.runs.get_mut(run) {
+                Some(run) => {
+                    run.conclusion.get_or_insert_with(|| "cancelled".to_owned());
+                    Acted::Told(Outcome::Cancelled)
+                }
+                None => Acted::Told(Outcome::Refused("there is no such run".into())),
+            },
             Work::Dispatch { workflow, inputs, .. } => {
                 self.next_id += 1;
                 let id = self.next_id;
@@ -823,10 +851,13 @@ impl Simulated {
 
     fn push(&mut self, repository: &RepoName, commit: &Commit) -> Result<(), String> {
         let now = self.store(repository).branches.get(&commit.branch).copied();
-        let tree = self.changed_tree(commit.parent, &commit.changes);
+        let tree = match commit.parent {
+            Some(parent) => self.changed_tree(parent, &commit.changes),
+            None => Tree::default(),
+        };
         // The same step makes the same commit.
         let people = vec![Attribution::Account(me())];
-        let id = self.commit_at(vec![commit.parent], tree, people, commit.at);
+        let id = self.commit_at(commit.parent.into_iter().collect(), tree, people, commit.at);
         if now == Some(id) {
             return Ok(());
         }
@@ -920,9 +951,14 @@ impl Simulated {
 
     fn call(&mut self, call: &Call) -> Acted {
         match call {
-            Call::OpenPull { repository, branch, title, body, .. } => {
+            Call::OpenPull { repository, branch, title, body, draft, .. } => {
                 match self.open_pull(repository, branch, title, body, &me()) {
-                    Ok(_) => Acted::Done,
+                    Ok(number) => {
+                        if let Some(sim) = self.pull_mut(repository, number) {
+                            sim.pull.draft = *draft;
+                        }
+                        Acted::Done
+                    }
                     Err(acted) => acted,
                 }
             }
@@ -940,13 +976,14 @@ impl Simulated {
                     Acted::Refused("not mergeable".into())
                 }
             }
-            Call::AskReviewers { repository, number, users, .. } => {
+            Call::AskReviewers { repository, number, users, teams } => {
                 let Some(sim) = self.pull_mut(repository, *number) else {
                     return Acted::Refused("gone".into());
                 };
                 for user in users {
                     sim.pull.requested.push(user.to_string());
                 }
+                sim.pull.requested.extend(teams.iter().cloned());
                 Acted::Done
             }
             Call::Say { repository, number, body, comment } => {
@@ -1006,8 +1043,8 @@ impl Simulated {
                 }
                 Acted::Done
             }
-            Call::Label { number, add, remove } => {
-                let store = self.edit(&Repo::Catalog.name());
+            Call::Label { repository, number, add, remove } => {
+                let store = self.edit(repository);
                 let labels = match store.pulls.get_mut(number) {
                     Some(sim) => &mut Arc::make_mut(sim).pull.labels,
                     None => match store.issues.get_mut(number) {
@@ -1080,7 +1117,8 @@ impl Simulated {
         };
         brought.push(commit);
         self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
-        let kind = if *repository == Repo::Catalog.name() { Repo::Catalog } else { Repo::Infra };
+        let all = [Repo::Catalog, Repo::Infra, Repo::Fresh];
+        let kind = all.into_iter().find(|kind| kind.name() == *repository).expect("a known repository");
         let folders = self.folders(commit);
         Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders });
         let at = self.tick();
@@ -1467,7 +1505,7 @@ impl Simulated {
                 let text = fixture::changed_action(self.seen_deeds as usize);
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
             }
-            Deed::ChangeCatalog { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
+            Deed::Write { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
             Deed::Meddle { who, at } => {
                 let Some(sim) = self.store(&infra).pulls.get(at).cloned() else { return false };
@@ -1492,6 +1530,17 @@ impl Simulated {
                 let Some(run) = self.runs.values_mut().rev().find(open) else { return false };
                 run.conclusion = Some(conclusion.clone());
                 run.log = outputs.iter().map(|(name, value)| format!("::output {name}={value}")).collect();
+                true
+            }
+            Deed::Checks { who, at, context, state } => {
+                let Some(head) = self.store(&at.0.name()).pulls.get(&at.1).map(|sim| sim.pull.head) else {
+                    return false;
+                };
+                if !writes(who) {
+                    return false;
+                }
+                let statuses = &mut self.edit(&at.0.name()).statuses;
+                statuses.entry(head).or_default().insert(context.clone(), state.clone());
                 true
             }
             Deed::Loses => {

@@ -92,7 +92,7 @@ impl<'a> Course<'a> {
         Ok(if ended_well { Flow::Next } else { Flow::Wait })
     }
 
-    fn ends(&self, record: &mut RunStep, state: StepState, reason: Option<String>) {
+    pub(super) fn ends(&self, record: &mut RunStep, state: StepState, reason: Option<String>) {
         record.state = state;
         record.claim = None;
         record.ended_at = Some(self.now);
@@ -172,7 +172,12 @@ impl<'a> Course<'a> {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut inputs: BTreeMap<String, String> = match &workflow.inputs_as {
             Some(name) => [(name.clone(), Value::Object(filled).to_string())].into(),
-            None => filled.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+            // An input without a value is not sent: the workflow has a default for it, or says that it needs it.
+            None => filled
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
         };
         if let Some(name) = &workflow.correlation {
             inputs.insert(name.clone(), self.attempt(record).to_string());
@@ -278,7 +283,7 @@ impl<'a> Course<'a> {
                 record.reason = Some(why.clone());
             }
             (Outcome::Lost(why), _) => return self.lost(step, does, record, why),
-            (Outcome::Answered { .. }, _) => {
+            (Outcome::Answered { .. } | Outcome::Cancelled, _) => {
                 self.ends(
                     &mut record,
                     StepState::Failure,
@@ -387,7 +392,7 @@ impl<'a> Course<'a> {
         self.put(record)
     }
 
-    fn is_late(&self, step: &PlannedStep, record: &RunStep) -> bool {
+    pub(super) fn is_late(&self, step: &PlannedStep, record: &RunStep) -> bool {
         let most = step.timeout.unwrap_or(TIMEOUT);
         record.started_at.is_some_and(|at| self.now.seconds() - at.seconds() > most)
     }
