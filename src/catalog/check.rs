@@ -278,6 +278,16 @@ impl<'a> Checked<'a> {
                 found.push(diagnostic);
             }
         }
+        for (place, policy, team) in super::policy::teams(self.definitions, self.files) {
+            let (Ok(blueprint), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else { continue };
+            let id = EntityId { blueprint, identifier };
+            if !self.known.has(&id) {
+                let message = format!("`{policy}` names the team `{team}`, which is not in the catalog");
+                let mut diagnostic = Diagnostic::error("unknown-team", place, message);
+                diagnostic.help = self.help(&id);
+                found.push(diagnostic);
+            }
+        }
         found
     }
 
@@ -342,8 +352,11 @@ fn teams_of(action: &Action) -> Vec<(Vec<Segment>, &TeamSlug)> {
         teams.iter().enumerate().map(|(index, team)| (join(path, index), team)).collect()
     }
     let mut found = Vec::new();
-    if let Execute::Named { teams, .. } = &action.execute {
-        found.extend(listed(&trail!["execute", "teams"], teams));
+    if let Execute::Named(askers) = &action.execute {
+        found.extend(listed(&trail!["execute", "teams"], &askers.teams));
+        let others = askers.on_behalf.iter().flat_map(|people| &people.teams).collect::<Vec<_>>();
+        let path = trail!["execute", "onBehalf", "teams"];
+        found.extend(others.into_iter().enumerate().map(|(index, team)| (join(&path, index), team)));
     }
     if let Approval::Rules(rules) = &action.approval {
         for (rule, one) in rules.iter().enumerate() {

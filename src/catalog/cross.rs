@@ -2,6 +2,7 @@
 //!
 //! What a broken or missing definition would make wrong elsewhere is not told again.
 
+mod rule;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,8 +50,53 @@ pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &
         entity_change(definitions, change, &change_path(index, change), reader);
     }
     operation(action, reader);
+    rule::check(definitions, action, reader);
+    ttl(definitions, action, reader);
     super::form::check(definitions, action, reader);
     expressions(action, reader);
+}
+
+/// What Chandlery asks for itself must be askable: a timer of the blueprint, one action for it, nothing that must be filled in.
+fn ttl(definitions: &Definitions, action: &Action, reader: &mut Reader) {
+    let Some(ttl) = &action.ttl else { return };
+    let path = trail!["ttl", "property"];
+    if let Some(of) = definitions.blueprints.get(&action.blueprint) {
+        match of.property(&ttl.property) {
+            Some(property) if property.format == Some(Format::Timer) => {}
+            Some(_) => {
+                let message = format!("names `{}`, which is not of the format `timer`", ttl.property);
+                reader.wrong(Wrong::new("ttl", &path, message).help("give the property `format: timer`"));
+            }
+            None => {
+                let message = format!("names `{}`, which `{}` does not have", ttl.property, of.identifier);
+                let known = of.properties.iter().map(|(name, _)| name.as_str());
+                reader
+                    .wrong(Wrong::new("unknown-property", &path, message).did_you_mean(&ttl.property, known));
+            }
+        }
+    }
+    let same = |other: &Action| {
+        other.identifier != action.identifier
+            && other.blueprint == action.blueprint
+            && other.ttl.as_ref().is_some_and(|other| other.property == ttl.property)
+    };
+    if let Some(other) = definitions.actions.values().map(|other| &other.value).find(|other| same(other)) {
+        let message = format!("is said by `{}` of the same property, too", other.identifier);
+        reader.wrong(Wrong::new("ttl", &trail!["ttl"], message).help("keep one of the two"));
+    }
+    for name in &action.required {
+        let has_default = action.input(name).is_some_and(|input| input.default.is_some())
+            || action
+                .form
+                .inputs
+                .get(name)
+                .is_some_and(|behaviour| behaviour.computed.contains_key("default"));
+        if !has_default {
+            let message =
+                format!("cannot be asked for: `{name}` must be filled in, and nobody is there to do so");
+            reader.wrong(Wrong::new("ttl", &trail!["ttl"], message).help("give the input a default"));
+        }
+    }
 }
 
 /// Notes everything in which a scorecard does not fit the blueprints.

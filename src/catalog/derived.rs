@@ -48,7 +48,7 @@ pub(super) fn check(blueprint: &Blueprint, all: &Blueprints, unusable: &BTreeSet
 }
 
 /// Walks relations from a blueprint; none if a blueprint on the way has mistakes of its own.
-fn walk<'a>(
+pub(super) fn walk<'a>(
     from: &'a Blueprint,
     steps: &[String],
     path: &[Segment],

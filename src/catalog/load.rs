@@ -8,7 +8,7 @@ use super::{
         Reader, action::ActionDocument, blueprint::BlueprintDocument, read, scorecard::ScorecardDocument,
         settings::SettingsDocument,
     },
-    template,
+    policy, template,
     values::{Wrong, trail},
     yaml,
 };
@@ -47,6 +47,7 @@ pub fn load_definitions(root: &Root, settings: Settings, files: &Files) -> (Defi
     found.extend(scorecards(&mut definitions, files));
     found.extend(template::load(&mut definitions, files));
     found.extend(actions(&mut definitions, files));
+    found.extend(policy::load(&mut definitions, files));
     (definitions, found)
 }
 

@@ -24,10 +24,12 @@ pub mod view;
 mod search;
 pub mod secret;
 pub mod try_out;
+mod policy;
 mod template;
 mod entity;
 mod request;
 mod case;
+mod policy_case;
 mod check;
 pub mod report;
 mod sarif;
@@ -36,8 +38,8 @@ pub mod port;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Action, ActionId, Blueprint, BlueprintId, Bytes, Diagnostic, ObjectId, RepoName, RepoPath, Scorecard,
-    Sink, Template, TemplateName,
+    Action, ActionId, Blueprint, BlueprintId, Bytes, Concerns, Diagnostic, ObjectId, Policy, PolicyId,
+    RepoName, RepoPath, Scorecard, Sink, Template, TemplateName,
 };
 
 pub use case::{Case, read_case};
@@ -51,6 +53,8 @@ pub use entity::{
 pub use load::{TESTS, is_document, load_definitions, load_settings, read_action};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
+pub use policy::files as policy_files;
+pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
 pub use search::{pointing, search, search_in};
 pub use store::{Pointing, Store};
@@ -121,6 +125,8 @@ pub struct Folders {
     pub requests: RepoPath,
     /// Scorecards.
     pub scorecards: RepoPath,
+    /// Policies.
+    pub policies: RepoPath,
 }
 
 impl Default for Folders {
@@ -134,14 +140,20 @@ impl Default for Folders {
             templates: folder("action-templates"),
             requests: folder("requests"),
             scorecards: folder("scorecards"),
+            policies: folder("policies"),
         }
     }
 }
 
 impl Folders {
-    /// Each of them.
-    pub fn all(&self) -> [&RepoPath; 6] {
-        [&self.blueprints, &self.entities, &self.actions, &self.templates, &self.requests, &self.scorecards]
+    /// The name of each in the settings.
+    pub const NAMES: [&str; 7] =
+        ["blueprints", "entities", "actions", "templates", "requests", "scorecards", "policies"];
+
+    /// Each of them, in the order of their names.
+    pub fn all(&self) -> [&RepoPath; 7] {
+        let Self { blueprints, entities, actions, templates, requests, scorecards, policies } = self;
+        [blueprints, entities, actions, templates, requests, scorecards, policies]
     }
 }
 
@@ -173,6 +185,8 @@ pub struct Settings {
     pub webhooks: BTreeSet<String>,
     /// The user of the machine that scripts run as; none means that none is run.
     pub scripts_as: Option<String>,
+    /// How long a request may wait for people, in seconds; none means for ever.
+    pub expire_after: Option<i64>,
     /// How long a run whose step failed can be retried, in seconds.
     pub retry_for: i64,
     /// The secrets that requests may name.
@@ -226,10 +240,25 @@ pub struct Definitions {
     pub templates: BTreeMap<TemplateName, Template>,
     /// Actions that are there and cannot be used, with the reasons.
     pub broken: BTreeMap<ActionId, Vec<Diagnostic>>,
+    /// What must hold of every request.
+    pub policies: BTreeMap<PolicyId, Policy>,
+    /// Policies that are there and cannot be used: nothing that they may concern is planned.
+    pub broken_policies: Vec<BrokenPolicy>,
     /// Blueprints and templates that are there and cannot be used; what depends on them is not judged.
     pub(crate) unusable: Unusable,
     /// What judges values of the blueprints' properties.
     schemas: values::Schemas,
+}
+
+/// A policy that is there and cannot be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokenPolicy {
+    /// Its file.
+    pub path: RepoPath,
+    /// Which requests it concerns; none where that cannot be read, so that it may be any.
+    pub concerns: Option<Concerns>,
+    /// What is wrong with it.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// What is there and cannot be used; its own diagnostics say why.
@@ -250,6 +279,8 @@ impl Definitions {
             scorecards: BTreeMap::new(),
             templates: BTreeMap::new(),
             broken: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            broken_policies: Vec::new(),
             unusable: Unusable::default(),
             schemas: values::Schemas::default(),
         }
@@ -274,8 +305,8 @@ impl Definitions {
     }
 
     /// The folders whose files [`load_definitions`] needs.
-    pub fn paths_to_read(settings: &Settings) -> [&RepoPath; 4] {
-        let Folders { blueprints, actions, templates, scorecards, .. } = &settings.folders;
-        [blueprints, actions, templates, scorecards]
+    pub fn paths_to_read(settings: &Settings) -> [&RepoPath; 5] {
+        let Folders { blueprints, actions, templates, scorecards, policies, .. } = &settings.folders;
+        [blueprints, actions, templates, scorecards, policies]
     }
 }

@@ -61,6 +61,7 @@ pub fn run(args: &LinkArgs) -> anyhow::Result<ExitCode> {
         entity: args.entity.clone(),
         inputs: inputs.clone(),
         reason: None,
+        on_behalf_of: None,
     };
     if let Some(wrong) = secret::leaks(Some(action), &settings.secrets, &file).into_iter().next() {
         let wrong = wrong.at(crate::domain::Place::file("link"), &args.action);

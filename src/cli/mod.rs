@@ -11,12 +11,16 @@ pub mod generate;
 pub mod plan;
 pub mod render;
 pub mod test;
+pub mod policy;
 pub mod reconcile;
 pub mod forge;
 pub mod demo;
 pub mod app;
 pub mod init;
 pub mod ask;
+mod history;
+pub mod audit;
+pub mod verify;
 pub mod watch;
 pub mod doctor;
 pub mod import;
@@ -56,6 +60,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Render(render::RenderArgs),
     Test(test::TestArgs),
+    Policy(policy::PolicyArgs),
     /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
     /// Serve a forge on loopback that behaves like GitHub
@@ -71,6 +76,8 @@ enum Command {
     History(ask::history::HistoryArgs),
     Blame(ask::blame::BlameArgs),
     Diff(ask::diff::DiffArgs),
+    Audit(audit::AuditArgs),
+    Verify(verify::VerifyArgs),
     Watch(watch::WatchArgs),
     Doctor(doctor::DoctorArgs),
     Import(import::ImportArgs),
@@ -103,6 +110,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Forge(args) => forge::run(args),
         Command::Demo(args) => demo::run(&args),
@@ -116,6 +124,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(args) => ask::history::run(&args),
         Command::Blame(args) => ask::blame::run(&args),
         Command::Diff(args) => ask::diff::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Import(args) => import::run(&args),

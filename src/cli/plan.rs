@@ -304,6 +304,16 @@ impl<'a> World<'a> {
         }
         Ok(Some(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
+            Question::Unfinished(commit) | Question::Arrivals(commit, _) if *commit == WORK_TREE => {
+                self.assumed.insert(
+                    "Assumed: no other request is under way, and none was merged lately; the history was not read."
+                        .to_owned(),
+                );
+                match question {
+                    Question::Unfinished(_) => Answer::Requests(Arc::default()),
+                    _ => Answer::Arrivals(Arc::default()),
+                }
+            }
             Question::Now if self.forge.is_err() => Answer::Now(Timestamp::from_seconds(clock())),
             Question::Permission(_, login) if self.forge.is_err() => {
                 self.assumed.insert(format!(

@@ -191,7 +191,7 @@ pub(super) fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyho
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.
 pub(super) struct Location {
     pub(super) top: PathBuf,
-    root: Root,
+    pub(super) root: Root,
 }
 
 pub(super) fn locate(path: &Path, folder: Option<&RepoPath>) -> anyhow::Result<Location> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ActionId, BlueprintId, Form, Login, Property, Step, TeamSlug};
+use super::{ActionId, Approval, BlueprintId, Execute, Form, Property, Step};
 
 /// Something people may ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,17 @@ pub struct Action {
     pub atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     pub entities: Vec<EntityChange>,
+    /// When Chandlery asks for it itself.
+    pub ttl: Option<Ttl>,
+}
+
+/// The end of an entity whose time is over is asked for without anybody doing so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ttl {
+    /// The property that says when its time is over.
+    pub property: String,
+    /// How long before that people are warned, in seconds; zero warns nobody.
+    pub warn_before: i64,
 }
 
 impl Action {
@@ -65,53 +76,6 @@ impl Operation {
             Self::Delete => "DELETE",
         }
     }
-}
-
-/// Who may ask for an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Execute {
-    /// Everybody with write access to the catalog.
-    Writers,
-    /// These people and the members of these teams.
-    Named {
-        /// People.
-        users: Vec<Login>,
-        /// Teams.
-        teams: Vec<TeamSlug>,
-    },
-}
-
-/// Who must approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
-    /// Nobody; said on purpose.
-    NotNeeded,
-    /// All of these rules.
-    Rules(Vec<Rule>),
-}
-
-/// One condition of approval.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name, for people.
-    pub name: String,
-    /// People who may approve.
-    pub users: Vec<Login>,
-    /// Teams whose members may approve.
-    pub teams: Vec<TeamSlug>,
-    /// Whether everybody with write access may approve (the rule of an action that names none).
-    pub writers: bool,
-    /// How many must.
-    pub quorum: Quorum,
-}
-
-/// How many of those who may approve must.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quorum {
-    /// This many.
-    Count(u32),
-    /// Everyone named who is neither requester nor contributor.
-    All,
 }
 
 /// Who presses the merge button.

@@ -138,6 +138,8 @@ names! {
     BlueprintId, "a blueprint's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies an action, such as `create-bucket`.
     ActionId, "an action's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
+    /// Identifies a policy, such as `no-friday-deploys`.
+    PolicyId, "a policy's identifier", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Names a folder of templates.
     TemplateName, "a template's name", "it has letters, digits and @ _ . -, at most 100, and starts with none of . -", |t| is_word(t, 100);
     /// Identifies a step within its action.
@@ -197,9 +199,17 @@ impl RequestId {
         self.0.replace('/', "-")
     }
 
-    /// Whether only Chandlery may open a request under this name (`…/issue-42`, `…/pull-42`).
+    /// Whether only Chandlery may open a request under this name (`…/issue-42`, `…/pull-42`, `…/ttl-…`).
     pub fn is_reserved(&self) -> bool {
-        self.0.rsplit('/').next().is_some_and(|last| last.starts_with("issue-") || last.starts_with("pull-"))
+        self.0
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| ["issue-", "pull-", "ttl-"].iter().any(|prefix| last.starts_with(prefix)))
+    }
+
+    /// Whether we ask for it because the time of an entity is over, going by its name.
+    pub fn is_ttl(&self) -> bool {
+        self.0.rsplit('/').next().is_some_and(|last| last.starts_with("ttl-"))
     }
 
     /// The number of the issue that this request came from, going by its name.
@@ -281,6 +291,31 @@ pub struct EntityId {
 impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.blueprint, self.identifier)
+    }
+}
+
+impl FromStr for EntityId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (blueprint, identifier) = text.split_once('/').ok_or_else(|| InvalidId {
+            text: text.to_owned(),
+            what: "an entity",
+            rule: "a blueprint and an identifier with `/` between them",
+        })?;
+        Ok(Self { blueprint: blueprint.parse()?, identifier: identifier.parse()? })
+    }
+}
+
+impl Serialize for EntityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -22,6 +22,8 @@ mod property;
 mod query;
 mod blueprint;
 mod scorecard;
+mod glob;
+mod policy;
 mod entity;
 mod form;
 mod action;
@@ -29,14 +31,13 @@ mod step;
 pub mod later;
 mod template;
 mod request;
+mod rule;
 mod run;
 mod sink;
 mod pull;
 mod diagnostic;
 
-pub use action::{
-    Action, Approval, ChangeKind, EntityChange, Execute, MergeMode, OnDelete, Operation, Quorum, Rule,
-};
+pub use action::{Action, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
@@ -44,11 +45,15 @@ pub use diagnostic::{
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, Pin, RepoPath, TreeEntry};
 pub use form::{Behaviour, Dataset, Dynamic, Form, FormStep, Heading, Search, Validation};
+pub use glob::Glob;
 pub use id::{
-    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, RepoName, RequestId, SecretRef,
-    StepId, TeamSlug, TemplateName,
+    ActionId, BlueprintId, Branch, EntityId, Identifier, InvalidId, Login, PolicyId, RepoName, RequestId,
+    SecretRef, StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
+pub use policy::{
+    Concerns, Cost, Counted, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent, Window,
+};
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
     Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
@@ -56,7 +61,8 @@ pub use pull::{
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
-pub use run::{LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
+pub use rule::{Approval, Asked, Askers, Execute, People, Quorum, Rule, Terms, Way};
+pub use run::{BreakGlass, LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};
 pub use scorecard::{Scorecard, ScorecardRule};
 pub use secret::{Secret, credentials, masked};
 pub use sink::{Address, Notice, Sink, SinkKind};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ActionId, Identifier, RequestId};
+use super::{ActionId, Identifier, Login, RequestId};
 
 /// What a `request.yaml` says, well formed but not yet checked against its action.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct RequestFile {
     pub inputs: Map<String, Value>,
     /// Why.
     pub reason: Option<String>,
+    /// For whom, if not for whoever asks.
+    pub on_behalf_of: Option<Login>,
 }
 
 /// One asking, checked: the inputs have their defaults and types.
@@ -30,4 +32,6 @@ pub struct Request {
     pub inputs: Map<String, Value>,
     /// Why.
     pub reason: Option<String>,
+    /// For whom, if not for whoever asks.
+    pub on_behalf_of: Option<Login>,
 }

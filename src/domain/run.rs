@@ -30,6 +30,8 @@ pub enum Stage {
     Declined,
     /// The requester took it back.
     Cancelled,
+    /// It waited for people for too long.
+    Expired,
     /// There was nothing to change.
     Noop,
     /// A step did not end in its time.
@@ -40,7 +42,7 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage that can be reached.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Invalid,
         Self::WaitingForApproval,
         Self::InProgress,
@@ -49,6 +51,7 @@ impl Stage {
         Self::Denied,
         Self::Declined,
         Self::Cancelled,
+        Self::Expired,
         Self::Noop,
         Self::TimedOut,
         Self::Unknown,
@@ -65,6 +68,7 @@ impl Stage {
             Self::Denied => "denied",
             Self::Declined => "declined",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
             Self::Noop => "noop",
             Self::TimedOut => "timed_out",
             Self::Unknown => "unknown",
@@ -78,7 +82,7 @@ impl Stage {
             Self::InProgress => "1d76db",
             Self::Success => "0e8a16",
             Self::Invalid | Self::Failure | Self::Denied | Self::TimedOut | Self::Unknown => "d73a4a",
-            Self::Declined | Self::Cancelled | Self::Noop => "cfd3d7",
+            Self::Declined | Self::Cancelled | Self::Expired | Self::Noop => "cfd3d7",
         }
     }
 
@@ -120,8 +124,14 @@ pub struct Run {
     pub plan: Option<String>,
     /// Who asked.
     pub requesters: Vec<Login>,
+    /// For whom, if not for who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Login>,
     /// Whose approval counted.
     pub approved_by: Vec<Login>,
+    /// Who had it carried out although it was merged past the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// The pull request that carried the request; absent when it was pushed past one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<RunPull>,
@@ -134,9 +144,22 @@ pub struct Run {
     /// The entities that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<RunEntity>,
+    /// When the request was merged, by the forge's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_at: Option<Timestamp>,
     /// When the last thing that it depends on happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+/// That an administrator had something carried out past the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BreakGlass {
+    /// Who.
+    pub by: Login,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 /// A step of a run that asks something of a backend.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MergeMode, RepoPath, SecretRef, StepId, TemplateName};
+use super::{Glob, MergeMode, RepoPath, SecretRef, StepId, TemplateName};
 
 /// One thing that happens when a request is executed. Texts are templates.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +98,8 @@ pub struct PullRequestStep {
     pub reviewers: Vec<String>,
     /// Whether it is opened as a draft.
     pub draft: bool,
+    /// What it may change that no step may otherwise.
+    pub may_change: Vec<Glob>,
 }
 
 /// Starts a workflow. Texts are templates.

@@ -6,8 +6,8 @@ use git2::{Commit, MergeOptions, Oid, Sort, Tree};
 
 use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
 use crate::{
-    domain::{ObjectId, RepoPath, Timestamp},
-    plan::facts::{Appearance, ChainCommit, ChainKind},
+    domain::{ObjectId, RepoPath, RequestId, Timestamp},
+    plan::facts::{Appearance, Arrival, ChainCommit, ChainKind},
 };
 
 /// A branch under review with more commits than this is not judged.
@@ -16,6 +16,9 @@ const LONGEST_CHAIN: usize = 5_000;
 /// How many versions of a file are looked for, and in how many commits.
 const MOST_VERSIONS: usize = 50;
 const MOST_COMMITS: usize = 20_000;
+
+/// So many commits that are older than what is asked for end the walk: clocks differ, and a single one may be wrong.
+const OLDER_COMMITS: usize = 50;
 
 /// How many folders are kept at hand while walking the history.
 const FOLDERS_AT_HAND: usize = 4_096;
@@ -179,6 +182,59 @@ impl Objects {
             next = self.commit(id)?.parent_id(0).ok();
         }
         Ok(versions)
+    }
+
+    /// The requests below a folder that came to the first-parent chain of `head` since then, oldest first. A commit that
+    /// says an earlier time than one before it came when that one did.
+    ///
+    /// # Errors
+    /// When a commit or folder is missing, or the history goes too far back.
+    pub fn arrivals(&self, head: ObjectId, folder: &RepoPath, since: Timestamp) -> Read<Vec<Arrival>> {
+        let root = self.root(head)?;
+        let below = |tree: ObjectId| -> Read<Option<ObjectId>> {
+            Ok(match self.find(tree, folder.as_str())? {
+                Some(Node::Folder(id)) => Some(id),
+                Some(Node::File(_)) | None => None,
+            })
+        };
+        let mut found: Vec<(Timestamp, ObjectId, Vec<RequestId>)> = Vec::new();
+        let (mut next, mut here) = (Some(to_git(head)), below(root)?);
+        let (mut older, mut walked) = (0, 0);
+        while let Some(id) = next.filter(|_| older < OLDER_COMMITS) {
+            walked += 1;
+            if walked > MOST_COMMITS {
+                return Err(ReadError::Strange(format!(
+                    "more than {MOST_COMMITS} commits would have to be read"
+                )));
+            }
+            let commit = self.commit(id)?;
+            let at = Timestamp::from_seconds(commit.time().seconds());
+            older = if at < since { older + 1 } else { 0 };
+            next = commit.parent_id(0).ok();
+            let before = match next {
+                Some(parent) => below(self.root(from_git(parent))?)?,
+                None => None,
+            };
+            let mut new = Vec::new();
+            if let Some(tree) = here.filter(|tree| Some(*tree) != before) {
+                for (path, entry) in self.changes(before, tree)? {
+                    let id = path.as_str().strip_suffix("/request.yaml").and_then(|id| id.parse().ok());
+                    if entry.before.is_none() {
+                        new.extend(id);
+                    }
+                }
+            }
+            found.push((at, from_git(id), new));
+            here = before;
+        }
+        let mut latest = Timestamp::from_seconds(i64::MIN);
+        let mut arrivals = Vec::new();
+        for (at, commit, requests) in found.into_iter().rev() {
+            latest = latest.max(at);
+            let arrived = requests.into_iter().map(|request| Arrival { request, commit, at: latest });
+            arrivals.extend(arrived.filter(|arrival| arrival.at >= since));
+        }
+        Ok(arrivals)
     }
 
     fn is_present<'a>(

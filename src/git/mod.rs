@@ -10,6 +10,7 @@ pub mod objects;
 pub mod bulk;
 pub mod history;
 pub mod touched;
+pub mod landed;
 pub mod write;
 pub mod sign;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::objects::ReadError;
-use crate::domain::Secret;
+use crate::domain::{ObjectId, Secret};
 
 /// Signs commits with an SSH key.
 #[derive(Debug)]
@@ -67,4 +67,27 @@ impl Signer {
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         Ok(if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) })
     }
+}
+
+/// Has the git program look whether a commit is signed by one of the allowed signers in this file.
+///
+/// # Errors
+/// Why it is not, in words.
+pub(super) fn verify(repository: &Path, commit: ObjectId, signers: &Path) -> Result<(), String> {
+    let signers = std::path::absolute(signers).map_err(|error| error.to_string())?;
+    let output = Command::new("git")
+        .arg("--git-dir")
+        .arg(repository)
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "gpg.ssh.program=ssh-keygen", "-c"])
+        .arg(format!("gpg.ssh.allowedSignersFile={}", signers.display()))
+        .args(["verify-commit", "--raw", &commit.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("git could not be started: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().rfind(|line| !line.trim().is_empty());
+    Err(line.map_or_else(|| "it carries no signature".to_owned(), |line| line.trim().to_owned()))
 }

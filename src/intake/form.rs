@@ -125,7 +125,8 @@ pub fn accept(
     }
     let inputs = action.inputs.iter().filter_map(|(name, _)| inputs.remove_entry(name)).collect();
     let (action, reason) = (action.identifier.clone(), file.reason.clone());
-    let request = Request { id, action, entity: file.entity.clone(), inputs, reason };
+    let on_behalf_of = file.on_behalf_of.clone();
+    let request = Request { id, action, entity: file.entity.clone(), inputs, reason, on_behalf_of };
     Ok(Some(Accepted { request, entity, entities }))
 }
 

@@ -82,6 +82,7 @@ fn shell(title: &str) -> Value {
             "entity": { "type": "string", "description": "For DAY-2 and DELETE: the identifier of the entity that it is about." },
             "inputs": { "type": "object", "description": "The inputs by name." },
             "reason": { "type": "string", "description": "Why, for those who approve." },
+            "onBehalfOf": { "type": "string", "description": "The login of the person it is for, where the action lets people ask for others." },
         },
     })
 }

@@ -12,10 +12,10 @@ use crate::{
     },
     intake::{self, Accepted, Lookup, Searched, Sources, form::Filling},
     plan::{
-        approval,
+        asking::Asking,
         build::{self, Built, Recipe, Site},
         facts::{Looked, Pending},
-        read,
+        people, read, rules,
     },
 };
 
@@ -91,7 +91,16 @@ pub(super) fn plan(
     }
     match accept(site, recipe.action, id, file, people, place)? {
         Err(problems) => Ok(Err(problems)),
-        Ok(accepted) => build::build(site, recipe, &accepted),
+        Ok(accepted) => {
+            let built = match build::build(site, recipe, &accepted, people)? {
+                Ok(built) => built,
+                Err(problems) => return Ok(Err(problems)),
+            };
+            let (steps, entities) = (&built.plan.steps, &built.plan.entities);
+            let asking = Asking { action: recipe.action, accepted: &accepted, people, steps, entities };
+            let allowed = rules::may_ask_this(site, &asking, &place(&[Segment::Key("action".into())]))?;
+            Ok(allowed.map(|()| built).map_err(|problem| vec![problem]))
+        }
     }
 }
 
@@ -212,7 +221,7 @@ fn accept_of(
 }
 
 /// Whoever asks, as expressions see them.
-fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value, String>> {
+pub(super) fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value, String>> {
     let built_in = |name: &str| name.parse().expect("a built-in blueprint has a proper name");
     let entity = match login.as_str().parse() {
         Ok(identifier) => {
@@ -232,7 +241,7 @@ fn user(site: &Site<'_>, login: &Login, with_teams: bool) -> Looked<Result<Value
         };
         let mut pending = false;
         for team in known.iter().filter_map(|team| team.as_str().parse::<TeamSlug>().ok()) {
-            match approval::members(site.look, site.definitions, site.catalog, &team) {
+            match people::members(site.look, site.definitions, site.catalog, &team) {
                 Err(Pending) => pending = true,
                 Ok(Err(why)) => return Ok(Err(why)),
                 Ok(Ok(members)) if members.contains(login) => teams.push(team.as_str().to_owned()),
@@ -301,7 +310,29 @@ pub(super) fn may_ask(
     let mut pending = false;
     for login in requesters {
         let refusal = match &action.execute {
-            Execute::Writers => match site.look.permission(&site.here.catalog, login) {
+            // Who owns what it is about is judged with what is asked.
+            Execute::Named(askers) if !askers.owners.is_empty() => None,
+            Execute::Named(askers) if askers.names_somebody() => {
+                match rules::among(site, login, &askers.users, &askers.teams) {
+                    Ok(Ok(true)) => None,
+                    Ok(Ok(false)) => Some((
+                        format!("`{login}` may not ask for `{}`", action.identifier),
+                        "ask a member of the teams that the action names, or the platform team",
+                    )),
+                    Ok(Err(_)) => Some((
+                        format!(
+                            "it could not be learnt whether `{login}` may ask for `{}`",
+                            action.identifier
+                        ),
+                        "the platform team must mend the teams that the action names",
+                    )),
+                    Err(Pending) => {
+                        pending = true;
+                        continue;
+                    }
+                }
+            }
+            Execute::Writers | Execute::Named(_) => match site.look.permission(&site.here.catalog, login) {
                 Ok(Ok(permission)) if permission >= Permission::Write => None,
                 Ok(Ok(_)) => Some((
                     format!(
@@ -319,52 +350,12 @@ pub(super) fn may_ask(
                     continue;
                 }
             },
-            Execute::Named { users, teams } => match named(site, login, users, teams) {
-                Ok(Ok(true)) => None,
-                Ok(Ok(false)) => Some((
-                    format!("`{login}` may not ask for `{}`", action.identifier),
-                    "ask a member of the teams that the action names, or the platform team",
-                )),
-                Ok(Err(_)) => Some((
-                    format!("it could not be learnt whether `{login}` may ask for `{}`", action.identifier),
-                    "the platform team must mend the teams that the action names",
-                )),
-                Err(Pending) => {
-                    pending = true;
-                    continue;
-                }
-            },
         };
         if let Some((message, help)) = refusal {
             return Ok(Err(Diagnostic::error("not-allowed", place.clone(), message).help(help)));
         }
     }
     if pending { Err(Pending) } else { Ok(Ok(())) }
-}
-
-fn named(
-    site: &Site<'_>,
-    login: &Login,
-    users: &[Login],
-    teams: &[crate::domain::TeamSlug],
-) -> Looked<Result<bool, String>> {
-    if users.contains(login) {
-        return Ok(Ok(true));
-    }
-    let mut pending = false;
-    let mut unknown = None;
-    for team in teams {
-        match approval::members(site.look, site.definitions, site.catalog, team) {
-            Err(Pending) => pending = true,
-            Ok(Ok(members)) if members.contains(login) => return Ok(Ok(true)),
-            Ok(Ok(_)) => {}
-            Ok(Err(why)) => unknown = Some(why),
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
-    Ok(unknown.map_or(Ok(false), Err))
 }
 
 /// Who asked for a request: the author of the pull request, or, where that is ours, of the issue (and everybody who

@@ -7,24 +7,29 @@
 //! people named by a rule, with access, neither requester nor contributor. Whatever cannot be
 //! learnt counts against.
 
+mod quorum;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use quorum::Standing;
 
 use crate::{
     catalog::Definitions,
     domain::{
-        Activity, ActivityKind, Attribution, EntityId, Known, Login, ObjectId, Permission, Pull, Quorum,
-        Review, ReviewState, Rule, TeamSlug, Timestamp,
+        Activity, ActivityKind, Attribution, Known, Login, ObjectId, Permission, Pull, Review, ReviewState,
+        Timestamp,
     },
     plan::{
         facts::{ChainCommit, ChainKind, Here, Looked, Looker},
-        read,
+        people,
+        plan_file::PlannedRule,
     },
 };
 
 /// What is judged.
 pub struct Case<'a> {
     /// The rules that must all hold; none needs no approval.
-    pub rules: &'a [Rule],
+    pub rules: &'a [PlannedRule],
     /// Who asked: none of them counts.
     pub requesters: &'a BTreeSet<Login>,
     /// The pull request that is reviewed.
@@ -65,6 +70,8 @@ pub struct RuleState {
     pub missing: usize,
     /// Who could still give one; none means anybody with write access.
     pub candidates: Option<BTreeSet<Login>>,
+    /// Whether whoever counts for it counts for no other rule that says the same.
+    pub distinct: bool,
     /// Why it cannot be satisfied as things are.
     pub problem: Option<String>,
 }
@@ -170,55 +177,73 @@ pub fn judge(
         return Err(crate::plan::facts::Pending);
     }
 
-    let excluded =
-        |login: &Login| case.requesters.contains(login) || contributors.contains(login) || login.is_app();
-    let rules = case
-        .rules
-        .iter()
-        .zip(named)
-        .map(|(rule, people)| rule_state(rule, people, &counting, &excluded))
-        .collect();
-    Ok(Judgement { rules, refused_by, blocked, void })
+    let at = match case.until {
+        Some(until) => Some(until),
+        None if case.rules.iter().any(|rule| rule.expires_after.is_some()) => match look.now()? {
+            Ok(now) => Some(now),
+            Err(why) => {
+                blocked.push(format!("the time could not be learnt, and approvals expire: {why}"));
+                None
+            }
+        },
+        None => None,
+    };
+    let taken_part = |login: &Login| case.requesters.contains(login) || contributors.contains(login);
+    let mut states = Vec::new();
+    for (rule, people) in case.rules.iter().zip(named) {
+        let people = match people {
+            Ok(people) => people,
+            Err(why) => {
+                states.push(Standing { problem: Some(why), ..Standing::of(rule) });
+                continue;
+            }
+        };
+        let excluded = |login: &Login| login.is_app() || (!rule.self_approval && taken_part(login));
+        let mut standing = Standing {
+            eligible: people.into_iter().filter(|login| !excluded(login)).collect(),
+            ..Standing::of(rule)
+        };
+        for (login, permission) in &counting {
+            let writes = rule.writers && *permission >= Permission::Write && !excluded(login);
+            if !writes && !standing.eligible.contains(login) {
+                continue;
+            }
+            let submitted = latest[login].submitted_at.seconds();
+            let expired = |length: i64| at.is_some_and(|at| at.seconds() - submitted >= length);
+            if let Some(length) = rule.expires_after.filter(|length| expired(*length)) {
+                void.insert(login.clone(), format!("it is older than {}", in_words(length)));
+                continue;
+            }
+            match rule.writes_to.as_ref().map(|repository| (repository, look.permission(repository, login))) {
+                None => {}
+                Some((_, Ok(Ok(permission)))) if permission >= Permission::Write => {}
+                Some((repository, Ok(_))) => {
+                    void.insert(login.clone(), format!("has no write access to `{repository}`"));
+                    continue;
+                }
+                Some((_, Err(_))) => {
+                    pending = true;
+                    continue;
+                }
+            }
+            standing.given.insert(login.clone());
+        }
+        states.push(standing);
+    }
+    if pending {
+        return Err(crate::plan::facts::Pending);
+    }
+    Ok(Judgement { rules: quorum::hold(states), refused_by, blocked, void })
 }
 
-fn rule_state(
-    rule: &Rule,
-    people: Result<BTreeSet<Login>, String>,
-    counting: &BTreeMap<Login, Permission>,
-    excluded: &dyn Fn(&Login) -> bool,
-) -> RuleState {
-    let name = rule.name.clone();
-    let people = match people {
-        Ok(people) => people,
-        Err(why) => {
-            return RuleState {
-                name,
-                given: BTreeSet::new(),
-                missing: 1,
-                candidates: Some(BTreeSet::new()),
-                problem: Some(why),
-            };
-        }
+/// An amount of time, in days where it is whole days.
+fn in_words(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        days if days % 86_400 == 0 => (days / 86_400, "day"),
+        hours if hours % 3_600 == 0 => (hours / 3_600, "hour"),
+        seconds => (seconds, "second"),
     };
-    let eligible: BTreeSet<Login> = people.into_iter().filter(|login| !excluded(login)).collect();
-    let given: BTreeSet<Login> = counting
-        .iter()
-        .filter(|(login, permission)| {
-            eligible.contains(*login)
-                || (rule.writers && **permission >= Permission::Write && !excluded(login))
-        })
-        .map(|(login, _)| login.clone())
-        .collect();
-    let needed = match rule.quorum {
-        Quorum::Count(count) => count.max(1) as usize,
-        Quorum::All => eligible.len().max(1),
-    };
-    let problem = (!rule.writers && eligible.len() < needed).then(|| {
-        let who = if eligible.len() == 1 { "person" } else { "people" };
-        format!("it needs {needed}, and only {} {who} named by it may approve this request", eligible.len())
-    });
-    let candidates = (!rule.writers).then(|| eligible.difference(&given).cloned().collect());
-    RuleState { name, missing: needed.saturating_sub(given.len()), given, candidates, problem }
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The people whom each rule names, or why that cannot be told.
@@ -227,54 +252,33 @@ fn named(
     definitions: &Definitions,
     case: &Case<'_>,
 ) -> Looked<Vec<Result<BTreeSet<Login>, String>>> {
-    let states: Vec<_> = case
-        .rules
-        .iter()
-        .map(|rule| {
-            let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
-            let mut pending = false;
-            for team in &rule.teams {
-                match members(look, definitions, case.catalog, team) {
-                    Ok(Ok(members)) => people.extend(members),
-                    Ok(Err(why)) => return Ok(Err(why)),
-                    Err(_) => pending = true,
-                }
-            }
-            if pending { Err(crate::plan::facts::Pending) } else { Ok(Ok(people)) }
-        })
-        .collect();
+    let states: Vec<_> =
+        case.rules.iter().map(|rule| named_by(look, definitions, case.catalog, rule)).collect();
     states.into_iter().collect()
 }
 
-/// The members of a team: those of the `_team` entity, or, where that names a team of the forge, of that.
+/// The people whom a rule names, other than all who may write.
 ///
 /// # Errors
-/// `Pending` while answers are awaited; inside, why the team is not known.
-pub fn members(
+/// `Pending` while answers are awaited; inside, why that cannot be told.
+pub(super) fn named_by(
     look: &Looker<'_>,
     definitions: &Definitions,
-    commit: ObjectId,
-    team: &TeamSlug,
+    catalog: ObjectId,
+    rule: &PlannedRule,
 ) -> Looked<Result<BTreeSet<Login>, String>> {
-    let id = EntityId {
-        blueprint: "_team".parse().expect("a built-in blueprint has a proper name"),
-        identifier: match team.as_str().parse() {
-            Ok(identifier) => identifier,
-            Err(_) => return Ok(Err(format!("the team `{team}` is not in the catalog"))),
-        },
-    };
-    let entity = match read::entity(look, definitions, commit, &id)? {
-        Ok(Some(entity)) => entity,
-        Ok(None) => return Ok(Err(format!("the team `{team}` is not in the catalog"))),
-        Err(why) => return Ok(Err(why)),
-    };
-    if let Some(github) = entity.properties.get("github").and_then(|value| value.as_str()) {
-        return Ok(match look.members(github)? {
-            Ok(members) => Ok(members.clone()),
-            Err(why) => Err(format!("the members of the team `{github}` could not be read: {why}")),
-        });
+    let teams = rule.teams.iter().map(|team| people::members(look, definitions, catalog, team));
+    let forge = rule.forge_teams.iter().map(|team| people::of_forge(look, team));
+    let owners = rule.owners.iter().map(|id| people::owners(look, definitions, catalog, id));
+    let groups: Vec<_> = teams.chain(forge).chain(owners).collect();
+    let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
+    for group in groups.into_iter().collect::<Looked<Vec<_>>>()? {
+        match group {
+            Ok(members) => people.extend(members),
+            Err(why) => return Ok(Err(why)),
+        }
     }
-    Ok(Ok(entity.related("members").into_iter().filter_map(|login| login.parse().ok()).collect()))
+    Ok(Ok(people))
 }
 
 /// Per person the latest of approval, refusal and dismissal; older ones never revive.
@@ -425,10 +429,12 @@ fn why_void(
     if login.is_app() {
         return Some("is an App".into());
     }
-    if case.requesters.contains(login) {
+    // Where a rule lets them, each rule says whether they count.
+    let each_for_itself = case.rules.iter().any(|rule| rule.self_approval);
+    if case.requesters.contains(login) && !each_for_itself {
         return Some("asked for it".into());
     }
-    if contributors.contains(login) {
+    if contributors.contains(login) && !each_for_itself {
         return Some("contributed to the branch".into());
     }
     let Some(plan) = plan else {

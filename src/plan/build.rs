@@ -7,17 +7,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::{self, Definitions},
     domain::{
-        Action, ActionId, Approval, Bytes, Changes, Diagnostic, EntityId, MergeMode, ObjectId, Operation,
-        Place, StepId, StepKind, Template, TemplateName,
+        Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
+        StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
+        asking::Asking,
         backend::{self, Standing},
         diff,
         facts::{Here, Looked, Looker, Pending},
-        plan_file::{
-            Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedRule, PlannedStep, digest,
-        },
+        plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedStep},
+        policy, rules,
         target::plan_step,
         writeback,
     },
@@ -112,6 +112,7 @@ pub fn build(
     site: &Site<'_>,
     recipe: &Recipe<'_>,
     accepted: &Accepted,
+    people: &BTreeSet<Login>,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let request = &accepted.request;
     let context = context(recipe.action, accepted);
@@ -205,35 +206,35 @@ pub fn build(
         return Ok(Err(problems));
     }
 
+    let asking = Asking { action: recipe.action, accepted, people, steps: &steps, entities: &entities };
+    let ruling = policy::judge(site, &request.id, &asking, policy::Moment::Planned)?;
+    if !ruling.refusals.is_empty() {
+        return Ok(Err(ruling.refusals));
+    }
+
     let asked = Asked {
         action: request.action.clone(),
         entity: request.entity.clone(),
         inputs: request.inputs.clone(),
         reason: request.reason.clone(),
+        on_behalf_of: request.on_behalf_of.clone(),
     };
-    let approval = match &recipe.action.approval {
-        Approval::NotNeeded => Vec::new(),
-        Approval::Rules(rules) => rules.iter().map(PlannedRule::of).collect(),
+    let approval = match rules::of_action(site, &asking, &ruling.rules)? {
+        Ok(approval) => approval,
+        Err(problems) => return Ok(Err(problems)),
     };
-    let mut effect = json!({
-        "version": FORMAT, "request": request.id, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
-        "merge": recipe.action.merge == MergeMode::Auto,
-    });
-    if recipe.action.atomic {
-        effect["atomic"] = true.into();
-    }
-    let key = digest(&effect);
-    let plan = Plan {
+    let mut plan = Plan {
         version: FORMAT,
         request: request.id.clone(),
         asked,
-        key,
+        key: String::new(),
         steps,
         atomic: recipe.action.atomic,
         entities,
         approval,
         pins: recipe.pins(),
     };
+    plan.key = plan.key_of(recipe.action.merge == MergeMode::Auto);
     Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
 }
 

@@ -65,6 +65,8 @@ pub enum Question {
     File(RepoName, ObjectId, RepoPath),
     /// All files below a folder of a commit. → `Files`
     Files(RepoName, ObjectId, RepoPath),
+    /// When a commit of the catalog was made, as it says (its committer's clock). → `Now`
+    CommittedAt(ObjectId),
     /// The bytes of a blob. → `Blob`
     Blob(RepoName, ObjectId),
     /// The file of an entity at this commit of the catalog. → `Entity`
@@ -97,6 +99,10 @@ pub enum Question {
     Appearances(ObjectId, RepoPath),
     /// The blobs that a path has been on the first-parent chain of this catalog commit, newest first. → `Versions`
     Versions(ObjectId, RepoPath),
+    /// The requests of this catalog commit that have no record of an end. → `Requests`
+    Unfinished(ObjectId),
+    /// The requests that came to the first-parent chain of this catalog commit since then, oldest first. → `Arrivals`
+    Arrivals(ObjectId, Timestamp),
 }
 
 impl Question {
@@ -123,6 +129,7 @@ impl Question {
             Self::Definitions(_)
             | Self::File(..)
             | Self::Files(..)
+            | Self::CommittedAt(_)
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
@@ -131,7 +138,9 @@ impl Question {
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Appearances(..)
-            | Self::Versions(..) => true,
+            | Self::Versions(..)
+            | Self::Unfinished(_)
+            | Self::Arrivals(..) => true,
         }
     }
 }
@@ -211,6 +220,17 @@ pub struct Appearance {
     pub at: Timestamp,
 }
 
+/// That a request came to the default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which.
+    pub request: RequestId,
+    /// With this commit.
+    pub commit: ObjectId,
+    /// When: as this commit says, or an earlier one that says a later time.
+    pub at: Timestamp,
+}
+
 /// What a path was and became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiffEntry {
@@ -258,7 +278,7 @@ pub struct Job {
 pub enum Answer {
     /// To `Here`.
     Here(Arc<Here>),
-    /// To `Now`.
+    /// To `Now` and `CommittedAt`.
     Now(Timestamp),
     /// To `Open`.
     Open(Arc<Open>),
@@ -304,6 +324,10 @@ pub enum Answer {
     Versions(Arc<Vec<ObjectId>>),
     /// To `Mergeable`.
     Mergeable(Arc<Mergeable>),
+    /// To `Unfinished`.
+    Requests(Arc<BTreeSet<RequestId>>),
+    /// To `Arrivals`.
+    Arrivals(Arc<Vec<Arrival>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -407,6 +431,8 @@ impl<'a> Looker<'a> {
     looks! {
         /// The time, by the forge's clock.
         now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
+        /// When a commit of the catalog was made, as it says.
+        committed_at(commit: ObjectId) -> Timestamp, Question::CommittedAt(commit), Answer::Now(at) => *at;
         /// Which catalog, and who we are.
         here() -> &'a Here, Question::Here, Answer::Here(here) => here;
         /// What this pass is called.
@@ -457,6 +483,10 @@ impl<'a> Looker<'a> {
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
+        /// The requests without a record of an end.
+        unfinished(commit: ObjectId) -> &'a BTreeSet<RequestId>, Question::Unfinished(commit), Answer::Requests(requests) => requests.as_ref();
+        /// The requests that came to the default branch, oldest first.
+        arrivals(commit: ObjectId, since: Timestamp) -> &'a [Arrival], Question::Arrivals(commit, since), Answer::Arrivals(list) => list.as_slice();
         /// What a path has been, newest first.
         versions(commit: ObjectId, path: &RepoPath) -> &'a [ObjectId], Question::Versions(commit, path.clone()), Answer::Versions(list) => list.as_slice();
     }

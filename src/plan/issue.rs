@@ -13,7 +13,7 @@ use crate::{
         build::{Built, Site},
         execute,
         facts::{Looked, Pending},
-        labels, message, react, read, say,
+        labels, message, react, read, review, say,
         step::{Call, Step},
     },
 };
@@ -311,6 +311,9 @@ pub fn request_bytes(file: &RequestFile) -> Vec<u8> {
     if let Some(reason) = &file.reason {
         document.insert("reason".into(), reason.as_str().into());
     }
+    if let Some(login) = &file.on_behalf_of {
+        document.insert("onBehalfOf".into(), login.as_str().into());
+    }
     serde_yaml::to_string(&document).expect("a request is plain data").into_bytes()
 }
 
@@ -320,6 +323,10 @@ fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnosti
 }
 
 fn closed(site: &Site<'_>, issue: &Issue, id: &RequestId, pull: Option<&Arc<Pull>>) -> Looked<Decision> {
+    if let Some(pull) = pull.filter(|pull| review::has_expired(site, pull, id)) {
+        let why = "it waited for people for too long";
+        return Ok(finish(site, issue, id, Stage::Expired, Some(pull.number), Some(why)));
+    }
     let people = admit::people_of_issue(issue, None).unwrap_or_default();
     let by = pull.and_then(|pull| pull.closed_by.as_ref());
     let said = pull.map_or(Ok(None), |pull| react::how_it_ended(site, pull, &people))?;

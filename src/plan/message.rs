@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Login, RequestId, RunStep, Stage, StepState},
+    domain::{Action, Diagnostic, Entity, Login, RequestId, RunStep, Stage, StepState, Timestamp},
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -154,6 +154,7 @@ pub fn stage_in_words(stage: Stage) -> &'static str {
         Stage::Denied => "denied",
         Stage::Declined => "declined",
         Stage::Cancelled => "cancelled",
+        Stage::Expired => "expired",
         Stage::Noop => "nothing to change",
         Stage::TimedOut => "timed out",
         Stage::Unknown => "not known how it ended",
@@ -191,7 +192,7 @@ impl About<'_> {
 }
 
 /// A title without what Markdown or HTML would make of it.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !"<>[]`*_@#|\\".contains(*c)).collect()
 }
 
@@ -251,7 +252,7 @@ pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> St
     if let Some(pull) = pull {
         let _ = writeln!(text, "\nThe whole story is at {pull}.");
     }
-    if matches!(stage, Stage::Cancelled | Stage::Declined) {
+    if matches!(stage, Stage::Cancelled | Stage::Declined | Stage::Expired) {
         text.push_str("\nTo ask again, file a new issue; this one is not taken up again.\n");
     }
     text
@@ -315,6 +316,13 @@ fn approvals(judgement: &Judgement, plan: &Plan) -> String {
         let _ = writeln!(text, "- no approval counts yet: {}", plain_reason(why));
     }
     text
+}
+
+/// Whose approval some rules wait for, in words.
+pub(super) fn missing(judgement: &Judgement) -> String {
+    let open = judgement.rules.iter().filter(|rule| !rule.holds());
+    let rules: Vec<String> = open.map(|rule| rule_in_words(rule, false)).collect();
+    if rules.is_empty() { "no approval counts yet".to_owned() } else { rules.join("; ") }
 }
 
 fn plain_reason(why: &str) -> String {
@@ -419,6 +427,15 @@ fn time_in_words(seconds: i64) -> String {
     }
 }
 
+/// An amount of time, in days where it is some.
+pub fn days(seconds: i64) -> String {
+    match seconds / 86_400 {
+        0 => time_in_words(seconds),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// The comment on a request that was merged: in progress or ended.
 pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>, next: &str) -> String {
     let mut text = about.heading();
@@ -437,6 +454,27 @@ pub fn progress(about: &About<'_>, follow_ups: &[FollowUp], reason: Option<&str>
     }
     let _ = writeln!(text, "\n**Now:** {next}");
     cut(text)
+}
+
+/// The warning that the time of an entity is over soon: the one comment that mentions people.
+pub fn ends_soon(
+    fingerprint: &str,
+    action: &Action,
+    entity: &Entity,
+    due: Timestamp,
+    requesters: &[Login],
+    teams: &[String],
+) -> String {
+    let people = requesters.iter().map(Login::as_str).filter(|login| !login.ends_with("[bot]"));
+    let names: Vec<String> =
+        people.chain(teams.iter().map(String::as_str)).map(|name| format!("@{name}")).collect();
+    let named = if names.is_empty() { String::new() } else { format!("{}: ", names.join(" ")) };
+    format!(
+        "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {due}. Then Chandlery asks for \"{}\" (`{}`). To keep it, change that time before, by an action of the catalog that does so.\n",
+        entity.id(),
+        plain(&action.title),
+        action.identifier,
+    )
 }
 
 /// The text of a follow-up pull request.

@@ -7,11 +7,14 @@
 //!
 //! * `issue`: an issue form becomes a pull request of ours, and hears how it ended; `fork`: so does a pull request
 //!   from a fork; `adopt`: what both have in common;
+//! * `ttl`: an entity whose time is over becomes a pull request of ours, too;
 //! * `review`: an open pull request is checked, planned, explained and, when everybody agrees, green;
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
-//! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms that follow it; `record`: the pull
-//!   request for records, where rules want one;
+//! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms
+//!   that follow it; `record`: the pull request for records, where rules want one; `audit`: whether a history follows from what
+//!   it says;
+//! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;
@@ -29,6 +32,7 @@ pub mod diff;
 pub mod writeback;
 mod following;
 pub mod record;
+pub mod audit;
 pub mod forms;
 pub mod message;
 mod labels;
@@ -41,9 +45,15 @@ mod react;
 pub mod log;
 pub mod report;
 mod admit;
+mod asking;
+pub mod code_owners;
+mod people;
+mod rules;
+mod policy;
 mod adopt;
 mod issue;
 mod fork;
+mod ttl;
 mod review;
 mod execute;
 
@@ -61,7 +71,7 @@ use crate::{
 
 pub use issue::request_bytes;
 pub use postponed::postponed;
-pub use preview::{Form, Preview, approvers, form, may_ask, preview};
+pub use preview::{Form, Preview, approvers, form, freezes, may_ask, preview};
 pub use read::reference;
 
 /// What a decision is about.
@@ -73,6 +83,8 @@ pub enum Key {
     Pull(u64),
     /// A request on the default branch.
     Request(RequestId),
+    /// The entities whose time is over, or soon will be.
+    Timers,
 }
 
 impl std::fmt::Display for Key {
@@ -81,6 +93,7 @@ impl std::fmt::Display for Key {
             Self::Issue(number) => write!(f, "issue #{number}"),
             Self::Pull(number) => write!(f, "pull request #{number}"),
             Self::Request(id) => write!(f, "request {id}"),
+            Self::Timers => f.write_str("timers"),
         }
     }
 }
@@ -147,6 +160,7 @@ fn decide_with(definitions: &Definitions, look: &Looker<'_>, key: &Key) -> Looke
         Key::Issue(number) => issue::decide(&site, *number),
         Key::Pull(number) => review::decide(&site, *number),
         Key::Request(id) => execute::decide(&site, id),
+        Key::Timers => ttl::decide(&site),
     }?;
     if definitions.settings.mode == Mode::Observe {
         decision.steps.retain(Step::only_speaks);

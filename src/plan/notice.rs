@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{Login, Notice, Place, Pull, RequestId, Sink, Stage},
+    domain::{Action, Entity, Login, Notice, Place, Pull, RequestId, Run, Sink, Stage, Timestamp},
     plan::{
         build::Site,
         message::{self, About},
@@ -58,6 +58,40 @@ pub(super) fn unheralded(
     Happened { about: &about, reason, pull: None }.notices(site)
 }
 
+/// What is told of an entity whose time is over soon, to whoever hears of expired requests.
+pub(super) fn ends_soon(
+    site: &Site<'_>,
+    pull: &Pull,
+    action: &Action,
+    run: &Run,
+    entity: &Entity,
+    due: Timestamp,
+) -> Vec<Step> {
+    let requesters: BTreeSet<Login> = run.requesters.iter().cloned().collect();
+    let about = About {
+        id: run.request.as_str(),
+        action: Some(action),
+        requesters: &requesters,
+        stage: Stage::Expired,
+    };
+    let happened = Happened { about: &about, reason: None, pull: Some(pull) };
+    let subject = format!("{} ends soon", entity.id());
+    let text = format!(
+        "{}: its time is over at {due}, and then it is removed ({}).\n{}",
+        entity.id(),
+        action.identifier,
+        pull.url
+    );
+    let told = |sink: &Sink| {
+        let mut names = happened.names(site);
+        names.insert("event".into(), "entity.ends".into());
+        names.insert("entity".into(), json!({ "id": entity.id().to_string(), "endsAt": due }));
+        let (subject, text) = (subject.clone(), text.clone());
+        Step::Notify(Box::new(Notice { sink: sink.clone(), subject, text, event: Value::Object(names) }))
+    };
+    happened.sinks(site).map(told).collect()
+}
+
 struct Happened<'a> {
     about: &'a About<'a>,
     reason: Option<&'a str>,
@@ -66,13 +100,17 @@ struct Happened<'a> {
 
 impl Happened<'_> {
     fn notices(&self, site: &Site<'_>) -> Vec<Step> {
+        self.sinks(site).map(|sink| Step::Notify(Box::new(self.notice(site, sink)))).collect()
+    }
+
+    /// Those that want to hear of it.
+    fn sinks<'s>(&'s self, site: &'s Site<'_>) -> impl Iterator<Item = &'s Sink> {
         let wants = |sink: &&Sink| {
             let action = self.about.action.map(|action| &action.identifier);
             let concerned = sink.actions.is_empty() || action.is_some_and(|id| sink.actions.contains(id));
             concerned && sink.on.contains(&self.about.stage)
         };
-        let sinks = site.definitions.settings.notifications.iter().filter(wants);
-        sinks.map(|sink| Step::Notify(Box::new(self.notice(site, sink)))).collect()
+        site.definitions.settings.notifications.iter().filter(wants)
     }
 
     fn notice(&self, site: &Site<'_>, sink: &Sink) -> Notice {

@@ -8,13 +8,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActionId, Branch, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin, Quorum,
-        RepoName, RepoPath, RequestId, Rule, SecretRef, StepId, TeamSlug, TemplateName,
+        ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin,
+        RepoName, RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -49,6 +49,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The key that follows from its effect, and from whether Chandlery merges the request.
+    pub fn key_of(&self, merges: bool) -> String {
+        let Self { version, request, asked, key: _, steps, atomic, entities, approval, pins: _ } = self;
+        let mut effect = json!({
+            "version": version, "request": request, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
+            "merge": merges,
+        });
+        if *atomic {
+            effect["atomic"] = true.into();
+        }
+        digest(&effect)
+    }
+
     /// Whether both do the same; what they were made from may differ.
     pub fn is_same_but_for_pins(&self, other: &Self) -> bool {
         let Self { version, request, asked, key, steps, atomic, entities, approval, pins: _ } = self;
@@ -72,6 +85,16 @@ pub struct Asked {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// For whom, if not for whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Login>,
+}
+
+impl Asked {
+    /// Those who ask, and whom they ask for: all of whom an approval must not come from.
+    pub fn concerned(&self, requesters: &BTreeSet<Login>) -> BTreeSet<Login> {
+        requesters.iter().chain(&self.on_behalf_of).cloned().collect()
+    }
 }
 
 /// A step that would be taken: one of the four is there.
@@ -326,8 +349,8 @@ impl EntityOperation {
     }
 }
 
-/// A rule of approval, as data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A rule of approval, as data. Whoever one of `users`, `teams`, `forgeTeams` and `owners` names may approve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlannedRule {
     /// Its name.
@@ -338,38 +361,30 @@ pub struct PlannedRule {
     /// Teams whose members may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub teams: Vec<TeamSlug>,
+    /// Teams of the forge whose members may, `organisation/slug`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forge_teams: Vec<String>,
+    /// Entities whose owners may, `blueprint/identifier`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<EntityId>,
     /// Whether everybody with write access may.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writers: bool,
+    /// The repository that they must have write access to as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_to: Option<RepoName>,
     /// How many must; none means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-}
-
-impl PlannedRule {
-    pub(super) fn of(rule: &Rule) -> Self {
-        Self {
-            name: rule.name.clone(),
-            users: rule.users.clone(),
-            teams: rule.teams.clone(),
-            writers: rule.writers,
-            count: match rule.quorum {
-                Quorum::Count(count) => Some(count),
-                Quorum::All => None,
-            },
-        }
-    }
-
-    /// The rule that this says.
-    pub fn rule(&self) -> Rule {
-        Rule {
-            name: self.name.clone(),
-            users: self.users.clone(),
-            teams: self.teams.clone(),
-            writers: self.writers,
-            quorum: self.count.map_or(Quorum::All, Quorum::Count),
-        }
-    }
+    /// Whether nobody who counts for it counts for another rule that says the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub distinct: bool,
+    /// How long an approval counts, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<i64>,
+    /// Whether whoever asked, or put something on the branch, counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_approval: bool,
 }
 
 /// What a plan was made from: blobs, never commits.
@@ -388,17 +403,28 @@ pub fn digest(value: &impl Serialize) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// Why a file that should be ours cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A newer program wrote it.
+    #[error("it is written in version {0} of the format, which is newer than this program")]
+    Newer(u32),
+    /// It is nothing that any version writes.
+    #[error("{0}")]
+    Wrong(String),
+}
+
 /// Reads a `plan.yaml`.
 ///
 /// # Errors
-/// Why it is none, in words.
-pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, String> {
+/// Why it is none.
+pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, Unreadable> {
     static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
     READ.get(&file.id, || read_plan_text(&file.bytes).map(Arc::new))
 }
 
 /// What was planned in version 1 of the format holds pull requests alone, which lie directly in their steps there.
-fn read_plan_text(bytes: &[u8]) -> Result<Plan, String> {
+fn read_plan_text(bytes: &[u8]) -> Result<Plan, Unreadable> {
     let mut value: Value = read_versioned(bytes)?;
     if value["version"] == 1 {
         for step in value["steps"].as_array_mut().into_iter().flatten() {
@@ -407,9 +433,10 @@ fn read_plan_text(bytes: &[u8]) -> Result<Plan, String> {
             *step = serde_json::json!({ "id": id, "pullRequest": fields });
         }
     }
-    let plan: Plan = serde_json::from_value(value).map_err(|problem| problem.to_string())?;
+    let plan: Plan =
+        serde_json::from_value(value).map_err(|problem| Unreadable::Wrong(problem.to_string()))?;
     match plan.steps.iter().find(|step| step.does().is_none()) {
-        Some(step) => Err(format!("the step `{}` does nothing", step.id)),
+        Some(step) => Err(Unreadable::Wrong(format!("the step `{}` does nothing", step.id))),
         None => Ok(plan),
     }
 }
@@ -418,20 +445,19 @@ fn read_plan_text(bytes: &[u8]) -> Result<Plan, String> {
 /// its number, before anything else in it is looked at.
 ///
 /// # Errors
-/// Why it cannot be read, in words.
-pub(super) fn read_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+/// Why it cannot be read.
+pub(super) fn read_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
-    let Versioned { version } = serde_yaml::from_str(text).map_err(|problem| problem.to_string())?;
+    let wrong = |problem: serde_yaml::Error| Unreadable::Wrong(problem.to_string());
+    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Wrong("it is not text".to_owned()))?;
+    let Versioned { version } = serde_yaml::from_str(text).map_err(wrong)?;
     if version > FORMAT {
-        return Err(format!(
-            "it is written in version {version} of the format, which is newer than this program"
-        ));
+        return Err(Unreadable::Newer(version));
     }
-    serde_yaml::from_str(text).map_err(|problem| problem.to_string())
+    serde_yaml::from_str(text).map_err(wrong)
 }
 
 /// The key for several requests of one pull request, by name.
@@ -448,7 +474,8 @@ mod tests {
 
     #[test]
     fn what_a_newer_program_wrote_is_told_by_its_version() {
-        let told = read_versioned::<crate::domain::Run>(b"version: 3\nsomething: new\n").unwrap_err();
+        let told =
+            read_versioned::<crate::domain::Run>(b"version: 3\nsomething: new\n").unwrap_err().to_string();
         assert!(told.contains("version 3 of the format, which is newer"), "{told}");
         assert!(read_versioned::<crate::domain::Run>(b"version: 1\nsomething: new\n").is_err());
     }

@@ -34,6 +34,7 @@ pub fn postponed(facts: &Facts, key: &Key, seconds: u64) -> Option<Call> {
             _ => None,
         },
         Key::Request(id) => in_comment(facts, catalog, id, &waits),
+        Key::Timers => None,
     }
 }
 

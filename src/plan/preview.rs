@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{self, Definitions, values::Segment},
-    domain::{ActionId, Diagnostic, Login, ObjectId, Place, RepoPath, RequestFile, RequestId},
+    domain::{
+        ActionId, Diagnostic, Login, ObjectId, Place, PolicyId, RepoPath, RequestFile, RequestId, Timestamp,
+    },
     intake::form::Filling,
     plan::{
         admit, approval,
+        asking::{self, Asking},
         build::{Built, Site},
         facts::{Facts, Looked, Looker, Pending, Question},
         plan_file::Plan,
+        policy,
     },
 };
 
@@ -141,21 +145,53 @@ pub fn approvers(
     let mut pending = false;
     let mut by_rule = BTreeMap::new();
     for rule in &plan.approval {
-        let mut people: BTreeSet<Login> = rule.users.iter().cloned().collect();
-        for team in &rule.teams {
-            match approval::members(&look, definitions, catalog, team) {
-                Err(Pending) => pending = true,
-                Ok(Ok(members)) => people.extend(members),
-                // Whose members nobody knows has none who may.
-                Ok(Err(_)) => {}
+        let people = match approval::named_by(&look, definitions, catalog, rule) {
+            Err(Pending) => {
+                pending = true;
+                continue;
             }
-        }
+            // Whose members nobody knows has none who may.
+            Ok(people) => people.unwrap_or_default(),
+        };
         let writers = rule.writers.then(|| "writers".to_owned());
         let named =
             people.iter().filter(|login| Some(*login) != requester).map(|login| login.as_str().to_owned());
         by_rule.insert(rule.name.clone(), named.chain(writers).collect());
     }
     if pending { Err(look.missing()) } else { Ok(by_rule) }
+}
+
+/// The freezes that hold for a plan now: by which policy, and until when.
+///
+/// # Errors
+/// What must be known first; inside, why it cannot be said.
+pub fn freezes(
+    definitions: &Definitions,
+    facts: &Facts,
+    catalog: ObjectId,
+    plan: &Plan,
+    people: &BTreeSet<Login>,
+) -> Result<Result<Vec<(PolicyId, Option<Timestamp>)>, String>, BTreeSet<Question>> {
+    let look = Looker::new(facts);
+    let Some(action) = definitions.actions.get(&plan.asked.action).map(|defined| &defined.value) else {
+        return Ok(Ok(Vec::new()));
+    };
+    let found = with_site(definitions, &look, catalog, |site| {
+        let accepted = match asking::accepted(site, action, plan)? {
+            Ok(accepted) => accepted,
+            Err(why) => return Ok(Ok(Err(why))),
+        };
+        let (steps, entities) = (&plan.steps, &plan.entities);
+        let asking = Asking { action, accepted: &accepted, people, steps, entities };
+        Ok(Ok(policy::frozen(site, &asking)?))
+    });
+    match found {
+        Err(Pending) => Err(look.missing()),
+        Ok(Err(problems)) => Ok(Err(problems.first().map_or_else(String::new, |one| one.message.clone()))),
+        Ok(Ok(found)) => {
+            Ok(found.map(|all| all.into_iter().map(|freeze| (freeze.policy, freeze.until)).collect()))
+        }
+    }
 }
 
 fn plan(

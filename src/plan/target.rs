@@ -12,6 +12,7 @@ use crate::{
         diff,
         facts::{Looked, Pending},
         plan_file::{FileChange, PlannedPull},
+        policy,
     },
     render,
 };
@@ -104,8 +105,17 @@ pub(super) fn plan_step(
         let after = versions.after.as_ref().map(|bytes| ObjectId::of_blob(bytes));
         let before = versions.before.as_ref().map(|bytes| ObjectId::of_blob(bytes));
         let executable = versions.becomes_executable();
+        if let Some(why) = policy::not_granted(site, &repository, path, &pull.may_change) {
+            let problem = Diagnostic::error("path-not-granted", place("mayChange"), why);
+            problems.push(problem.help(format!(
+                "if the step is meant to change it, the platform team says so in the action: `mayChange: [\"{path}\"]`"
+            )));
+        }
         changes.push(FileChange { path: path.clone(), before, after, executable });
         contents.insert(path.clone(), change);
+    }
+    if !problems.is_empty() {
+        return Ok(Err(problems));
     }
     let auto_merge = pull.merge == MergeMode::Auto;
     let draft = pull.draft;

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     catalog,
     domain::{
         Action, Bytes, Change, ChangeKind, Changes, Diagnostic, Entity, EntityChange, EntityId, Identifier,
-        ObjectId, OnDelete, Place, RepoPath, Run, RunEntity, later, nearest,
+        ObjectId, OnDelete, Place, RepoPath, Run, RunEntity, RunPull, StepId, Timestamp,
+        later::{self, Piece},
+        nearest,
     },
     plan::{
         build::Site,
@@ -169,12 +171,8 @@ pub fn apply(
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    let changed = own.into_iter().chain(&present);
-    let entities = changed.map(|planned| RunEntity {
-        change: planned.change.name().to_owned(),
-        entity: planned.entity.clone(),
-    });
-    Ok(Ok(Applied { files, entities: entities.collect() }))
+    let entities = own.into_iter().chain(&present).map(named).collect();
+    Ok(Ok(Applied { files, entities }))
 }
 
 /// All files that these changes write, and the entities that change because others end.
@@ -454,6 +452,67 @@ fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
     }
 }
 
+/// What a merged pull request gives to what comes after it.
+pub fn outputs_of(pull: &RunPull) -> Map<String, Value> {
+    let RunPull { repository, number, merge_commit, .. } = pull;
+    let outputs = json!({ "repository": repository, "number": number, "mergeCommit": merge_commit });
+    outputs.as_object().cloned().unwrap_or_default()
+}
+
+/// A value with what is known only now put into it: outputs of steps, and when the request was merged.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn filled(
+    value: &Value,
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Value, String> {
+    later::filled(value, &mut |piece| match piece {
+        Piece::Output(step, name) => match given(step, name) {
+            Some(value) if later::is_mistakable(&value) => {
+                Err(format!("the output `{name}` of the step `{step}` cannot be used"))
+            }
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("the step `{step}` gave no output `{name}`")),
+        },
+        Piece::Merged(later) => match merged_at.and_then(|at| at.after(later)) {
+            Some(at) => Ok(Some(at.to_string().into())),
+            None => Err(format!("`{later}` is no amount of time")),
+        },
+        Piece::Text(_) | Piece::Secret(_) => Ok(None),
+    })
+}
+
+/// Entity changes with what is known only now put into them.
+///
+/// # Errors
+/// What is not known, in words.
+pub fn entities_filled(
+    entities: &[PlannedEntity],
+    given: &dyn Fn(&StepId, &str) -> Option<Value>,
+    merged_at: Option<Timestamp>,
+) -> Result<Vec<PlannedEntity>, String> {
+    let one = |planned: &PlannedEntity| {
+        let fields = planned.fields.iter();
+        let fields = fields.map(|(name, value)| Ok((name.clone(), filled(value, given, merged_at)?)));
+        Ok(PlannedEntity { fields: fields.collect::<Result<_, String>>()?, ..planned.clone() })
+    };
+    entities.iter().map(one).collect()
+}
+
+/// An entity of a plan, as a record names it.
+fn named(planned: &PlannedEntity) -> RunEntity {
+    RunEntity { change: planned.change.name().to_owned(), entity: planned.entity.clone() }
+}
+
+/// Whether a record names the entities of a plan: all but those that would have followed from the end of others, and may
+/// not point there any more.
+pub fn names(planned: &[PlannedEntity], recorded: &[RunEntity]) -> bool {
+    let stays = |one: &&PlannedEntity| one.follows.is_empty() || recorded.contains(&named(one));
+    planned.iter().filter(stays).map(named).eq(recorded.iter().cloned())
+}
+
 /// The changes of the catalog for these files and this record.
 pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
     let mut changes: Changes =
@@ -479,8 +538,11 @@ pub fn trailer(run: &Run, action: Option<ObjectId>) -> String {
             people.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
         }
     };
+    let for_whom = run.on_behalf_of.as_ref().map_or_else(String::new, |login| format!(" for={login}"));
+    let broken =
+        run.break_glass.as_ref().map_or_else(String::new, |broken| format!(" break-glass={}", broken.by));
     format!(
-        "{} action={}@{} plan={} by={} approved={}",
+        "{} action={}@{} plan={} by={} approved={}{for_whom}{broken}",
         run.request,
         run.action.as_ref().map_or("-", |action| action.as_str()),
         action.map_or_else(|| "-".to_owned(), |id| id.to_string()),

@@ -35,10 +35,14 @@ type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
 type Found = Arc<Vec<Vec<Identifier>>>;
 type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
 
-/// One repository: our copy, and what was worked out about it. All of it goes by object ids, so
-/// nothing in it can grow old.
+/// One repository: our copy, and what was worked out about it.
 pub(super) struct Contents {
     pub(super) mirror: Mirror,
+    reader: Reader,
+}
+
+/// What was worked out about a repository. All of it goes by object ids, so nothing in it can grow old.
+pub struct Reader {
     root: Root,
     settings: Option<(Option<ObjectId>, LoadedSettings)>,
     definitions: VecDeque<(Vec<Option<ObjectId>>, Loaded)>,
@@ -52,16 +56,7 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(mirror: Mirror, root: Root) -> Self {
-        Self {
-            mirror,
-            root,
-            settings: None,
-            definitions: VecDeque::new(),
-            entities: VecDeque::new(),
-            found: VecDeque::new(),
-            remembered: HashMap::new(),
-            ended: HashMap::new(),
-        }
+        Self { mirror, reader: Reader::new(root) }
     }
 
     /// Answers all of these questions; `pulls` are the heads of pull requests that may be needed.
@@ -115,6 +110,47 @@ impl Contents {
                 return questions.into_iter().map(|question| (question, Err(error.clone()))).collect();
             }
         };
+        self.reader.answer(&objects, questions)
+    }
+
+    /// The requests of a commit that have no record of an end.
+    pub(super) fn unfinished(&mut self, head: ObjectId) -> Result<BTreeSet<RequestId>, String> {
+        let found = match self.read_unfinished(head) {
+            Err(ReadError::Missing(_)) => {
+                self.mirror.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            Err(ReadError::Broken(_)) => {
+                self.mirror.renew().map_err(|error| chain(&error))?;
+                self.read_unfinished(head)
+            }
+            found => found,
+        };
+        found.map_err(|error| error.to_string())
+    }
+
+    fn read_unfinished(&mut self, head: ObjectId) -> Read<BTreeSet<RequestId>> {
+        let objects = self.mirror.objects()?;
+        self.reader.unfinished(&objects, head)
+    }
+}
+
+impl Reader {
+    /// For a catalog that lies there.
+    pub fn new(root: Root) -> Self {
+        Self {
+            root,
+            settings: None,
+            definitions: VecDeque::new(),
+            entities: VecDeque::new(),
+            found: VecDeque::new(),
+            remembered: HashMap::new(),
+            ended: HashMap::new(),
+        }
+    }
+
+    /// Answers questions about content from these objects.
+    pub fn answer(&mut self, objects: &Objects, questions: Vec<Question>) -> Vec<(Question, Read<Answer>)> {
         // All paths looked for from the same commit are found in one walk.
         let mut paths: BTreeMap<ObjectId, BTreeSet<RepoPath>> = BTreeMap::new();
         for question in &questions {
@@ -132,7 +168,7 @@ impl Contents {
                 Question::Appearances(commit, path) => appeared[commit]
                     .clone()
                     .map(|found| Answer::Appearances(Arc::new(found.get(path).cloned().unwrap_or_default()))),
-                _ => self.one(&objects, &question),
+                _ => self.one(objects, &question),
             };
             answers.push((question, answer));
         }
@@ -144,6 +180,7 @@ impl Contents {
             Question::Definitions(commit) => Answer::Definitions(self.definitions(objects, *commit)?),
             Question::File(_, commit, path) => Answer::File(objects.file(*commit, path)?),
             Question::Files(_, commit, folder) => Answer::Files(Arc::new(objects.files(*commit, folder)?)),
+            Question::CommittedAt(commit) => Answer::Now(objects.made(*commit)?.at),
             Question::Blob(_, id) => Answer::Blob(Some(objects.blob(*id)?)),
             Question::Entity(commit, id) => Answer::Entity(self.entity(objects, *commit, id)?),
             Question::Entities(commit, blueprint) => {
@@ -157,6 +194,13 @@ impl Contents {
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(objects, *commit)?)),
+            Question::Arrivals(commit, since) => {
+                let Ok(settings) = self.settings(objects, *commit)? else {
+                    return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+                };
+                Answer::Arrivals(Arc::new(objects.arrivals(*commit, &settings.folders.requests, *since)?))
+            }
             Question::Versions(commit, path) => Answer::Versions(Arc::new(objects.versions(*commit, path)?)),
             other => Answer::Unknown(format!("{other:?} is nothing that a repository can answer").into()),
         })
@@ -319,25 +363,8 @@ impl Contents {
         Ok(found)
     }
 
-    /// The requests of a commit that have no record of an end.
-    pub(super) fn unfinished(&mut self, head: ObjectId) -> Result<BTreeSet<RequestId>, String> {
-        let found = match self.read_unfinished(head) {
-            Err(ReadError::Missing(_)) => {
-                self.mirror.fetch(&BTreeSet::new()).map_err(|error| chain(&error))?;
-                self.read_unfinished(head)
-            }
-            Err(ReadError::Broken(_)) => {
-                self.mirror.renew().map_err(|error| chain(&error))?;
-                self.read_unfinished(head)
-            }
-            found => found,
-        };
-        found.map_err(|error| error.to_string())
-    }
-
-    fn read_unfinished(&mut self, head: ObjectId) -> Read<BTreeSet<RequestId>> {
-        let objects = self.mirror.objects()?;
-        let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(&objects, head)? else {
+    fn unfinished(&mut self, objects: &Objects, head: ObjectId) -> Read<BTreeSet<RequestId>> {
+        let Ok(Settings { folders: Folders { requests, .. }, .. }) = self.settings(objects, head)? else {
             return Ok(BTreeSet::new());
         };
         let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
@@ -347,7 +374,7 @@ impl Contents {
                     && let Ok(id) = id.parse::<RequestId>()
                 {
                     match name {
-                        "run.yaml" if has_ended(&objects, &mut self.ended, entry.id)? => {
+                        "run.yaml" if has_ended(objects, &mut self.ended, entry.id)? => {
                             ended.insert(id);
                         }
                         "request.yaml" | "plan.yaml" | "plan.diff" => drop(begun.insert(id)),

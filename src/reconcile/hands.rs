@@ -219,12 +219,15 @@ impl Hands {
             | Question::Chain { repository, .. }
             | Question::Diff { repository, .. } => Some(repository.clone()),
             Question::Definitions(_)
+            | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
             | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)
-            | Question::Versions(..) => Some(self.settings.catalog.clone()),
+            | Question::Versions(..)
+            | Question::Unfinished(_)
+            | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }
 

@@ -10,6 +10,7 @@ mod drive;
 mod contents;
 mod hands;
 
+pub use contents::Reader;
 pub use drive::drive;
 pub use hands::{Counts, Hands, Settings};
 pub use turn::{Input, MOST_ROUNDS, Output, Report, Stopped, Turn};

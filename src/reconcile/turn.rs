@@ -230,7 +230,7 @@ impl Turn {
         }
         let all = match self.facts.get(&Question::Open) {
             _ if !everything => BTreeSet::new(),
-            Some(Answer::Open(open)) => keys(open),
+            Some(Answer::Open(open)) => keys(open, &definitions),
             Some(other) => return self.stop(&other.clone()),
             None => return None,
         };
@@ -457,8 +457,13 @@ fn opens_the_way(act: &Act) -> bool {
 }
 
 /// Everything that is open.
-fn keys(open: &Open) -> BTreeSet<Key> {
+fn keys(open: &Open, definitions: &Definitions) -> BTreeSet<Key> {
+    let timers = definitions.actions.values().any(|action| action.value.ttl.is_some());
     let issues = open.issues.iter().map(|number| Key::Issue(*number));
     let pulls = open.pulls.iter().map(|number| Key::Pull(*number));
-    issues.chain(pulls).chain(open.requests.iter().map(|id| Key::Request(id.clone()))).collect()
+    issues
+        .chain(pulls)
+        .chain(open.requests.iter().map(|id| Key::Request(id.clone())))
+        .chain(timers.then_some(Key::Timers))
+        .collect()
 }

@@ -71,11 +71,11 @@ impl Chance {
         ((self.0 >> 11) as usize) % limit.max(1)
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
@@ -248,6 +248,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Join { .. } => "join",
         Deed::Leave { .. } => "leave",
         Deed::ChangeAction => "change action",
+        Deed::ChangeCatalog { .. } => "change catalog",
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
         Deed::Answers { .. } => "answer",

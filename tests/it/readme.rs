@@ -161,6 +161,25 @@ fn stages_page_tells_the_truth() {
     }
 }
 
+/// The page about time to live: its YAML is a catalog that validates.
+#[test]
+fn ttl_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ttl.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = page.split("```yaml\n# ").skip(1);
+    let paths = blocks.map(|block| {
+        let (path, text) = block.split("```").next().unwrap().split_once('\n').unwrap();
+        let disk = folder.path().join(path);
+        fs::create_dir_all(disk.parent().unwrap()).unwrap();
+        fs::write(disk, text).unwrap();
+        path.to_owned()
+    });
+    assert_eq!(paths.collect::<Vec<_>>().len(), 5);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The page about asking for things: its commands run in the example; `rerun` wants a past request, so of it only the
 /// options are checked.
 #[test]
@@ -219,6 +238,44 @@ fn actions_page_tells_the_truth() {
     put("actions/open-market.yaml", page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap());
     let output =
         Command::new(env!("CARGO_BIN_EXE_chandlery")).arg("validate").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The page about approvals: its YAML is the actions of a catalog that validates.
+#[test]
+fn approvals_page_tells_the_truth() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/approvals.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("chandlery.yaml", "version: 1\nrepositories: [acme/infrastructure]\n");
+    put("blueprints/service.yaml", "identifier: service\n");
+    put(
+        "blueprints/sandbox.yaml",
+        "identifier: sandbox\nschema: { properties: { owner: { type: string } } }\n",
+    );
+    put(
+        "blueprints/database.yaml",
+        "identifier: database\nschema: { properties: { size: { type: number } } }\nrelations: { service: { target: service } }\n",
+    );
+    put("entities/_user/sam.yaml", "identifier: sam\nblueprint: _user\n");
+    put(
+        "entities/_team/platform.yaml",
+        "identifier: platform\nblueprint: _team\nrelations: { members: [sam] }\n",
+    );
+    put("action-templates/database/files/{{ entity.identifier }}.txt", "{{ inputs.size }}\n");
+    let actions: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(actions.len(), 2);
+    for action in actions {
+        let name = action.lines().next().unwrap().strip_prefix("identifier: ").unwrap();
+        put(&format!("actions/{name}.yaml"), action);
+    }
+    let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
+    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 

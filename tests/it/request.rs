@@ -533,6 +533,7 @@ fn is_accepted(
         entity: entity.map(|id| id.parse().unwrap()),
         inputs: inputs.clone(),
         reason: None,
+        on_behalf_of: None,
     };
     let mut entity = |id: &chandlery::domain::EntityId| {
         let path: chandlery::domain::RepoPath = format!("entities/{id}.yaml").parse().unwrap();

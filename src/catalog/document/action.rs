@@ -1,25 +1,21 @@
 //! What may an action say?
 
-use std::collections::BTreeSet;
-
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     Reader,
     form::{InputsDocument, form},
     input::check_dataset,
     join, kind,
-    step::{StepDocument, steps},
+    rule::{ExecuteDocument, approval, approval_schema, execute},
+    step::{StepDocument, seconds, steps},
     text_or_list,
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{
-        Action, Approval, ChangeKind, EntityChange, Execute, MergeMode, OnDelete, Operation, Quorum, Rule,
-        Step,
-    },
+    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Step, Ttl},
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -38,14 +34,13 @@ pub(in crate::catalog) struct ActionDocument {
     /// What it does, and what its form asks.
     trigger: TriggerDocument,
     /// Who may ask; everybody with write access to the catalog if not said.
-    execute: Option<PeopleDocument>,
+    execute: Option<ExecuteDocument>,
     /// Who must approve: `none`, or rules that must all hold; one person with write access if not said.
     #[serde(default)]
-    #[schemars(schema_with = "approval")]
+    #[schemars(schema_with = "approval_schema")]
     approval: Option<Value>,
-    /// Who merges the approved request; people if not said.
-    #[serde(default)]
-    merge: MergeDocument,
+    /// Who merges the approved request; people if not said, and Chandlery where the action needs no approval.
+    merge: Option<MergeDocument>,
     /// What happens, in order.
     steps: Option<Vec<StepDocument>>,
     /// Whether its pull requests are merged together or not at all.
@@ -53,6 +48,18 @@ pub(in crate::catalog) struct ActionDocument {
     atomic: bool,
     /// How the catalog changes when the steps have succeeded.
     entities: Option<Vec<ChangeDocument>>,
+    /// That Chandlery itself asks for it, of each entity whose time is over; a DELETE only.
+    ttl: Option<TtlDocument>,
+}
+
+/// When Chandlery asks for a DELETE itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TtlDocument {
+    /// The property of the format `timer` that says when an entity's time is over.
+    property: String,
+    /// How long before that whoever asked for the entity and its team are warned, such as `1d`; not at all if not said.
+    warn_before: Option<String>,
 }
 
 kind!(ActionDocument, "action");
@@ -80,47 +87,6 @@ enum OperationDocument {
     Day2,
     #[serde(rename = "DELETE")]
     Delete,
-}
-
-/// People and teams.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PeopleDocument {
-    /// Logins on the forge.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Identifiers of `_team` entities.
-    #[serde(default)]
-    teams: Vec<String>,
-}
-
-/// Rules of approval, all of which must hold.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RulesDocument {
-    /// The rules.
-    #[schemars(length(min = 1))]
-    rules: Vec<RuleDocument>,
-}
-
-/// One rule of approval.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RuleDocument {
-    /// Its name, for people.
-    name: String,
-    /// Logins of people who may approve.
-    #[serde(default)]
-    users: Vec<String>,
-    /// Teams whose members may approve.
-    #[serde(default)]
-    teams: Vec<String>,
-    /// How many of them must approve; one if not said.
-    #[schemars(range(min = 1, max = 100))]
-    count: Option<u32>,
-    /// Whether all of them must.
-    #[serde(default)]
-    all: bool,
 }
 
 /// Who presses the merge button.
@@ -204,11 +170,6 @@ impl From<Option<OnDeleteDocument>> for OnDelete {
     }
 }
 
-fn approval(generator: &mut SchemaGenerator) -> schemars::Schema {
-    let rules = generator.subschema_for::<RulesDocument>();
-    json!({ "anyOf": [{ "const": "none" }, rules, { "type": "null" }] }).try_into().unwrap_or_default()
-}
-
 impl ActionDocument {
     pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<Action> {
         let identifier = reader.name(&trail!["identifier"], &self.identifier);
@@ -222,7 +183,7 @@ impl ActionDocument {
         let (inputs, required, mut form) = form(self.trigger.user_inputs.unwrap_or_default(), reader);
         form.condition = condition(self.trigger.condition, operation, reader);
         let execute = execute(self.execute, reader);
-        let approval = approval_of(self.approval, reader);
+        let approval = approval(self.approval, reader);
         let steps = steps(self.steps.unwrap_or_default(), reader);
         if self.atomic {
             check_atomic(&steps, reader);
@@ -239,13 +200,28 @@ impl ActionDocument {
             required,
             form,
             execute,
+            merge: match (self.merge, &approval) {
+                (Some(said), _) => said.into(),
+                (None, Approval::NotNeeded) => MergeMode::Auto,
+                (None, Approval::Rules(_)) => MergeMode::Manual,
+            },
             approval,
-            merge: self.merge.into(),
             steps,
             atomic: self.atomic,
             entities,
+            ttl: ttl(self.ttl, operation, reader),
         })
     }
+}
+
+fn ttl(said: Option<TtlDocument>, operation: Operation, reader: &mut Reader) -> Option<Ttl> {
+    let TtlDocument { property, warn_before } = said?;
+    if operation != Operation::Delete {
+        let wrong = Wrong::new("misplaced-key", &trail!["ttl"], "belongs to a DELETE, which ends an entity");
+        reader.wrong(wrong.about_key().help("say it in the action that removes what this one makes"));
+    }
+    let warn_before = seconds(warn_before.as_deref(), &trail!["ttl", "warnBefore"], reader).unwrap_or(0);
+    Some(Ttl { property, warn_before })
 }
 
 impl From<MergeDocument> for MergeMode {
@@ -275,77 +251,6 @@ fn condition(said: Option<Map<String, Value>>, operation: Operation, reader: &mu
         );
     }
     Some(query)
-}
-
-fn execute(document: Option<PeopleDocument>, reader: &mut Reader) -> Execute {
-    let Some(PeopleDocument { users, teams }) = document else { return Execute::Writers };
-    if users.is_empty() && teams.is_empty() {
-        let wrong = Wrong::new("nobody-named", &trail!["execute"], "names nobody, so nobody could ask");
-        reader
-            .wrong(wrong.help("name users or teams; without `execute` everybody with write access may ask"));
-    }
-    Execute::Named {
-        users: reader.names(&trail!["execute", "users"], &users),
-        teams: reader.names(&trail!["execute", "teams"], &teams),
-    }
-}
-
-fn approval_of(said: Option<Value>, reader: &mut Reader) -> Approval {
-    let rules = match said {
-        Some(Value::Object(rules)) => serde_json::from_value::<RulesDocument>(Value::Object(rules)),
-        Some(_) => return Approval::NotNeeded,
-        None => {
-            return Approval::Rules(vec![Rule {
-                name: "write access".to_owned(),
-                users: Vec::new(),
-                teams: Vec::new(),
-                writers: true,
-                quorum: Quorum::Count(1),
-            }]);
-        }
-    };
-    let rules = match rules {
-        Ok(document) => document.rules,
-        Err(error) => {
-            reader.wrong(Wrong::new("wrong-value", &trail!["approval"], format!("cannot be read: {error}")));
-            return Approval::Rules(Vec::new());
-        }
-    };
-    let mut names = BTreeSet::new();
-    let rule = |(index, rule): (usize, RuleDocument)| {
-        let path = trail!["approval", "rules", index];
-        if !names.insert(rule.name.clone()) {
-            let wrong = Wrong::new("duplicate-identifier", &join(&path, "name"), "names a second rule so");
-            reader.wrong(wrong.help("give each rule a name of its own, so that people can tell them apart"));
-        }
-        let people: BTreeSet<&String> = rule.users.iter().collect();
-        if !rule.all
-            && rule.teams.is_empty()
-            && !people.is_empty()
-            && rule.count.is_some_and(|count| count as usize > people.len())
-        {
-            let message = format!("is more than the {} named", people.len());
-            let wrong = Wrong::new("nobody-named", &join(&path, "count"), message);
-            reader.wrong(wrong.help("name more people or a team, or ask for fewer"));
-        }
-        if rule.users.is_empty() && rule.teams.is_empty() {
-            let wrong = Wrong::new("nobody-named", &path, "names nobody, so nobody could approve");
-            reader.wrong(wrong.help("name users or teams"));
-        }
-        if rule.all && rule.count.is_some() {
-            let wrong =
-                Wrong::new("misplaced-key", &join(&path, "count"), "cannot go with `all: true`").about_key();
-            reader.wrong(wrong.help("keep one of the two"));
-        }
-        Rule {
-            name: rule.name,
-            users: reader.names(&join(&path, "users"), &rule.users),
-            teams: reader.names(&join(&path, "teams"), &rule.teams),
-            writers: false,
-            quorum: if rule.all { Quorum::All } else { Quorum::Count(rule.count.unwrap_or(1)) },
-        }
-    };
-    Approval::Rules(rules.into_iter().enumerate().map(rule).collect())
 }
 
 /// Only pull requests that are open at the same time, all of them, can be merged together.

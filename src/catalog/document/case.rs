@@ -48,6 +48,8 @@ struct CaseRequest {
     inputs: Option<Map<String, Value>>,
     /// Why, for those who approve.
     reason: Option<String>,
+    /// The login of the person it is for, if not for who asks.
+    on_behalf_of: Option<String>,
 }
 
 /// What is expected.
@@ -73,6 +75,10 @@ impl CaseDocument {
             Some(entity) => Some(reader.name(&trail!["request", "entity"], entity)?),
             None => None,
         };
+        let on_behalf_of = match &request.on_behalf_of {
+            Some(login) => Some(reader.name(&trail!["request", "onBehalfOf"], login)?),
+            None => None,
+        };
         let requester = match &requester {
             Some(login) => Some(reader.name(&trail!["as"], login)?),
             None => None,
@@ -84,7 +90,7 @@ impl CaseDocument {
         let inputs = request.inputs.unwrap_or_default();
         Some(Case {
             description,
-            request: RequestFile { action: named, entity, inputs, reason: request.reason },
+            request: RequestFile { action: named, entity, inputs, reason: request.reason, on_behalf_of },
             requester,
             targets: folders,
             entities,

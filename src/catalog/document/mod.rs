@@ -15,9 +15,11 @@ pub(super) mod action;
 pub(super) mod template;
 pub(super) mod entity;
 pub(super) mod request;
+mod rule;
 pub(super) mod case;
 pub(super) mod query;
 pub(super) mod scorecard;
+pub(super) mod policy;
 
 use std::{collections::BTreeMap, str::FromStr, sync::OnceLock};
 
@@ -75,6 +77,8 @@ pub fn schemas() -> BTreeMap<&'static str, Value> {
         one::<request::RequestDocument>(),
         one::<case::CaseDocument>(),
         one::<scorecard::ScorecardDocument>(),
+        one::<policy::PolicyDocument>(),
+        one::<policy::case::PolicyCaseDocument>(),
     ])
 }
 

@@ -19,6 +19,8 @@ pub(in crate::catalog) struct RequestDocument {
     inputs: Option<Map<String, Value>>,
     /// Why, for those who approve.
     reason: Option<String>,
+    /// The login of the person it is for, where somebody asks for another and the action lets them.
+    on_behalf_of: Option<String>,
 }
 
 kind!(RequestDocument, "request");
@@ -30,7 +32,12 @@ impl RequestDocument {
             Some(entity) => Some(reader.name(&trail!["entity"], entity)?),
             None => None,
         };
+        let on_behalf_of = match &self.on_behalf_of {
+            Some(login) => Some(reader.name(&trail!["onBehalfOf"], login)?),
+            None => None,
+        };
         Some(RequestFile {
+            on_behalf_of,
             action: action?,
             entity,
             inputs: self.inputs.unwrap_or_default(),

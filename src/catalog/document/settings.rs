@@ -63,6 +63,9 @@ pub(in crate::catalog) struct SettingsDocument {
     /// How long a run whose step failed can be retried, such as `24h`, which it is if not said.
     #[serde(default)]
     retry_for: Option<String>,
+    /// What becomes of requests that nobody looks after.
+    #[serde(default)]
+    requests: Option<RequestsDocument>,
     /// The secrets that an input of the format `secret` may name as `env:NAME`; whoever acts has them as `CHANDLERY_SECRET_NAME`.
     #[serde(default)]
     secrets: Vec<String>,
@@ -78,6 +81,14 @@ struct ScriptsDocument {
     /// The user of the machine that they run as, by name or number: one that cannot read what Chandlery can.
     #[serde(rename = "as")]
     user: String,
+}
+
+/// What becomes of requests that nobody looks after.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RequestsDocument {
+    /// How long a request may wait for people before it is closed, such as `30d`, which is the longest; for ever if not said.
+    expire_after: Option<String>,
 }
 
 /// How commits reach a repository: `push` sends them with Git, `api` has the forge make them, which signs what an App made.
@@ -143,6 +154,8 @@ struct FoldersDocument {
     requests: Option<String>,
     /// Scorecards, `scorecards` if not said.
     scorecards: Option<String>,
+    /// Policies, `policies` if not said.
+    policies: Option<String>,
 }
 
 impl SettingsDocument {
@@ -177,12 +190,13 @@ impl SettingsDocument {
             folder("templates", named.templates, "action-templates"),
             folder("requests", named.requests, "requests"),
             folder("scorecards", named.scorecards, "scorecards"),
+            folder("policies", named.policies, "policies"),
         ];
         let repositories = self.repositories.unwrap_or_default().into_iter().enumerate();
         let repositories =
             repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
         let secrets = secrets(self.secrets, self.age_recipients, reader);
-        let [blueprints, entities, actions, templates, requests, scorecards] = folders;
+        let [blueprints, entities, actions, templates, requests, scorecards, policies] = folders;
         let folders = Folders {
             blueprints: blueprints?,
             entities: entities?,
@@ -190,12 +204,12 @@ impl SettingsDocument {
             templates: templates?,
             requests: requests?,
             scorecards: scorecards?,
+            policies: policies?,
         };
         let places = folders.all();
         for (index, one) in places.iter().enumerate() {
             if let Some(other) = places[..index].iter().find(|other| overlap(one, other)) {
-                let name =
-                    ["blueprints", "entities", "actions", "templates", "requests", "scorecards"][index];
+                let name = Folders::NAMES[index];
                 let path: Vec<Segment> = join(&trail!["folders"], name);
                 let message = format!("is `{one}`, which overlaps with `{other}`");
                 reader.wrong(
@@ -218,6 +232,9 @@ impl SettingsDocument {
                 }
             }
         }
+        let requests = self.requests.unwrap_or_default();
+        let expire_after =
+            seconds(requests.expire_after.as_deref(), &trail!["requests", "expireAfter"], reader);
         let retry_for = seconds(self.retry_for.as_deref(), &trail!["retryFor"], reader);
         let mode = match self.mode {
             ModeDocument::Observe => Mode::Observe,
@@ -243,6 +260,7 @@ impl SettingsDocument {
             notifications,
             webhooks,
             scripts_as: self.scripts.map(|scripts| scripts.user),
+            expire_after,
             retry_for: retry_for.unwrap_or(RETRY_FOR),
             secrets,
         })

@@ -83,6 +83,10 @@ struct PullRequestDocument {
     /// Whether it is opened as a draft, which nobody merges before somebody says that it is ready.
     #[serde(default)]
     draft: bool,
+    /// Files that no step may change unless it is said here, as paths with `*` and `**`: workflows, CODEOWNERS, and the
+    /// definitions of the catalog itself.
+    #[serde(default)]
+    may_change: Vec<String>,
 }
 
 /// A workflow of GitHub Actions with `on: workflow_dispatch`. Texts are templates.
@@ -211,12 +215,18 @@ pub(super) fn steps(documents: Vec<StepDocument>, reader: &mut Reader) -> Vec<St
 
 /// An amount of time such as `30m`, in seconds.
 pub(super) fn seconds(said: Option<&str>, path: &[Segment], reader: &mut Reader) -> Option<i64> {
+    span(said, LONGEST, path, reader)
+}
+
+/// An amount of time of at most so many seconds, in seconds.
+pub(super) fn span(said: Option<&str>, longest: i64, path: &[Segment], reader: &mut Reader) -> Option<i64> {
     let text = said?;
     let start = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     let end = text.parse::<jiff::Span>().ok().and_then(|span| start.checked_add(span).ok());
-    let seconds = end.map(|end| end.timestamp().as_second()).filter(|length| (1..=LONGEST).contains(length));
+    let seconds = end.map(|end| end.timestamp().as_second()).filter(|length| (1..=longest).contains(length));
     if seconds.is_none() {
-        let message = format!("is `{text}`, which is no amount of time of at most 30 days");
+        let days = longest / (24 * 3600);
+        let message = format!("is `{text}`, which is no amount of time of at most {days} days");
         reader
             .wrong(Wrong::new("wrong-value", path, message).help("write it as `90s`, `30m`, `12h` or `7d`"));
     }
@@ -265,7 +275,8 @@ impl StepDocument {
 
 impl PullRequestDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<StepKind> {
-        let Self { repository, template, title, body, branch, merge, labels, reviewers, draft } = self;
+        let Self { repository, template, title, body, branch, merge, labels, reviewers, draft, may_change } =
+            self;
         if !is_template(&repository) {
             reader.name::<RepoName>(&join(path, "repository"), &repository);
         }
@@ -273,9 +284,20 @@ impl PullRequestDocument {
             reader.name::<Branch>(&join(path, "branch"), branch);
         }
         let template = reader.name(&join(path, "template"), &template)?;
+        let may_change = reader.names(&join(path, "mayChange"), &may_change);
         let merge = merge.into();
-        let pull =
-            PullRequestStep { repository, template, title, body, branch, merge, labels, reviewers, draft };
+        let pull = PullRequestStep {
+            repository,
+            template,
+            title,
+            body,
+            branch,
+            merge,
+            labels,
+            reviewers,
+            draft,
+            may_change,
+        };
         Some(StepKind::PullRequest(pull))
     }
 }

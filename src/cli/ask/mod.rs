@@ -9,7 +9,7 @@ pub mod history;
 pub mod blame;
 pub mod diff;
 mod past;
-mod print;
+pub(super) mod print;
 
 use std::path::PathBuf;
 

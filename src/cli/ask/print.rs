@@ -10,7 +10,7 @@ const WIDEST: usize = 60;
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum As {
+pub(crate) enum As {
     /// Columns, for people
     Table,
     /// YAML
@@ -22,14 +22,14 @@ pub(super) enum As {
 }
 
 /// Rows with the same columns.
-pub(super) struct Table {
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Vec<Value>>,
+pub(crate) struct Table {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
 }
 
 impl Table {
     /// The table as text.
-    pub(super) fn print(&self, format: As) -> anyhow::Result<String> {
+    pub(crate) fn print(&self, format: As) -> anyhow::Result<String> {
         Ok(match format {
             As::Table => self.for_people(),
             As::Csv => self.csv(),

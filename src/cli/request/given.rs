@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::{read_request, yaml},
-    domain::{Action, Identifier, Property, PropertyType, RepoPath, RequestFile},
+    domain::{Action, Identifier, Login, Property, PropertyType, RepoPath, RequestFile},
 };
 
 /// One `NAME=VALUE`.
@@ -34,6 +34,7 @@ pub(super) struct Draft {
     pub(super) entity: Option<Identifier>,
     pub(super) inputs: Map<String, Value>,
     pub(super) reason: Option<String>,
+    pub(super) on_behalf_of: Option<Login>,
 }
 
 impl Draft {
@@ -69,8 +70,8 @@ impl Draft {
 
 impl From<RequestFile> for Draft {
     fn from(file: RequestFile) -> Self {
-        let RequestFile { action, entity, inputs, reason } = file;
-        Self { action: Some(action.to_string()), entity, inputs, reason }
+        let RequestFile { action, entity, inputs, reason, on_behalf_of } = file;
+        Self { action: Some(action.to_string()), entity, inputs, reason, on_behalf_of }
     }
 }
 

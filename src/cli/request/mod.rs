@@ -82,6 +82,9 @@ struct RoadArgs {
     /// Why, for those who approve
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// The person it is for, where the action lets people ask for others
+    #[arg(long, value_name = "LOGIN")]
+    on_behalf_of: Option<Login>,
     /// The name of the request [default: made from the month and the action]
     #[arg(long, value_name = "NAME")]
     id: Option<RequestId>,
@@ -227,7 +230,8 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
     let mut inputs = draft.inputs;
     inputs.extend(given::inputs(action, &args.inputs));
     let reason = args.reason.clone().or(draft.reason);
-    let mut file = RequestFile { action: action.identifier.clone(), entity, inputs, reason };
+    let on_behalf_of = args.on_behalf_of.clone().or(draft.on_behalf_of);
+    let mut file = RequestFile { action: action.identifier.clone(), entity, inputs, reason, on_behalf_of };
     if is_interactive {
         wizard.fill(action, &mut file)?;
     }

@@ -34,11 +34,11 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), details: Vec::new(), help: help.into() }
     }
 
-    fn detail(mut self, detail: impl Into<String>) -> Self {
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.details.push(detail.into());
         self
     }
@@ -292,7 +292,15 @@ fn is_changed_line(line: &str) -> bool {
 fn is_ours(code: &str) -> bool {
     let ours = ["template-", "bad-", "edit-match", "edit-place", "edit-unsupported", "broken-output"];
     ours.iter().any(|start| code.starts_with(start))
-        || matches!(code, "forbidden-path" | "path-through-file" | "unknown-template")
+        || matches!(
+            code,
+            "forbidden-path"
+                | "path-through-file"
+                | "unknown-template"
+                | "path-not-granted"
+                | "policy-failed"
+                | "broken-policy"
+        )
 }
 
 fn draft() -> RequestId {
@@ -300,7 +308,7 @@ fn draft() -> RequestId {
 }
 
 /// What is not as expected of a request that is refused.
-fn refused(problems: &[Diagnostic], expected: &[String]) -> Vec<Fault> {
+pub(super) fn refused(problems: &[Diagnostic], expected: &[String]) -> Vec<Fault> {
     let meets = |problem: &Diagnostic, wanted: &String| {
         problem.code.0 == wanted || problem.message.contains(wanted.as_str())
     };
@@ -373,5 +381,11 @@ pub(super) fn bare_request(action: &Action, known: &BTreeMap<BlueprintId, Vec<Id
         Operation::Create => None,
         Operation::Day2 | Operation::Delete => first.cloned(),
     };
-    RequestFile { action: action.identifier.clone(), entity, inputs: Map::new(), reason: None }
+    RequestFile {
+        action: action.identifier.clone(),
+        entity,
+        inputs: Map::new(),
+        reason: None,
+        on_behalf_of: None,
+    }
 }

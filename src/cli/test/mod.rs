@@ -3,6 +3,7 @@
 mod folders;
 mod fuzz;
 mod judge;
+pub(super) mod policy;
 mod rehearsal;
 mod report;
 

@@ -12,13 +12,13 @@ use crate::{
     catalog::{self, Definitions, Files, entity_at},
     cli::plan::{WORK_TREE, of_catalog},
     domain::{
-        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath,
-        RequestFile, RequestId, Timestamp,
+        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, PolicyId, RepoName,
+        RepoPath, RequestFile, RequestId, Timestamp,
     },
     plan::{
         self, Preview,
         build::Built,
-        facts::{Answer, Facts, File, Here, Question, Repository},
+        facts::{Answer, Arrival, Facts, File, Here, Question, Repository},
     },
     reconcile::MOST_ROUNDS,
 };
@@ -38,6 +38,9 @@ pub(super) struct Rehearsal<'a> {
     targets: BTreeMap<RepoName, (ObjectId, Tree)>,
     facts: Facts,
     commits: u64,
+    now: Timestamp,
+    /// The requests that were merged, oldest first.
+    arrivals: Arc<Vec<Arrival>>,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -53,8 +56,16 @@ impl<'a> Rehearsal<'a> {
             None => "local/catalog".parse()?,
         };
         let here = Arc::new(Here { catalog, branch: "main".parse()?, me });
-        let mut rehearsal =
-            Self { definitions, files, here, targets: BTreeMap::new(), facts: Facts::default(), commits: 0 };
+        let mut rehearsal = Self {
+            definitions,
+            files,
+            here,
+            targets: BTreeMap::new(),
+            facts: Facts::default(),
+            commits: 0,
+            now: Timestamp::from_seconds(NOW),
+            arrivals: Arc::default(),
+        };
         for name in definitions.settings.repositories.keys() {
             let readme = (Bytes::from(format!("# {name}\n").into_bytes()), FileMode::File);
             rehearsal.push(name.clone(), [("README.md".parse()?, readme)].into());
@@ -63,6 +74,11 @@ impl<'a> Rehearsal<'a> {
             rehearsal.push(name, tree);
         }
         Ok(rehearsal)
+    }
+
+    /// At another time, after these requests were merged.
+    pub(super) fn at(self, now: Option<Timestamp>, arrivals: Vec<Arrival>) -> Self {
+        Self { now: now.unwrap_or(self.now), arrivals: Arc::new(arrivals), ..self }
     }
 
     fn push(&mut self, name: RepoName, tree: Tree) {
@@ -106,6 +122,21 @@ impl<'a> Rehearsal<'a> {
             }
         }
         bail!("the rules of approval ask and ask; this is a mistake in chandlery")
+    }
+
+    /// The freezes that hold for it, or why that cannot be said.
+    pub(super) fn freezes(
+        &mut self,
+        built: &Built,
+        people: &BTreeSet<Login>,
+    ) -> anyhow::Result<Result<Vec<(PolicyId, Option<Timestamp>)>, String>> {
+        for _ in 0..=MOST_ROUNDS {
+            match plan::freezes(self.definitions, &self.facts, WORK_TREE, &built.plan, people) {
+                Ok(freezes) => return Ok(freezes),
+                Err(questions) => self.look(questions),
+            }
+        }
+        bail!("the policies ask and ask; this is a mistake in chandlery")
     }
 
     /// The identifiers of all entities.
@@ -170,8 +201,10 @@ impl<'a> Rehearsal<'a> {
         }
         match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
-            Question::Now => Answer::Now(Timestamp::from_seconds(NOW)),
+            Question::Now => Answer::Now(self.now),
             Question::Permission(..) => Answer::Permission(Permission::Write),
+            Question::Unfinished(_) => Answer::Requests(Arc::default()),
+            Question::Arrivals(..) => Answer::Arrivals(Arc::clone(&self.arrivals)),
             Question::Members(team) => Answer::Members(Arc::new(self.members(team))),
             Question::Repository(name) => Answer::Repository(self.targets.get(name).map(|(commit, _)| {
                 let default_branch = Some((self.here.branch.clone(), *commit));

@@ -54,7 +54,7 @@ pub(super) fn text(tried: &[Tried]) -> String {
     out
 }
 
-fn show(fault: &Fault, out: &mut String) {
+pub(super) fn show(fault: &Fault, out: &mut String) {
     let _ = writeln!(out, "    {}", fault.what);
     for line in fault.details.iter().flat_map(|detail| detail.lines()) {
         let _ = writeln!(out, "      {line}");

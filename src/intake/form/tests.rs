@@ -45,6 +45,7 @@ fn action(operation: Operation) -> Action {
         steps: Vec::new(),
         atomic: false,
         entities: Vec::new(),
+        ttl: None,
     }
 }
 
@@ -71,6 +72,7 @@ fn ask(
         entity: entity.map(|name| name.parse().unwrap()),
         inputs: inputs.as_object().unwrap().clone(),
         reason: None,
+        on_behalf_of: None,
     };
     let place = |path: &[Segment]| Place { field: Some(field_name(path)), ..Place::file("request.yaml") };
     let mut entity = |id: &EntityId| {

@@ -161,8 +161,13 @@ fn read(action: &Action, sections: &[(&str, &str)], issue: u64) -> Reading {
     if !problems.is_empty() {
         return Reading::Wrong(problems);
     }
-    let mut file =
-        RequestFile { action: action.identifier.clone(), entity: None, inputs: Map::new(), reason: None };
+    let mut file = RequestFile {
+        action: action.identifier.clone(),
+        entity: None,
+        inputs: Map::new(),
+        reason: None,
+        on_behalf_of: None,
+    };
     let mut problems = Vec::new();
     for (field, (heading, text)) in fields.iter().zip(sections) {
         let value = match answer(field, text) {

@@ -63,6 +63,7 @@ fn action() -> Action {
         steps: Vec::new(),
         atomic: false,
         entities: Vec::new(),
+        ttl: None,
     }
 }
 
@@ -81,6 +82,7 @@ fn definitions(action: Action) -> Definitions {
             templates: folder("templates"),
             requests: folder("requests"),
             scorecards: folder("scorecards"),
+            policies: folder("policies"),
         },
         repositories: [].into(),
         labels: true,
@@ -88,6 +90,7 @@ fn definitions(action: Action) -> Definitions {
         webhooks: Default::default(),
         scripts_as: None,
         retry_for: 0,
+        expire_after: None,
         secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);

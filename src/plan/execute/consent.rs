@@ -3,7 +3,7 @@
 
 use super::Job;
 use crate::{
-    domain::{Conclusion, Known, ObjectId, Pull, PullCommit, PullState, Rule, Timestamp},
+    domain::{Conclusion, Known, ObjectId, Pull, PullCommit, PullState, Timestamp},
     plan::{
         approval::{self, Case, Judgement},
         build::Site,
@@ -15,13 +15,14 @@ use crate::{
     },
 };
 
-/// The judgement as of the merge.
+/// The judgement as of the merge, by these rules.
 pub(super) fn consent(
     site: &Site<'_>,
     job: &Job<'_>,
     pull: &Pull,
     before: Option<ObjectId>,
     plan: &Plan,
+    rules: &[PlannedRule],
     merged_at: Timestamp,
 ) -> Looked<Result<Judgement, String>> {
     let catalog = &site.here.catalog;
@@ -43,10 +44,10 @@ pub(super) fn consent(
         Ok(key) => key,
         Err(why) => return Ok(Err(why)),
     };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
+    let concerned = plan.asked.concerned(&job.requesters);
     let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
+        rules,
+        requesters: &concerned,
         pull,
         activity,
         chain,
@@ -109,11 +110,11 @@ pub(super) fn changed_consent(
             return Ok(Err(format!("the history of the follow-up could not be read: {why}")));
         }
     };
-    let rules: Vec<Rule> = plan.approval.iter().map(PlannedRule::rule).collect();
+    let concerned = plan.asked.concerned(&job.requesters);
     let key = first.id.to_string();
     let case = Case {
-        rules: &rules,
-        requesters: &job.requesters,
+        rules: &plan.approval,
+        requesters: &concerned,
         pull: follow_up,
         activity,
         chain,

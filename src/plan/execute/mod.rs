@@ -8,6 +8,7 @@
 mod consent;
 mod follow_up;
 mod pinned;
+mod standing;
 mod ordered;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +17,13 @@ use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of, take_back, to_revert, waits_for};
 use ordered::Merged;
 use pinned::pinned;
+use standing::{Seen, Standing};
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull, Stage, StepState,
-        Timestamp,
+        Action, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity, RunPull, Stage,
+        StepState, Timestamp,
     },
     plan::{
         Decision, admit,
@@ -34,7 +36,7 @@ use crate::{
         plan_file::{self, FORMAT, Plan},
         read,
         step::{CatalogChange, Step},
-        writeback,
+        ttl, writeback,
     },
 };
 
@@ -182,7 +184,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let plan = match plan_file? {
         Ok(Some(found)) => match plan_file::read_plan(found) {
             Ok(plan) => plan,
-            Err(why) => return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}"))),
+            Err(why @ plan_file::Unreadable::Newer(_)) => {
+                return Ok(Decision::waiting(format!("the plan of `{id}` cannot be read: {why}")));
+            }
+            Err(plan_file::Unreadable::Wrong(_)) => {
+                return job.denied("its plan.yaml is none that Chandlery wrote");
+            }
         },
         Ok(None) => return job.denied("it was merged before it was planned"),
         Err(why) => return Ok(Decision::waiting(&*why)),
@@ -197,8 +204,16 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
 
     // The follow-ups that exist; the consent, if none does.
     let follow_ups = follow_ups(site, &plan);
-    let judgement = consent(site, &job, pull, introduced.parent, &plan, merged_at);
+    let judgement = consent(site, &job, pull, introduced.parent, &plan, &plan.approval, merged_at);
     let pinned = pinned(site, &plan);
+    // Once something was begun, policies were asked, too.
+    let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
+    let standing = match &pinned {
+        Ok(Ok(pinned)) if not_begun => {
+            Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).stand(&file, &document)
+        }
+        _ => Ok(Standing::Free(BTreeSet::new())),
+    };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
     let is_ordered = ordered::is_ordered(&plan);
@@ -230,12 +245,31 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
     }
 
+    // Kept longer since it was looked at: nothing was begun, and nothing is.
+    if id.is_ttl() && follow_ups.is_empty() && record.is_none() {
+        match ttl::moved(site, id, &file)? {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let run = job.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+                return Ok(job.record(run, BTreeMap::new()));
+            }
+            Err(why) => return Ok(Decision::waiting(why)),
+        }
+    }
+
     // What it is made from, pinned.
     let pinned = match pinned? {
         Ok(pinned) => pinned,
         Err(why) => return job.fails(&why),
     };
     job.action = Some(&pinned.action);
+    if not_begun {
+        match standing? {
+            Standing::Free(approved) => job.approved.extend(approved),
+            Standing::Denied(why) => return job.denied(&why),
+            Standing::Waits(why) => return job.waits(pull, &why),
+        }
+    }
     let recipe = pinned.recipe(&plan);
     if is_ordered {
         let merged = Merged {
@@ -246,9 +280,12 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
             document: &document,
             follow_ups: &follow_ups,
         };
-        return ordered::carry_out(&job, merged, record.as_ref());
+        let decision = ordered::carry_out(&job, merged, record.as_ref())?;
+        return Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at)
+            .without_merges(decision);
     }
-    carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)
+    let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
+    Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
 }
 
 /// Who took a merged request back by a comment.
@@ -314,6 +351,7 @@ impl Job<'_> {
             reason: reason.map(str::to_owned),
             plan: self.plan.map(|plan| plan.key.clone()),
             requesters: self.requesters.iter().cloned().collect(),
+            on_behalf_of: self.plan.and_then(|plan| plan.asked.on_behalf_of.clone()),
             approved_by: self.approved.iter().cloned().collect(),
             pull_request: self.pull.map(|pull| RunPull {
                 step: None,
@@ -325,6 +363,8 @@ impl Job<'_> {
             steps,
             progress: Vec::new(),
             entities,
+            break_glass: None,
+            merged_at: self.pull.and_then(|pull| pull.merged_at),
             finished_at: Some(self.at),
         }
     }
@@ -349,6 +389,17 @@ impl Job<'_> {
             }
         }
         Ok(self.record(self.run(Stage::Denied, Some(&why), Vec::new(), Vec::new()), BTreeMap::new()))
+    }
+
+    /// Nothing is done yet: it is told why, and may still be taken back.
+    fn waits(&self, pull: &Pull, why: &str) -> Looked<Decision> {
+        if let Some(by) = cancelled(self, pull)? {
+            let why = format!("`{by}` cancelled it");
+            let run = self.run(Stage::Cancelled, Some(&why), Vec::new(), Vec::new());
+            return Ok(self.record(run, BTreeMap::new()));
+        }
+        let steps = self.speak(pull, Stage::InProgress, &[], None, &format!("it waits: {why}."));
+        Ok(Decision { stages: [(self.id.clone(), Stage::InProgress)].into(), steps, ..Decision::nothing() })
     }
 
     fn fails(&self, why: &str) -> Looked<Decision> {
@@ -422,7 +473,7 @@ fn carry_out(
     pull: &Pull,
     plan: &Plan,
     recipe: &Recipe<'_>,
-    file: &crate::domain::RequestFile,
+    file: &RequestFile,
     document: &catalog::yaml::Document,
     follow_ups: &FollowUps<'_>,
 ) -> Looked<Decision> {
@@ -583,7 +634,7 @@ pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<
         Stage::Failure | Stage::TimedOut | Stage::Unknown => {
             "nothing more is tried. Mend the cause and ask again under another name."
         }
-        Stage::Declined | Stage::Cancelled => "nothing more. Ask again under another name.",
+        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };
     let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);

@@ -20,10 +20,7 @@ use super::{
 };
 use crate::{
     catalog,
-    domain::{
-        Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp,
-        later::{self, Piece},
-    },
+    domain::{Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp, later},
     expr::Expression,
     plan::{
         Decision, admit,
@@ -208,26 +205,8 @@ impl<'a> Course<'a> {
 
     /// A value with the outputs of steps put into it.
     fn filled(&self, value: &Value) -> Result<Value, String> {
-        later::filled(value, &mut |piece| match piece {
-            Piece::Output(step, name) => {
-                let given = self.outputs.get(step).and_then(|(_, outputs)| outputs.get(name));
-                match given {
-                    Some(value) if later::is_mistakable(value) => {
-                        Err(format!("the output `{name}` of the step `{step}` cannot be used"))
-                    }
-                    Some(value) => Ok(Some(value.clone())),
-                    None => Err(format!("the step `{step}` gave no output `{name}`")),
-                }
-            }
-            Piece::Merged(later) => self
-                .merged
-                .pull
-                .merged_at
-                .and_then(|at| at.after(later))
-                .map(|at| Some(at.to_string().into()))
-                .ok_or_else(|| format!("`{later}` is no amount of time")),
-            Piece::Text(_) | Piece::Secret(_) => Ok(None),
-        })
+        let given = |step: &StepId, name: &str| self.outputs.get(step)?.1.get(name).cloned();
+        writeback::filled(value, &given, self.merged.pull.merged_at)
     }
 
     fn filled_map(&self, map: &Map<String, Value>) -> Result<Map<String, Value>, String> {
@@ -288,9 +267,7 @@ impl<'a> Course<'a> {
                 self.finished = self.finished.max(at.unwrap_or(self.finished));
                 let reference = read::reference(&run_pull.repository, run_pull.number);
                 self.shown.push(FollowUp { reference, state: "merged".into(), log: Vec::new() });
-                let outputs = json!({ "repository": run_pull.repository, "number": run_pull.number, "mergeCommit": run_pull.merge_commit });
-                let outputs = outputs.as_object().cloned().unwrap_or_default();
-                self.outputs.insert(step.id.clone(), (StepState::Success, outputs));
+                self.outputs.insert(step.id.clone(), (StepState::Success, writeback::outputs_of(&run_pull)));
                 self.done.push(run_pull);
                 Flow::Next
             }
@@ -397,17 +374,12 @@ impl<'a> Course<'a> {
         let finishing = self.finishing();
         let source =
             format!("{}/{}/request.yaml", self.job.site.definitions.settings.folders.requests, self.job.id);
-        let mut planned = plan.entities.clone();
-        let mut problem = None;
-        for entity in &mut planned {
-            match self.filled_map(&entity.fields) {
-                Ok(fields) => entity.fields = fields,
-                Err(why) => problem = problem.or(Some(why)),
+        let given = |step: &StepId, name: &str| self.outputs.get(step)?.1.get(name).cloned();
+        let applied = match writeback::entities_filled(&plan.entities, &given, self.merged.pull.merged_at) {
+            Err(why) => Err(why),
+            Ok(planned) => {
+                writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems))
             }
-        }
-        let applied = match problem {
-            Some(why) => Err(why),
-            None => writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems)),
         };
         let (stage, reason, entities, files) = match applied {
             Ok(applied) => (Stage::Success, None, applied.entities, applied.files),

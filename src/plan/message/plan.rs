@@ -86,8 +86,10 @@ pub fn preview(title: &str, built: &Built) -> String {
 fn rule_as_written(rule: &PlannedRule) -> String {
     let users = rule.users.iter().map(|login| format!("`{login}`"));
     let teams = rule.teams.iter().map(|team| format!("the team `{team}`"));
+    let of_forge = rule.forge_teams.iter().map(|team| format!("the team `{team}`"));
+    let owners = rule.owners.iter().map(|id| format!("the owners of `{id}`"));
     let writers = rule.writers.then(|| "people with write access".to_owned());
-    let who: Vec<String> = users.chain(teams).chain(writers).collect();
+    let who: Vec<String> = users.chain(teams).chain(of_forge).chain(owners).chain(writers).collect();
     match rule.count {
         Some(count) => format!("**{}**: {count} of {}", plain(&rule.name), listed(&who, "or")),
         None => format!("**{}**: all of {}", plain(&rule.name), listed(&who, "and")),
@@ -133,6 +135,9 @@ pub(super) fn asked(plan: &Plan) -> String {
             other => quoted(&other.to_string()),
         };
         let _ = writeln!(text, "- {}: {shown}", plain(name));
+    }
+    if let Some(login) = &plan.asked.on_behalf_of {
+        let _ = writeln!(text, "- on behalf of: `{login}`");
     }
     if let Some(reason) = &plan.asked.reason {
         let _ = writeln!(text, "- because: {}", quoted(reason));

@@ -3,16 +3,19 @@
 //! check say what would change and who must agree.
 
 mod branch;
+mod freeze;
 mod request;
+mod reviewers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use branch::{PlanOnBranch, plan_commit};
+use freeze::Held;
 use request::{Asked, judge_request, stage_of};
 
 use crate::{
     catalog::{self, Mode},
-    domain::{Conclusion, Known, Login, MergeMode, Pull, PullState, RequestId, Rule, Stage},
+    domain::{Activity, Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
@@ -24,6 +27,7 @@ use crate::{
         react::{self, Ended},
         read, record, say,
         step::{Call, Step},
+        ttl,
     },
 };
 
@@ -31,9 +35,6 @@ use crate::{
 const NO_REQUEST: &str = "no request in this pull request";
 const ELSEWHERE: &str = "Only what lies in the folder of requests is judged here; the repository's own rules say who must approve the rest.";
 const IN_COMMENT: &str = "What would change and who must approve stands in the comment on the pull request.";
-
-/// The most people that one request asks for a review.
-const MOST_REVIEWERS: usize = 15;
 
 pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
     let pull = match site.look.pull(number)? {
@@ -108,6 +109,15 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         }
     }
 
+    match timer_behind(site, pull, &groups)? {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let close = Step::Call(Call::ClosePull { repository: catalog.clone(), number: pull.number });
+            return Ok(Decision { steps: vec![close], ..Decision::nothing() });
+        }
+        Err(why) => return Ok(Decision::waiting(why)),
+    }
+
     let mut asked = Vec::new();
     let mut pending = false;
     for (name, files) in &groups {
@@ -131,6 +141,13 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     };
 
     let mut decision = Decision::nothing();
+    let is_timer = |request: &Asked| request.id.as_ref().is_some_and(RequestId::is_ttl);
+    let waited = if asked.iter().any(is_timer) { Ok(None) } else { expired(site, pull, activity)? };
+    match waited {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ok(expire(site, pull, &asked, &why)),
+        Err(why) => decision.waits.push(why),
+    }
     let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(|built| !built.is_noop()));
     for request in &asked {
         // What is on the default branch already speaks for itself, whatever somebody would do to it.
@@ -154,23 +171,29 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     // 2. Who agrees?
     let key = combined_key(&asked);
     let mut judgements = BTreeMap::new();
+    let mut held = BTreeMap::new();
     for request in &asked {
         let Ok(built) = &request.plan else { continue };
-        let rules: Vec<Rule> = built.plan.approval.iter().map(PlannedRule::rule).collect();
-        let case = Case {
-            rules: &rules,
-            requesters: &request.requesters,
-            pull,
-            activity,
-            chain,
-            key: &key,
-            until: None,
-            catalog: site.catalog,
+        let concerned = built.plan.asked.concerned(&request.requesters);
+        let judge = |rules: &[PlannedRule]| {
+            let case = Case {
+                rules,
+                requesters: &concerned,
+                pull,
+                activity,
+                chain,
+                key: &key,
+                until: None,
+                catalog: site.catalog,
+            };
+            approval::judge(site.look, site.here, site.definitions, &case)
         };
-        match approval::judge(site.look, site.here, site.definitions, &case) {
-            Ok(judgement) => {
-                judgements.insert(request.name.clone(), judgement);
-            }
+        match judge(&built.plan.approval) {
+            Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
+            Err(Pending) => pending = true,
+        }
+        match freeze::held(site, request, built, &judge) {
+            Ok(found) => drop(held.insert(request.name.clone(), found)),
             Err(Pending) => pending = true,
         }
     }
@@ -178,6 +201,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         return Err(Pending);
     }
     let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
+    let frozen = held.values().flatten().next();
 
     // What was said in comments.
     let about = react::About {
@@ -197,7 +221,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let (title, conclusion) = if observes && all_good {
         ("planned; this catalog only observes".to_owned(), None)
     } else {
-        check_text(&asked, &judgements, pull.draft, given)
+        check_text(&asked, &judgements, pull.draft, given, frozen)
     };
     let check = check_step(site, pull, &key, conclusion, (&title, IN_COMMENT));
     let check_is_there = check.is_none();
@@ -208,10 +232,11 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     decision.steps.extend(check);
     for request in &asked {
-        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given));
+        let held = held.get(&request.name).map_or(&[][..], Vec::as_slice);
+        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given, held));
     }
     if first_time && all_good && !pull.draft {
-        decision.steps.extend(ask_reviewers(site, pull, judgements.values()));
+        decision.steps.extend(reviewers::ask(site, pull, judgements.values())?);
     }
     // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {
@@ -222,7 +247,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                 .is_some_and(|action| action.value.merge == MergeMode::Auto)
         })
     });
-    if given && auto && check_is_there && decision.steps.is_empty() {
+    if given && frozen.is_none() && auto && check_is_there && decision.steps.is_empty() {
         decision.steps.push(Step::Call(Call::Merge {
             repository: catalog.clone(),
             number: pull.number,
@@ -259,6 +284,74 @@ fn issue_behind(site: &Site<'_>, pull: &Pull, groups: &BTreeMap<String, Files<'_
     groups.keys().find_map(|name| name.parse::<RequestId>().ok()?.issue())
 }
 
+/// Why what our request says of an entity's time is not so any more; nothing if it is, or if no timer is behind it.
+fn timer_behind(
+    site: &Site<'_>,
+    pull: &Pull,
+    groups: &BTreeMap<String, Files<'_>>,
+) -> Looked<Result<Option<String>, String>> {
+    let id = groups.keys().find_map(|name| name.parse::<RequestId>().ok().filter(RequestId::is_ttl));
+    let Some(id) = id.filter(|_| pull.author.as_ref() == Some(&site.here.me)) else { return Ok(Ok(None)) };
+    let path = read::request_path(site.definitions, &id, "request.yaml");
+    let file = match site.look.file(&site.here.catalog, pull.head, &path)? {
+        Ok(Some(file)) => catalog::read_request(&path, &file.bytes).ok(),
+        Ok(None) => None,
+        Err(why) => return Ok(Err(format!("`{path}` could not be read: {why}"))),
+    };
+    match file {
+        Some((file, _)) => ttl::moved(site, &id, &file),
+        None => Ok(Ok(Some("it does not say what Chandlery asked for".to_owned()))),
+    }
+}
+
+/// Why a pull request has waited for too long, if it has: neither opened, opened again nor pushed to by people lately.
+fn expired(site: &Site<'_>, pull: &Pull, activity: &[Activity]) -> Looked<Result<Option<String>, String>> {
+    let settings = &site.definitions.settings;
+    let Some(longest) = settings.expire_after.filter(|_| settings.mode == Mode::On) else {
+        return Ok(Ok(None));
+    };
+    let now = match ttl::now(site)? {
+        Ok(now) => now,
+        Err(why) => return Ok(Err(why)),
+    };
+    let by_people = activity.iter().filter(|push| push.actor.as_ref() != Some(&site.here.me));
+    let last = by_people.map(|push| push.at).chain([pull.created_at]).chain(pull.last_closed).max();
+    let waited = now.seconds() - last.unwrap_or(pull.created_at).seconds();
+    Ok(Ok(
+        (waited > longest).then(|| format!("it waited for people for more than {}", message::days(longest)))
+    ))
+}
+
+/// Says that requests have expired, then closes their pull request.
+fn expire(site: &Site<'_>, pull: &Pull, asked: &[Asked], why: &str) -> Decision {
+    let mut decision = Decision::nothing();
+    for request in asked {
+        let built = request.plan.as_ref().ok();
+        let action = built.and_then(|built| site.definitions.actions.get(&built.plan.asked.action));
+        let about = message::About {
+            id: &request.name,
+            action: action.map(|defined| &defined.value),
+            requesters: &request.requesters,
+            stage: Stage::Expired,
+        };
+        let body = message::progress(&about, &[], Some(why), "nothing more. Opening it again asks again.");
+        decision.steps.extend(notice::tell(site, pull, &about, Some(why), body));
+        decision.stages.extend(request.id.clone().map(|id| (id, Stage::Expired)));
+    }
+    let (repository, number) = (site.here.catalog.clone(), pull.number);
+    decision.steps.push(Step::Call(Call::ClosePull { repository, number }));
+    decision
+}
+
+/// Whether we closed a pull request because its request had waited for too long: its comment says so.
+pub(super) fn has_expired(site: &Site<'_>, pull: &Pull, id: &RequestId) -> bool {
+    let says_so = |comment: &crate::domain::Comment| {
+        message::request_of(&comment.body).as_ref() == Some(id)
+            && message::stage_of(&comment.body) == Some(Stage::Expired)
+    };
+    pull.closed_by.as_ref() == Some(&site.here.me) && pull.comments.iter().any(says_so)
+}
+
 fn plan_in_words(asked: &[Asked]) -> String {
     let of = |request: &Asked| match &request.plan {
         Err(_) => format!("{} has mistakes", message::quoted(&request.name)),
@@ -283,6 +376,7 @@ fn check_text(
     judgements: &BTreeMap<String, Judgement>,
     draft: bool,
     given: bool,
+    frozen: Option<&Held>,
 ) -> (String, Option<Conclusion>) {
     let wrong = asked.iter().filter(|request| request.plan.is_err()).count();
     if wrong > 0 {
@@ -298,6 +392,9 @@ fn check_text(
     }
     if draft {
         return ("planned; a draft is not approved".into(), None);
+    }
+    if let Some(held) = frozen.filter(|_| given) {
+        return (format!("approved; {}", held.short), None);
     }
     if given {
         return ("approved: it may be merged".into(), Some(Conclusion::Success));
@@ -333,34 +430,6 @@ pub(super) fn check_step(
     }))
 }
 
-fn ask_reviewers<'a>(
-    site: &Site<'_>,
-    pull: &Pull,
-    judgements: impl Iterator<Item = &'a Judgement>,
-) -> Option<Step> {
-    let mut users: BTreeSet<Login> = judgements
-        .flat_map(|judgement| &judgement.rules)
-        .filter(|rule| rule.missing > 0)
-        .filter_map(|rule| rule.candidates.as_ref())
-        .flatten()
-        .filter(|login| Some(*login) != pull.author.as_ref())
-        .cloned()
-        .collect();
-    while users.len() > MOST_REVIEWERS {
-        users.pop_last();
-    }
-    if users.is_empty() || users.iter().all(|login| pull.requested.iter().any(|name| name == login.as_str()))
-    {
-        return None;
-    }
-    Some(Step::Call(Call::AskReviewers {
-        repository: site.here.catalog.clone(),
-        number: pull.number,
-        users: users.into_iter().collect(),
-        teams: Vec::new(),
-    }))
-}
-
 /// Has our comment about a request say where it stands.
 fn comment(
     site: &Site<'_>,
@@ -368,6 +437,7 @@ fn comment(
     request: &Asked,
     judgement: Option<&Judgement>,
     given: bool,
+    held: &[Held],
 ) -> Vec<Step> {
     let action =
         |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
@@ -401,7 +471,7 @@ fn comment(
                 judgement.void.clear();
             }
             let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
-            let mut notes = Vec::new();
+            let mut notes: Vec<String> = held.iter().map(|held| held.note.clone()).collect();
             let observes = site.definitions.settings.mode == Mode::Observe;
             if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() && !observes {
                 notes.push(
@@ -415,6 +485,8 @@ fn comment(
                 "nothing would change: it is as asked already. Close this, or ask for something else."
             } else if pull.draft {
                 "this is a draft. Mark it as ready for review to have it approved."
+            } else if given && !held.is_empty() {
+                "approved, and frozen. When the freeze ends, it may be merged."
             } else if given && auto {
                 "approved. Chandlery merges it."
             } else if given {
@@ -435,6 +507,10 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
     for id in spoken_of(pull).into_keys() {
+        if has_expired(site, pull, &id) {
+            decision.stages.insert(id, Stage::Expired);
+            continue;
+        }
         let requesters = match admit::requesters(site, pull, &id) {
             Ok(people) => people.unwrap_or_default(),
             Err(Pending) => {
@@ -467,6 +543,9 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         let about = message::About { id: id.as_str(), action, requesters: &requesters, stage };
         let why = match by {
             _ if said.is_some() => said.map(|ended| ended.reason()).unwrap_or_default(),
+            Some(login) if *login == site.here.me && id.is_ttl() => {
+                "its time is another now, or it is gone already".to_owned()
+            }
             Some(login) if *login == site.here.me => {
                 "the issue was closed, moved, deleted or locked".to_owned()
             }

@@ -8,10 +8,10 @@ use crate::{
     domain::{Approval, Diagnostic, Login, Place, Pull, RepoPath, RequestId, Stage},
     intake::issue_form,
     plan::{
-        admit, approval,
+        admit,
         build::{Built, Site},
         facts::Looked,
-        issue, message, read,
+        issue, message, people, read, ttl,
     },
 };
 
@@ -81,7 +81,7 @@ pub(super) fn judge_request(
         return refuse(
             asked,
             "reserved-request-id",
-            format!("`{id}` is a name for requests that come from issues and forks"),
+            format!("`{id}` is a name for requests that Chandlery itself opens"),
             "rename the folder",
         );
     }
@@ -147,13 +147,27 @@ pub(super) fn judge_request(
             Ok(action) => action,
             Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
         };
-    let allowed = admit::may_ask(site, action, &asked.requesters, &source);
-    let still_asked = if is_ours { same_as_issue(site, &id, &bytes) } else { Ok(Ok(())) };
+    // What nobody asks for but a timer is nobody's to be allowed.
+    let allowed = match id.is_ttl() {
+        true => Ok(Ok(())),
+        false => admit::may_ask(site, action, &asked.requesters, &source),
+    };
+    let still_asked = match (is_ours, id.is_ttl()) {
+        (true, true) => ttl::moved(site, &id, &file).map(|moved| match moved {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) | Err(why) => Err(vec![
+                Diagnostic::error("ttl-moved", source.clone(), why)
+                    .help("nothing to do: it is looked at again"),
+            ]),
+        }),
+        (true, false) => same_as_issue(site, &id, &bytes),
+        (false, _) => Ok(Ok(())),
+    };
     let plan = admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path));
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
-            drop(approval::members(site.look, site.definitions, site.catalog, team));
+            drop(people::members(site.look, site.definitions, site.catalog, team));
         }
     }
     if let Err(problem) = allowed? {

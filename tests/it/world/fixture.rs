@@ -46,7 +46,7 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ("chandlery.yaml", SETTINGS),
     (
         "blueprints/bucket.yaml",
-        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n  required: [size]\nrelations:\n  parent: { target: bucket }\n  copies: { target: bucket, many: true }\n",
+        "identifier: bucket\ntitle: Bucket\nschema:\n  properties:\n    size: { type: number, minimum: 1, maximum: 9 }\n    label: { type: string }\n    until: { type: string, format: timer }\n  required: [size]\nrelations:\n  parent: { target: bucket }\n  copies: { target: bucket, many: true }\n",
     ),
     (
         "blueprints/lock.yaml",
@@ -128,6 +128,18 @@ const CATALOG_FILES: &[(&str, &str)] = &[
         "actions/deploy-bucket.yaml",
         "identifier: deploy-bucket\ntitle: Deploy a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      size: { type: number, minimum: 1, maximum: 9 }\n    required: [size]\nsteps:\n  - id: check\n    script: { run: check.sh, env: { SIZE: \"{{ inputs.size }}\" } }\n  - id: code\n    pullRequest: { repository: acme/infra, template: resize }\n  - id: apply\n    workflow: { repository: acme/infra, workflow: apply.yml, inputs: { bucket: \"{{ entity.identifier }}\", checked: \"{{ steps.check.outputs.label }}\" } }\n  - id: tell\n    if: .inputs.size > 3 and .steps.apply.state == \"success\"\n    onFailure: continue\n    webhook: { url: \"http://127.0.0.1:1/tell\", retries: 0, body: { at: \"{{ steps.apply.outputs.url }}\" } }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { size: \"{{ inputs.size }}\", label: \"{{ steps.check.outputs.label }} at {{ steps.apply.outputs.url }}\" } }\n",
     ),
+    (
+        "timed/lend-bucket.yaml",
+        "identifier: lend-bucket\ntitle: Lend a bucket\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string, pattern: \"^[a-z]+$\" }\n      ttl: { type: string, pattern: \"^[1-9]d$\", default: 2d }\n    required: [name]\napproval: none\nmerge: auto\nentities:\n  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", team: platform, properties: { size: 1, until: \"{{ request.mergedAt + inputs.ttl }}\" } }\n",
+    ),
+    (
+        "timed/extend-bucket.yaml",
+        "identifier: extend-bucket\ntitle: Extend a bucket\ntrigger:\n  operation: DAY-2\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      ttl: { type: string, pattern: \"^[1-9]d$\", default: 2d }\napproval: none\nmerge: auto\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { until: \"{{ request.mergedAt + inputs.ttl }}\" } }\n",
+    ),
+    (
+        "timed/retire-bucket.yaml",
+        "identifier: retire-bucket\ntitle: Retire a bucket\ntrigger:\n  operation: DELETE\n  blueprintIdentifier: bucket\nexecute: { teams: [platform] }\nttl: { property: until, warnBefore: 1d }\nentities:\n  - delete: { blueprint: bucket, identifier: \"{{ entity.identifier }}\" }\n",
+    ),
     (CHECK_SCRIPT, "jq_free=$(cat | tr -d ' ' | grep -c '\"inputs\"'); echo \"::output label=checked\"\n"),
     (
         "action-templates/bucket/files/buckets/{{ inputs.name }}.yaml",
@@ -144,10 +156,12 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// `chandlery.yaml` in a mode; `by-pull` and `by-api` are ways of being on.
+/// `chandlery.yaml` in a mode; `by-pull`, `by-api` and `timed` are ways of being on.
 pub fn settings(mode: &str) -> String {
     match mode {
         "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
+        // Other actions, some of which have to do with time.
+        "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
         "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
         "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),

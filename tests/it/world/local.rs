@@ -164,6 +164,19 @@ impl Local {
         self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
     }
 
+    /// From now on another process reconciles, which signs with the SSH key in this file.
+    pub fn signing(&mut self, key: &Path) {
+        let mut settings = settings(&self.url, self.folder.path());
+        settings.credentials = self.credentials.clone();
+        settings.signer = Some(std::sync::Arc::new(chandlery::git::sign::Signer::from_file(key).unwrap()));
+        self.hands = self.runtime.block_on(async { Hands::new(settings) }).unwrap();
+    }
+
+    /// The bare repository of the catalog.
+    pub fn catalog(&self) -> PathBuf {
+        self.folder.path().join("forge/repositories/acme/catalog.git")
+    }
+
     /// From now on another process reconciles, whose environment holds these secrets.
     pub fn knowing(&mut self, secrets: &[(&str, &str)]) {
         let mut settings = settings(&self.url, self.folder.path());
@@ -531,6 +544,7 @@ impl Local {
                 let text = fixture::changed_action(self.changes_of_the_action);
                 self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
             }
+            Deed::ChangeCatalog { path, text } => self.put("ada", catalog, "main", path, text),
             Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),
             Deed::Meddle { who, at } => {
                 let pull = self.open_pull((Repo::Infra, *at))?;

@@ -169,6 +169,11 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
+    /// The platform team writes a file of the catalog, such as a policy.
+    ChangeCatalog {
+        path: String,
+        text: String,
+    },
     /// Somebody commits to the target: a file of their own, or other bytes where a request wants to write.
     ChangeTarget {
         path: String,
@@ -388,7 +393,7 @@ pub fn view(world: &mut dyn World) -> String {
     {
         for path in files.keys() {
             if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
-                let text = String::from_utf8_lossy(&file.bytes).replace('\n', " | ");
+                let text = without_times(&String::from_utf8_lossy(&file.bytes)).replace('\n', " | ");
                 let _ = writeln!(out, "{}: {}", path.file_name(), text.trim_end_matches(" | "));
             }
         }
@@ -465,7 +470,23 @@ pub fn told(world: &mut dyn World, number: u64) -> String {
 }
 
 fn short(id: &RequestId) -> String {
-    id.as_str().rsplit('/').next().unwrap().to_owned()
+    let name = id.as_str().rsplit('/').next().unwrap();
+    // What follows is made from a time, and the worlds' clocks are not the same.
+    if name.starts_with("ttl-") { "ttl-…".to_owned() } else { name.to_owned() }
+}
+
+/// A text with each moment as `…`.
+fn without_times(text: &str) -> String {
+    let is_moment = |word: &str| word.len() == 20 && word.parse::<chandlery::domain::Timestamp>().is_ok();
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"-:".contains(c));
+    let shown = words.map(|word| {
+        let end = word.len().min(20);
+        match word.get(..end) {
+            Some(start) if is_moment(start) => format!("…{}", &word[end..]),
+            _ => word.to_owned(),
+        }
+    });
+    shown.collect()
 }
 
 /// A text with each commit's id as `…`.

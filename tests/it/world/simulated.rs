@@ -19,7 +19,8 @@ use chandlery::{
     forge::moves::Moves,
     plan::{
         facts::{
-            Answer, Appearance, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question, Repository,
+            Answer, Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question,
+            Repository,
         },
         facts::{Mergeable, WorkflowRun},
         step::{Act, Acted, Backend, Call, Commit, Outcome, Work},
@@ -485,7 +486,7 @@ impl Simulated {
         for (path, (id, bytes)) in self.tree(commit).iter() {
             let text = path.as_str();
             if text == "chandlery.yaml"
-                || ["blueprints/", "actions/", "action-templates/", "scripts/"]
+                || ["blueprints/", "actions/", "timed/", "action-templates/", "scripts/", "policies/"]
                     .iter()
                     .any(|folder| text.starts_with(folder))
             {
@@ -524,7 +525,15 @@ impl Simulated {
         let catalog = Repo::Catalog.name();
         let store = self.listed(&catalog);
         let head = self.store(&catalog).branches[&main_branch()];
-        let tree = self.tree(head);
+        Open {
+            issues: store.issues.values().filter(|issue| issue.open).map(|issue| issue.number).collect(),
+            pulls: store.pulls.keys().copied().collect(),
+            requests: self.unfinished(head),
+        }
+    }
+
+    fn unfinished(&self, commit: ObjectId) -> BTreeSet<RequestId> {
+        let tree = self.tree(commit);
         let mut requests = BTreeSet::new();
         for path in tree.keys() {
             let record = |id: &str| tree.get(&format!("requests/{id}/run.yaml").parse().unwrap());
@@ -537,11 +546,36 @@ impl Simulated {
                 requests.extend(id.parse::<RequestId>().ok());
             }
         }
-        Open {
-            issues: store.issues.values().filter(|issue| issue.open).map(|issue| issue.number).collect(),
-            pulls: store.pulls.keys().copied().collect(),
-            requests,
+        requests
+    }
+
+    fn arrivals(&self, head: ObjectId, since: Timestamp) -> Vec<Arrival> {
+        let mut found = Vec::new();
+        let mut id = Some(head);
+        while let Some(commit) = id {
+            let data = &self.commits[&commit];
+            let parent = data.parents.first().copied();
+            let is_new =
+                |path: &&RepoPath| !parent.is_some_and(|parent| self.tree(parent).contains_key(*path));
+            let requests: Vec<RequestId> = data
+                .tree
+                .keys()
+                .filter(is_new)
+                .filter_map(|path| {
+                    path.as_str().strip_prefix("requests/")?.strip_suffix("/request.yaml")?.parse().ok()
+                })
+                .collect();
+            found.push((commit, data.at, requests));
+            id = parent;
         }
+        let mut latest = Timestamp::from_seconds(i64::MIN);
+        let mut arrivals = Vec::new();
+        for (commit, at, requests) in found.into_iter().rev() {
+            latest = latest.max(at);
+            let arrived = requests.into_iter().map(|request| Arrival { request, commit, at: latest });
+            arrivals.extend(arrived.filter(|arrival| arrival.at >= since));
+        }
+        arrivals
     }
 
     fn answer(&self, question: &Question) -> Answer {
@@ -635,6 +669,7 @@ impl Simulated {
                     .map(|(path, (id, _))| (path.clone(), TreeEntry { mode: FileMode::File, id: *id }))
                     .collect(),
             )),
+            Question::CommittedAt(commit) => Answer::Now(self.commits[commit].at),
             Question::Blob(_, id) => Answer::Blob(
                 self.commits
                     .values()
@@ -688,6 +723,8 @@ impl Simulated {
             Question::Appearances(commit, path) => {
                 Answer::Appearances(Arc::new(self.appearances(*commit, path)))
             }
+            Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(*commit))),
+            Question::Arrivals(commit, since) => Answer::Arrivals(Arc::new(self.arrivals(*commit, *since))),
             Question::Versions(commit, path) => Answer::Versions(Arc::new(self.versions(*commit, path))),
         }
     }
@@ -1468,6 +1505,7 @@ impl Simulated {
                 let text = fixture::changed_action(self.seen_deeds as usize);
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
             }
+            Deed::ChangeCatalog { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
             Deed::Meddle { who, at } => {
                 let Some(sim) = self.store(&infra).pulls.get(at).cloned() else { return false };

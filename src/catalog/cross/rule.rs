@@ -1,0 +1,149 @@
+//! Do the rules of an action find whom they speak of?
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::{
+    Definitions,
+    derived::walk,
+    document::{Reader, join},
+    form::{points_to, sample},
+    values::{Segment, Wrong, trail},
+    view::asked_for,
+};
+use crate::domain::{Action, Approval, BlueprintId, Execute, Operation, Property, Rule, Way};
+
+/// Notes every way to owners that leads nowhere, and every program that speaks of what is not there: what such a one says of it
+/// is nothing, and a rule would not be asked, or refuse everybody.
+pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Reader) {
+    if let Execute::Named(askers) = &action.execute {
+        let path = trail!["execute"];
+        ways(definitions, action, &askers.owners, &join(&path, "owners"), reader);
+        if let Some(text) = &askers.condition {
+            let path = join(&path, "condition");
+            inputs(action, text, &path, reader);
+            for name in named(&RESULTS, text).filter(|name| !askers.queries.contains_key(*name)) {
+                let message = format!("speaks of `.results.{name}`, which is not one of the queries");
+                let wrong = Wrong::new("unknown-name", &path, message);
+                reader.wrong(wrong.did_you_mean(name, askers.queries.keys().map(String::as_str)));
+            }
+        }
+        for (name, asked) in &askers.queries {
+            let path = join(&join(&path, "queries"), name.as_str());
+            let Some(of) = super::blueprint(definitions, &asked.blueprint, &join(&path, "blueprint"), reader)
+            else {
+                continue;
+            };
+            let query = super::super::view::parse_query(&sample(&asked.query)).ok();
+            for property in query.iter().flat_map(asked_for) {
+                if !super::super::derived::has(of, property) {
+                    let message = format!(
+                        "asks for `{property}`, which is not a property of the blueprint `{}`",
+                        of.identifier
+                    );
+                    let known = super::super::derived::names(of);
+                    reader
+                        .wrong(Wrong::new("unknown-property", &path, message).did_you_mean(property, known));
+                }
+            }
+        }
+    }
+    if let Approval::Rules(rules) = &action.approval {
+        let path = trail!["approval", "rules"];
+        for (index, rule) in rules.iter().enumerate() {
+            check_rule(definitions, action, rule, &join(&path, index), reader);
+        }
+    }
+}
+
+fn check_rule(
+    definitions: &Definitions,
+    action: &Action,
+    rule: &Rule,
+    path: &[Segment],
+    reader: &mut Reader,
+) {
+    ways(definitions, action, &rule.owners, &join(path, "owners"), reader);
+    for (program, key) in [(&rule.when, "when"), (&rule.approvers, "approvers")] {
+        if let Some(text) = program {
+            inputs(action, text, &join(path, key), reader);
+        }
+    }
+    let opens_pulls = action.steps.iter().any(|step| step.pull_request().is_some());
+    if rule.code_owners && !opens_pulls {
+        let wrong = Wrong::new(
+            "misplaced-key",
+            &join(path, "codeOwners"),
+            "has no effect: no step opens a pull request",
+        );
+        reader.wrong(wrong.about_key().help("name teams, or owners of what is asked about"));
+    }
+}
+
+static INPUTS: LazyLock<Regex> = LazyLock::new(|| below("inputs"));
+static RESULTS: LazyLock<Regex> = LazyLock::new(|| below("results"));
+
+/// What a program says below a name at its root: `.inputs.size`, `.inputs["size"]`.
+fn below(root: &str) -> Regex {
+    let pattern = format!(
+        r#"(?:^|[^\w\]\)"'])\.\s*{root}(?:\s*\.?\s*\[\s*["']([^"']+)["']\s*\]|\s*\.\s*["']([^"']+)["']|\s*\.\s*([A-Za-z_]\w*))"#
+    );
+    Regex::new(&pattern).expect("it is a pattern")
+}
+
+fn named<'a>(pattern: &'static Regex, text: &'a str) -> impl Iterator<Item = &'a str> {
+    pattern
+        .captures_iter(text)
+        .filter_map(|said| said.iter().skip(1).flatten().next())
+        .map(|name| name.as_str())
+}
+
+fn inputs(action: &Action, text: &str, path: &[Segment], reader: &mut Reader) {
+    for name in named(&INPUTS, text).filter(|name| action.input(name).is_none()) {
+        let message = format!("speaks of `.inputs.{name}`, which is not an input of the action");
+        let known = action.inputs.iter().map(|(name, _)| name.as_str());
+        reader.wrong(Wrong::new("unknown-input", path, message).did_you_mean(name, known));
+    }
+}
+
+fn ways(definitions: &Definitions, action: &Action, ways: &[Way], path: &[Segment], reader: &mut Reader) {
+    for way in ways {
+        let Some(start) = start(action, way, path, reader) else { continue };
+        let Some(from) = definitions.blueprints.get(&start) else { continue };
+        let (all, unusable) = (&definitions.blueprints, &definitions.unusable.blueprints);
+        if let Err(wrong) = walk(from, &way.relations, path, all, unusable) {
+            reader.wrong(wrong);
+        }
+    }
+}
+
+/// The blueprint that a way begins at.
+fn start(action: &Action, way: &Way, path: &[Segment], reader: &mut Reader) -> Option<BlueprintId> {
+    let input = action.input(&way.start);
+    let of_items = |input: &Property| input.items.as_deref().and_then(points_to);
+    let target = input.and_then(|input| points_to(input).or_else(|| of_items(input)));
+    if target.is_some() {
+        return target;
+    }
+    if way.is_of_entity() && action.operation != Operation::Create && input.is_none() {
+        return Some(action.blueprint.clone());
+    }
+    let name = &way.start;
+    let (message, help) = match (input, way.is_of_entity()) {
+        (Some(_), _) => (
+            format!("begins at the input `{name}`, which names no entity"),
+            "give the input the format `entity`, `team` or `user`",
+        ),
+        (None, true) => (
+            "begins at the entity, and a CREATE is asked about none".to_owned(),
+            "begin at an input of the format `entity`",
+        ),
+        (None, false) => (
+            format!("begins at `{name}`, which is not an input of the action"),
+            "begin at `entity`, or at an input of the format `entity`",
+        ),
+    };
+    reader.wrong(Wrong::new("invalid-path", path, message).help(help));
+    None
+}

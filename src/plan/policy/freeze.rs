@@ -1,0 +1,222 @@
+//! When is nothing carried out?
+//!
+//! A freeze is no part of a plan: what is asked in one is planned and may be approved, and waits. The clock is the forge's,
+//! the time zones are those that come with the program.
+
+use jiff::{
+    Timestamp as Moment,
+    civil::{DateTime, Weekday},
+    tz::{TimeZone, TimeZoneDatabase},
+};
+
+use super::{
+    super::{
+        asking::Asking,
+        build::Site,
+        facts::{Looked, Pending},
+    },
+    Finding, concerning, named,
+};
+use crate::domain::{Freeze, PolicyId, Rule, Timestamp, Window};
+
+/// How often one window may follow on another until a freeze is said to have no end.
+const MOST_WINDOWS: usize = 400;
+/// The minutes of a day.
+const DAY: i64 = 24 * 60;
+
+/// A freeze that holds now.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::plan) struct Frozen {
+    /// By which policy.
+    pub(in crate::plan) policy: PolicyId,
+    /// Its title.
+    pub(in crate::plan) title: String,
+    /// Until when; none where no end is in sight.
+    pub(in crate::plan) until: Option<Timestamp>,
+    /// Whose approval makes an exception; empty where nobody's does.
+    pub(in crate::plan) unless: Vec<Rule>,
+}
+
+impl Frozen {
+    /// Until when, in words.
+    pub(in crate::plan) fn until(&self) -> String {
+        match self.until {
+            Some(until) => {
+                let text = until.to_string();
+                format!("until {} UTC", text.trim_end_matches("00Z").trim_end_matches(':').replace('T', " "))
+            }
+            None => "with no end in sight".to_owned(),
+        }
+    }
+}
+
+/// The freezes that hold for a request now.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why it cannot be said.
+pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Result<Vec<Frozen>, String>> {
+    if site.definitions.policies.values().all(|policy| policy.effects.freeze.is_none()) {
+        return Ok(Ok(Vec::new()));
+    }
+    let (mut pending, mut failed) = (false, Vec::new());
+    let policies = concerning(site, asking, &mut pending, &mut failed);
+    if pending {
+        return Err(Pending);
+    }
+    if let Some(Finding::Refused(why) | Finding::Unclear(why)) = failed.into_iter().next() {
+        return Ok(Err(why.message));
+    }
+    let freezes: Vec<_> =
+        policies.iter().filter_map(|(policy, _)| Some((*policy, policy.effects.freeze.as_ref()?))).collect();
+    if freezes.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let now = match site.look.now()? {
+        Ok(now) => now,
+        Err(why) => return Ok(Err(format!("the time could not be learnt: {why}"))),
+    };
+    let mut found = Vec::new();
+    for (policy, freeze) in freezes {
+        match end(freeze, now) {
+            Err(why) => return Ok(Err(why)),
+            Ok(None) => {}
+            Ok(Some(until)) => found.push(Frozen {
+                policy: policy.identifier.clone(),
+                title: policy.title.clone(),
+                until,
+                unless: freeze.unless.iter().map(|rule| named(policy, rule)).collect(),
+            }),
+        }
+    }
+    Ok(Ok(found))
+}
+
+/// Whether it holds at a moment, and until when; the inner none is a freeze without an end.
+fn end(freeze: &Freeze, now: Timestamp) -> Result<Option<Option<Timestamp>>, String> {
+    let zone = TimeZoneDatabase::bundled()
+        .get(&freeze.zone)
+        .map_err(|_| format!("the time zone `{}` is not known", freeze.zone))?;
+    let mut at = now;
+    for _ in 0..MOST_WINDOWS {
+        let next = freeze.windows.iter().filter_map(|window| window_end(window, &zone, at)).max();
+        match next {
+            Some(next) if next > at => at = next,
+            _ if at == now => return Ok(None),
+            _ => return Ok(Some(Some(at))),
+        }
+    }
+    Ok(Some(None))
+}
+
+/// When the window ends that holds at a moment.
+fn window_end(window: &Window, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
+    let local = Moment::from_second(at.seconds()).ok()?.to_zoned(zone.clone()).datetime();
+    let ends = match window {
+        Window::Once { from, to } => (*from <= local && local < *to).then_some(*to),
+        Window::Weekly { days, from, to } => {
+            let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
+            let (from, to) = (i64::from(*from), i64::from(*to));
+            let lasts = if to > from { to } else { to + DAY };
+            let on = |day: Weekday| days.contains(&day);
+            let midnight = local.date().at(0, 0, 0, 0);
+            let after = |minutes: i64| -> Option<DateTime> {
+                let day = midnight.checked_add(jiff::Span::new().days(minutes / DAY)).ok()?;
+                day.checked_add(jiff::Span::new().minutes(minutes % DAY)).ok()
+            };
+            if on(local.weekday()) && (from..lasts).contains(&minute) {
+                after(lasts)
+            } else if on(local.weekday().previous()) && minute + DAY < lasts {
+                after(lasts - DAY)
+            } else {
+                None
+            }
+        }
+    };
+    let end = zone.to_ambiguous_zoned(ends?).compatible().ok()?;
+    Some(Timestamp::from_seconds(end.timestamp().as_second()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn freeze(zone: &str, windows: Vec<Window>) -> Freeze {
+        Freeze { zone: zone.to_owned(), windows, unless: Vec::new() }
+    }
+
+    fn told(freeze: &Freeze, at: &str) -> String {
+        match end(freeze, at.parse().unwrap()).unwrap() {
+            None => "free".to_owned(),
+            Some(None) => "for ever".to_owned(),
+            Some(Some(until)) => until.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_week_ends_on_friday_afternoon_where_the_clock_hangs() {
+        let friday = freeze(
+            "Europe/Berlin",
+            vec![Window::Weekly { days: vec![Weekday::Friday], from: 960, to: 1440 }],
+        );
+        for (at, wanted) in [
+            ("2026-11-27T14:59:59Z", "free"),
+            ("2026-11-27T15:00:00Z", "2026-11-27T23:00:00Z"),
+            ("2026-11-27T22:59:59Z", "2026-11-27T23:00:00Z"),
+            ("2026-11-27T23:00:00Z", "free"),
+            // In summer the clock is an hour further.
+            ("2026-06-26T14:00:00Z", "2026-06-26T22:00:00Z"),
+            ("2026-06-26T13:59:59Z", "free"),
+        ] {
+            assert_eq!(told(&friday, at), wanted, "{at}");
+        }
+    }
+
+    #[test]
+    fn windows_that_follow_on_each_other_are_one_freeze() {
+        let all = [Weekday::Friday, Weekday::Saturday, Weekday::Sunday];
+        let weekend = freeze(
+            "UTC",
+            vec![
+                Window::Weekly { days: all[..1].to_vec(), from: 960, to: 480 },
+                Window::Weekly { days: all[1..].to_vec(), from: 0, to: 1440 },
+                Window::Once {
+                    from: "2026-12-20T00:00".parse().unwrap(),
+                    to: "2027-01-06T00:00".parse().unwrap(),
+                },
+            ],
+        );
+        for (at, wanted) in [
+            ("2026-11-27T16:00:00Z", "2026-11-30T00:00:00Z"),
+            ("2026-11-28T07:00:00Z", "2026-11-30T00:00:00Z"),
+            ("2026-11-30T00:00:00Z", "free"),
+            // The Sunday before Christmas leads into the long freeze.
+            ("2026-12-18T16:00:00Z", "2027-01-06T00:00:00Z"),
+        ] {
+            assert_eq!(told(&weekend, at), wanted, "{at}");
+        }
+        let every_day = [
+            Weekday::Monday,
+            Weekday::Tuesday,
+            Weekday::Wednesday,
+            Weekday::Thursday,
+            Weekday::Friday,
+            Weekday::Saturday,
+            Weekday::Sunday,
+        ];
+        let always = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 0, to: 1440 }]);
+        assert_eq!(told(&always, "2026-11-27T16:00:00Z"), "for ever");
+        let nights = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 1320, to: 360 }]);
+        assert_eq!(told(&nights, "2026-11-27T23:00:00Z"), "2026-11-28T06:00:00Z");
+        assert_eq!(told(&nights, "2026-11-28T05:59:00Z"), "2026-11-28T06:00:00Z");
+        assert_eq!(told(&nights, "2026-11-28T06:00:00Z"), "free");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_on_or_back_within_a_freeze_loses_nothing() {
+        let night =
+            freeze("Europe/Berlin", vec![Window::Weekly { days: vec![Weekday::Sunday], from: 60, to: 150 }]);
+        // On 29 March 2026 there is no half past two; on 25 October there are two.
+        assert_eq!(told(&night, "2026-03-29T00:30:00Z"), "2026-03-29T01:30:00Z");
+        assert_eq!(told(&night, "2026-10-25T00:00:00Z"), "2026-10-25T00:30:00Z");
+    }
+}

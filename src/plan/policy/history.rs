@@ -1,0 +1,184 @@
+//! Which requests came before this one? What was merged counts, whatever became of it, in the order in which it came to the
+//! default branch: of two that are merged at once one came first, and only the other counts it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Case, Moment};
+use crate::{
+    domain::{ActionId, BlueprintId, Login, PullState, RequestId, Run, Timestamp},
+    plan::{
+        admit,
+        facts::{Arrival, Looked, Pending},
+        plan_file::{self, Plan},
+        read,
+    },
+};
+
+/// How far back is looked for requests that have not ended, in seconds: ninety days. What came before counts in any case.
+const LONGEST_RUN: i64 = 90 * 24 * 3600;
+/// Questions about the history are about whole days, so that they are seldom asked anew.
+const DAY: i64 = 24 * 3600;
+
+/// What is known of a request that was merged.
+pub(super) struct Before {
+    pub(super) action: Option<ActionId>,
+    pub(super) blueprint: Option<BlueprintId>,
+    /// Who asked; nobody where it was pushed past a pull request.
+    pub(super) people: BTreeSet<Login>,
+}
+
+/// The requests that came to the default branch within so many seconds, up to this one.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, what could not be learnt.
+pub(super) fn merged_within(case: &Case<'_>, within: i64) -> Looked<Result<Vec<Before>, String>> {
+    let (arrivals, now) = match arrivals(case, within)? {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(why)),
+    };
+    let own = arrivals.iter().position(|arrival| arrival.request == *case.id);
+    let (earlier, until) = match (case.moment, own) {
+        (Moment::Merged, Some(at)) => (&arrivals[..at], arrivals[at].at),
+        (Moment::Merged, None) => {
+            return Ok(Err("the commit that brought this request was not found".into()));
+        }
+        (Moment::Planned, _) => (arrivals, now),
+    };
+    let (mut found, mut pending, mut unknown) = (Vec::new(), false, None);
+    let counts =
+        |arrival: &&Arrival| until.seconds() - arrival.at.seconds() < within && arrival.request != *case.id;
+    for arrival in earlier.iter().filter(counts) {
+        match before(case, arrival) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => unknown = Some(why),
+            Ok(Ok(one)) => found.push(one),
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    Ok(unknown.map_or(Ok(found), Err))
+}
+
+/// Everything that came to the default branch in at least so many seconds, oldest first, and the time.
+fn arrivals<'a>(case: &Case<'a>, within: i64) -> Looked<Result<(&'a [Arrival], Timestamp), String>> {
+    let now = match case.site.look.now()? {
+        Ok(now) => now,
+        Err(why) => return Ok(Err(format!("the time could not be learnt: {why}"))),
+    };
+    // The merge that is looked at may be older than now.
+    let since = now.seconds() - within.max(LONGEST_RUN) - LONGEST_RUN;
+    let since = Timestamp::from_seconds(since - since.rem_euclid(DAY));
+    Ok(match case.site.look.arrivals(case.site.catalog, since)? {
+        Ok(arrivals) => Ok((arrivals, now)),
+        Err(why) => Err(format!("the catalog's history could not be read: {why}")),
+    })
+}
+
+fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> {
+    let site = case.site;
+    let blueprint = |action: Option<&ActionId>| {
+        let defined = action.and_then(|action| site.definitions.actions.get(action));
+        defined.map(|defined| defined.value.blueprint.clone())
+    };
+    let path = read::request_path(site.definitions, &arrival.request, "run.yaml");
+    match site.look.file(&site.here.catalog, site.catalog, &path)? {
+        Err(why) => return Ok(Err(format!("`{path}` could not be read: {why}"))),
+        Ok(Some(file)) => {
+            return Ok(match plan_file::read_versioned::<Run>(&file.bytes) {
+                Err(why) => Err(format!("`{path}` cannot be read: {why}")),
+                Ok(run) => Ok(Before {
+                    blueprint: blueprint(run.action.as_ref()),
+                    action: run.action,
+                    people: run.requesters.into_iter().collect(),
+                }),
+            });
+        }
+        Ok(None) => {}
+    }
+    // There is no record yet.
+    let plan = plan(case, &arrival.request);
+    let pulls = site.look.pulls_of(arrival.commit);
+    let plan = match plan? {
+        Ok(plan) => plan,
+        Err(why) => return Ok(Err(why)),
+    };
+    let action = plan.map(|plan| plan.asked.action.clone());
+    let pulls = match pulls? {
+        Ok(pulls) => pulls,
+        Err(why) => {
+            return Ok(Err(format!(
+                "which pull request brought `{}` could not be learnt: {why}",
+                arrival.request
+            )));
+        }
+    };
+    let people = match pulls.iter().find(|pull| pull.state == PullState::Merged) {
+        None => BTreeSet::new(),
+        Some(pull) => match admit::requesters(site, pull, &arrival.request)? {
+            Ok(people) => people,
+            // It is denied for that.
+            Err(_) => BTreeSet::new(),
+        },
+    };
+    Ok(Ok(Before { blueprint: blueprint(action.as_ref()), action, people }))
+}
+
+/// The plan of a request on the default branch; none where it was merged without one, so that nothing will come of it.
+fn plan(case: &Case<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
+    let site = case.site;
+    let path = read::request_path(site.definitions, id, "plan.yaml");
+    Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
+        Ok(None) => Ok(None),
+        Ok(Some(file)) => match plan_file::read_plan(file) {
+            Ok(plan) => Ok(Some(plan)),
+            Err(why) => Err(format!("`{path}` cannot be read: {why}")),
+        },
+        Err(why) => Err(format!("`{path}` could not be read: {why}")),
+    })
+}
+
+/// The plans of the requests that came before this one and have not ended: what they will change is not in the catalog yet.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, what could not be learnt.
+pub(super) fn under_way(case: &Case<'_>) -> Looked<Result<Vec<(RequestId, Arc<Plan>)>, String>> {
+    let site = case.site;
+    let unfinished = match site.look.unfinished(site.catalog)? {
+        Ok(unfinished) => unfinished,
+        Err(why) => return Ok(Err(format!("which requests are under way could not be learnt: {why}"))),
+    };
+    let others: BTreeSet<&RequestId> = unfinished.iter().filter(|id| *id != case.id).collect();
+    if others.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let arrivals = match arrivals(case, 0)? {
+        Ok((arrivals, _)) => arrivals,
+        Err(why) => return Ok(Err(why)),
+    };
+    let place = |id: &RequestId| arrivals.iter().position(|arrival| arrival.request == *id);
+    let own = place(case.id);
+    let comes_before = |id: &RequestId| match (case.moment, own, place(id)) {
+        (Moment::Merged, Some(own), Some(other)) => other < own,
+        // What is not found came long ago.
+        _ => true,
+    };
+    let (mut found, mut pending, mut unknown) = (Vec::new(), false, None);
+    for id in others.into_iter().filter(|id| comes_before(id)) {
+        match plan(case, id) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => unknown = Some(why),
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(plan))) => found.push((id.clone(), plan)),
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    Ok(unknown.map_or(Ok(found), Err))
+}
+
+/// Their names, for people.
+pub(super) fn names(under_way: &[(RequestId, Arc<Plan>)]) -> String {
+    under_way.iter().map(|(id, _)| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,307 @@
+//! How many may there be? Entities are counted as they will be, with what requests that came before will bring; requests as
+//! they came to the default branch.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        asking,
+        facts::{Looked, Pending},
+        writeback,
+    },
+    Case, Finding, Moment, history,
+};
+use crate::{
+    catalog::form,
+    domain::{BlueprintId, Bytes, Counted, Identifier, Limit, Ownership, Per, RepoPath, Search, TeamSlug},
+    plan::{people, plan_file::PlannedEntity},
+};
+
+type Files = Vec<(RepoPath, Option<Bytes>)>;
+
+/// The limit of a policy.
+pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
+    let Some(limit) = &case.policy.effects.limit else { return Ok(Vec::new()) };
+    match &limit.of {
+        Counted::Entities { blueprint, query, per_team } => {
+            entities(case, limit, blueprint, query.as_deref(), *per_team)
+        }
+        Counted::Requests { within, per } => requests(case, limit, *within, *per),
+    }
+}
+
+fn entities(
+    case: &Case<'_>,
+    limit: &Limit,
+    blueprint: &BlueprintId,
+    query: Option<&str>,
+    per_team: bool,
+) -> Looked<Vec<Finding>> {
+    let touches = |planned: &PlannedEntity| {
+        super::entity_id(&planned.entity).is_some_and(|id| id.blueprint == *blueprint)
+    };
+    if !case.asking.entities.iter().any(touches) {
+        return Ok(Vec::new());
+    }
+    let (under_way, own) = (history::under_way(case), changes(case, case.asking.entities));
+    let (under_way, own) = match (under_way?, own?) {
+        (Ok(under_way), Ok(own)) => (under_way, own),
+        (Err(why), _) | (_, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let mut others = Files::new();
+    let mut pending = false;
+    for (_, plan) in &under_way {
+        match changes(case, &plan.entities) {
+            Err(Pending) => pending = true,
+            Ok(Ok(files)) => others.extend(files),
+            // What the catalog does not allow will not come to be.
+            Ok(Err(_)) => {}
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let groups = match groups(case, blueprint, per_team)? {
+        Ok(groups) => groups,
+        Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let now = match query.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+        Some(query) if form::is_timely(&query) => match case.site.look.now()? {
+            Ok(now) => Some(now),
+            Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+        },
+        _ => None,
+    };
+    let with_others: Files = others.iter().chain(&own).cloned().collect();
+    let search = Search {
+        blueprint: blueprint.clone(),
+        queries: queries(&groups, query),
+        sort: None,
+        now,
+        changes: Vec::new(),
+    };
+    let (before, after, all) = (
+        found(case, &search, &[]),
+        found(case, &search, &own),
+        if others.is_empty() { Ok(Ok(Vec::new())) } else { found(case, &search, &with_others) },
+    );
+    let (before, after, all) = match (before?, after?, all?) {
+        (Ok(before), Ok(after), Ok(all)) => (before, after, all),
+        (Err(why), ..) | (_, Err(why), _) | (_, _, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let most = limit.count as usize;
+    let mut findings = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let count = |found: &[Vec<Identifier>]| found.get(index).map_or(0, Vec::len);
+        let (before, after, all) = (count(&before), count(&after), count(&all));
+        if after <= before {
+            continue;
+        }
+        let of = match group {
+            Group::All => String::new(),
+            Group::Team(team) => format!(" of the team `{team}`"),
+            Group::NoTeam => " without a team".to_owned(),
+        };
+        let help = "remove one that is not needed any more, or ask the platform team for more";
+        if after > most {
+            let message = format!("allows {most} of `{blueprint}`{of}, and this would be number {after}");
+            findings.push(Finding::Refused(case.refusal("policy-limit", "limit", &message, help)));
+        } else if all > most {
+            let message = format!(
+                "allows {most} of `{blueprint}`{of}, and this may be one too many: {} came before and {} under way",
+                history::names(&under_way),
+                if under_way.len() == 1 { "is" } else { "are" }
+            );
+            findings.push(Finding::Unclear(case.refusal(
+                "policy-limit",
+                "limit",
+                &message,
+                "wait for their end",
+            )));
+        }
+    }
+    Ok(findings)
+}
+
+/// What is counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    All,
+    Team(String),
+    NoTeam,
+}
+
+/// The groups that the entities of this request may belong to.
+fn groups(case: &Case<'_>, blueprint: &BlueprintId, per_team: bool) -> Looked<Result<Vec<Group>, String>> {
+    if !per_team {
+        return Ok(Ok(vec![Group::All]));
+    }
+    let site = case.site;
+    let of = site.definitions.blueprints.get(blueprint).and_then(|of| of.ownership.as_ref());
+    let mut groups = BTreeSet::new();
+    match of {
+        // Who inherits it is known only to the whole catalog.
+        Some(Ownership::Inherited { .. }) => {
+            let teams = "_team".parse().expect("a built-in blueprint has a proper name");
+            match site.look.entities(site.catalog, &teams)? {
+                Ok(teams) => groups.extend(teams.iter().map(|team| Group::Team(team.as_str().to_owned()))),
+                Err(why) => return Ok(Err(why.to_string())),
+            }
+            groups.insert(Group::NoTeam);
+        }
+        _ => match asking::entities(site, case.asking.entities)? {
+            Err(why) => return Ok(Err(why)),
+            Ok(changed) => {
+                for one in changed.iter().filter(|one| one.entity.blueprint == *blueprint) {
+                    groups.extend(one.entity.team.iter().cloned().map(Group::Team));
+                    if one.entity.team.is_empty() {
+                        groups.insert(Group::NoTeam);
+                    }
+                }
+            }
+        },
+    }
+    Ok(Ok(groups.into_iter().collect()))
+}
+
+fn queries(groups: &[Group], query: Option<&str>) -> Vec<String> {
+    let own = query.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let of = |group: &Group| {
+        let team = match group {
+            Group::All => None,
+            Group::Team(team) => Some(json!({ "property": "$team", "operator": "contains", "value": team })),
+            Group::NoTeam => Some(json!({ "property": "$team", "operator": "=", "value": [] })),
+        };
+        let rules: Vec<Value> = own.iter().cloned().chain(team).collect();
+        json!({ "combinator": "and", "rules": rules }).to_string()
+    };
+    groups.iter().map(of).collect()
+}
+
+fn found(
+    case: &Case<'_>,
+    search: &Search,
+    changes: &[(RepoPath, Option<Bytes>)],
+) -> Looked<Result<Vec<Vec<Identifier>>, String>> {
+    let search = Search { changes: changes.to_vec(), ..search.clone() };
+    Ok(match case.site.look.search(case.site.catalog, search)? {
+        Ok(found) => Ok(found.to_vec()),
+        Err(why) => Err(format!("the entities could not be counted: {why}")),
+    })
+}
+
+/// The files of entities as they would be.
+fn changes(case: &Case<'_>, planned: &[PlannedEntity]) -> Looked<Result<Files, String>> {
+    let source = case.site.definitions.settings.folders.entities.as_str();
+    Ok(match writeback::apply(case.site, planned, source)? {
+        Ok(applied) => Ok(applied.files.into_iter().map(|(path, versions)| (path, versions.after)).collect()),
+        Err(problems) => Err(problems.first().map_or_else(String::new, |problem| problem.message.clone())),
+    })
+}
+
+fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec<Finding>> {
+    let before = match history::merged_within(case, within)? {
+        Ok(before) => before,
+        Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let concerned: Vec<&history::Before> = before
+        .iter()
+        .filter(|one| {
+            let concerns = &case.policy.concerns;
+            // What it was about is not known any more: it counts.
+            one.action.as_ref().is_none_or(|action| concerns.covers(action, one.blueprint.iter()))
+        })
+        .collect();
+    let (action, blueprint) = (&case.asking.action.identifier, &case.asking.action.blueprint);
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    let count = |fits: &dyn Fn(&history::Before) -> bool| concerned.iter().filter(|one| fits(one)).count();
+    match per {
+        Per::All => counts.push((String::new(), concerned.len())),
+        Per::Action => counts.push((
+            format!(" for `{action}`"),
+            count(&|one| one.action.as_ref().is_none_or(|other| other == action)),
+        )),
+        Per::Blueprint => counts.push((
+            format!(" about `{blueprint}`"),
+            count(&|one| one.blueprint.as_ref().is_none_or(|other| other == blueprint)),
+        )),
+        Per::User => {
+            for login in case.asking.people {
+                counts.push((format!(" of `{login}`"), count(&|one| one.people.contains(login))));
+            }
+        }
+        Per::Team => match teams_of(case)? {
+            Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+            Ok(teams) => {
+                for (team, members) in teams {
+                    let is_theirs = |one: &history::Before| !one.people.is_disjoint(&members);
+                    counts.push((format!(" of the team `{team}`"), count(&is_theirs)));
+                }
+            }
+        },
+    }
+    if counts.is_empty() && case.moment == Moment::Planned && case.asking.people.is_empty() {
+        let message = format!("the policy `{}` counts who asks, and nobody is named", case.policy.identifier);
+        let diagnostic = case.diagnostic("requester-unknown", "limit", message);
+        return Ok(vec![Finding::Refused(diagnostic.help("name somebody with `--as LOGIN`"))]);
+    }
+    let most = limit.count as usize;
+    let refusals = counts.into_iter().filter(|(_, count)| *count >= most).map(|(of, count)| {
+        let message = format!(
+            "allows {most} {}{of} in {}, and {count} came before this one",
+            if most == 1 { "request" } else { "requests" },
+            in_words(within)
+        );
+        let help = "wait until fewer have come lately, or ask the platform team for more";
+        Finding::Refused(case.refusal("policy-limit", "limit", &message, help))
+    });
+    Ok(refusals.collect())
+}
+
+/// The teams of those who ask, with their members.
+pub(super) fn teams_of(
+    case: &Case<'_>,
+) -> Looked<Result<Vec<(TeamSlug, BTreeSet<crate::domain::Login>)>, String>> {
+    let site = case.site;
+    let teams = "_team".parse().expect("a built-in blueprint has a proper name");
+    let known = match site.look.entities(site.catalog, &teams)? {
+        Ok(known) => known,
+        Err(why) => return Ok(Err(format!("the teams could not be read: {why}"))),
+    };
+    let (mut found, mut pending) = (Vec::new(), false);
+    for team in known.iter().filter_map(|team| team.as_str().parse::<TeamSlug>().ok()) {
+        match people::members(site.look, site.definitions, site.catalog, &team) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => return Ok(Err(why)),
+            Ok(Ok(members)) if members.is_disjoint(case.asking.people) => {}
+            Ok(Ok(members)) => found.push((team, members)),
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Ok(found)) }
+}
+
+/// An amount of time, for people.
+fn in_words(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (length, word) = units.into_iter().find(|(length, _)| seconds % length == 0).unwrap_or((1, "second"));
+    match seconds / length {
+        1 => format!("one {word}"),
+        many => format!("{many} {word}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn amounts_of_time_are_told_in_their_largest_unit() {
+        for (seconds, words) in
+            [(86_400, "one day"), (604_800, "7 days"), (5_400, "90 minutes"), (61, "61 seconds")]
+        {
+            assert_eq!(in_words(seconds), words);
+        }
+    }
+}

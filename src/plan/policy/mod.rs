@@ -1,0 +1,294 @@
+//! What do the policies say of a request? The same when it is planned and when it was merged; they can only tighten what its
+//! action says.
+//!
+//! Each effect of each policy is looked at by itself, and everything that is found is told. What cannot be learnt, and a
+//! program that fails, refuses: at planning with words, at the merge by waiting where time may mend it. A freeze is no part
+//! of a plan (`freeze`): it says when, not whether.
+
+mod cost;
+mod freeze;
+mod history;
+mod limit;
+mod place;
+mod removal;
+mod ttl;
+
+use serde_json::Value;
+
+use super::{
+    asking::{self, Asking},
+    build::Site,
+    facts::{Looked, Pending},
+};
+use crate::{
+    domain::{BlueprintId, Diagnostic, EntityId, Place, Policy, RequestId, Rule},
+    expr::Expression,
+};
+
+pub(super) use freeze::{Frozen, frozen};
+pub(super) use place::not_granted;
+
+/// When policies are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// While a request is planned.
+    Planned,
+    /// When it was merged, before anything is done.
+    Merged,
+}
+
+/// What policies say.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct Ruling {
+    /// Why it is refused.
+    pub(super) refusals: Vec<Diagnostic>,
+    /// Who must approve, too, each named after its policy.
+    pub(super) rules: Vec<Rule>,
+    /// Why it cannot be said yet; only once it was merged.
+    pub(super) waits: Vec<String>,
+}
+
+/// What one effect of a policy comes to.
+enum Finding {
+    /// Refused.
+    Refused(Diagnostic),
+    /// Refused as things are, and perhaps not for long.
+    Unclear(Diagnostic),
+    /// Somebody must approve.
+    Approval(Rule),
+}
+
+/// One policy, asked of one request.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    site: &'a Site<'a>,
+    id: &'a RequestId,
+    asking: &'a Asking<'a>,
+    policy: &'a Policy,
+    /// What is asked about, for each requester whom it concerns.
+    contexts: &'a [Value],
+    moment: Moment,
+}
+
+/// Asks every policy that concerns a request.
+///
+/// # Errors
+/// `Pending` while answers are awaited.
+pub(super) fn judge(site: &Site<'_>, id: &RequestId, asking: &Asking<'_>, moment: Moment) -> Looked<Ruling> {
+    let mut found = broken(site, asking);
+    let mut pending = false;
+    for (policy, contexts) in concerning(site, asking, &mut pending, &mut found) {
+        let case = Case { site, id, asking, policy, contexts: &contexts, moment };
+        let effects = &policy.effects;
+        if let Some(message) = &effects.deny {
+            let why = format!("the policy `{}` does not allow it: {message}", policy.identifier);
+            let help = case.help("ask for something else, or ask the platform team for an exception");
+            found.push(Finding::Refused(case.diagnostic("policy-denied", "deny", why).help(help)));
+        }
+        found.extend(effects.approval.iter().map(|rule| Finding::Approval(case.named(rule))));
+        found.extend(place::judge(&case));
+        for family in [removal::judge, ttl::judge, limit::judge, cost::judge] {
+            match family(&case) {
+                Ok(findings) => found.extend(findings),
+                Err(Pending) => pending = true,
+            }
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let mut ruling = Ruling::default();
+    for finding in found {
+        match finding {
+            Finding::Refused(diagnostic) => ruling.refusals.push(diagnostic),
+            Finding::Unclear(diagnostic) => match moment {
+                Moment::Planned => ruling.refusals.push(diagnostic),
+                Moment::Merged => ruling.waits.push(diagnostic.message),
+            },
+            Finding::Approval(rule) if !ruling.rules.contains(&rule) => ruling.rules.push(rule),
+            Finding::Approval(_) => {}
+        }
+    }
+    Ok(ruling)
+}
+
+/// A policy that cannot be read might refuse whatever it concerns, so it does.
+fn broken(site: &Site<'_>, asking: &Asking<'_>) -> Vec<Finding> {
+    let touched = touched(asking);
+    let concerns = |broken: &&crate::catalog::BrokenPolicy| {
+        let concerns = broken.concerns.as_ref();
+        concerns.is_none_or(|concerns| concerns.covers(&asking.action.identifier, touched.iter()))
+    };
+    let told = |broken: &crate::catalog::BrokenPolicy| {
+        let message =
+            format!("the policy in `{}` has mistakes, so nothing that it may concern is done", broken.path);
+        Finding::Unclear(
+            Diagnostic::error("broken-policy", Place::file(broken.path.as_str()), message)
+                .help("the platform team must mend it; `chandlery validate` names them"),
+        )
+    };
+    site.definitions.broken_policies.iter().filter(concerns).map(told).collect()
+}
+
+/// The blueprints that a request is about or changes entities of.
+fn touched(asking: &Asking<'_>) -> Vec<BlueprintId> {
+    let said = asking.action.entities.iter().map(|change| change.blueprint.clone());
+    let planned = asking.entities.iter().filter_map(|planned| Some(entity_id(&planned.entity)?.blueprint));
+    let mut all: Vec<BlueprintId> = said.chain(planned).chain([asking.action.blueprint.clone()]).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The policies that concern a request, each with what it is asked about.
+fn concerning<'a>(
+    site: &'a Site<'_>,
+    asking: &Asking<'_>,
+    pending: &mut bool,
+    found: &mut Vec<Finding>,
+) -> Vec<(&'a Policy, Vec<Value>)> {
+    let touched = touched(asking);
+    let covers = |policy: &&Policy| policy.concerns.covers(&asking.action.identifier, touched.iter());
+    let policies: Vec<&Policy> = site.definitions.policies.values().filter(covers).collect();
+    if policies.is_empty() {
+        return Vec::new();
+    }
+    let with_teams = policies.iter().flat_map(|policy| programs(policy)).any(asks_teams);
+    let contexts = match asking::contexts(site, asking, with_teams) {
+        Err(Pending) => {
+            *pending = true;
+            return Vec::new();
+        }
+        Ok(Ok(contexts)) => contexts,
+        Ok(Err(why)) => {
+            for policy in policies {
+                let message = format!("the policy `{}` could not be asked: {why}", policy.identifier);
+                found.push(Finding::Unclear(failed(
+                    site,
+                    policy,
+                    message,
+                    "it is tried again on the next pass",
+                )));
+            }
+            return Vec::new();
+        }
+    };
+    let mut concerning = Vec::new();
+    for policy in policies {
+        let Some(text) = &policy.when else {
+            concerning.push((policy, contexts.clone()));
+            continue;
+        };
+        let mut holds = Vec::new();
+        for context in &contexts {
+            let answer = match Expression::parse(text) {
+                Ok(expression) => expression.holds(context),
+                Err(refusal) => Err(refusal.message),
+            };
+            match answer {
+                Ok(true) => holds.push(context.clone()),
+                Ok(false) => {}
+                Err(why) => {
+                    let message = format!("`when` of the policy `{}` fails: {why}", policy.identifier);
+                    found.push(Finding::Refused(failed(site, policy, message, MEND)));
+                    break;
+                }
+            }
+        }
+        if !holds.is_empty() {
+            concerning.push((policy, holds));
+        }
+    }
+    concerning
+}
+
+/// What is to be done about a program that fails.
+const MEND: &str = "the platform team must mend the policy: a program that fails refuses";
+
+fn failed(site: &Site<'_>, policy: &Policy, message: String, help: &str) -> Diagnostic {
+    let file = format!("{}/{}.yaml", site.definitions.settings.folders.policies, policy.identifier);
+    Diagnostic::error("policy-failed", Place::file(file), message).help(help)
+}
+
+/// The programs of a policy.
+fn programs(policy: &Policy) -> impl Iterator<Item = &str> {
+    let estimate = policy.effects.cost.iter().map(|cost| cost.estimate.as_str());
+    policy.when.as_deref().into_iter().chain(estimate)
+}
+
+/// Whether a program may speak of the requester's teams: unless it takes something else of them each time.
+fn asks_teams(text: &str) -> bool {
+    let others = [".login", ".identifier", ".name", ".email", ".properties", ".relations"];
+    let takes_other = |at: usize| {
+        let after = text[at + "requester".len()..].trim_start();
+        others.iter().any(|field| after.starts_with(field))
+    };
+    text.match_indices("requester").any(|(at, _)| !takes_other(at))
+}
+
+impl Case<'_> {
+    fn diagnostic(&self, code: &'static str, field: &str, message: String) -> Diagnostic {
+        let folder = &self.site.definitions.settings.folders.policies;
+        let mut place = Place::file(format!("{folder}/{}.yaml", self.policy.identifier));
+        place.field = Some(field.to_owned());
+        Diagnostic::error(code, place, message)
+    }
+
+    /// A refusal: `message` goes on after the policy's name.
+    fn refusal(&self, code: &'static str, field: &str, message: &str, help: &str) -> Diagnostic {
+        let title = match self.policy.title.as_str() {
+            title if title == self.policy.identifier.as_str() => String::new(),
+            title => format!(" ({title})"),
+        };
+        let message = format!("the policy `{}`{title} {message}", self.policy.identifier);
+        self.diagnostic(code, field, message).help(self.help(help))
+    }
+
+    /// Something that could not be learnt.
+    fn unknown(&self, field: &str, why: &str) -> Finding {
+        let message = format!("the policy `{}` could not be asked: {why}", self.policy.identifier);
+        Finding::Unclear(
+            self.diagnostic("policy-failed", field, message).help("it is tried again on the next pass"),
+        )
+    }
+
+    /// What the policy says that people can do, or this.
+    fn help(&self, usual: &str) -> String {
+        self.policy.help.clone().unwrap_or_else(|| usual.to_owned())
+    }
+
+    /// A rule under the policy's name.
+    fn named(&self, rule: &Rule) -> Rule {
+        named(self.policy, rule)
+    }
+}
+
+fn named(policy: &Policy, rule: &Rule) -> Rule {
+    Rule { name: format!("{}: {}", policy.identifier, rule.name), ..rule.clone() }
+}
+
+fn entity_id(text: &str) -> Option<EntityId> {
+    let (blueprint, identifier) = text.split_once('/')?;
+    Some(EntityId { blueprint: blueprint.parse().ok()?, identifier: identifier.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_teams;
+
+    #[test]
+    fn teams_are_read_where_a_program_may_speak_of_them() {
+        for text in [
+            ".requester.teams | index(\"x\")",
+            ".requester | .teams",
+            ".requester[\"teams\"]",
+            "[.requester]",
+        ] {
+            assert!(asks_teams(text), "{text}");
+        }
+        for text in [".inputs.size > 3", ".requester.login == \"ada\"", ".requester.properties.level"] {
+            assert!(!asks_teams(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Is now a time in which this request is not carried out? It is planned and may be approved all the same.
+
+use super::request::Asked;
+use crate::{
+    domain::Diagnostic,
+    plan::{
+        approval::Judgement,
+        asking::{self, Asking},
+        build::{Built, Site},
+        facts::Looked,
+        message,
+        plan_file::PlannedRule,
+        policy::{self, Frozen},
+        rules,
+    },
+};
+
+/// Why a request is held up.
+pub(super) struct Held {
+    /// Until when and by what, in a few words.
+    pub(super) short: String,
+    /// The same in a sentence, with what would make an exception.
+    pub(super) note: String,
+}
+
+/// What holds a request up now; `judge` says whether the people of some rules agreed.
+pub(super) fn held(
+    site: &Site<'_>,
+    request: &Asked,
+    built: &Built,
+    judge: &dyn Fn(&[PlannedRule]) -> Looked<Judgement>,
+) -> Looked<Vec<Held>> {
+    let plan = &built.plan;
+    let action = site.definitions.actions.get(&plan.asked.action);
+    let (Some(action), false) = (action, site.definitions.policies.is_empty()) else { return Ok(Vec::new()) };
+    let unclear = |why: String| {
+        let short = "it is not known whether it is frozen".to_owned();
+        Ok(vec![Held { note: format!("It cannot be said whether this is frozen: {why}"), short }])
+    };
+    let accepted = match asking::accepted(site, &action.value, plan)? {
+        Ok(accepted) => accepted,
+        Err(why) => return unclear(why),
+    };
+    let asking = Asking {
+        action: &action.value,
+        accepted: &accepted,
+        people: &request.requesters,
+        steps: &plan.steps,
+        entities: &plan.entities,
+    };
+    let frozen = match policy::frozen(site, &asking)? {
+        Ok(frozen) => frozen,
+        Err(why) => return unclear(why),
+    };
+    let mut held = Vec::new();
+    for freeze in frozen {
+        let exception = if freeze.unless.is_empty() {
+            None
+        } else {
+            match rules::apply(site, &asking, &freeze.unless, &rules::action_place(site, &asking))? {
+                Ok(unless) => Some(judge(&unless)?),
+                Err(problems) => return unclear(first(&problems)),
+            }
+        };
+        if exception.as_ref().is_some_and(Judgement::is_given) {
+            continue;
+        }
+        held.push(Held { short: short(&freeze), note: note(&freeze, exception.as_ref()) });
+    }
+    Ok(held)
+}
+
+fn first(problems: &[Diagnostic]) -> String {
+    problems.first().map_or_else(String::new, |problem| problem.message.clone())
+}
+
+fn short(freeze: &Frozen) -> String {
+    format!("frozen {} by {}", freeze.until(), freeze.policy)
+}
+
+fn note(freeze: &Frozen, exception: Option<&Judgement>) -> String {
+    let title = if freeze.title == freeze.policy.as_str() {
+        String::new()
+    } else {
+        format!(" ({})", message::plain(&freeze.title))
+    };
+    let unless = exception
+        .map_or_else(String::new, |judgement| format!(" Exception: {}.", message::missing(judgement)));
+    format!(
+        "The policy `{}`{title} freezes it {}. It can be approved meanwhile; what is merged before is carried out afterwards.{unless}",
+        freeze.policy,
+        freeze.until()
+    )
+}

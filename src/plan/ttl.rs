@@ -1,0 +1,327 @@
+//! Whose time is over, or soon will be?
+//!
+//! An entity's time is over when the property that the `ttl` of a DELETE names says so, by the forge's clock. Then
+//! Chandlery asks for that DELETE itself, with a request named after the entity and the moment, so that it is asked once;
+//! whoever asked for the entity is warned before. From there on it is a request as any other, its rules of approval
+//! among it.
+//!
+//! Clocks: a forge whose clock is far behind the newest commit of the catalog is not believed, and nothing that
+//! depends on the time is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Decision, admit,
+    adopt::{self, Asking, Missing},
+    build::Site,
+    execute,
+    facts::{Looked, Pending},
+    issue::request_bytes,
+    message, notice, read, say,
+};
+use crate::{
+    catalog::values::Segment,
+    domain::{
+        Action, Entity, EntityId, Identifier, Place, Pull, RequestFile, RequestId, Run, Search, Stage,
+        Timestamp, Ttl,
+    },
+};
+
+/// How many entities of one action are looked at in one pass: a mistake in many timers must not bury people in requests.
+const MOST: usize = 50;
+
+/// How far, in seconds, the newest commit of the catalog may be ahead of the forge's clock.
+const SKEW: i64 = 600;
+
+/// The time, by the forge's clock, for what depends on it.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why it is not known.
+pub(super) fn now(site: &Site<'_>) -> Looked<Result<Timestamp, String>> {
+    let (now, newest) = (site.look.now(), site.look.committed_at(site.catalog));
+    Ok(match (now?, newest?) {
+        (Ok(now), Ok(newest)) if newest.seconds() - now.seconds() > SKEW => Err(format!(
+            "the forge's clock says {now}, and the newest commit of the catalog is of {newest}: nothing that depends on the time is done"
+        )),
+        (Ok(now), Ok(_)) => Ok(now),
+        (Err(why), _) | (_, Err(why)) => Err(format!("the time could not be learnt: {why}")),
+    })
+}
+
+pub(super) fn decide(site: &Site<'_>) -> Looked<Decision> {
+    let actions = site.definitions.actions.values().map(|defined| &defined.value);
+    let timed: Vec<(&Action, &Ttl)> =
+        actions.filter_map(|action| Some((action, action.ttl.as_ref()?))).collect();
+    if timed.is_empty() {
+        return Ok(Decision::nothing());
+    }
+    let now = match now(site)? {
+        Ok(now) => now,
+        Err(why) => return Ok(Decision::waiting(why)),
+    };
+    let mut decision = Decision::nothing();
+    let mut pending = false;
+    for (action, ttl) in timed {
+        match of_action(site, action, ttl, now) {
+            Err(Pending) => pending = true,
+            Ok(more) => {
+                decision.stages.extend(more.stages);
+                decision.steps.extend(more.steps);
+                decision.waits.extend(more.waits);
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok(decision) }
+}
+
+/// The entities of one action whose time is over, or will be so soon that somebody is warned.
+fn of_action(site: &Site<'_>, action: &Action, ttl: &Ttl, now: Timestamp) -> Looked<Decision> {
+    // What the action cannot be run on is not meant.
+    let expired = json!({ "property": ttl.property, "operator": "isExpired" });
+    let rules: Vec<_> = std::iter::once(&expired).chain(&action.form.condition).collect();
+    let query = json!({ "combinator": "and", "rules": rules });
+    let search = Search {
+        blueprint: action.blueprint.clone(),
+        queries: vec![query.to_string()],
+        sort: Some((ttl.property.clone(), true)),
+        now: Some(Timestamp::from_seconds(now.seconds() + ttl.warn_before)),
+        changes: Vec::new(),
+    };
+    let found: &[Identifier] = match site.look.search(site.catalog, search)? {
+        Ok(found) => found.first().map_or(&[], Vec::as_slice),
+        Err(why) => {
+            let why = format!("whose time is over could not be learnt for `{}`: {why}", action.identifier);
+            return Ok(Decision::waiting(why));
+        }
+    };
+    let mut decision = Decision::nothing();
+    if found.len() > MOST {
+        let message = format!(
+            "the time of {} entities of `{}` is over or nearly so; the {MOST} latest are looked at",
+            found.len(),
+            action.blueprint
+        );
+        decision.waits.push(message);
+    }
+    let mut pending = false;
+    for identifier in found.iter().take(MOST) {
+        let id = EntityId { blueprint: action.blueprint.clone(), identifier: identifier.clone() };
+        match of_entity(site, action, ttl, &id, now) {
+            Err(Pending) => pending = true,
+            Ok(more) => {
+                decision.stages.extend(more.stages);
+                decision.steps.extend(more.steps);
+                decision.waits.extend(more.waits);
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok(decision) }
+}
+
+fn of_entity(site: &Site<'_>, action: &Action, ttl: &Ttl, id: &EntityId, now: Timestamp) -> Looked<Decision> {
+    let entity = match read::entity(site.look, site.definitions, site.catalog, id)? {
+        Ok(Some(entity)) => entity,
+        Ok(None) => return Ok(Decision::nothing()),
+        Err(why) => return Ok(Decision::waiting(why)),
+    };
+    match due(&entity, ttl) {
+        Some(due) if due <= now => ask(site, action, ttl, &entity, due),
+        Some(due) => warn(site, action, &entity, due),
+        None => Ok(Decision::nothing()),
+    }
+}
+
+/// When the time of an entity is over.
+fn due(entity: &Entity, ttl: &Ttl) -> Option<Timestamp> {
+    entity.properties.get(&ttl.property)?.as_str()?.parse().ok()
+}
+
+/// What is unmistakably this entity at this moment.
+fn fingerprint(id: &EntityId, due: Timestamp) -> String {
+    hex::encode(Sha256::digest(format!("{id} {due}"))).get(..12).unwrap_or_default().to_owned()
+}
+
+/// The request that ends an entity whose time is over at a moment.
+fn request_id(id: &EntityId, due: Timestamp) -> RequestId {
+    let text = format!("{}/ttl-{}", due.year_and_month(), fingerprint(id, due));
+    text.parse().expect("a date and a digest make an identifier")
+}
+
+fn request(action: &Action, ttl: &Ttl, entity: &Entity, due: Timestamp) -> RequestFile {
+    RequestFile {
+        action: action.identifier.clone(),
+        entity: Some(entity.identifier.clone()),
+        inputs: Map::new(),
+        on_behalf_of: None,
+        reason: Some(format!("Its time was over at {due} (`{}`).", ttl.property)),
+    }
+}
+
+/// Asks for the end of an entity, once.
+fn ask(site: &Site<'_>, action: &Action, ttl: &Ttl, entity: &Entity, due: Timestamp) -> Looked<Decision> {
+    let entity_id = entity.id();
+    let id = request_id(&entity_id, due);
+    match execute::recorded(site, &id)? {
+        None => {}
+        Some(Ok(run)) => {
+            return Ok(Decision::waiting(format!(
+                "the time of `{entity_id}` was over at {due}, and `{id}` ended as {}: extend it, or ask for `{}`",
+                run.status, action.identifier
+            )));
+        }
+        Some(Err(why)) => return Ok(Decision::waiting(why)),
+    }
+    let ours = match adopt::pull(site, &id)? {
+        Ok(ours) => ours,
+        Err(why) => return Ok(Decision::waiting(why)),
+    };
+    if ours.is_some() {
+        // Open or merged, it is on its way; closed, somebody said no, and is not asked again for the same moment.
+        return Ok(Decision::nothing());
+    }
+    let file = request(action, ttl, entity, due);
+    let me = BTreeSet::from([site.here.me.clone()]);
+    let source = format!("`{}` of `{entity_id}`", ttl.property);
+    let place = |_: &[Segment]| Place::file(format!("requests/{id}"));
+    let built = match admit::admit(site, &id, &file, &me, &place)? {
+        Ok(built) if !built.is_noop() => built,
+        Ok(_) => {
+            return Ok(Decision::waiting(format!(
+                "the time of `{entity_id}` is over, and `{}` would change nothing",
+                action.identifier
+            )));
+        }
+        Err(problems) => {
+            let why = problems.first().map_or("", |problem| problem.message.as_str());
+            return Ok(Decision::waiting(format!(
+                "the time of `{entity_id}` is over, and `{}` cannot be asked for: {why}",
+                action.identifier
+            )));
+        }
+    };
+    let title = entity.title.clone().unwrap_or_else(|| entity_id.to_string());
+    let note = format!(", since its time was over at {due}; a change of `{}` takes it back.", ttl.property);
+    let request = request_bytes(&file);
+    let asking = Asking { id: &id, request, built: &built, source, title: &title, note: &note, at: due };
+    let stages = [(id.clone(), Stage::WaitingForApproval)].into();
+    Ok(match adopt::missing(site, &asking, ours)? {
+        Missing::Step(step) => Decision { stages, steps: vec![step], ..Decision::nothing() },
+        Missing::Nothing => Decision { stages, ..Decision::nothing() },
+        Missing::Unclear => Decision::waiting(format!("the branch of `{id}` could not be looked at")),
+    })
+}
+
+/// Why a request of ours does not say any more what an entity's timer says; nothing if it does.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why that is not known.
+pub(super) fn moved(
+    site: &Site<'_>,
+    id: &RequestId,
+    file: &RequestFile,
+) -> Looked<Result<Option<String>, String>> {
+    let moved = |why: String| Ok(Ok(Some(why)));
+    let action = site.definitions.actions.get(&file.action).map(|defined| &defined.value);
+    let Some((action, ttl)) = action.and_then(|action| Some((action, action.ttl.as_ref()?))) else {
+        return moved(format!("`{}` has no `ttl` any more", file.action));
+    };
+    let Some(identifier) = file.entity.clone() else { return moved("it names no entity".to_owned()) };
+    let entity_id = EntityId { blueprint: action.blueprint.clone(), identifier };
+    let entity = match read::entity(site.look, site.definitions, site.catalog, &entity_id)? {
+        Ok(Some(entity)) => entity,
+        Ok(None) => return moved(format!("`{entity_id}` is gone")),
+        Err(why) => return Ok(Err(why)),
+    };
+    match due(&entity, ttl) {
+        Some(due) if request_id(&entity_id, due) != *id => {
+            moved(format!("the time of `{entity_id}` is over at {due} now"))
+        }
+        Some(due) if request(action, ttl, &entity, due) != *file => {
+            moved("it does not say what Chandlery asked for".to_owned())
+        }
+        Some(_) => Ok(Ok(None)),
+        None => moved(format!("the time of `{entity_id}` does not end any more")),
+    }
+}
+
+/// Warns whoever asked for an entity, and the team that owns it, where it was asked for.
+fn warn(site: &Site<'_>, action: &Action, entity: &Entity, due: Timestamp) -> Looked<Decision> {
+    let (run, pull) = match made_by(site, &entity.id())? {
+        Ok(Some(found)) => found,
+        // Who made it by hand is not known to the forge.
+        Ok(None) => return Ok(Decision::nothing()),
+        Err(why) => return Ok(Decision::waiting(format!("`{}` ends at {due}: {why}", entity.id()))),
+    };
+    let mut teams = Vec::new();
+    for team in &entity.team {
+        teams.extend(on_the_forge(site, team)?);
+    }
+    let body =
+        message::ends_soon(&fingerprint(&entity.id(), due), action, entity, due, &run.requesters, &teams);
+    let mut steps = say(&site.here.catalog, pull.number, &pull.comments, body);
+    if !steps.is_empty() {
+        steps.extend(notice::ends_soon(site, pull, action, &run, entity, due));
+    }
+    Ok(Decision { steps, ..Decision::nothing() })
+}
+
+/// How the forge calls a team of the catalog, `organisation/slug`, if it knows it.
+fn on_the_forge(site: &Site<'_>, team: &str) -> Looked<Option<String>> {
+    let Ok(identifier) = team.parse() else { return Ok(None) };
+    let blueprint = "_team".parse().expect("a built-in blueprint has a proper name");
+    let team = read::entity(site.look, site.definitions, site.catalog, &EntityId { blueprint, identifier })?;
+    let name = team.ok().flatten().and_then(|team| Some(team.properties.get("github")?.as_str()?.to_owned()));
+    Ok(name.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_/".contains(c))))
+}
+
+/// The run that brought an entity, with the pull request of its request; none where people did.
+fn made_by<'a>(site: &Site<'a>, id: &EntityId) -> Looked<Result<Option<(Run, &'a Pull)>, String>> {
+    let path = match site.look.entity(site.catalog, id)? {
+        Ok(Some((path, _))) => path,
+        Ok(None) => return Ok(Ok(None)),
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    let appeared = match site.look.appearances(site.catalog, path)? {
+        Ok(appeared) => appeared.first(),
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    let Some((commit, parent)) = appeared.and_then(|appeared| Some((appeared.commit, appeared.parent?)))
+    else {
+        return Ok(Ok(None));
+    };
+    let catalog = &site.here.catalog;
+    let diff = match site.look.diff(catalog, parent, commit)? {
+        Ok(diff) => diff,
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    let mut runs = BTreeMap::new();
+    let mut pending = false;
+    for path in diff.keys() {
+        match read::request_of(site.definitions, path) {
+            Some((request, file)) if file == "run.yaml" => match request.parse() {
+                Ok(request) => match execute::recorded(site, &request) {
+                    Err(Pending) => pending = true,
+                    Ok(run) => drop(runs.insert(request, run)),
+                },
+                Err(_) => {}
+            },
+            _ => {}
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let name = id.to_string();
+    let made = |run: &Run| run.entities.iter().any(|entity| entity.entity == name);
+    let run = runs.into_values().filter_map(|run| run?.ok()).find(made);
+    let Some((number, run)) = run.and_then(|run| Some((run.pull_request.as_ref()?.number, run))) else {
+        return Ok(Ok(None));
+    };
+    Ok(match site.look.pull(number)? {
+        Ok(pull) => Ok(pull.map(|pull| (run, pull))),
+        Err(why) => Err(format!("pull request #{number} could not be read: {why}")),
+    })
+}
