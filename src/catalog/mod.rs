@@ -187,6 +187,8 @@ pub struct Settings {
     pub scripts_as: Option<String>,
     /// How long a request may wait for people, in seconds; none means for ever.
     pub expire_after: Option<i64>,
+    /// How long after its merge past the rules an administrator may have a request carried out, in seconds; none: never.
+    pub break_glass: Option<i64>,
     /// How long a run whose step failed can be retried, in seconds.
     pub retry_for: i64,
     /// The secrets that requests may name.

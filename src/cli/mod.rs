@@ -29,6 +29,7 @@ pub mod request;
 pub mod link;
 pub mod schema;
 pub mod report;
+pub mod break_glass;
 
 /// Everything is well.
 pub const CLEAN: u8 = 0;
@@ -87,6 +88,7 @@ enum Command {
     Link(link::LinkArgs),
     Schema(schema::SchemaArgs),
     Report(report::ReportArgs),
+    ApproveBreakGlass(break_glass::BreakGlassArgs),
     #[command(hide = true)]
     TryOut(validate::try_out::TryOutArgs),
 }
@@ -135,6 +137,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Link(args) => link::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::ApproveBreakGlass(args) => break_glass::run(&args),
         Command::TryOut(args) => validate::try_out::run(&args),
     };
     done.unwrap_or_else(|error| {

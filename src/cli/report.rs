@@ -1,15 +1,16 @@
 //! `chandlery report`: a backend says how a step of a request stands.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    catalog::Definitions,
     cli::{self, config::ForgeSettings, output},
-    domain::{RequestId, Run, StepId},
+    domain::{ObjectId, RepoName, RequestId, Run, StepId},
     plan::{
-        facts::{Answer, Question},
+        facts::{Answer, Here, Question},
         report::{self, Report, Status},
         step::{Act, Acted, Call},
     },
@@ -75,20 +76,9 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     };
     let settings = args.forge.settings()?;
     let catalog = settings.catalog.clone();
-    let root = settings.root.clone();
     let said = cli::runtime()?.block_on(async {
         let mut hands = Hands::new(settings)?;
-        let Answer::Here(here) = one(&mut hands, Question::Here).await? else {
-            bail!("the forge does not say where we are")
-        };
-        let Answer::Head(Some(head)) =
-            one(&mut hands, Question::Head(catalog.clone(), here.branch.clone())).await?
-        else {
-            bail!("`{catalog}` has no branch `{}`", here.branch);
-        };
-        let Answer::Definitions(Ok(definitions)) = one(&mut hands, Question::Definitions(head)).await? else {
-            bail!("the settings of `{catalog}` under `{root:?}` cannot be read");
-        };
+        let (_, head, definitions) = definitions(&mut hands, &catalog).await?;
         let path = definitions.settings.folders.requests.join(&format!("{request}/run.yaml"))?;
         let Answer::File(Some(file)) = one(&mut hands, Question::File(catalog.clone(), head, path)).await?
         else {
@@ -114,7 +104,26 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(cli::CLEAN))
 }
 
-async fn one(hands: &mut Hands, question: Question) -> anyhow::Result<Answer> {
+/// Where we are, the newest commit there, and what the platform team wrote.
+pub(super) async fn definitions(
+    hands: &mut Hands,
+    catalog: &RepoName,
+) -> anyhow::Result<(Arc<Here>, ObjectId, Arc<Definitions>)> {
+    let Answer::Here(here) = one(hands, Question::Here).await? else {
+        bail!("the forge does not say where we are")
+    };
+    let Answer::Head(Some(head)) = one(hands, Question::Head(catalog.clone(), here.branch.clone())).await?
+    else {
+        bail!("`{catalog}` has no branch `{}`", here.branch);
+    };
+    let Answer::Definitions(Ok(definitions)) = one(hands, Question::Definitions(head)).await? else {
+        bail!("the settings of `{catalog}` cannot be read: run `chandlery validate` in a clone of it");
+    };
+    Ok((here, head, definitions))
+}
+
+/// One answer.
+pub(super) async fn one(hands: &mut Hands, question: Question) -> anyhow::Result<Answer> {
     let answers = hands.look(&[question].into()).await;
     match answers.into_iter().next().map(|(_, answer)| answer) {
         Some(Answer::Unknown(why)) => bail!("{why}"),

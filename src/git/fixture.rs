@@ -44,17 +44,26 @@ impl Fixture {
 
     /// A commit that changes its first parent's files.
     pub(super) fn commit(&self, parents: &[ObjectId], text: &str) -> ObjectId {
+        self.commit_at(parents, text, 1_000)
+    }
+
+    /// The same, by another clock.
+    pub(super) fn commit_at(&self, parents: &[ObjectId], text: &str, seconds: i64) -> ObjectId {
         let empty = self.objects.store(git2::ObjectType::Tree, &[]).unwrap();
         let before = parents.first().map_or(empty, |parent| self.objects.root(*parent).unwrap());
         let tree = write_tree(&self.objects, before, &changes(text)).unwrap();
-        self.commit_tree(parents, tree)
+        self.commit_tree_at(parents, tree, seconds)
     }
 
     pub(super) fn commit_tree(&self, parents: &[ObjectId], tree: ObjectId) -> ObjectId {
+        self.commit_tree_at(parents, tree, 1_000)
+    }
+
+    fn commit_tree_at(&self, parents: &[ObjectId], tree: ObjectId, seconds: i64) -> ObjectId {
         let repository = &self.objects.repository;
         let parents: Vec<_> = parents.iter().map(|id| repository.find_commit(to_git(*id)).unwrap()).collect();
         let parents: Vec<_> = parents.iter().collect();
-        let who = Signature::new("a", "a@b.test", &Time::new(1_000, 0)).unwrap();
+        let who = Signature::new("a", "a@b.test", &Time::new(seconds, 0)).unwrap();
         let tree = repository.find_tree(to_git(tree)).unwrap();
         from_git(repository.commit(None, &who, &who, "x", &tree, &parents).unwrap())
     }

@@ -325,6 +325,41 @@ mod tests {
     }
 
     #[test]
+    fn requests_arrive_in_the_order_of_the_branch_whatever_their_commits_say() {
+        let repo = Fixture::new();
+        let folder: RepoPath = "requests".parse().unwrap();
+        let first = repo.commit_at(&[], "requests/old/request.yaml a\nother x", 100);
+        let two =
+            repo.commit_at(&[first], "requests/2026/01/b/request.yaml b\nrequests/a/request.yaml a", 200);
+        let side = repo.commit_at(&[first], "requests/side/request.yaml s", 150);
+        let merged = repo.commit_at(&[two, side], "requests/side/request.yaml s", 300);
+        // By a clock that is wrong, or that somebody set back.
+        let backdated = repo.commit_at(&[merged], "requests/late/request.yaml l", 1);
+        let head = repo.commit_at(&[backdated], "requests/a/run.yaml r\n-requests/old/request.yaml", 400);
+        let told = |since: i64| -> Vec<(String, ObjectId, i64)> {
+            let found = repo.objects.arrivals(head, &folder, Timestamp::from_seconds(since)).unwrap();
+            found.into_iter().map(|one| (one.request.to_string(), one.commit, one.at.seconds())).collect()
+        };
+        let all = [
+            ("old".to_owned(), first, 100),
+            ("2026/01/b".to_owned(), two, 200),
+            ("a".to_owned(), two, 200),
+            ("side".to_owned(), merged, 300),
+            ("late".to_owned(), backdated, 300),
+        ];
+        assert_eq!(told(0), all);
+        assert_eq!(told(250), all[3..]);
+        assert_eq!(told(301), []);
+        // So many commits that are older end the walk.
+        let mut head = repo.commit_at(&[], "requests/before/request.yaml b", 500);
+        for number in 0..60 {
+            head = repo.commit_at(&[head], &format!("other {number}"), 10);
+        }
+        assert_eq!(repo.objects.arrivals(head, &folder, Timestamp::from_seconds(400)).unwrap(), []);
+        assert_eq!(repo.objects.arrivals(head, &folder, Timestamp::from_seconds(5)).unwrap().len(), 1);
+    }
+
+    #[test]
     fn a_path_that_came_back_has_appeared_twice() {
         let repo = Fixture::new();
         let first = repo.commit(&[], "requests/r/request.yaml a\nother x");

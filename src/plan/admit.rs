@@ -15,7 +15,7 @@ use crate::{
         asking::Asking,
         build::{self, Built, Recipe, Site},
         facts::{Looked, Pending},
-        people, read, rules,
+        people, policy, read, rules,
     },
 };
 
@@ -79,6 +79,7 @@ pub(super) fn plan(
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     // Asked early so that they are answered together with the rest.
+    policy::ask_early(site);
     for step in &recipe.action.steps {
         let repository = match &step.does {
             StepKind::PullRequest(pull) => &pull.repository,

@@ -287,5 +287,10 @@ fn after(site: &Site<'_>, planned: &PlannedEntity, id: &EntityId, before: Option
     {
         entity = catalog::with_defaults(blueprint, entity);
     }
-    Changed { change: planned.change, entity, before, later: later_values }
+    let change = match planned.change {
+        EntityOperation::Upsert if before.is_none() => EntityOperation::Create,
+        EntityOperation::Upsert => EntityOperation::Update,
+        other => other,
+    };
+    Changed { change, entity, before, later: later_values }
 }

@@ -219,7 +219,7 @@ pub fn build(
         reason: request.reason.clone(),
         on_behalf_of: request.on_behalf_of.clone(),
     };
-    let approval = match rules::of_action(site, &asking, &ruling.rules)? {
+    let approval = match rules::of_action(site, &asking, ruling.rules)? {
         Ok(approval) => approval,
         Err(problems) => return Ok(Err(problems)),
     };

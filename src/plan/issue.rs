@@ -94,9 +94,14 @@ fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
         // What happens now is decided about the request; when it has ended, its record says so.
         Some(PullState::Merged) => {
             let pull = ours.map(|pull| read::reference(&site.here.catalog, pull.number)).unwrap_or_default();
-            let body = message::issue_in_progress(&pull);
+            let comments = ours.map(|pull| review::spoken_of(pull).remove(&id).unwrap_or_default());
+            let stage = review::in_progress(&comments.unwrap_or_default());
+            let body = match stage {
+                Stage::Denied => message::issue_ended(stage, Some(&pull), None),
+                _ => message::issue_in_progress(&pull),
+            };
             let steps = say(&site.here.catalog, number, &issue.comments, body);
-            return Ok(Decision { stages: [(id, Stage::InProgress)].into(), steps, ..Decision::nothing() });
+            return Ok(Decision { stages: [(id, stage)].into(), steps, ..Decision::nothing() });
         }
         Some(PullState::Closed) => return closed(site, issue, &id, ours),
         Some(PullState::Open) | None => {}

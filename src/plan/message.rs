@@ -10,7 +10,9 @@ use std::fmt::Write as _;
 
 use crate::{
     catalog::report,
-    domain::{Action, Diagnostic, Entity, Login, RequestId, RunStep, Stage, StepState, Timestamp},
+    domain::{
+        Action, BreakGlass, Diagnostic, Entity, Login, RequestId, RunStep, Stage, StepState, Timestamp,
+    },
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
@@ -74,6 +76,10 @@ pub fn commands() -> String {
             "take it back, if you asked for it; while it is carried out, whoever may write can stop it too",
         ),
         ("/decline REASON", "say no, if you may approve it or write to this repository"),
+        (
+            "/break-glass REASON",
+            "have it carried out though it was merged past the rules, as an administrator and where the settings allow it",
+        ),
         ("/retry", "try the step again that failed, while it is carried out"),
         ("/help", "this list"),
     ] {
@@ -238,7 +244,7 @@ pub fn issue_asked(pull: &str) -> String {
 /// The comment on an issue whose request was approved.
 pub fn issue_in_progress(pull: &str) -> String {
     format!(
-        "{}\n### In progress\n\nIt was approved and is being carried out: {pull} says how far it is.\n",
+        "{}\n### In progress\n\nIt is being carried out: {pull} says how far it is, and on whose word.\n",
         issue_marker()
     )
 }
@@ -477,6 +483,28 @@ pub fn ends_soon(
     )
 }
 
+/// A reason that people typed, as it is kept.
+pub fn shortened(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// Why it stands so, with who had it carried out past the rules before anything else.
+pub fn with_break_glass(
+    glass: Option<&BreakGlass>,
+    requesters: &BTreeSet<Login>,
+    reason: Option<&str>,
+) -> Option<String> {
+    let Some(broken) = glass else { return reason.map(str::to_owned) };
+    let names: Vec<String> = requesters.iter().map(|login| format!("`{login}`")).collect();
+    let more = reason.map_or_else(String::new, |reason| format!(" {}", first_upper(reason)));
+    Some(format!(
+        "**BREAK-GLASS**: it was merged past the rules, and `{}` had it carried out without the approvals that it needs (asked by {}): {}.{more}",
+        broken.by,
+        listed(&names, "and"),
+        quoted(&broken.reason)
+    ))
+}
+
 /// The text of a follow-up pull request.
 pub fn follow_up_body(
     marker: &str,
@@ -485,6 +513,7 @@ pub fn follow_up_body(
     pull: &str,
     requesters: &BTreeSet<Login>,
     approved: &BTreeSet<Login>,
+    glass: Option<&BreakGlass>,
     changed: bool,
 ) -> String {
     let names = |logins: &BTreeSet<Login>| {
@@ -500,6 +529,8 @@ pub fn follow_up_body(
             text,
             "\n**This is not what was approved there:** this repository has changed since, and with it what the request would do. It needs the same approvals here before it may be merged; merged without them, the request counts as denied."
         );
+    } else if let Some(broken) = with_break_glass(glass, requesters, None) {
+        let _ = writeln!(text, "\n{broken}");
     } else if approved.is_empty() {
         let _ = writeln!(text, "\nThe action needs no approval.");
     } else {

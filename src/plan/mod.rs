@@ -12,9 +12,10 @@
 //! * `execute`: a merged request is judged once more, carried out (`ordered`: step by step) and recorded;
 //! * `build`: the plan, step by step (`target`, `backend`) and as a file (`plan_file`);
 //! * `approval`, `writeback` (`following`: what changes because others end): the consent, the record; `forms`: the issue forms
-//!   that follow it; `record`: the pull request for records, where rules want one; `audit`: whether a history follows from what
-//!   it says;
+//!   that follow it; `record`: the pull request for records, where rules want one; `audit`: whether a history follows from
+//!   what it says;
 //! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
+//! * `rules`: who may ask for this and who must approve it (`people`, `code_owners`: who is meant);
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
 //! * `preview`: the plan of a request that nobody has asked yet;

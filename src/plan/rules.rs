@@ -35,34 +35,25 @@ fn unknown(place: &Place, message: String) -> Diagnostic {
     Diagnostic::error("rule-unknown", place.clone(), message).help("the platform team must mend it")
 }
 
-/// The rules of the action and of policies that apply to what is asked, as data.
+/// The rules of the action that apply to what is asked, and those of policies, as data.
 ///
 /// # Errors
 /// As [`apply`].
 pub(super) fn of_action(
     site: &Site<'_>,
     asking: &Asking<'_>,
-    of_policies: &[Rule],
+    of_policies: Vec<PlannedRule>,
 ) -> Looked<Result<Vec<PlannedRule>, Vec<Diagnostic>>> {
-    let place = action_place(site, asking);
-    let own = match &asking.action.approval {
-        Approval::NotNeeded => Ok(Vec::new()),
-        Approval::Rules(said) => apply(site, asking, said, &place)?,
+    let Approval::Rules(said) = &asking.action.approval else { return Ok(Ok(of_policies)) };
+    let mut rules = match apply(site, asking, said, &action_place(site, asking))? {
+        Ok(rules) => rules,
+        Err(problems) => return Ok(Err(problems)),
     };
-    let added = apply(site, asking, of_policies, &place)?;
-    let (own, added) = match (own, added) {
-        (Ok(own), Ok(added)) => (own, added),
-        (Err(mut problems), added) => {
-            problems.extend(added.err().into_iter().flatten());
-            return Ok(Err(problems));
-        }
-        (Ok(_), Err(problems)) => return Ok(Err(problems)),
-    };
-    let mut rules: Vec<PlannedRule> = own.into_iter().chain(added).collect();
     // That nobody need approve is said on purpose, and never by what happens not to apply.
-    if rules.is_empty() && asking.action.approval != Approval::NotNeeded {
+    if rules.is_empty() {
         rules.push(PlannedRule { writers: true, ..blank(&Rule::anybody_with_write_access()) });
     }
+    rules.extend(of_policies);
     Ok(Ok(rules))
 }
 

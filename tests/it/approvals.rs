@@ -49,7 +49,7 @@ fn outcome(rules: &str, before: &[String], deeds: &str) -> String {
     let mut world = Simulated::new();
     before.iter().for_each(|deed| play(&mut world, deed));
     let action = ACTION.replace("RULES", rules).replace('\n', "\\n");
-    play(&mut world, &format!("ada changes-catalog actions/create-bucket.yaml {action}"));
+    play(&mut world, &format!("ada writes actions/create-bucket.yaml {action}"));
     let (number, deeds) = match deeds.strip_prefix("by form: ") {
         Some(deeds) => (2, deeds),
         None => (1, deeds),

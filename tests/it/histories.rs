@@ -248,7 +248,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Join { .. } => "join",
         Deed::Leave { .. } => "leave",
         Deed::ChangeAction => "change action",
-        Deed::ChangeCatalog { .. } => "change catalog",
+        Deed::Write { .. } => "change catalog",
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
         Deed::Answers { .. } => "answer",

@@ -30,6 +30,7 @@ mod forge_rest;
 mod forge_rules;
 mod demo;
 mod plan;
+mod policies;
 mod quoting;
 mod render;
 mod test_actions;

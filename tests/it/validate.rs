@@ -128,7 +128,7 @@ fn every_code_has_a_section_and_every_section_a_code() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = String::new();
     sources(&top.join("src"), &mut texts);
-    let code = r#"(?:Diagnostic::(?:error|warning)|Wrong::new|refuse)\(\s*"([a-z0-9-]+)"|\bcode: "([a-z0-9-]+)"|\(\s*"(unknown-[a-z-]+)",\s*format!|one\(\s*"([a-z-]+)"|, "(unknown-[a-z]+)", reader\)|(?:refuse|problem)\(\s*(?:asked,\s*)?"([a-z-]+)""#;
+    let code = r#"(?:Diagnostic::(?:error|warning)|Wrong::new|refuse)\(\s*"([a-z0-9-]+)"|\bcode: "([a-z0-9-]+)"|\(\s*"(unknown-[a-z-]+)",\s*format!|one\(\s*"([a-z-]+)"|, "(unknown-[a-z]+)", reader\)|(?:refuse|refusal|problem|diagnostic)\(\s*(?:asked,\s*)?"([a-z-]+)""#;
     let codes: BTreeSet<String> = regex::Regex::new(code)
         .unwrap()
         .captures_iter(&texts)

@@ -66,6 +66,9 @@ pub(in crate::catalog) struct SettingsDocument {
     /// What becomes of requests that nobody looks after.
     #[serde(default)]
     requests: Option<RequestsDocument>,
+    /// Whether administrators may have carried out what was merged past the rules; they may not if not said.
+    #[serde(default)]
+    break_glass: Option<BreakGlassDocument>,
     /// The secrets that an input of the format `secret` may name as `env:NAME`; whoever acts has them as `CHANDLERY_SECRET_NAME`.
     #[serde(default)]
     secrets: Vec<String>,
@@ -89,6 +92,14 @@ struct ScriptsDocument {
 struct RequestsDocument {
     /// How long a request may wait for people before it is closed, such as `30d`, which is the longest; for ever if not said.
     expire_after: Option<String>,
+}
+
+/// Whether administrators may have carried out what was merged past the rules.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BreakGlassDocument {
+    /// How long after the merge, such as `1d`; for so long a request that was merged past the rules waits before it is denied.
+    within: String,
 }
 
 /// How commits reach a repository: `push` sends them with Git, `api` has the forge make them, which signs what an App made.
@@ -235,6 +246,8 @@ impl SettingsDocument {
         let requests = self.requests.unwrap_or_default();
         let expire_after =
             seconds(requests.expire_after.as_deref(), &trail!["requests", "expireAfter"], reader);
+        let within = self.break_glass.map(|broken| broken.within);
+        let break_glass = seconds(within.as_deref(), &trail!["breakGlass", "within"], reader);
         let retry_for = seconds(self.retry_for.as_deref(), &trail!["retryFor"], reader);
         let mode = match self.mode {
             ModeDocument::Observe => Mode::Observe,
@@ -261,6 +274,7 @@ impl SettingsDocument {
             webhooks,
             scripts_as: self.scripts.map(|scripts| scripts.user),
             expire_after,
+            break_glass,
             retry_for: retry_for.unwrap_or(RETRY_FOR),
             secrets,
         })

@@ -340,7 +340,13 @@ fn read_files(
         let places = settings.folders;
         wanted.extend(places.requests.join(".gitattributes"));
         named.push(places.entities);
-        folders.extend([places.blueprints, places.actions, places.templates, places.scorecards]);
+        folders.extend([
+            places.blueprints,
+            places.actions,
+            places.templates,
+            places.scorecards,
+            places.policies,
+        ]);
     }
     for path in wanted {
         if let Some(file) = objects.file(tip, &path)? {

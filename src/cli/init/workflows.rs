@@ -144,6 +144,7 @@ fn fill(text: &str, words: &Words) -> String {
         ("%ACTIONS%", folders.actions.as_str()),
         ("%TEMPLATES%", folders.templates.as_str()),
         ("%SCORECARDS%", folders.scorecards.as_str()),
+        ("%POLICIES%", folders.policies.as_str()),
         ("%ENTITIES%", folders.entities.as_str()),
     ]
     .into_iter()

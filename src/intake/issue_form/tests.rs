@@ -91,6 +91,7 @@ fn definitions(action: Action) -> Definitions {
         scripts_as: None,
         retry_for: 0,
         expire_after: None,
+        break_glass: None,
         secrets: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);

@@ -120,6 +120,7 @@ pub(super) fn begin(
         &read::reference(&site.here.catalog, pull.number),
         &job.requesters,
         &job.approved,
+        job.glass,
         changed,
     );
     match head? {

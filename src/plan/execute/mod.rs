@@ -10,20 +10,24 @@ mod follow_up;
 mod pinned;
 mod standing;
 mod ordered;
+mod break_glass;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use break_glass::Broken;
 use consent::consent;
 use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of, take_back, to_revert, waits_for};
 use ordered::Merged;
 use pinned::pinned;
 use standing::{Seen, Standing};
+pub(super) use told::last_word;
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity, RunPull, Stage,
-        StepState, Timestamp,
+        Action, BreakGlass, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity,
+        RunPull, Stage, Timestamp,
     },
     plan::{
         Decision, admit,
@@ -34,7 +38,7 @@ use crate::{
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
-        read,
+        policy, read,
         step::{CatalogChange, Step},
         ttl, writeback,
     },
@@ -84,6 +88,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
         Some(Ok(_) | Err(_)) => return Ok(Decision::nothing()),
     }
+    policy::ask_early(site);
     let catalog = &site.here.catalog;
     let request_path = read::request_path(site.definitions, id, "request.yaml");
     let run_path = read::request_path(site.definitions, id, "run.yaml");
@@ -113,6 +118,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         action: None,
         requesters: BTreeSet::new(),
         approved: BTreeSet::new(),
+        glass: None,
         at: introduced.at,
     };
     let pulls = match site.look.pulls_of(introduced.commit)? {
@@ -237,13 +243,26 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(why)),
     };
     job.approved = judgement.approved_by();
-    if !judgement.is_given() && follow_ups.is_empty() {
-        match begun_by_us(site, record.as_ref(), ended_before)? {
-            Begun::Yes(approved) => job.approved = approved,
-            Begun::No => return job.denied(&why_not(&judgement)),
-            Begun::Unclear(why) => return Ok(Decision::waiting(why)),
+    let mut glass = record.as_ref().and_then(|record| record.break_glass.clone());
+    if !judgement.is_given() && (follow_ups.is_empty() || glass.is_some()) {
+        let begun = begun_by_us(site, record.as_ref(), ended_before)?;
+        if let Begun::Yes(approved) = begun {
+            job.approved = approved;
+        } else {
+            match (break_glass::broken(&job, pull, &judgement)?, begun) {
+                (Broken::Yes(by), _) => {
+                    glass = Some(by);
+                    job.approved.clear();
+                }
+                (_, Begun::Unclear(why)) | (Broken::Unclear(why), _) => return Ok(Decision::waiting(why)),
+                (Broken::Waits(until), _) => {
+                    return Ok(break_glass::wait(&job, pull, &why_not(&judgement), until));
+                }
+                (Broken::No, _) => return job.denied(&why_not(&judgement)),
+            }
         }
     }
+    job.glass = glass.as_ref().filter(|_| !judgement.is_given());
 
     // Kept longer since it was looked at: nothing was begun, and nothing is.
     if id.is_ttl() && follow_ups.is_empty() && record.is_none() {
@@ -271,7 +290,8 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
     }
     let recipe = pinned.recipe(&plan);
-    if is_ordered {
+    // What is carried out past the rules is recorded before anything of it is done.
+    if is_ordered || job.glass.is_some() {
         let merged = Merged {
             pull,
             plan: &plan,
@@ -338,6 +358,8 @@ struct Job<'a> {
     action: Option<&'a Action>,
     requesters: BTreeSet<Login>,
     approved: BTreeSet<Login>,
+    /// Who had it carried out past the rules.
+    glass: Option<&'a BreakGlass>,
     at: Timestamp,
 }
 
@@ -363,7 +385,7 @@ impl Job<'_> {
             steps,
             progress: Vec::new(),
             entities,
-            break_glass: None,
+            break_glass: self.glass.cloned(),
             merged_at: self.pull.and_then(|pull| pull.merged_at),
             finished_at: Some(self.at),
         }
@@ -447,8 +469,9 @@ impl Job<'_> {
             self.site.definitions.actions.get(action).map(|defined| &defined.value)
         });
         let about = message::About { id: self.id.as_str(), action, requesters: &self.requesters, stage };
-        let body = message::progress(&about, follow_ups, reason, next);
-        notice::tell(self.site, pull, &about, reason, body)
+        let reason = message::with_break_glass(self.glass, &self.requesters, reason);
+        let body = message::progress(&about, follow_ups, reason.as_deref(), next);
+        notice::tell(self.site, pull, &about, reason.as_deref(), body)
     }
 }
 
@@ -590,54 +613,4 @@ fn carry_out(
     let (stage, reason) =
         if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
     Ok(finishing.record(finishing.run(stage, reason, done, entities), files))
-}
-
-/// How a request that has ended is told on its pull request: its stage, and what is still unsaid.
-pub(super) fn last_word(site: &Site<'_>, pull: &Pull, id: &RequestId) -> Looked<Option<(Stage, Vec<Step>)>> {
-    let Some(Ok(run)) = recorded(site, id)? else { return Ok(None) };
-    if run.pull_request.as_ref().is_some_and(|own| own.number != pull.number) {
-        return Ok(None);
-    }
-    let action = run
-        .action
-        .as_ref()
-        .and_then(|action| site.definitions.actions.get(action))
-        .map(|defined| &defined.value);
-    let requesters: BTreeSet<Login> = run.requesters.iter().cloned().collect();
-    let about = message::About { id: id.as_str(), action, requesters: &requesters, stage: run.status };
-    let follow_ups: Vec<FollowUp> = run
-        .steps
-        .iter()
-        .map(|step| FollowUp {
-            reference: read::reference(&step.repository, step.number),
-            state: match (&step.merge_commit, step.differs_in.is_empty()) {
-                (None, _) => "closed without merging".into(),
-                (Some(_), true) => "merged".into(),
-                (Some(_), false) => {
-                    let files: Vec<String> =
-                        step.differs_in.iter().map(|path| message::quoted(path)).collect();
-                    format!("merged with other content than planned in {}", files.join(", "))
-                }
-            },
-            log: Vec::new(),
-        })
-        .chain(run.progress.iter().filter(|step| step.state != StepState::Skipped).map(|step| {
-            let planned = action.and_then(|action| action.steps.iter().find(|known| known.id == step.step));
-            let name = planned.and_then(|known| known.title.as_deref()).unwrap_or(step.step.as_str());
-            message::step_line(name, step, None)
-        }))
-        .collect();
-    let next = match run.status {
-        Stage::Success => "nothing more: it is done, and the catalog says so.",
-        Stage::Noop => "nothing more: there was nothing to change.",
-        Stage::Denied => "nothing more. Ask again under another name.",
-        Stage::Failure | Stage::TimedOut | Stage::Unknown => {
-            "nothing more is tried. Mend the cause and ask again under another name."
-        }
-        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
-        Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
-    };
-    let body = message::progress(&about, &follow_ups, run.reason.as_deref(), next);
-    let steps = notice::tell(site, pull, &about, run.reason.as_deref(), body);
-    Ok(Some((run.status, steps)))
 }

@@ -105,7 +105,7 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         now,
         records: records.collect(),
         outputs: BTreeMap::new(),
-        is_new: false,
+        is_new: job.glass.is_some() && record.is_none(),
         decision: Decision { stages: [(job.id.clone(), Stage::InProgress)].into(), ..Decision::nothing() },
         shown: Vec::new(),
         done: Vec::new(),

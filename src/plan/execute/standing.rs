@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 use super::{Job, consent::consent, why_not};
 use crate::{
     catalog::{values::Segment, yaml::Document},
-    domain::{Action, Login, ObjectId, Pull, RequestFile, Rule, Timestamp},
+    domain::{Action, Login, ObjectId, Pull, RequestFile, Timestamp},
     intake::Accepted,
     plan::{
         Decision, admit,
         approval::Judgement,
         asking::{self, Asking},
-        build::Site,
         facts::Looked,
         plan_file::{Plan, PlannedRule},
         policy::{self, Moment},
@@ -87,10 +86,8 @@ impl<'a> Seen<'a> {
             return Ok(Standing::Denied(refusal.message.clone()));
         }
         let mut approved = BTreeSet::new();
-        let added: Vec<PlannedRule> = match applied(site, &asking, &ruling.rules)? {
-            Ok(rules) => rules.into_iter().filter(|rule| !self.plan.approval.contains(rule)).collect(),
-            Err(why) => return Ok(Standing::Waits(why)),
-        };
+        let is_new = |rule: &&PlannedRule| !self.plan.approval.contains(rule);
+        let added: Vec<PlannedRule> = ruling.rules.iter().filter(is_new).cloned().collect();
         if !added.is_empty() {
             match self.consent(&added)? {
                 Err(why) => return Ok(Standing::Waits(why)),
@@ -124,11 +121,7 @@ impl<'a> Seen<'a> {
         let mut approved = BTreeSet::new();
         for freeze in frozen {
             if !freeze.unless.is_empty() {
-                let unless = match applied(self.job.site, asking, &freeze.unless)? {
-                    Ok(rules) => rules,
-                    Err(why) => return Ok(Err(why)),
-                };
-                match self.consent(&unless)? {
+                match self.consent(&freeze.unless)? {
                     Ok(judgement) if judgement.is_given() => {
                         approved.extend(judgement.approved_by());
                         continue;
@@ -157,14 +150,6 @@ impl<'a> Seen<'a> {
         }
         Ok(decision)
     }
-}
-
-/// The rules of policies that apply, or why that cannot be told.
-fn applied(site: &Site<'_>, asking: &Asking<'_>, said: &[Rule]) -> Looked<Result<Vec<PlannedRule>, String>> {
-    let found = rules::apply(site, asking, said, &rules::action_place(site, asking))?;
-    Ok(found.map_err(|problems| {
-        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")
-    }))
 }
 
 /// Whether those who asked may ask for this, as things are now: what was asked is as the action was, and who may is as it is.

@@ -12,7 +12,7 @@ use super::{
         plan_file::EntityOperation,
         read,
     },
-    Case, Finding, MEND, Moment, history,
+    Case, Finding, MEND, history,
 };
 use crate::{
     domain::{BlueprintId, Cost, EntityId, Search, Spent},
@@ -130,13 +130,13 @@ fn teams(case: &Case<'_>, cost: &Cost) -> Looked<Result<Vec<Option<String>>, Fin
             Err(why) => return Ok(Err(case.unknown("cost.per", &why))),
         }
     }
+    if teams.is_empty() && case.asking.people.is_empty() {
+        return Ok(Err(case.nobody_named("cost.per")));
+    }
     if teams.is_empty() {
         let message =
             "has a ceiling for each team, and neither what is asked for nor whoever asks has a team";
-        let help = match case.moment {
-            Moment::Planned if case.asking.people.is_empty() => "name somebody with `--as LOGIN`",
-            Moment::Planned | Moment::Merged => "have a member of a team ask for it",
-        };
+        let help = "have a member of a team ask for it";
         return Ok(Err(Finding::Refused(case.refusal("policy-cost", "cost.per", message, help))));
     }
     Ok(Ok(teams.into_iter().map(Some).collect()))

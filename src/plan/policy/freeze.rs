@@ -14,10 +14,11 @@ use super::{
         asking::Asking,
         build::Site,
         facts::{Looked, Pending},
+        plan_file::PlannedRule,
     },
-    Finding, concerning, named,
+    Finding, applied, concerning,
 };
-use crate::domain::{Freeze, PolicyId, Rule, Timestamp, Window};
+use crate::domain::{Freeze, PolicyId, Timestamp, Window};
 
 /// How often one window may follow on another until a freeze is said to have no end.
 const MOST_WINDOWS: usize = 400;
@@ -34,7 +35,7 @@ pub(in crate::plan) struct Frozen {
     /// Until when; none where no end is in sight.
     pub(in crate::plan) until: Option<Timestamp>,
     /// Whose approval makes an exception; empty where nobody's does.
-    pub(in crate::plan) unless: Vec<Rule>,
+    pub(in crate::plan) unless: Vec<PlannedRule>,
 }
 
 impl Frozen {
@@ -80,12 +81,17 @@ pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Re
         match end(freeze, now) {
             Err(why) => return Ok(Err(why)),
             Ok(None) => {}
-            Ok(Some(until)) => found.push(Frozen {
-                policy: policy.identifier.clone(),
-                title: policy.title.clone(),
-                until,
-                unless: freeze.unless.iter().map(|rule| named(policy, rule)).collect(),
-            }),
+            Ok(Some(until)) => match applied(site, asking, policy, &freeze.unless)? {
+                Ok(unless) => found.push(Frozen {
+                    policy: policy.identifier.clone(),
+                    title: policy.title.clone(),
+                    until,
+                    unless,
+                }),
+                Err(problems) => {
+                    return Ok(Err(problems.first().map_or_else(String::new, |one| one.message.clone())));
+                }
+            },
         }
     }
     Ok(Ok(found))

@@ -8,6 +8,7 @@ use crate::{
     domain::{ActionId, BlueprintId, Login, PullState, RequestId, Run, Timestamp},
     plan::{
         admit,
+        build::Site,
         facts::{Arrival, Looked, Pending},
         plan_file::{self, Plan},
         read,
@@ -18,6 +19,15 @@ use crate::{
 const LONGEST_RUN: i64 = 90 * 24 * 3600;
 /// Questions about the history are about whole days, so that they are seldom asked anew.
 const DAY: i64 = 24 * 3600;
+
+/// Asks early what is needed of the history, as far as it can be asked: the longest time that requests are counted over, in
+/// seconds.
+pub(super) fn ask_early(site: &Site<'_>, within: i64) {
+    let _unused = (arrivals(site, within).is_ok(), arrivals(site, 0).is_ok());
+    if let Ok(Ok(unfinished)) = site.look.unfinished(site.catalog) {
+        let _unused = unfinished.iter().filter(|id| plan(site, id).is_err()).count();
+    }
+}
 
 /// What is known of a request that was merged.
 pub(super) struct Before {
@@ -32,7 +42,7 @@ pub(super) struct Before {
 /// # Errors
 /// `Pending` while answers are awaited; inside, what could not be learnt.
 pub(super) fn merged_within(case: &Case<'_>, within: i64) -> Looked<Result<Vec<Before>, String>> {
-    let (arrivals, now) = match arrivals(case, within)? {
+    let (arrivals, now) = match arrivals(case.site, within)? {
         Ok(found) => found,
         Err(why) => return Ok(Err(why)),
     };
@@ -61,15 +71,15 @@ pub(super) fn merged_within(case: &Case<'_>, within: i64) -> Looked<Result<Vec<B
 }
 
 /// Everything that came to the default branch in at least so many seconds, oldest first, and the time.
-fn arrivals<'a>(case: &Case<'a>, within: i64) -> Looked<Result<(&'a [Arrival], Timestamp), String>> {
-    let now = match case.site.look.now()? {
+fn arrivals<'a>(site: &Site<'a>, within: i64) -> Looked<Result<(&'a [Arrival], Timestamp), String>> {
+    let now = match site.look.now()? {
         Ok(now) => now,
         Err(why) => return Ok(Err(format!("the time could not be learnt: {why}"))),
     };
     // The merge that is looked at may be older than now.
     let since = now.seconds() - within.max(LONGEST_RUN) - LONGEST_RUN;
     let since = Timestamp::from_seconds(since - since.rem_euclid(DAY));
-    Ok(match case.site.look.arrivals(case.site.catalog, since)? {
+    Ok(match site.look.arrivals(site.catalog, since)? {
         Ok(arrivals) => Ok((arrivals, now)),
         Err(why) => Err(format!("the catalog's history could not be read: {why}")),
     })
@@ -97,7 +107,7 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
         Ok(None) => {}
     }
     // There is no record yet.
-    let plan = plan(case, &arrival.request);
+    let plan = plan(site, &arrival.request);
     let pulls = site.look.pulls_of(arrival.commit);
     let plan = match plan? {
         Ok(plan) => plan,
@@ -125,8 +135,7 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
 }
 
 /// The plan of a request on the default branch; none where it was merged without one, so that nothing will come of it.
-fn plan(case: &Case<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
-    let site = case.site;
+fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
     let path = read::request_path(site.definitions, id, "plan.yaml");
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => Ok(None),
@@ -152,7 +161,7 @@ pub(super) fn under_way(case: &Case<'_>) -> Looked<Result<Vec<(RequestId, Arc<Pl
     if others.is_empty() {
         return Ok(Ok(Vec::new()));
     }
-    let arrivals = match arrivals(case, 0)? {
+    let arrivals = match arrivals(case.site, 0)? {
         Ok((arrivals, _)) => arrivals,
         Err(why) => return Ok(Err(why)),
     };
@@ -165,7 +174,7 @@ pub(super) fn under_way(case: &Case<'_>) -> Looked<Result<Vec<(RequestId, Arc<Pl
     };
     let (mut found, mut pending, mut unknown) = (Vec::new(), false, None);
     for id in others.into_iter().filter(|id| comes_before(id)) {
-        match plan(case, id) {
+        match plan(site, id) {
             Err(Pending) => pending = true,
             Ok(Err(why)) => unknown = Some(why),
             Ok(Ok(None)) => {}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
@@ -11,15 +11,19 @@ use super::{
         facts::{Looked, Pending},
         writeback,
     },
-    Case, Finding, Moment, history,
+    Case, Finding, history,
 };
 use crate::{
     catalog::form,
-    domain::{BlueprintId, Bytes, Counted, Identifier, Limit, Ownership, Per, RepoPath, Search, TeamSlug},
-    plan::{people, plan_file::PlannedEntity},
+    domain::{
+        BlueprintId, Bytes, Counted, Entity, Limit, Ownership, Per, RepoPath, Search, TeamSlug, Timestamp,
+        later::{self, Piece},
+    },
+    plan::{
+        people,
+        plan_file::{EntityOperation, PlannedEntity},
+    },
 };
-
-type Files = Vec<(RepoPath, Option<Bytes>)>;
 
 /// The limit of a policy.
 pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
@@ -45,48 +49,35 @@ fn entities(
     if !case.asking.entities.iter().any(touches) {
         return Ok(Vec::new());
     }
-    let (under_way, own) = (history::under_way(case), changes(case, case.asking.entities));
-    let (under_way, own) = match (under_way?, own?) {
-        (Ok(under_way), Ok(own)) => (under_way, own),
-        (Err(why), _) | (_, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
-    };
-    let mut others = Files::new();
-    let mut pending = false;
-    for (_, plan) in &under_way {
-        match changes(case, &plan.entities) {
-            Err(Pending) => pending = true,
-            Ok(Ok(files)) => others.extend(files),
-            // What the catalog does not allow will not come to be.
-            Ok(Err(_)) => {}
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
-    let groups = match groups(case, blueprint, per_team)? {
-        Ok(groups) => groups,
+    // What can be asked is asked together: each answer that is awaited costs a look at the world.
+    let under_way = history::under_way(case);
+    let now = match case.site.look.now()? {
+        Ok(now) => now,
         Err(why) => return Ok(vec![case.unknown("limit", &why)]),
     };
-    let now = match query.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
-        Some(query) if form::is_timely(&query) => match case.site.look.now()? {
-            Ok(now) => Some(now),
-            Err(why) => return Ok(vec![case.unknown("limit", &why)]),
-        },
-        _ => None,
+    let (own, groups) = (Coming::read(case, case.asking.entities, now), groups(case, blueprint, per_team));
+    let (own, groups) = match (own?, groups?) {
+        (Ok(own), Ok(groups)) => (own, groups),
+        (Err(why), _) | (_, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
     };
-    let with_others: Files = others.iter().chain(&own).cloned().collect();
     let search = Search {
         blueprint: blueprint.clone(),
         queries: queries(&groups, query),
         sort: None,
-        now,
+        now: query.filter(|text| is_timely(text)).map(|_| now),
         changes: Vec::new(),
     };
-    let (before, after, all) = (
-        found(case, &search, &[]),
-        found(case, &search, &own),
-        if others.is_empty() { Ok(Ok(Vec::new())) } else { found(case, &search, &with_others) },
-    );
+    let before = counts(case, &search, &groups, &[]);
+    let after = counts(case, &search, &groups, &[&own]);
+    let under_way = match under_way? {
+        Ok(under_way) => under_way,
+        Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+    };
+    let others: Vec<_> = under_way.iter().map(|(_, plan)| Coming::read(case, &plan.entities, now)).collect();
+    // What the catalog does not allow will not come to be.
+    let others: Vec<Coming> = others.into_iter().collect::<Looked<Vec<_>>>()?.into_iter().flatten().collect();
+    let coming: Vec<&Coming> = others.iter().chain([&own]).collect();
+    let all = if others.is_empty() { Ok(Ok(Vec::new())) } else { counts(case, &search, &groups, &coming) };
     let (before, after, all) = match (before?, after?, all?) {
         (Ok(before), Ok(after), Ok(all)) => (before, after, all),
         (Err(why), ..) | (_, Err(why), _) | (_, _, Err(why)) => return Ok(vec![case.unknown("limit", &why)]),
@@ -94,7 +85,7 @@ fn entities(
     let most = limit.count as usize;
     let mut findings = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        let count = |found: &[Vec<Identifier>]| found.get(index).map_or(0, Vec::len);
+        let count = |counts: &[usize]| counts.get(index).copied().unwrap_or_default();
         let (before, after, all) = (count(&before), count(&after), count(&all));
         if after <= before {
             continue;
@@ -114,15 +105,96 @@ fn entities(
                 history::names(&under_way),
                 if under_way.len() == 1 { "is" } else { "are" }
             );
-            findings.push(Finding::Unclear(case.refusal(
-                "policy-limit",
-                "limit",
-                &message,
-                "wait for their end",
-            )));
+            let help = "wait for their end";
+            findings.push(Finding::Unclear(case.refusal("policy-limit", "limit", &message, help)));
         }
     }
     Ok(findings)
+}
+
+fn is_timely(query: &str) -> bool {
+    serde_json::from_str::<Value>(query).is_ok_and(|query| form::is_timely(&query))
+}
+
+/// What a plan brings.
+struct Coming {
+    files: Vec<(RepoPath, Option<Bytes>)>,
+    new: Vec<Entity>,
+}
+
+impl Coming {
+    /// What entities would say, as far as it is known: a time after the merge is seen from now.
+    fn read(case: &Case<'_>, planned: &[PlannedEntity], now: Timestamp) -> Looked<Result<Self, String>> {
+        let known: Vec<PlannedEntity> = planned
+            .iter()
+            .map(|one| PlannedEntity { fields: known(&one.fields, now), ..one.clone() })
+            .collect();
+        let source = case.site.definitions.settings.folders.entities.as_str();
+        let (files, changed) =
+            (writeback::apply(case.site, &known, source), asking::entities(case.site, planned));
+        let files = match files? {
+            Ok(applied) => applied.files.into_iter().map(|(path, versions)| (path, versions.after)).collect(),
+            // What is required may be known only later: it is counted all the same.
+            Err(problems) if problems.iter().all(|one| one.code.0 == "missing-key") => Vec::new(),
+            Err(problems) => {
+                return Ok(Err(problems.first().map_or_else(String::new, |problem| problem.message.clone())));
+            }
+        };
+        let is_new = |one: &asking::Changed| one.change == EntityOperation::Create;
+        Ok(changed?.map(|changed| {
+            let new = changed.into_iter().filter(is_new).map(|one| one.entity).collect();
+            Self { files, new }
+        }))
+    }
+}
+
+/// The fields without what only steps will tell.
+fn known(fields: &Map<String, Value>, now: Timestamp) -> Map<String, Value> {
+    let value = |value: &Value| {
+        let filled = later::filled(value, &mut |piece| {
+            Ok::<_, String>(match piece {
+                Piece::Merged(amount) => now.after(amount).map(|at| at.to_string().into()),
+                Piece::Text(_) | Piece::Output(..) | Piece::Secret(_) => None,
+            })
+        });
+        filled.ok().filter(|value| !later::needs_outputs(value))
+    };
+    let one = |(name, said): (&String, &Value)| match said {
+        Value::Object(properties) if name == "properties" => {
+            let known = properties.iter().filter_map(|(name, said)| Some((name.clone(), value(said)?)));
+            Some((name.clone(), Value::Object(known.collect())))
+        }
+        said => Some((name.clone(), value(said)?)),
+    };
+    fields.iter().filter_map(one).collect()
+}
+
+/// How many each group would have. What cannot be read as it is planned, since something required is not known yet, counts
+/// whatever the query asks for.
+fn counts(
+    case: &Case<'_>,
+    search: &Search,
+    groups: &[Group],
+    coming: &[&Coming],
+) -> Looked<Result<Vec<usize>, String>> {
+    let changes = coming.iter().flat_map(|one| one.files.iter().cloned()).collect();
+    let search = Search { changes, ..search.clone() };
+    let found = match case.site.look.search(case.site.catalog, search.clone())? {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(format!("the entities could not be counted: {why}"))),
+    };
+    let readable = found.last().map_or(&[][..], Vec::as_slice);
+    let new = coming.iter().flat_map(|one| &one.new).filter(|entity| entity.blueprint == search.blueprint);
+    let unread: Vec<&Entity> = new.filter(|entity| !readable.contains(&entity.identifier)).collect();
+    let of = |(index, group): (usize, &Group)| {
+        let belongs = |entity: &&&Entity| match group {
+            Group::All => true,
+            Group::Team(team) => entity.team.is_empty() || entity.team.contains(team),
+            Group::NoTeam => entity.team.is_empty(),
+        };
+        found.get(index).map_or(0, Vec::len) + unread.iter().filter(belongs).count()
+    };
+    Ok(Ok(groups.iter().enumerate().map(of).collect()))
 }
 
 /// What is counted together.
@@ -177,28 +249,8 @@ fn queries(groups: &[Group], query: Option<&str>) -> Vec<String> {
         let rules: Vec<Value> = own.iter().cloned().chain(team).collect();
         json!({ "combinator": "and", "rules": rules }).to_string()
     };
-    groups.iter().map(of).collect()
-}
-
-fn found(
-    case: &Case<'_>,
-    search: &Search,
-    changes: &[(RepoPath, Option<Bytes>)],
-) -> Looked<Result<Vec<Vec<Identifier>>, String>> {
-    let search = Search { changes: changes.to_vec(), ..search.clone() };
-    Ok(match case.site.look.search(case.site.catalog, search)? {
-        Ok(found) => Ok(found.to_vec()),
-        Err(why) => Err(format!("the entities could not be counted: {why}")),
-    })
-}
-
-/// The files of entities as they would be.
-fn changes(case: &Case<'_>, planned: &[PlannedEntity]) -> Looked<Result<Files, String>> {
-    let source = case.site.definitions.settings.folders.entities.as_str();
-    Ok(match writeback::apply(case.site, planned, source)? {
-        Ok(applied) => Ok(applied.files.into_iter().map(|(path, versions)| (path, versions.after)).collect()),
-        Err(problems) => Err(problems.first().map_or_else(String::new, |problem| problem.message.clone())),
-    })
+    let everything = json!({ "combinator": "and", "rules": [] }).to_string();
+    groups.iter().map(of).chain([everything]).collect()
 }
 
 fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec<Finding>> {
@@ -242,10 +294,8 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
             }
         },
     }
-    if counts.is_empty() && case.moment == Moment::Planned && case.asking.people.is_empty() {
-        let message = format!("the policy `{}` counts who asks, and nobody is named", case.policy.identifier);
-        let diagnostic = case.diagnostic("requester-unknown", "limit", message);
-        return Ok(vec![Finding::Refused(diagnostic.help("name somebody with `--as LOGIN`"))]);
+    if counts.is_empty() && case.asking.people.is_empty() && !concerned.is_empty() {
+        return Ok(vec![case.nobody_named("limit")]);
     }
     let most = limit.count as usize;
     let refusals = counts.into_iter().filter(|(_, count)| *count >= most).map(|(of, count)| {

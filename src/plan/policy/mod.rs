@@ -19,9 +19,11 @@ use super::{
     asking::{self, Asking},
     build::Site,
     facts::{Looked, Pending},
+    plan_file::PlannedRule,
+    rules,
 };
 use crate::{
-    domain::{BlueprintId, Diagnostic, EntityId, Place, Policy, RequestId, Rule},
+    domain::{BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, RequestId, Rule},
     expr::Expression,
 };
 
@@ -44,7 +46,7 @@ pub(super) struct Ruling {
     /// Why it is refused.
     pub(super) refusals: Vec<Diagnostic>,
     /// Who must approve, too, each named after its policy.
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<PlannedRule>,
     /// Why it cannot be said yet; only once it was merged.
     pub(super) waits: Vec<String>,
 }
@@ -56,7 +58,7 @@ enum Finding {
     /// Refused as things are, and perhaps not for long.
     Unclear(Diagnostic),
     /// Somebody must approve.
-    Approval(Rule),
+    Approval(PlannedRule),
 }
 
 /// One policy, asked of one request.
@@ -69,6 +71,18 @@ struct Case<'a> {
     /// What is asked about, for each requester whom it concerns.
     contexts: &'a [Value],
     moment: Moment,
+}
+
+/// Asks early what policies that count will need, so that it is answered together with the rest.
+pub(super) fn ask_early(site: &Site<'_>) {
+    for effects in site.definitions.policies.values().map(|policy| &policy.effects) {
+        match effects.limit.as_ref().map(|limit| &limit.of) {
+            Some(Counted::Requests { within, .. }) => history::ask_early(site, *within),
+            Some(Counted::Entities { .. }) => history::ask_early(site, 0),
+            None if effects.cost.is_some() => history::ask_early(site, 0),
+            None => {}
+        }
+    }
 }
 
 /// Asks every policy that concerns a request.
@@ -86,7 +100,11 @@ pub(super) fn judge(site: &Site<'_>, id: &RequestId, asking: &Asking<'_>, moment
             let help = case.help("ask for something else, or ask the platform team for an exception");
             found.push(Finding::Refused(case.diagnostic("policy-denied", "deny", why).help(help)));
         }
-        found.extend(effects.approval.iter().map(|rule| Finding::Approval(case.named(rule))));
+        match applied(site, asking, policy, &effects.approval) {
+            Err(Pending) => pending = true,
+            Ok(Ok(rules)) => found.extend(rules.into_iter().map(Finding::Approval)),
+            Ok(Err(problems)) => found.extend(problems.into_iter().map(Finding::Unclear)),
+        }
         found.extend(place::judge(&case));
         for family in [removal::judge, ttl::judge, limit::judge, cost::judge] {
             match family(&case) {
@@ -176,6 +194,10 @@ fn concerning<'a>(
     };
     let mut concerning = Vec::new();
     for policy in policies {
+        if asking.people.is_empty() && programs(policy).any(|text| text.contains("requester")) {
+            found.push(Finding::Refused(nobody_named(site, policy, "when")));
+            continue;
+        }
         let Some(text) = &policy.when else {
             concerning.push((policy, contexts.clone()));
             continue;
@@ -209,6 +231,16 @@ const MEND: &str = "the platform team must mend the policy: a program that fails
 fn failed(site: &Site<'_>, policy: &Policy, message: String, help: &str) -> Diagnostic {
     let file = format!("{}/{}.yaml", site.definitions.settings.folders.policies, policy.identifier);
     Diagnostic::error("policy-failed", Place::file(file), message).help(help)
+}
+
+/// A plan is shown for nobody, and the policy depends on who asks.
+fn nobody_named(site: &Site<'_>, policy: &Policy, field: &str) -> Diagnostic {
+    let mut place =
+        Place::file(format!("{}/{}.yaml", site.definitions.settings.folders.policies, policy.identifier));
+    place.field = Some(field.to_owned());
+    let message =
+        format!("what the policy `{}` says depends on who asks, and nobody is named", policy.identifier);
+    Diagnostic::error("requester-unknown", place, message).help("name somebody with `--as LOGIN`")
 }
 
 /// The programs of a policy.
@@ -253,19 +285,29 @@ impl Case<'_> {
         )
     }
 
+    /// Nobody is known to ask, and it depends on that.
+    fn nobody_named(&self, field: &str) -> Finding {
+        Finding::Refused(nobody_named(self.site, self.policy, field))
+    }
+
     /// What the policy says that people can do, or this.
     fn help(&self, usual: &str) -> String {
         self.policy.help.clone().unwrap_or_else(|| usual.to_owned())
     }
-
-    /// A rule under the policy's name.
-    fn named(&self, rule: &Rule) -> Rule {
-        named(self.policy, rule)
-    }
 }
 
-fn named(policy: &Policy, rule: &Rule) -> Rule {
-    Rule { name: format!("{}: {}", policy.identifier, rule.name), ..rule.clone() }
+/// The rules of a policy that apply, under its name.
+fn applied(
+    site: &Site<'_>,
+    asking: &Asking<'_>,
+    policy: &Policy,
+    rules: &[Rule],
+) -> Looked<Result<Vec<PlannedRule>, Vec<Diagnostic>>> {
+    let folder = &site.definitions.settings.folders.policies;
+    let place = Place::file(format!("{folder}/{}.yaml", policy.identifier));
+    let named = |rule: &Rule| Rule { name: format!("{}: {}", policy.identifier, rule.name), ..rule.clone() };
+    let named: Vec<Rule> = rules.iter().map(named).collect();
+    rules::apply(site, asking, &named, &place)
 }
 
 fn entity_id(text: &str) -> Option<EntityId> {

@@ -47,7 +47,11 @@ pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
         return Ok(Vec::new());
     }
     if !removals.unless.is_empty() {
-        return Ok(removals.unless.iter().map(|rule| Finding::Approval(case.named(rule))).collect());
+        match super::applied(case.site, case.asking, case.policy, &removals.unless)? {
+            Ok(rules) if rules.is_empty() => {}
+            Ok(rules) => return Ok(rules.into_iter().map(Finding::Approval).collect()),
+            Err(problems) => return Ok(problems.into_iter().map(Finding::Unclear).collect()),
+        }
     }
     let message = format!("allows {}, and this removes {what}", over.join(" and "));
     let help = "ask for less at a time";

@@ -1,18 +1,14 @@
 //! Is now a time in which this request is not carried out? It is planned and may be approved all the same.
 
 use super::request::Asked;
-use crate::{
-    domain::Diagnostic,
-    plan::{
-        approval::Judgement,
-        asking::{self, Asking},
-        build::{Built, Site},
-        facts::Looked,
-        message,
-        plan_file::PlannedRule,
-        policy::{self, Frozen},
-        rules,
-    },
+use crate::plan::{
+    approval::Judgement,
+    asking::{self, Asking},
+    build::{Built, Site},
+    facts::Looked,
+    message,
+    plan_file::PlannedRule,
+    policy::{self, Frozen},
 };
 
 /// Why a request is held up.
@@ -54,24 +50,13 @@ pub(super) fn held(
     };
     let mut held = Vec::new();
     for freeze in frozen {
-        let exception = if freeze.unless.is_empty() {
-            None
-        } else {
-            match rules::apply(site, &asking, &freeze.unless, &rules::action_place(site, &asking))? {
-                Ok(unless) => Some(judge(&unless)?),
-                Err(problems) => return unclear(first(&problems)),
-            }
-        };
+        let exception = if freeze.unless.is_empty() { None } else { Some(judge(&freeze.unless)?) };
         if exception.as_ref().is_some_and(Judgement::is_given) {
             continue;
         }
         held.push(Held { short: short(&freeze), note: note(&freeze, exception.as_ref()) });
     }
     Ok(held)
-}
-
-fn first(problems: &[Diagnostic]) -> String {
-    problems.first().map_or_else(String::new, |problem| problem.message.clone())
 }
 
 fn short(freeze: &Frozen) -> String {

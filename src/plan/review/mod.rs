@@ -569,7 +569,7 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
 fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
-    for (id, _) in spoken_of(pull) {
+    for (id, comments) in spoken_of(pull) {
         match execute::last_word(site, pull, &id) {
             Ok(Some((stage, steps))) => {
                 decision.stages.insert(id, stage);
@@ -577,13 +577,20 @@ fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             }
             Ok(None) => {
                 if matches!(execute::recorded(site, &id), Ok(None)) {
-                    decision.stages.insert(id, Stage::InProgress);
+                    decision.stages.insert(id, in_progress(&comments));
                 }
             }
             Err(Pending) => pending = true,
         }
     }
     if pending { Err(Pending) } else { Ok(decision) }
+}
+
+/// How a merged request stands that has no record yet: while an administrator may still release it, it is denied.
+pub(super) fn in_progress(comments: &[crate::domain::Comment]) -> Stage {
+    let is_denied =
+        |comment: &crate::domain::Comment| message::stage_of(&comment.body) == Some(Stage::Denied);
+    if comments.iter().any(is_denied) { Stage::Denied } else { Stage::InProgress }
 }
 
 /// The requests that our comments on a pull request speak of, each with those comments.

@@ -110,8 +110,8 @@ impl fmt::Display for Deed {
             Self::Join { who } => write!(f, "{who} joins"),
             Self::Leave { who } => write!(f, "{who} leaves"),
             Self::ChangeAction => write!(f, "ada changes-action"),
-            Self::ChangeCatalog { path, text } => {
-                write!(f, "ada changes-catalog {path} {}", text.trim_end().replace('\n', "\\n"))
+            Self::Write { path, text } => {
+                write!(f, "ada writes {path} {}", text.trim_end().replace('\n', "\\n"))
             }
             Self::ChangeTarget { path, text } => {
                 write!(f, "ada changes-target {path} {}", text.trim_end().replace('\n', "\\n"))
@@ -183,9 +183,7 @@ impl FromStr for Deed {
             "joins" => Self::Join { who },
             "leaves" => Self::Leave { who },
             "changes-action" => Self::ChangeAction,
-            "changes-catalog" => {
-                Self::ChangeCatalog { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
-            }
+            "writes" => Self::Write { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) },
             "changes-target" => {
                 Self::ChangeTarget { path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
             }

@@ -156,12 +156,13 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// `chandlery.yaml` in a mode; `by-pull`, `by-api` and `timed` are ways of being on.
+/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `timed` and `released` are ways of being on.
 pub fn settings(mode: &str) -> String {
     match mode {
         "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
         // Other actions, some of which have to do with time.
         "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
+        "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),
         "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
         "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),

@@ -544,7 +544,7 @@ impl Local {
                 let text = fixture::changed_action(self.changes_of_the_action);
                 self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
             }
-            Deed::ChangeCatalog { path, text } => self.put("ada", catalog, "main", path, text),
+            Deed::Write { path, text } => self.put("ada", catalog, "main", path, text),
             Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),
             Deed::Meddle { who, at } => {
                 let pull = self.open_pull((Repo::Infra, *at))?;

@@ -169,8 +169,8 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
-    /// The platform team writes a file of the catalog, such as a policy.
-    ChangeCatalog {
+    /// The platform team writes a file of the catalog.
+    Write {
         path: String,
         text: String,
     },
@@ -415,9 +415,13 @@ pub fn view(world: &mut dyn World) -> String {
                 let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
                 let why =
                     run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+                let released = run.break_glass.as_ref();
+                let released = released
+                    .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
+                    .unwrap_or_default();
                 let _ = writeln!(
                     out,
-                    "run {} {} approved by [{}]{why}",
+                    "run {} {} approved by [{}]{released}{why}",
                     short(&run.request),
                     run.status,
                     people.join(", ")

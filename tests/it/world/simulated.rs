@@ -1505,7 +1505,7 @@ impl Simulated {
                 let text = fixture::changed_action(self.seen_deeds as usize);
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
             }
-            Deed::ChangeCatalog { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
+            Deed::Write { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
             Deed::Meddle { who, at } => {
                 let Some(sim) = self.store(&infra).pulls.get(at).cloned() else { return false };

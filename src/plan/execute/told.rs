@@ -1,0 +1,70 @@
+//! How is a request told that has ended?
+
+use std::collections::BTreeSet;
+
+use super::recorded;
+use crate::{
+    domain::{Login, Pull, RequestId, Stage, StepState},
+    plan::{
+        build::Site,
+        facts::Looked,
+        message::{self, FollowUp},
+        notice, read,
+        step::Step,
+    },
+};
+
+/// How a request that has ended is told on its pull request: its stage, and what is still unsaid.
+pub(in crate::plan) fn last_word(
+    site: &Site<'_>,
+    pull: &Pull,
+    id: &RequestId,
+) -> Looked<Option<(Stage, Vec<Step>)>> {
+    let Some(Ok(run)) = recorded(site, id)? else { return Ok(None) };
+    if run.pull_request.as_ref().is_some_and(|own| own.number != pull.number) {
+        return Ok(None);
+    }
+    let action = run
+        .action
+        .as_ref()
+        .and_then(|action| site.definitions.actions.get(action))
+        .map(|defined| &defined.value);
+    let requesters: BTreeSet<Login> = run.requesters.iter().cloned().collect();
+    let about = message::About { id: id.as_str(), action, requesters: &requesters, stage: run.status };
+    let follow_ups: Vec<FollowUp> = run
+        .steps
+        .iter()
+        .map(|step| FollowUp {
+            reference: read::reference(&step.repository, step.number),
+            state: match (&step.merge_commit, step.differs_in.is_empty()) {
+                (None, _) => "closed without merging".into(),
+                (Some(_), true) => "merged".into(),
+                (Some(_), false) => {
+                    let files: Vec<String> =
+                        step.differs_in.iter().map(|path| message::quoted(path)).collect();
+                    format!("merged with other content than planned in {}", files.join(", "))
+                }
+            },
+            log: Vec::new(),
+        })
+        .chain(run.progress.iter().filter(|step| step.state != StepState::Skipped).map(|step| {
+            let planned = action.and_then(|action| action.steps.iter().find(|known| known.id == step.step));
+            let name = planned.and_then(|known| known.title.as_deref()).unwrap_or(step.step.as_str());
+            message::step_line(name, step, None)
+        }))
+        .collect();
+    let next = match run.status {
+        Stage::Success => "nothing more: it is done, and the catalog says so.",
+        Stage::Noop => "nothing more: there was nothing to change.",
+        Stage::Denied => "nothing more. Ask again under another name.",
+        Stage::Failure | Stage::TimedOut | Stage::Unknown => {
+            "nothing more is tried. Mend the cause and ask again under another name."
+        }
+        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
+        Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
+    };
+    let reason = message::with_break_glass(run.break_glass.as_ref(), &requesters, run.reason.as_deref());
+    let body = message::progress(&about, &follow_ups, reason.as_deref(), next);
+    let steps = notice::tell(site, pull, &about, reason.as_deref(), body);
+    Ok(Some((run.status, steps)))
+}
