@@ -92,14 +92,14 @@ pub struct PullRequestStep {
     pub branch: Option<String>,
     /// Whether Chandlery merges it.
     pub merge: MergeMode,
+    /// What it may change that no step may otherwise.
+    pub may_change: Vec<Glob>,
     /// The labels that it gets.
     pub labels: Vec<String>,
     /// Whose review is asked for: logins, and teams as `organisation/slug`.
     pub reviewers: Vec<String>,
     /// Whether it is opened as a draft.
     pub draft: bool,
-    /// What it may change that no step may otherwise.
-    pub may_change: Vec<Glob>,
 }
 
 /// Starts a workflow. Texts are templates.

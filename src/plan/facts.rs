@@ -322,12 +322,12 @@ pub enum Answer {
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
     Versions(Arc<Vec<ObjectId>>),
-    /// To `Mergeable`.
-    Mergeable(Arc<Mergeable>),
     /// To `Unfinished`.
     Requests(Arc<BTreeSet<RequestId>>),
     /// To `Arrivals`.
     Arrivals(Arc<Vec<Arrival>>),
+    /// To `Mergeable`.
+    Mergeable(Arc<Mergeable>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.

@@ -72,7 +72,7 @@ use crate::{
 
 pub use issue::request_bytes;
 pub use postponed::postponed;
-pub use preview::{Form, Preview, approvers, form, freezes, may_ask, preview};
+pub use preview::{Form, Freezes, Preview, approvers, form, freezes, may_ask, preview};
 pub use read::reference;
 
 /// What a decision is about.

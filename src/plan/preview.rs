@@ -161,7 +161,10 @@ pub fn approvers(
     if pending { Err(look.missing()) } else { Ok(by_rule) }
 }
 
-/// The freezes that hold for a plan now: by which policy, and until when.
+/// Freezes: by which policy, and until when; none where no end is in sight.
+pub type Freezes = Vec<(PolicyId, Option<Timestamp>)>;
+
+/// The freezes that hold for a plan now.
 ///
 /// # Errors
 /// What must be known first; inside, why it cannot be said.
@@ -171,7 +174,7 @@ pub fn freezes(
     catalog: ObjectId,
     plan: &Plan,
     people: &BTreeSet<Login>,
-) -> Result<Result<Vec<(PolicyId, Option<Timestamp>)>, String>, BTreeSet<Question>> {
+) -> Result<Result<Freezes, String>, BTreeSet<Question>> {
     let look = Looker::new(facts);
     let Some(action) = definitions.actions.get(&plan.asked.action).map(|defined| &defined.value) else {
         return Ok(Ok(Vec::new()));

@@ -506,13 +506,6 @@ fn named(planned: &PlannedEntity) -> RunEntity {
     RunEntity { change: planned.change.name().to_owned(), entity: planned.entity.clone() }
 }
 
-/// Whether a record names the entities of a plan: all but those that would have followed from the end of others, and may
-/// not point there any more.
-pub fn names(planned: &[PlannedEntity], recorded: &[RunEntity]) -> bool {
-    let stays = |one: &&PlannedEntity| one.follows.is_empty() || recorded.contains(&named(one));
-    planned.iter().filter(stays).map(named).eq(recorded.iter().cloned())
-}
-
 /// The changes of the catalog for these files and this record.
 pub fn changes(site: &Site<'_>, files: &BTreeMap<RepoPath, diff::Versions>, run: &Run) -> Changes {
     let mut changes: Changes =

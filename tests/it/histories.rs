@@ -248,13 +248,13 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Join { .. } => "join",
         Deed::Leave { .. } => "leave",
         Deed::ChangeAction => "change action",
-        Deed::Write { .. } => "change catalog",
         Deed::ChangeTarget { .. } => "change target",
         Deed::Meddle { .. } => "meddle",
         Deed::Answers { .. } => "answer",
         Deed::Ends { .. } | Deed::Checks { .. } => "end",
         Deed::Loses => "lose",
         Deed::Reports { .. } => "report",
+        Deed::Write { .. } => "write",
         Deed::Wait { .. } => "wait",
     }
 }

@@ -74,6 +74,10 @@ struct PullRequestDocument {
     /// Who merges it; people if not said.
     #[serde(default)]
     merge: MergeDocument,
+    /// Files that no step may change unless it is said here, as paths with `*` and `**`: workflows, CODEOWNERS, and the
+    /// definitions of the catalog itself.
+    #[serde(default)]
+    may_change: Vec<String>,
     /// Labels that it gets.
     #[serde(default)]
     labels: Vec<String>,
@@ -83,10 +87,6 @@ struct PullRequestDocument {
     /// Whether it is opened as a draft, which nobody merges before somebody says that it is ready.
     #[serde(default)]
     draft: bool,
-    /// Files that no step may change unless it is said here, as paths with `*` and `**`: workflows, CODEOWNERS, and the
-    /// definitions of the catalog itself.
-    #[serde(default)]
-    may_change: Vec<String>,
 }
 
 /// A workflow of GitHub Actions with `on: workflow_dispatch`. Texts are templates.

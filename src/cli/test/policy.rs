@@ -241,7 +241,7 @@ fn differences(
             match (until, wanted) {
                 (None, _) => differs("frozen".to_owned()),
                 (Some(found), Some(wanted)) if found != Some(*wanted) => {
-                    differs(format!("frozen until {wanted}"))
+                    differs(format!("frozen until {wanted}"));
                 }
                 (Some(_), _) => {}
             }

@@ -12,8 +12,8 @@ use crate::{
     catalog::{self, Definitions, Files, entity_at},
     cli::plan::{WORK_TREE, of_catalog},
     domain::{
-        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, PolicyId, RepoName,
-        RepoPath, RequestFile, RequestId, Timestamp,
+        BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath,
+        RequestFile, RequestId, Timestamp,
     },
     plan::{
         self, Preview,
@@ -129,7 +129,7 @@ impl<'a> Rehearsal<'a> {
         &mut self,
         built: &Built,
         people: &BTreeSet<Login>,
-    ) -> anyhow::Result<Result<Vec<(PolicyId, Option<Timestamp>)>, String>> {
+    ) -> anyhow::Result<Result<plan::Freezes, String>> {
         for _ in 0..=MOST_ROUNDS {
             match plan::freezes(self.definitions, &self.facts, WORK_TREE, &built.plan, people) {
                 Ok(freezes) => return Ok(freezes),

@@ -125,11 +125,8 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
     };
     let people = match pulls.iter().find(|pull| pull.state == PullState::Merged) {
         None => BTreeSet::new(),
-        Some(pull) => match admit::requesters(site, pull, &arrival.request)? {
-            Ok(people) => people,
-            // It is denied for that.
-            Err(_) => BTreeSet::new(),
-        },
+        // Where that cannot be told, it is denied.
+        Some(pull) => admit::requesters(site, pull, &arrival.request)?.unwrap_or_default(),
     };
     Ok(Ok(Before { blueprint: blueprint(action.as_ref()), action, people }))
 }
@@ -147,11 +144,14 @@ fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, Str
     })
 }
 
+/// Requests that have not ended, with their plans.
+pub(super) type UnderWay = Vec<(RequestId, Arc<Plan>)>;
+
 /// The plans of the requests that came before this one and have not ended: what they will change is not in the catalog yet.
 ///
 /// # Errors
 /// `Pending` while answers are awaited; inside, what could not be learnt.
-pub(super) fn under_way(case: &Case<'_>) -> Looked<Result<Vec<(RequestId, Arc<Plan>)>, String>> {
+pub(super) fn under_way(case: &Case<'_>) -> Looked<Result<UnderWay, String>> {
     let site = case.site;
     let unfinished = match site.look.unfinished(site.catalog)? {
         Ok(unfinished) => unfinished,

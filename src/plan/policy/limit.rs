@@ -16,7 +16,8 @@ use super::{
 use crate::{
     catalog::form,
     domain::{
-        BlueprintId, Bytes, Counted, Entity, Limit, Ownership, Per, RepoPath, Search, TeamSlug, Timestamp,
+        BlueprintId, Bytes, Counted, Entity, Limit, Login, Ownership, Per, RepoPath, Search, TeamSlug,
+        Timestamp,
         later::{self, Piece},
     },
     plan::{
@@ -310,10 +311,11 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
     Ok(refusals.collect())
 }
 
+/// Teams with their members.
+type Teams = Vec<(TeamSlug, BTreeSet<Login>)>;
+
 /// The teams of those who ask, with their members.
-pub(super) fn teams_of(
-    case: &Case<'_>,
-) -> Looked<Result<Vec<(TeamSlug, BTreeSet<crate::domain::Login>)>, String>> {
+pub(super) fn teams_of(case: &Case<'_>) -> Looked<Result<Teams, String>> {
     let site = case.site;
     let teams = "_team".parse().expect("a built-in blueprint has a proper name");
     let known = match site.look.entities(site.catalog, &teams)? {
