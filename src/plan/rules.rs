@@ -20,6 +20,7 @@ use crate::{
         facts::{Looked, Pending},
         people,
         plan_file::PlannedRule,
+        ttl,
     },
 };
 
@@ -330,6 +331,9 @@ pub(super) fn may_ask_this(
     asking: &Asking<'_>,
     place: &Place,
 ) -> Looked<Result<(), Diagnostic>> {
+    if ttl::asks(site, &asking.accepted.request.id, asking.people) {
+        return Ok(Ok(()));
+    }
     let Execute::Named(askers) = &asking.action.execute else {
         return Ok(match &asking.accepted.request.on_behalf_of {
             None => Ok(()),

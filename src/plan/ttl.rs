@@ -25,7 +25,7 @@ use super::{
 use crate::{
     catalog::values::Segment,
     domain::{
-        Action, Entity, EntityId, Identifier, Place, Pull, RequestFile, RequestId, Run, Search, Stage,
+        Action, Entity, EntityId, Identifier, Login, Place, Pull, RequestFile, RequestId, Run, Search, Stage,
         Timestamp, Ttl,
     },
 };
@@ -212,6 +212,11 @@ fn ask(site: &Site<'_>, action: &Action, ttl: &Ttl, entity: &Entity, due: Timest
         Missing::Nothing => Decision { stages, ..Decision::nothing() },
         Missing::Unclear => Decision::waiting(format!("the branch of `{id}` could not be looked at")),
     })
+}
+
+/// Whether we ask for it because of a timer: then it is nobody's to be allowed.
+pub(super) fn asks(site: &Site<'_>, id: &RequestId, people: &BTreeSet<Login>) -> bool {
+    id.is_ttl() && people.iter().eq([&site.here.me])
 }
 
 /// Why a request of ours does not say any more what an entity's timer says; nothing if it does.

@@ -18,6 +18,7 @@ use crate::{
         policy::{self, Moment},
         rules,
         step::{Call, Step},
+        ttl,
     },
 };
 
@@ -164,7 +165,10 @@ fn may_still_ask(
     let whole = place(&[Segment::Key("action".into())]);
     let present = site.definitions.actions.get(&plan.asked.action).map(|action| &action.value);
     let action = Action { execute: present.unwrap_or(pinned).execute.clone(), ..pinned.clone() };
-    let allowed = admit::may_ask(site, &action, &job.requesters, &whole);
+    let allowed = match ttl::asks(site, job.id, &job.requesters) {
+        true => Ok(Ok(())),
+        false => admit::may_ask(site, &action, &job.requesters, &whole),
+    };
     let accepted = admit::accept(site, &action, job.id, file, &job.requesters, &place);
     if let Err(problem) = allowed? {
         return Ok(Err(problem.message));

@@ -147,8 +147,7 @@ pub(super) fn judge_request(
             Ok(action) => action,
             Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
         };
-    // What nobody asks for but a timer is nobody's to be allowed.
-    let allowed = match id.is_ttl() {
+    let allowed = match ttl::asks(site, &id, &asked.requesters) {
         true => Ok(Ok(())),
         false => admit::may_ask(site, action, &asked.requesters, &source),
     };
