@@ -51,6 +51,7 @@ mod init;
 mod inputs;
 mod ask;
 mod audit;
+mod ttl;
 mod watch;
 mod jq;
 mod suites;
