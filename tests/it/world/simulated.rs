@@ -28,7 +28,7 @@ use chandlery::{
 };
 use serde_json::{Value, json};
 
-use super::{Ask, Deed, How, Repo, World, fixture};
+use super::{Ask, Deed, How, Repo, World, fixture, tampered};
 
 type Tree = Arc<BTreeMap<RepoPath, (ObjectId, Bytes)>>;
 
@@ -1347,7 +1347,7 @@ impl Simulated {
                 let Some((branch, _, id)) = self.open_request(*pull).filter(|_| writes(who)) else {
                     return false;
                 };
-                self.put(&catalog, &branch, &format!("requests/{id}/{file}"), "looks: fine\n", who)
+                self.put(&catalog, &branch, &tampered(&id, file), "looks: fine\n", who)
             }
             Deed::Rewind { who, pull } => {
                 let Some((branch, head, _)) = self.open_request(*pull).filter(|_| writes(who)) else {
