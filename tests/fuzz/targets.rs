@@ -2,10 +2,19 @@
 //!
 //! A new one is added here, to `TARGETS`, and as a file beside this with a folder of `corpus`.
 
+use std::sync::LazyLock;
+
 use chandlery::{
-    catalog::{Files, Root, check_all, report, view::parse_query, yaml},
-    domain::{Bytes, Direction, Operator, Query},
+    catalog::{
+        Definitions, Files, Root, check_all, load_definitions, load_settings, report, view::parse_query, yaml,
+    },
+    domain::{Bytes, Direction, Operator, Query, Remark, Timestamp},
     expr::Expression,
+    intake::issue_form::{self, Reading},
+    plan::{
+        code_owners::{CodeOwners, Owner},
+        command, log, message,
+    },
 };
 use serde_json::{Value, json};
 
@@ -13,8 +22,15 @@ use serde_json::{Value, json};
 pub type Target = fn(&[u8]);
 
 /// Each by its name.
-pub const TARGETS: [(&str, Target); 4] =
-    [("loader", loader), ("query", query), ("guard", guard), ("bound", bound)];
+pub const TARGETS: [(&str, Target); 7] = [
+    ("loader", loader),
+    ("query", query),
+    ("guard", guard),
+    ("bound", bound),
+    ("owners", owners),
+    ("comment", comment),
+    ("form", form),
+];
 
 /// Files of a catalog: places lie inside the text, and what is read is what is written.
 pub fn loader(bytes: &[u8]) {
@@ -54,6 +70,74 @@ pub fn loader(bytes: &[u8]) {
         let again = yaml::parse("some.yaml", written.as_bytes());
         let again = again.unwrap_or_else(|found| panic!("{found:?}\n{written}")).value();
         assert_eq!(again, value, "{written}");
+    }
+}
+
+/// CODEOWNERS: what is read is said by a line of it, and whoever owns something stands there.
+pub fn owners(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match CodeOwners::parse(bytes) {
+        Err((line, _)) => assert!(line >= 1 && line <= text.lines().count().max(1), "{line}: {text}"),
+        Ok(owners) => {
+            for path in ["a", "docs/a.md", "src/deep/b.rs", ".github/CODEOWNERS"] {
+                let Some(owned) = owners.of(path) else { continue };
+                for owner in owned.owners {
+                    let (Owner::Team(name) | Owner::Mail(name)) = owner else { continue };
+                    assert!(text.contains(name.as_str()), "{name}: {text}");
+                }
+            }
+        }
+    }
+}
+
+/// What people and backends write in comments: a command is a line of a comment that nobody edited, a report is one that is
+/// written as such, and what is quoted stays on its line.
+pub fn comment(bytes: &[u8]) {
+    let Ok(body) = std::str::from_utf8(bytes) else { return };
+    let remark = |edited| Remark {
+        id: 1,
+        author: Some("ada".parse().unwrap()),
+        body: body.to_owned(),
+        at: Timestamp::from_seconds(1),
+        edited,
+    };
+    assert!(command::commands(&[remark(true)]).is_empty(), "an edited comment says something: {body}");
+    for command in command::commands(&[remark(false)]) {
+        assert!(body.starts_with('/') && !command.rest.contains('\n'), "{body}");
+    }
+    let quoted = message::quoted(body);
+    assert!(!quoted.contains('\n') && !quoted.contains("<!--"), "{quoted}");
+    let told = log::read(body.lines());
+    for line in told.last.iter().chain(&told.progress).chain(told.links.keys()) {
+        assert!(!line.chars().any(|c| c.is_control()), "{line:?}");
+    }
+}
+
+/// Filled-in issue forms: nothing that is read has an input that the action does not ask for.
+pub fn form(bytes: &[u8]) {
+    static DEFINITIONS: LazyLock<Definitions> = LazyLock::new(|| {
+        let files = [
+            ("chandlery.yaml", "version: 1\n"),
+            ("blueprints/bucket.yaml", "identifier: bucket\n"),
+            (
+                "actions/ask.yaml",
+                "identifier: ask\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties:\n      name: { type: string }\n      size: { type: number }\n      tags: { type: array, items: { type: string } }\nentities:\n  - create: { blueprint: bucket, identifier: x }\n",
+            ),
+        ];
+        let files: Files =
+            files.iter().map(|(path, text)| (path.parse().unwrap(), Bytes::from(text.as_bytes()))).collect();
+        let root = Root::default();
+        let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
+        load_definitions(&root, settings, &files).0
+    });
+    let Ok(body) = std::str::from_utf8(bytes) else { return };
+    // As the form is now, whatever hash the issue names.
+    let hash = issue_form::hash(&DEFINITIONS.actions[&"ask".parse().unwrap()].value);
+    for body in [body.to_owned(), format!("### Action\n\nask (form {hash})\n\n{body}")] {
+        if let Reading::Read(file) = issue_form::parse(&body, 7, &DEFINITIONS) {
+            let known = ["name", "size", "tags"];
+            assert!(file.inputs.keys().all(|name| known.contains(&name.as_str())), "{file:?}");
+        }
     }
 }
 
