@@ -129,7 +129,7 @@ fn every_planted_fault_in_a_policy_is_noticed() {
         ("budget", ".monthlyCost // 0", ".monthlycost // 0"),
         ("places", "**/secret*", "**/secrets*"),
         ("removals", "share: 50", "share: 100"),
-        ("removals", "name: platform", "name: plattform"),
+        ("removals", "name: platform", "name: unknown"),
     ] {
         let folder = catalog();
         let path = folder.path().join(format!("policies/{policy}.yaml"));
