@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Definitions, Files, Root,
+    Definitions, Editors, Files, Root,
     declared::Declarations,
     document::join,
     entity::{entity_at, examine, references},
@@ -19,7 +19,7 @@ use super::{
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
-    Action, Approval, BlueprintId, Bytes, Diagnostic, EntityId, Execute, Identifier, Operation, Place,
+    Action, Approval, BlueprintId, Bytes, Code, Diagnostic, EntityId, Execute, Identifier, Operation, Place,
     RepoPath, RequestFile, RequestId, TeamSlug,
 };
 
@@ -95,6 +95,25 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.dedup();
     mend::drop_rivals(&mut diagnostics);
     diagnostics
+}
+
+/// What is wrong after a change that was not before it, wherever in its file it stood.
+pub fn newly(before: &[Diagnostic], after: &[Diagnostic]) -> Vec<Diagnostic> {
+    fn key(one: &Diagnostic) -> (&str, Code, &str) {
+        (&one.place.source, one.code, &one.message)
+    }
+    let mut known: HashMap<_, usize> = HashMap::new();
+    for one in before {
+        *known.entry(key(one)).or_default() += 1;
+    }
+    let mut new = Vec::new();
+    for one in after {
+        match known.get_mut(&key(one)).filter(|left| **left > 0) {
+            Some(left) => *left -= 1,
+            None => new.push(one.clone()),
+        }
+    }
+    new
 }
 
 /// Which entities there are, going by the paths of their files: one with mistakes is still there to point at.
@@ -258,9 +277,41 @@ impl<'a> Checked<'a> {
         found
     }
 
-    /// The teams that actions name must be there: nobody can be found in a team that is not.
-    pub fn teams(&self) -> Vec<Diagnostic> {
+    /// What the settings say of writing entities by hand is of blueprints and teams that are there.
+    fn by_hand(&self) -> Vec<Diagnostic> {
+        let Self { definitions: Definitions { settings, blueprints, unusable, root, .. }, known, .. } = self;
         let mut found = Vec::new();
+        for (blueprint, by_hand) in &settings.entities {
+            let mut place = Place::file(root.settings_path().as_str());
+            place.field = Some(format!("entities.{blueprint}"));
+            if !blueprints.contains_key(blueprint) && !unusable.blueprints.contains(blueprint) {
+                let message = format!("`{blueprint}` is not a blueprint of this catalog");
+                let mut wrong = Diagnostic::error("unknown-blueprint", place.clone(), message);
+                wrong.help = did_you_mean(blueprint.as_str(), blueprints.keys().map(BlueprintId::as_str));
+                found.push(wrong);
+            }
+            for editors in [&by_hand.create, &by_hand.change, &by_hand.delete] {
+                let Editors::Named { teams, .. } = editors else { continue };
+                for team in teams {
+                    let (Ok(of_teams), Ok(identifier)) = ("_team".parse(), team.as_str().parse()) else {
+                        continue;
+                    };
+                    let id = EntityId { blueprint: of_teams, identifier };
+                    if !known.has(&id) {
+                        let message = format!("names the team `{team}`, which is not in the catalog");
+                        let mut wrong = Diagnostic::error("unknown-team", place.clone(), message);
+                        wrong.help = self.help(&id);
+                        found.push(wrong);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The teams that actions, policies and settings name must be there: nobody can be found in a team that is not.
+    pub fn teams(&self) -> Vec<Diagnostic> {
+        let mut found = self.by_hand();
         for (path, bytes) in actions_below(self.files, &self.definitions.settings.folders.actions) {
             let Ok((action, reader)) = examine_action(path, bytes) else { continue };
             for (at, team) in teams_of(&action) {

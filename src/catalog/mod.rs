@@ -38,12 +38,12 @@ pub mod port;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Action, ActionId, Blueprint, BlueprintId, Bytes, Concerns, Diagnostic, ObjectId, Policy, PolicyId,
-    RepoName, RepoPath, Scorecard, Sink, Template, TemplateName,
+    Action, ActionId, Blueprint, BlueprintId, Bytes, Concerns, Diagnostic, Login, ObjectId, Policy, PolicyId,
+    RepoName, RepoPath, Scorecard, Sink, TeamSlug, Template, TemplateName,
 };
 
 pub use case::{Case, read_case};
-pub use check::{Checked, Counts, Known, Report, check_all, in_order};
+pub use check::{Checked, Counts, Known, Report, check_all, in_order, newly};
 pub use derived::META;
 pub use document::{schemas, step::origin};
 pub use entity::{
@@ -193,6 +193,40 @@ pub struct Settings {
     pub retry_for: i64,
     /// The secrets that requests may name.
     pub secrets: Secrets,
+    /// Who may write entities by hand, by their blueprint; of the others whoever may write to the repository.
+    pub entities: BTreeMap<BlueprintId, ByHand>,
+}
+
+/// Who may write entities of a blueprint by hand, in a pull request of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ByHand {
+    /// Who may add one.
+    pub create: Editors,
+    /// Who may change one.
+    pub change: Editors,
+    /// Who may remove one.
+    pub delete: Editors,
+}
+
+/// Who may do so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Editors {
+    /// Whoever may write to the repository.
+    #[default]
+    Anybody,
+    /// Requests alone do.
+    Nobody,
+    /// These people.
+    Named {
+        /// People.
+        users: Vec<Login>,
+        /// Teams.
+        teams: Vec<TeamSlug>,
+        /// Whether whoever owns the entity may.
+        owners: bool,
+        /// What they may change of it; none is everything.
+        properties: Option<BTreeSet<String>>,
+    },
 }
 
 /// The secrets that requests may name, and for whom others are encrypted.

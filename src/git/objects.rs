@@ -246,19 +246,25 @@ impl Objects {
     /// When an object is missing, the two have no history in common, or a path cannot be named.
     pub fn diff(&self, base: ObjectId, head: ObjectId) -> Read<BTreeMap<RepoPath, DiffEntry>> {
         let (before, after) = (self.root(base)?, self.root(head)?);
-        let fork = match self.repository.merge_base(to_git(base), to_git(head)) {
-            Ok(fork) => from_git(fork),
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                return Err(ReadError::Strange(format!(
-                    "{} and {} have no commit in common; make the branch anew from the base branch",
-                    base.short(),
-                    head.short()
-                )));
-            }
-            Err(error) => return Err(ReadError::broken(&error)),
-        };
+        let fork = self.fork(base, head)?;
         let before = if fork == base { before } else { self.root(fork)? };
         self.changes(Some(before), after)
+    }
+
+    /// Where a branch left the base.
+    ///
+    /// # Errors
+    /// When an object is missing, or the two have no history in common.
+    pub fn fork(&self, base: ObjectId, head: ObjectId) -> Read<ObjectId> {
+        match self.repository.merge_base(to_git(base), to_git(head)) {
+            Ok(fork) => Ok(from_git(fork)),
+            Err(error) if error.code() == ErrorCode::NotFound => Err(ReadError::Strange(format!(
+                "{} and {} have no commit in common; make the branch anew from the base branch",
+                base.short(),
+                head.short()
+            ))),
+            Err(error) => Err(ReadError::broken(&error)),
+        }
     }
 
     /// What differs between two folders.

@@ -359,7 +359,7 @@ fn pushed_by(case: &Case<'_>, login: &Login, commit: ObjectId) -> Option<Timesta
 }
 
 /// Everybody who put something on the branch.
-fn contributors(case: &Case<'_>, me: &Login, blocked: &mut Vec<String>) -> BTreeSet<Login> {
+pub(super) fn contributors(case: &Case<'_>, me: &Login, blocked: &mut Vec<String>) -> BTreeSet<Login> {
     let clean: BTreeSet<ObjectId> = case
         .chain
         .iter()

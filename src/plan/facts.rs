@@ -95,6 +95,13 @@ pub enum Question {
         /// The newest commit of the branch.
         head: ObjectId,
     },
+    /// What is wrong with the catalog at the head of a branch, and was not where it left the base. → `Judged`
+    Judged {
+        /// A commit of the base branch.
+        base: ObjectId,
+        /// The newest commit of the branch.
+        head: ObjectId,
+    },
     /// The commits on the first-parent chain of this catalog commit in which a path appeared, newest first. → `Appearances`
     Appearances(ObjectId, RepoPath),
     /// The blobs that a path has been on the first-parent chain of this catalog commit, newest first. → `Versions`
@@ -137,6 +144,7 @@ impl Question {
             | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
+            | Self::Judged { .. }
             | Self::Appearances(..)
             | Self::Versions(..)
             | Self::Unfinished(_)
@@ -318,6 +326,8 @@ pub enum Answer {
     Chain(Arc<Vec<ChainCommit>>),
     /// To `Diff`.
     Diff(Arc<BTreeMap<RepoPath, DiffEntry>>),
+    /// To `Judged`.
+    Judged(Arc<Vec<Diagnostic>>),
     /// To `Appearances`.
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
@@ -481,6 +491,8 @@ impl<'a> Looker<'a> {
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
+        /// What a branch makes wrong in the catalog.
+        judged(base: ObjectId, head: ObjectId) -> &'a [Diagnostic], Question::Judged { base, head }, Answer::Judged(found) => found.as_slice();
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
         /// The requests without a record of an end.

@@ -19,7 +19,7 @@ use crate::{
         objects::{Node, Objects, Read, ReadError},
         write::write_tree,
     },
-    index::{Index, Kept},
+    index::{Commit, Index, Kept},
     plan::facts::{Answer, Question},
 };
 
@@ -49,6 +49,8 @@ pub struct Reader {
     entities: VecDeque<(ObjectId, Entities)>,
     /// What was found in a tree.
     found: VecDeque<((ObjectId, Search), Found)>,
+    /// What is wrong with the catalog of a tree.
+    wrong: VecDeque<(ObjectId, Arc<Vec<Diagnostic>>)>,
     remembered: Remembered,
     /// The records that were read, and whether their runs have ended.
     ended: HashMap<ObjectId, bool>,
@@ -144,6 +146,7 @@ impl Reader {
             definitions: VecDeque::new(),
             entities: VecDeque::new(),
             found: VecDeque::new(),
+            wrong: VecDeque::new(),
             remembered: HashMap::new(),
             ended: HashMap::new(),
         }
@@ -194,6 +197,7 @@ impl Reader {
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Judged { base, head } => self.judged(objects, *base, *head)?,
             Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(objects, *commit)?)),
             Question::Arrivals(commit, since) => {
                 let Ok(settings) = self.settings(objects, *commit)? else {
@@ -332,6 +336,45 @@ impl Reader {
         self.found.push_front((asked, Arc::clone(&found)));
         self.found.truncate(FOUND);
         Ok(Answer::Found(found))
+    }
+
+    /// What a branch makes wrong. The base is looked at first, so that of the head only what differs is read.
+    fn judged(&mut self, objects: &Objects, base: ObjectId, head: ObjectId) -> Read<Answer> {
+        let before = objects.root(objects.fork(base, head)?)?;
+        let after = objects.root(head)?;
+        let mut reports = Vec::new();
+        for (tree, since) in [(before, None), (after, Some(before))] {
+            match self.wrong(objects, tree, since)? {
+                Ok(found) => reports.push(found),
+                Err(why) => return Ok(Answer::Unknown(why.into())),
+            }
+        }
+        Ok(Answer::Judged(Arc::new(catalog::newly(&reports[0], &reports[1]))))
+    }
+
+    /// Everything that is wrong with the catalog of a tree; or why that cannot be told.
+    fn wrong(
+        &mut self,
+        objects: &Objects,
+        tree: ObjectId,
+        since: Option<ObjectId>,
+    ) -> Read<Result<Arc<Vec<Diagnostic>>, String>> {
+        if let Some((_, known)) = self.wrong.iter().find(|(known, _)| *known == tree) {
+            return Ok(Ok(Arc::clone(known)));
+        }
+        let own = Objects::open(objects.folder())?;
+        let kept = Kept::beside(objects.common_folder());
+        let commit = Commit { objects: own, tree, root: self.root.clone() };
+        let found = match commit.check(since, &kept) {
+            Ok(report) => Arc::new(report.diagnostics),
+            Err(why) => {
+                let read = why.chain().find_map(|cause| cause.downcast_ref::<ReadError>()).cloned();
+                return read.map_or_else(|| Ok(Err(format!("{why:#}"))), Err);
+            }
+        };
+        self.wrong.push_front((tree, Arc::clone(&found)));
+        self.wrong.truncate(AT_HAND);
+        Ok(Ok(found))
     }
 
     /// The entities that point at one.

@@ -227,6 +227,7 @@ impl Hands {
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)
+            | Question::Judged { .. }
             | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }

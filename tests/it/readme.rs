@@ -86,11 +86,12 @@ fn readme_commands_run() {
 fn settings_page_tells_the_truth() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    fs::write(folder.path().join("chandlery.yaml"), block).unwrap();
     let chandlery = || Command::new(env!("CARGO_BIN_EXE_chandlery"));
-    let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    for block in page.split("```yaml\n").skip(1) {
+        fs::write(folder.path().join("chandlery.yaml"), block.split("```").next().unwrap()).unwrap();
+        let output = chandlery().arg("validate").arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
     let help = String::from_utf8(chandlery().args(["reconcile", "--help"]).output().unwrap().stdout).unwrap();
     let mut options = 0;
     for line in page.lines().filter(|line| line.starts_with("| ")) {

@@ -1,6 +1,6 @@
 //! What may `chandlery.yaml` say?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     catalog::{
-        CommitBy, Folders, Mode, RETRY_FOR, RecordBy, Root, Secrets, Settings,
+        ByHand, CommitBy, Editors, Folders, Mode, RETRY_FOR, RecordBy, Root, Secrets, Settings,
         values::{Segment, Wrong, trail},
     },
-    domain::{Diagnostic, RepoName, RepoPath, SecretRef},
+    domain::{BlueprintId, Diagnostic, RepoName, RepoPath, SecretRef},
 };
 
 /// The version of the formats that this program knows.
@@ -75,6 +75,50 @@ pub(in crate::catalog) struct SettingsDocument {
     /// Public keys of age, `age1…`, that secrets in requests are encrypted for.
     #[serde(default)]
     age_recipients: Vec<String>,
+    /// Who may write entities by hand, by their blueprint; whoever may write to the repository, of those that are not named.
+    #[serde(default)]
+    entities: Option<BTreeMap<String, ByHandDocument>>,
+}
+
+/// Who may write entities of a blueprint in a pull request of their own; whoever may write to the repository, if not said.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ByHandDocument {
+    /// Who may add one.
+    #[serde(default)]
+    #[schemars(schema_with = "editors")]
+    create: Option<Value>,
+    /// Who may change one.
+    #[serde(default)]
+    #[schemars(schema_with = "editors")]
+    change: Option<Value>,
+    /// Who may remove one.
+    #[serde(default)]
+    #[schemars(schema_with = "editors")]
+    delete: Option<Value>,
+}
+
+/// Who may write entities by hand, and what of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EditorsDocument {
+    /// Logins on the forge.
+    #[serde(default)]
+    users: Vec<String>,
+    /// Identifiers of `_team` entities.
+    #[serde(default)]
+    teams: Vec<String>,
+    /// Whether whoever owns the entity may.
+    #[serde(default)]
+    owners: bool,
+    /// What they may write of it: names of properties, `relations.NAME`, `$title`, `$team`; everything if not said.
+    #[serde(default)]
+    properties: Option<Vec<String>>,
+}
+
+fn editors(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let named = generator.subschema_for::<EditorsDocument>();
+    json!({ "anyOf": [{ "enum": ["nobody", null] }, named] }).try_into().unwrap_or_default()
 }
 
 /// How scripts are run.
@@ -207,6 +251,8 @@ impl SettingsDocument {
         let repositories =
             repositories.filter_map(|(index, value)| repository(index, value, reader)).collect();
         let secrets = secrets(self.secrets, self.age_recipients, reader);
+        let by_hand = self.entities.unwrap_or_default().into_iter();
+        let by_hand = by_hand.filter_map(|(name, said)| by_hand_of(&name, said, reader)).collect();
         let [blueprints, entities, actions, templates, requests, scorecards, policies] = folders;
         let folders = Folders {
             blueprints: blueprints?,
@@ -277,6 +323,7 @@ impl SettingsDocument {
             break_glass,
             retry_for: retry_for.unwrap_or(RETRY_FOR),
             secrets,
+            entities: by_hand,
         })
     }
 }
@@ -288,6 +335,34 @@ impl CommitsDocument {
             Self::Api => CommitBy::Api,
         }
     }
+}
+
+fn by_hand_of(name: &str, said: ByHandDocument, reader: &mut Reader) -> Option<(BlueprintId, ByHand)> {
+    let path = join(&trail!["entities"], name);
+    let blueprint = reader.name(&path, name)?;
+    let mut of = |what: &str, said: Option<Value>| match said {
+        None | Some(Value::Null) => Editors::Anybody,
+        Some(said) => editors_of(&join(&path, what), said, reader),
+    };
+    let by_hand = ByHand {
+        create: of("create", said.create),
+        change: of("change", said.change),
+        delete: of("delete", said.delete),
+    };
+    Some((blueprint, by_hand))
+}
+
+/// Whoever cannot be named may not.
+fn editors_of(path: &[Segment], said: Value, reader: &mut Reader) -> Editors {
+    let Ok(document) = serde_json::from_value::<EditorsDocument>(said) else { return Editors::Nobody };
+    let EditorsDocument { users, teams, owners, properties } = document;
+    if users.is_empty() && teams.is_empty() && !owners {
+        let wrong = Wrong::new("nobody-named", path, "names nobody");
+        reader.wrong(wrong.help("name users or teams, say `owners: true`, or write `nobody`"));
+    }
+    let users = reader.names(&join(path, "users"), &users);
+    let teams = reader.names(&join(path, "teams"), &teams);
+    Editors::Named { users, teams, owners, properties: properties.map(|names| names.into_iter().collect()) }
 }
 
 fn secrets(names: Vec<String>, recipients: Vec<String>, reader: &mut Reader) -> Secrets {

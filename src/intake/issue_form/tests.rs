@@ -93,6 +93,7 @@ fn definitions(action: Action) -> Definitions {
         expire_after: None,
         break_glass: None,
         secrets: Default::default(),
+        entities: Default::default(),
     };
     let mut definitions = Definitions::new(Root(None), settings);
     let blob = ObjectId::of_blob(b"");

@@ -3,6 +3,7 @@
 //! check say what would change and who must agree.
 
 mod branch;
+mod by_hand;
 mod comment;
 mod freeze;
 mod request;
@@ -85,6 +86,9 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     };
     let (groups, others) = group(site, diff);
     if groups.is_empty() {
+        if by_hand::touches_catalog(site, diff) {
+            return by_hand::decide(site, pull, diff, chain, activity);
+        }
         // The check may be required of every pull request, and there is nothing here for us to judge.
         let check = check_step(site, pull, "no request", Some(Conclusion::Success), (NO_REQUEST, ELSEWHERE));
         return Ok(Decision { steps: check.into_iter().collect(), ..Decision::nothing() });

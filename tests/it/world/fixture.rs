@@ -164,6 +164,10 @@ pub fn settings(mode: &str) -> String {
         "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
         "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),
         "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
+        // Buckets are not for everybody to write.
+        "guarded" => format!(
+            "{SETTINGS}entities:\n  bucket:\n    create: {{ teams: [platform], users: [dan], properties: [size] }}\n    change: {{ teams: [platform], owners: true, properties: [size, label] }}\n    delete: nobody\n"
+        ),
         "by-both" => settings("by-api") + "state: pullRequest\n",
         mode => SETTINGS.replace("mode: on", &format!("mode: {mode}")),
     }

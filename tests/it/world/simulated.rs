@@ -722,6 +722,16 @@ impl Simulated {
                 let to = self.tree(*head);
                 Answer::Diff(Arc::new(diff(from, to)))
             }
+            Question::Judged { base, head } => {
+                let report = |commit| {
+                    let mut whole = chandlery::index::Whole::new(Root::default());
+                    let tree = self.tree(commit).iter();
+                    whole.files = tree.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+                    whole.check().diagnostics
+                };
+                let (before, after) = (report(self.merge_base(*base, *head)), report(*head));
+                Answer::Judged(Arc::new(catalog::newly(&before, &after)))
+            }
             Question::Appearances(commit, path) => {
                 Answer::Appearances(Arc::new(self.appearances(*commit, path)))
             }
