@@ -106,7 +106,8 @@ impl<'a> Offline<'a> {
         }
         Ok(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
-            Question::Now => Answer::Now(self.now),
+            // The time that is asked about is believed, whatever commits say.
+            Question::Now | Question::CommittedAt(_) => Answer::Now(self.now),
             Question::Permission(repository, login) => {
                 let catalog = repository == &self.here.catalog;
                 let place = if catalog { "the catalog".to_owned() } else { format!("`{repository}`") };

@@ -352,6 +352,8 @@ impl<'a> World<'a> {
         }
         Ok(Some(match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
+            // What was not committed yet is as old as may be.
+            Question::CommittedAt(commit) if *commit == WORK_TREE => Answer::Now(Timestamp::from_seconds(0)),
             Question::Unfinished(commit) | Question::Arrivals(commit, _) if *commit == WORK_TREE => {
                 self.assumed.insert(
                     "Assumed: no other request is under way, and none was merged lately; the history was not read."

@@ -582,6 +582,24 @@ mod tests {
     }
 
     #[test]
+    fn checks_and_statuses_of_others_are_not_seen() {
+        let suite = |app: &str, title: &str| {
+            let run = serde_json::json!({
+                "status": "COMPLETED", "conclusion": "SUCCESS", "url": "https://github.com/a/b/runs/7", "externalId": "k",
+                "startedAt": "2026-11-01T00:00:00Z", "completedAt": "2026-11-01T00:00:00Z", "title": title,
+            });
+            serde_json::json!({ "app": { "slug": app }, "checkRuns": { "nodes": [run] } })
+        };
+        let commit = serde_json::json!({
+            "oid": "1".repeat(40), "parents": { "nodes": [] }, "authors": { "nodes": [] }, "committer": null,
+            "checkSuites": { "nodes": [suite("evil", "forged"), suite("chandlery", "ours"), suite("chandlery-2", "alike")] },
+        });
+        let commit: CommitFields = serde_json::from_value(commit).unwrap();
+        let read = read_commit(commit, &"chandlery[bot]".parse().unwrap());
+        assert_eq!(read.checks.iter().map(|check| check.title.as_str()).collect::<Vec<_>>(), ["ours"]);
+    }
+
+    #[test]
     fn a_list_that_is_cut_short_is_not_taken_for_the_whole() {
         let list: List<EditNode> =
             serde_json::from_str(r#"{"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": "x"}}"#)

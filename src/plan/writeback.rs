@@ -171,12 +171,8 @@ pub fn apply(
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    let changed = own.into_iter().chain(&present);
-    let entities = changed.map(|planned| RunEntity {
-        change: planned.change.name().to_owned(),
-        entity: planned.entity.clone(),
-    });
-    Ok(Ok(Applied { files, entities: entities.collect() }))
+    let entities = own.into_iter().chain(&present).map(named).collect();
+    Ok(Ok(Applied { files, entities }))
 }
 
 /// All files that these changes write, and the entities that change because others end.
@@ -505,13 +501,9 @@ pub fn entities_filled(
     entities.iter().map(one).collect()
 }
 
-/// The entities of a plan, as a record names them.
-pub fn named(entities: &[PlannedEntity]) -> Vec<RunEntity> {
-    let one = |planned: &PlannedEntity| RunEntity {
-        change: planned.change.name().to_owned(),
-        entity: planned.entity.clone(),
-    };
-    entities.iter().map(one).collect()
+/// An entity of a plan, as a record names it.
+fn named(planned: &PlannedEntity) -> RunEntity {
+    RunEntity { change: planned.change.name().to_owned(), entity: planned.entity.clone() }
 }
 
 /// The changes of the catalog for these files and this record.

@@ -399,11 +399,72 @@ fn the_page_tells_the_truth() {
     let clone = Clone::new();
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")).collect();
     assert_eq!(commands.len(), 7);
+    let settings = tempfile::tempdir().unwrap();
+    let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(settings.path().join("chandlery.yaml"), block).unwrap();
+    assert_eq!(chandlery(settings.path(), &["validate"]).0, 0);
     for line in commands {
         let line = line.replace("SIGNERS", base().signers.to_str().unwrap());
         let (code, said) = chandlery(clone.0.path(), &line.split(' ').collect::<Vec<_>>());
         assert_eq!(code, 0, "{line}: {said}");
     }
+}
+
+/// Over the forge, as whoever runs it: only an administrator, with a reason, and only what waits for it.
+#[test]
+fn an_administrator_breaks_the_glass_and_it_stands_out() {
+    let mut world = Local::new();
+    tell(
+        &mut world,
+        "
+ada sets-mode released
+dan files create-bucket name=logs size=3
+dan files create-bucket name=data size=3
+reconcile
+ada merges catalog#3
+reconcile
+",
+    );
+    let id = |world: &Local, issue: u64| {
+        let issue = world.get(crate::world::Repo::Catalog, &format!("issues/{issue}")).unwrap();
+        let month = issue["created_at"].as_str().unwrap()[..7].replace('-', "/");
+        format!("{month}/issue-{}", issue["number"])
+    };
+    let (merged, open) = (id(&world, 1), id(&world, 2));
+    let break_glass = |who: &str, request: &str, reason: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_chandlery"))
+            .args(["approve-break-glass", request, "--reason", reason])
+            .args(["--repository", "acme/catalog", "--api-url", &format!("{}/api/v3", world.url())])
+            .args(["--git-url", world.url()])
+            .env("CHANDLERY_TOKEN", format!("{who}-token"))
+            .env("CHANDLERY_CACHE", world.folder().join(who))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap(), said + &String::from_utf8_lossy(&output.stderr))
+    };
+    for (who, request, reason, what) in [
+        ("dan", &merged, "now", "is no administrator"),
+        ("ada", &merged, "  ", "say why"),
+        ("ada", &open, "now", "is not merged"),
+    ] {
+        let (code, said) = break_glass(who, request, reason);
+        assert!(code == 3 && said.contains(what), "{said}");
+    }
+    let (code, said) = break_glass("ada", &merged, "the shop\nis down");
+    assert!(code == 0 && said.contains("acme/catalog#3 as `ada`"), "{said}");
+    tell(&mut world, "reconcile\nada merges infra#1\nreconcile");
+    let comments = world.get(crate::world::Repo::Catalog, "issues/3/comments").unwrap().to_string();
+    assert!(comments.contains("**BREAK-GLASS**") && comments.contains("the shop is down"), "{comments}");
+    let follow_up = world.get(crate::world::Repo::Infra, "pulls/1").unwrap().to_string();
+    assert!(follow_up.contains("**BREAK-GLASS**") && follow_up.contains("(asked by `dan`)"), "{follow_up}");
+    let (_, table) = chandlery(&world.catalog(), &["audit"]);
+    assert!(table.contains("BREAK-GLASS by ada"), "{table}");
+    let (code, said) = chandlery(&world.catalog(), &["verify"]);
+    assert!(code == 0 && said.contains("note[break-glass]") && said.contains("the shop is down"), "{said}");
+    let log =
+        run(Command::new("git").arg("-C").arg(world.catalog()).args(["log", "-1", "--format=%B", "main"]));
+    assert!(log.contains("approved=- break-glass=ada"), "{log}");
 }
 
 /// One history for all of them: each is about one thing that was tampered with, or none.

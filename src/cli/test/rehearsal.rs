@@ -201,7 +201,7 @@ impl<'a> Rehearsal<'a> {
         }
         match question {
             Question::Here => Answer::Here(Arc::clone(&self.here)),
-            Question::Now => Answer::Now(self.now),
+            Question::Now | Question::CommittedAt(_) => Answer::Now(self.now),
             Question::Permission(..) => Answer::Permission(Permission::Write),
             Question::Unfinished(_) => Answer::Requests(Arc::default()),
             Question::Arrivals(..) => Answer::Arrivals(Arc::clone(&self.arrivals)),

@@ -375,13 +375,13 @@ impl<'a> Course<'a> {
         let source =
             format!("{}/{}/request.yaml", self.job.site.definitions.settings.folders.requests, self.job.id);
         let given = |step: &StepId, name: &str| self.outputs.get(step)?.1.get(name).cloned();
-        let files = match writeback::entities_filled(&plan.entities, &given, self.merged.pull.merged_at) {
+        let applied = match writeback::entities_filled(&plan.entities, &given, self.merged.pull.merged_at) {
             Err(why) => Err(why),
             Ok(planned) => {
                 writeback::apply(self.job.site, &planned, &source)?.map_err(|problems| first(&problems))
             }
         };
-        let (stage, reason, entities, files) = match files {
+        let (stage, reason, entities, files) = match applied {
             Ok(applied) => (Stage::Success, None, applied.entities, applied.files),
             Err(why) => {
                 let why = format!("the catalog could not be changed: {why}");

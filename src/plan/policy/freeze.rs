@@ -72,9 +72,9 @@ pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Re
     if freezes.is_empty() {
         return Ok(Ok(Vec::new()));
     }
-    let now = match site.look.now()? {
+    let now = match super::now(site)? {
         Ok(now) => now,
-        Err(why) => return Ok(Err(format!("the time could not be learnt: {why}"))),
+        Err(why) => return Ok(Err(why)),
     };
     let mut found = Vec::new();
     for (policy, freeze) in freezes {

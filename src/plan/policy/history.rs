@@ -72,9 +72,9 @@ pub(super) fn merged_within(case: &Case<'_>, within: i64) -> Looked<Result<Vec<B
 
 /// Everything that came to the default branch in at least so many seconds, oldest first, and the time.
 fn arrivals<'a>(site: &Site<'a>, within: i64) -> Looked<Result<(&'a [Arrival], Timestamp), String>> {
-    let now = match site.look.now()? {
+    let now = match super::now(site)? {
         Ok(now) => now,
-        Err(why) => return Ok(Err(format!("the time could not be learnt: {why}"))),
+        Err(why) => return Ok(Err(why)),
     };
     // The merge that is looked at may be older than now.
     let since = now.seconds() - within.max(LONGEST_RUN) - LONGEST_RUN;

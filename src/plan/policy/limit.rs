@@ -52,7 +52,7 @@ fn entities(
     }
     // What can be asked is asked together: each answer that is awaited costs a look at the world.
     let under_way = history::under_way(case);
-    let now = match case.site.look.now()? {
+    let now = match super::now(case.site)? {
         Ok(now) => now,
         Err(why) => return Ok(vec![case.unknown("limit", &why)]),
     };

@@ -25,7 +25,9 @@ use super::{
     rules,
 };
 use crate::{
-    domain::{BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, PolicyId, RequestId, Rule},
+    domain::{
+        BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, PolicyId, RequestId, Rule, Timestamp,
+    },
     expr::Expression,
 };
 
@@ -304,6 +306,11 @@ fn nobody_named(site: &Site<'_>, policy: &Policy, field: &str) -> Diagnostic {
     let message =
         format!("what the policy `{}` says depends on who asks, and nobody is named", policy.identifier);
     Diagnostic::error("requester-unknown", place, message).help("name somebody with `--as LOGIN`")
+}
+
+/// The time, by a clock that is believed.
+fn now(site: &Site<'_>) -> Looked<Result<Timestamp, String>> {
+    super::ttl::now(site)
 }
 
 /// The programs of a policy.

@@ -99,7 +99,12 @@ pub(in crate::plan) fn not_granted(
         &folders.scorecards,
         &folders.requests,
     ];
+    let scripts = match &site.definitions.root.0 {
+        Some(root) => format!("{}/scripts/", root.as_str().to_lowercase()),
+        None => "scripts/".to_owned(),
+    };
     let is_own = *path == site.definitions.root.settings_path()
+        || text.starts_with(&scripts)
         || own.iter().any(|folder| text.starts_with(&format!("{}/", folder.as_str().to_lowercase())));
     is_own.then(|| format!("`{path}` is a definition of this very catalog"))
 }

@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::{
     super::{
         asking::{self, Changed},
+        build::Site,
         facts::Looked,
         plan_file::EntityOperation,
     },
     Case, Finding,
 };
 use crate::domain::{
-    Format, Property, Timestamp,
+    BlueprintId, Format, Property, Timestamp,
     later::{self, Piece},
 };
 
@@ -24,7 +25,7 @@ const TTL: &str = "ttl";
 /// The longest life of entities that are new, or whose end is set anew.
 pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
     let Some(longest) = &case.policy.effects.max_ttl else { return Ok(Vec::new()) };
-    let (changed, now) = (asking::entities(case.site, case.asking.entities), case.site.look.now());
+    let (changed, now) = (asking::entities(case.site, case.asking.entities), super::now(case.site));
     let (changed, now) = match (changed?, now?) {
         (Ok(changed), Ok(now)) => (changed, now),
         (Err(why), _) => return Ok(vec![case.unknown("maxTtl", &why)]),
@@ -46,8 +47,11 @@ fn too_long(case: &Case<'_>, one: &Changed, longest: i64, now: Timestamp) -> Opt
         return None;
     }
     let blueprint = case.site.definitions.blueprints.get(&one.entity.blueprint)?;
-    let tells =
-        |(name, property): &&(String, Property)| property.format == Some(Format::Timer) || name == TTL;
+    let tells = |(name, property): &&(String, Property)| {
+        property.format == Some(Format::Timer)
+            || name == TTL
+            || is_end(case.site, &one.entity.blueprint, name)
+    };
     let ends: Vec<&(String, Property)> = blueprint.properties.iter().filter(tells).collect();
     if ends.is_empty() {
         return None;
@@ -62,7 +66,7 @@ fn too_long(case: &Case<'_>, one: &Changed, longest: i64, now: Timestamp) -> Opt
         if before == Some(value) {
             continue;
         }
-        let is_timer = property.format == Some(Format::Timer);
+        let is_timer = property.format == Some(Format::Timer) || name != TTL;
         match length(value, is_timer, now) {
             Some(seconds) if seconds <= longest => {}
             Some(_) => {
@@ -74,6 +78,14 @@ fn too_long(case: &Case<'_>, one: &Changed, longest: i64, now: Timestamp) -> Opt
         }
     }
     (!has_end).then(|| "would have no end".to_owned())
+}
+
+/// Whether a DELETE is asked for by itself when this property says so.
+fn is_end(site: &Site<'_>, blueprint: &BlueprintId, name: &str) -> bool {
+    let mut actions = site.definitions.actions.values().map(|defined| &defined.value);
+    actions.any(|action| {
+        action.blueprint == *blueprint && action.ttl.as_ref().is_some_and(|ttl| ttl.property == name)
+    })
 }
 
 /// How many seconds of life a value gives; none where it cannot be said.

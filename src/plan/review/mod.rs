@@ -3,14 +3,16 @@
 //! check say what would change and who must agree.
 
 mod branch;
+mod comment;
 mod freeze;
 mod request;
 mod reviewers;
 mod standing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use branch::{PlanOnBranch, plan_commit};
+use comment::comment;
 pub(super) use freeze::{Held, held};
 use request::{Asked, judge_request, stage_of};
 use standing::combined_key;
@@ -421,78 +423,6 @@ pub(super) fn check_step(
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
     }))
-}
-
-/// Has our comment about a request say where it stands.
-fn comment(
-    site: &Site<'_>,
-    pull: &Pull,
-    request: &Asked,
-    judgement: Option<&Judgement>,
-    given: bool,
-    held: &[Held],
-) -> Vec<Step> {
-    let action =
-        |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
-    match &request.plan {
-        Err(problems) => {
-            let about = message::About {
-                id: &request.name,
-                action: None,
-                requesters: &request.requesters,
-                stage: Stage::Invalid,
-            };
-            notice::tell(site, pull, &about, None, message::mistakes(&about, problems))
-        }
-        Ok(built) => {
-            let about = message::About {
-                id: &request.name,
-                action: action(built),
-                requesters: &request.requesters,
-                stage: stage_of(request),
-            };
-            let nothing = Judgement {
-                rules: Vec::new(),
-                refused_by: BTreeSet::new(),
-                blocked: Vec::new(),
-                void: BTreeMap::new(),
-            };
-            let mut judgement = judgement.unwrap_or(&nothing).clone();
-            if site.definitions.settings.mode == Mode::Observe {
-                // No plan was committed that an approval could be about.
-                judgement.blocked.clear();
-                judgement.void.clear();
-            }
-            let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
-            let mut notes: Vec<String> = held.iter().map(|held| held.note.clone()).collect();
-            let observes = site.definitions.settings.mode == Mode::Observe;
-            if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() && !observes {
-                notes.push(
-                    "The plan was committed to your branch: `git pull --rebase` before you push again."
-                        .to_owned(),
-                );
-            }
-            let next = if site.definitions.settings.mode == Mode::Observe {
-                message::OBSERVES
-            } else if built.is_noop() {
-                "nothing would change: it is as asked already. Close this, or ask for something else."
-            } else if pull.draft {
-                "this is a draft. Mark it as ready for review to have it approved."
-            } else if given && !held.is_empty() {
-                "approved, and frozen. When the freeze ends, it may be merged."
-            } else if given && auto {
-                "approved. Chandlery merges it."
-            } else if given {
-                "approved. Merge it, and Chandlery carries it out."
-            } else if judgement.is_given() {
-                "approved; the other requests of this pull request are not."
-            } else {
-                "approve by reviewing this pull request."
-            };
-            let body = message::planned(&about, built, &judgement, &notes, next);
-            notice::tell(site, pull, &about, None, body)
-        }
-    }
 }
 
 /// A pull request that was closed without a merge: its comments say who ended it.

@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 use super::{
     Ask, Deed, How, Repo, World,
     backends::{NOWHERE, Server},
-    fixture,
+    fixture, tampered,
 };
 
 /// The local forge with the company of the fixture.
@@ -448,7 +448,7 @@ impl Local {
             }
             Deed::Tamper { who, pull, file } => {
                 let (branch, id) = self.open_request(*pull)?;
-                self.put(who, catalog, &branch, &format!("requests/{id}/{file}"), "looks: fine\n")
+                self.put(who, catalog, &branch, &tampered(&id, file), "looks: fine\n")
             }
             Deed::Rewind { who, pull } => {
                 let (branch, _) = self.open_request(*pull)?;

@@ -292,6 +292,11 @@ pub enum How {
     Rebase,
 }
 
+/// The file that somebody tampers with: one of the request, or, after a slash, any.
+pub fn tampered(id: &str, file: &str) -> String {
+    file.strip_prefix('/').map_or_else(|| format!("requests/{id}/{file}"), str::to_owned)
+}
+
 /// The text of a report, about the request that a story calls so.
 pub fn report(request: &str, step: &str, success: bool, outputs: &[(String, String)]) -> String {
     use chandlery::plan::report::{Report, Status, write};
