@@ -410,8 +410,6 @@ fn missing(questions: &BTreeSet<Question>, why: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]

@@ -252,7 +252,7 @@ fn text(simulated: &Simulated, requester: &Login, asked: &Asked) -> String {
     }
     if !simulated.refusals.is_empty() {
         let source = |path: &str| asked.files.get(&path.parse().ok()?).cloned();
-        let _ = write!(text, "\n{}", report::text(&simulated.refusals, &source));
+        text.push_str(&report::text(&simulated.refusals, &source));
     }
     for what in &simulated.assumed {
         let _ = writeln!(text, "Assumed: {what}.");

@@ -155,7 +155,7 @@ pub struct Account {
     pub refused_by: BTreeSet<Login>,
     /// Why nobody's approval can count.
     pub blocked: Vec<String>,
-    /// Until when it is frozen, and by what, unless an exception is approved.
+    /// Until when it is frozen, and by what, where no exception is approved.
     pub frozen: Vec<String>,
     /// Whether everybody agreed who must.
     pub approved: bool,
@@ -287,10 +287,14 @@ fn stands(site: &Site<'_>, of: &Of<'_>) -> Looked<Account> {
         RuleTold {
             name: rule.name.clone(),
             says: message::rule_as_written(rule).replace("**", ""),
-            could: state
-                .candidates
-                .as_ref()
-                .map(|open| open.iter().chain(approvers.intersection(&state.given)).cloned().collect()),
+            could: state.candidates.as_ref().map(|open| {
+                let may = |login: &&Login| {
+                    let is_named = named.iter().any(|group| group.people.contains(*login));
+                    let took_part = !rule.self_approval && concerned.contains(*login);
+                    is_named && !took_part && !judgement.void.contains_key(*login)
+                };
+                open.iter().chain(approvers.iter().filter(may)).cloned().collect()
+            }),
             people: approvers.iter().map(person).collect(),
             missing: state.missing,
             holds: state.holds(),
@@ -306,7 +310,7 @@ fn stands(site: &Site<'_>, of: &Of<'_>) -> Looked<Account> {
         missing: (!judgement.is_given()).then(|| missing(&judgement)),
         refused_by: judgement.refused_by,
         blocked: judgement.blocked,
-        frozen: held?.into_iter().map(|held| held.note.replace("**", "")).collect(),
+        frozen: held?.into_iter().map(|held| held.short).collect(),
     })
 }
 
