@@ -257,10 +257,7 @@ pub fn examine(site: &Site<'_>, folders: &Folders, ledger: &Ledger, landed: &Lan
     for (id, files) in &requests {
         let mut standing = ledger.requests.get(id).cloned().unwrap_or_default();
         asks |= files.iter().any(|(name, entry)| *name != "run.yaml" && entry.after.is_some());
-        match bench.request(id, files, &mut standing) {
-            Err(Pending) => pending = true,
-            Ok(()) => {}
-        }
+        pending |= bench.request(id, files, &mut standing).is_err();
         if let Some(entry) = files.get("run.yaml") {
             match bench.record(id, *entry, &mut standing) {
                 Err(Pending) => pending = true,

@@ -160,7 +160,7 @@ fn pattern_of(pattern: &str) -> Result<Regex, String> {
     let is_folder = inner.len() < pattern.len();
     let anchored = inner.contains('/');
     let names: Vec<&str> = inner.trim_start_matches('/').split('/').collect();
-    if names.iter().any(|name| name.is_empty()) && inner != "" {
+    if names.iter().any(|name| name.is_empty()) && !inner.is_empty() {
         return Err(format!("`{pattern}` has two slashes side by side"));
     }
     let mut text = String::from(if anchored || inner.is_empty() { "^" } else { "^(?:.*/)?" });

@@ -506,17 +506,26 @@ pub fn with_break_glass(
     ))
 }
 
+/// On whose word something is done.
+pub struct OnWhoseWord<'a> {
+    /// Who asked.
+    pub requesters: &'a BTreeSet<Login>,
+    /// Who approved.
+    pub approved: &'a BTreeSet<Login>,
+    /// Who had it carried out past the rules.
+    pub glass: Option<&'a BreakGlass>,
+}
+
 /// The text of a follow-up pull request.
 pub fn follow_up_body(
     marker: &str,
     own: &str,
     request: &RequestId,
     pull: &str,
-    requesters: &BTreeSet<Login>,
-    approved: &BTreeSet<Login>,
-    glass: Option<&BreakGlass>,
+    people: &OnWhoseWord<'_>,
     changed: bool,
 ) -> String {
+    let OnWhoseWord { requesters, approved, glass } = *people;
     let names = |logins: &BTreeSet<Login>| {
         listed(&logins.iter().map(|login| format!("`{login}`")).collect::<Vec<_>>(), "and")
     };

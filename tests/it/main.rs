@@ -54,6 +54,7 @@ mod init;
 mod inputs;
 mod ask;
 mod audit;
+mod ttl;
 mod watch;
 mod jq;
 mod suites;

@@ -339,9 +339,8 @@ impl Bench<'_> {
             }
         }
         if run.status == Stage::Success {
-            match plan {
-                None => wrong.push("what was carried out had no plan".to_owned()),
-                Some(_) => {}
+            if plan.is_none() {
+                wrong.push("what was carried out had no plan".to_owned());
             }
         } else if !run.entities.is_empty() {
             wrong.push(format!("it is {} and names entities that changed", run.status));

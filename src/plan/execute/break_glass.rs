@@ -58,7 +58,7 @@ pub(super) fn broken(job: &Job<'_>, pull: &Pull, judgement: &Judgement) -> Looke
             }
             Ok(Ok(_)) => {}
             Ok(Err(why)) => {
-                unclear = Some(format!("what `{}` may do could not be learnt: {why}", command.by))
+                unclear = Some(format!("what `{}` may do could not be learnt: {why}", command.by));
             }
         }
     }

@@ -118,9 +118,7 @@ pub(super) fn begin(
         &done.planned.body,
         job.id,
         &read::reference(&site.here.catalog, pull.number),
-        &job.requesters,
-        &job.approved,
-        job.glass,
+        &message::OnWhoseWord { requesters: &job.requesters, approved: &job.approved, glass: job.glass },
         changed,
     );
     match head? {
