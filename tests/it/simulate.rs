@@ -153,12 +153,14 @@ fn create(inputs: &str) -> String {
     format!("action: create-environment\ninputs: {{ {inputs} }}\n")
 }
 
+/// A request, who asks, when, and what reviewers say; then the exit code and what is told.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], i32, &'a [&'a str]);
+
 #[test]
 fn a_request_is_simulated_with_what_people_would_say() {
     let folder = company();
-    // A request, who asks, when, and what reviewers say; then the exit code and what is told.
     let new = create("name: new");
-    let cases: &[(&str, &str, &str, &[&str], i32, &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         (
             &new,
             "ada",
