@@ -36,6 +36,11 @@ pub(super) struct Line {
 }
 
 impl Clone {
+    /// The one in this folder.
+    pub(super) fn at(catalog: PathBuf, root: Option<RepoPath>) -> Self {
+        Self { catalog, root }
+    }
+
     /// Reads the line of a commit.
     pub(super) fn line(&self, rev: &str) -> anyhow::Result<Line> {
         let objects = open(&self.catalog)?;

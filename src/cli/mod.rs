@@ -9,6 +9,9 @@ pub mod output;
 pub mod validate;
 pub mod generate;
 pub mod plan;
+mod offline;
+pub mod simulate;
+pub mod explain;
 pub mod render;
 pub mod test;
 pub mod policy;
@@ -59,6 +62,8 @@ enum Command {
     /// Write what is made from the catalog
     Generate(generate::GenerateArgs),
     Plan(plan::PlanArgs),
+    Simulate(simulate::SimulateArgs),
+    Explain(explain::ExplainArgs),
     Render(render::RenderArgs),
     Test(test::TestArgs),
     Policy(policy::PolicyArgs),
@@ -110,6 +115,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Policy(args) => policy::run(&args),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
     sync::Arc,
@@ -17,7 +17,7 @@ use super::{
     validate::{files_of_work_tree, locate, repo_path},
 };
 use crate::{
-    catalog::{self, Definitions, Files, entity_at, load_definitions, load_settings, report},
+    catalog::{self, Definitions, Files, Root, entity_at, load_definitions, load_settings, report},
     cli,
     domain::{
         Bytes, Diagnostic, FileMode, Login, ObjectId, Permission, RepoName, RepoPath, RequestId, Timestamp,
@@ -55,8 +55,8 @@ pub struct PlanArgs {
 /// What stands for a repository.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    name: RepoName,
-    folder: PathBuf,
+    pub(super) name: RepoName,
+    pub(super) folder: PathBuf,
 }
 
 impl FromStr for Target {
@@ -75,7 +75,7 @@ impl FromStr for Target {
 /// # Errors
 /// When something cannot be read.
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let asked = match Asked::read(args)? {
+    let asked = match Asked::read(&args.path, args.forge.root.as_deref())? {
         Ok(asked) => asked,
         Err(Mistakes { problems, files }) => return refuse(&problems, &files),
     };
@@ -96,35 +96,40 @@ pub(super) fn show(path: PathBuf, targets: &[Target]) -> anyhow::Result<()> {
     run(&PlanArgs { path, targets, requester: None, forge: ForgeSettings::default() }).map(drop)
 }
 
-fn refuse(problems: &[Diagnostic], files: &Files) -> anyhow::Result<ExitCode> {
+pub(super) fn refuse(problems: &[Diagnostic], files: &Files) -> anyhow::Result<ExitCode> {
     let source = |path: &str| files.get(&path.parse().ok()?).cloned();
     output::print(&report::text(problems, &source))?;
     Ok(ExitCode::from(cli::PROBLEMS))
 }
 
 /// What is asked, and of which catalog.
-struct Asked {
-    files: Files,
-    definitions: Definitions,
-    id: RequestId,
-    path: RepoPath,
-    bytes: Bytes,
+pub(super) struct Asked {
+    /// The repository on disk.
+    pub(super) top: PathBuf,
+    pub(super) root: Root,
+    pub(super) files: Files,
+    pub(super) definitions: Definitions,
+    pub(super) id: RequestId,
+    pub(super) path: RepoPath,
+    pub(super) bytes: Bytes,
 }
 
 /// Why the catalog cannot be used.
-struct Mistakes {
-    problems: Vec<Diagnostic>,
-    files: Files,
+pub(super) struct Mistakes {
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) files: Files,
 }
 
 impl Asked {
-    fn read(args: &PlanArgs) -> anyhow::Result<Result<Self, Mistakes>> {
-        let cannot_read = || format!("cannot read `{}`", args.path.display());
+    /// Reads a request file and the catalog around it; `root` is the catalog's folder in its repository, if it is told.
+    pub(super) fn read(path: &Path, root: Option<&str>) -> anyhow::Result<Result<Self, Mistakes>> {
+        let file = path;
+        let cannot_read = || format!("cannot read `{}`", file.display());
         #[expect(clippy::disallowed_methods, reason = "the request is a file that the user names")]
-        let bytes: Bytes = std::fs::read(&args.path).with_context(cannot_read)?.into();
-        let disk = args.path.canonicalize().with_context(cannot_read)?;
+        let bytes: Bytes = std::fs::read(file).with_context(cannot_read)?.into();
+        let disk = file.canonicalize().with_context(cannot_read)?;
         let above = disk.parent().with_context(cannot_read)?;
-        let root = args.forge.root.as_deref().map(str::parse::<RepoPath>).transpose()?;
+        let root = root.map(str::parse::<RepoPath>).transpose()?;
         // With --root the repository is looked for from here; without it, the nearest catalog above.
         let start = match &root {
             Some(_) => above,
@@ -132,7 +137,7 @@ impl Asked {
                 Some(catalog) => catalog,
                 None => bail!(
                     "`{}` lies in no catalog: no folder above it holds a chandlery.yaml; name the catalog's folder in its repository with --root",
-                    args.path.display()
+                    file.display()
                 ),
             },
         };
@@ -141,7 +146,7 @@ impl Asked {
         let (root, mut files) = (found.root, found.files);
         let path = disk.strip_prefix(&top).ok().map(repo_path).transpose()?.flatten();
         let path =
-            path.with_context(|| format!("`{}` lies outside the catalog's repository", args.path.display()))?;
+            path.with_context(|| format!("`{}` lies outside the catalog's repository", file.display()))?;
         files.insert(path.clone(), Arc::clone(&bytes));
         let settings = match load_settings(&root, files.get(&root.settings_path())) {
             Ok(settings) => settings,
@@ -151,7 +156,7 @@ impl Asked {
         let (mut definitions, _) = load_definitions(&root, settings, &files);
         definitions.mark_executables(&found.executables);
         let id = request_id(&definitions, &path);
-        Ok(Ok(Self { files, definitions, id, path, bytes }))
+        Ok(Ok(Self { top, root, files, definitions, id, path, bytes }))
     }
 }
 
@@ -195,6 +200,54 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
     })
 }
 
+/// Local repositories that stand for those on the forge.
+#[derive(Default)]
+pub(super) struct Copies(BTreeMap<RepoName, (PathBuf, Objects)>);
+
+impl Copies {
+    pub(super) fn open(copies: &[Target]) -> anyhow::Result<Self> {
+        let mut targets = BTreeMap::new();
+        for Target { name, folder } in copies {
+            let objects = Objects::open(folder)
+                .with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
+            targets.insert(name.clone(), (folder.clone(), objects));
+        }
+        Ok(Self(targets))
+    }
+
+    /// What they answer by themselves.
+    pub(super) fn answer(&self, question: &Question) -> anyhow::Result<Option<Answer>> {
+        Ok(match question {
+            Question::Repository(name) => match self.0.get(name) {
+                None => None,
+                Some((folder, objects)) => {
+                    let default_branch = objects
+                        .checked_out()
+                        .with_context(|| format!("cannot read `{}`", folder.display()))?;
+                    Some(Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false }))))
+                }
+            },
+            Question::Head(name, branch) => match self.0.get(name) {
+                None => None,
+                Some((folder, objects)) => {
+                    let head = objects
+                        .checked_out()
+                        .with_context(|| format!("cannot read `{}`", folder.display()))?;
+                    Some(Answer::Head(head.filter(|(known, _)| known == branch).map(|(_, commit)| commit)))
+                }
+            },
+            Question::File(name, commit, path) => match self.0.get(name) {
+                None => None,
+                Some((folder, objects)) => {
+                    let cannot_read = || format!("cannot read `{path}` in `{}`", folder.display());
+                    Some(Answer::File(objects.file(*commit, path).with_context(cannot_read)?))
+                }
+            },
+            _ => None,
+        })
+    }
+}
+
 /// Names the work tree where a commit of the catalog is asked for.
 pub(super) const WORK_TREE: ObjectId = ObjectId::from_bytes([0; 20]);
 
@@ -204,7 +257,7 @@ pub(super) struct World<'a> {
     files: &'a Files,
     facts: Facts,
     here: Arc<Here>,
-    targets: BTreeMap<RepoName, (PathBuf, Objects)>,
+    targets: Copies,
     forge: anyhow::Result<Settings>,
     hands: Option<(tokio::runtime::Runtime, Hands)>,
     /// What was taken for granted.
@@ -219,12 +272,7 @@ impl<'a> World<'a> {
         definitions: &'a Definitions,
         files: &'a Files,
     ) -> anyhow::Result<Self> {
-        let mut targets = BTreeMap::new();
-        for Target { name, folder } in copies {
-            let objects = Objects::open(folder)
-                .with_context(|| format!("`{}` is not in a Git repository", folder.display()))?;
-            targets.insert(name.clone(), (folder.clone(), objects));
-        }
+        let targets = Copies::open(copies)?;
         let here = Here {
             catalog: match &forge {
                 Ok(settings) => settings.catalog.clone(),
@@ -323,23 +371,7 @@ impl<'a> World<'a> {
                 ));
                 Answer::Permission(Permission::Write)
             }
-            Question::Repository(name) => match self.targets.get(name) {
-                None => return Ok(None),
-                Some((folder, objects)) => {
-                    let default_branch = objects
-                        .checked_out()
-                        .with_context(|| format!("cannot read `{}`", folder.display()))?;
-                    Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false })))
-                }
-            },
-            Question::File(name, commit, path) => match self.targets.get(name) {
-                None => return Ok(None),
-                Some((folder, objects)) => {
-                    let cannot_read = || format!("cannot read `{path}` in `{}`", folder.display());
-                    Answer::File(objects.file(*commit, path).with_context(cannot_read)?)
-                }
-            },
-            _ => return Ok(None),
+            question => return self.targets.answer(question),
         }))
     }
 
@@ -378,8 +410,6 @@ fn missing(questions: &BTreeSet<Question>, why: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+pub(super) use plan::rule_as_written;
 use plan::{asked, effect, rules_as_written};
 pub use plan::{preview, summary};
 

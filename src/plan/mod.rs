@@ -18,7 +18,7 @@
 //! * `rules`: who may ask for this and who must approve it (`people`, `code_owners`: who is meant);
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
 //! * `postponed`: what is said where the forge takes no more calls;
-//! * `preview`: the plan of a request that nobody has asked yet;
+//! * `preview`: the plan of a request that nobody has asked yet; `explain`: why one stands as it does;
 //! * `command`, `report`, `log`: what people ask for in comments, what backends report there and in their logs;
 //! * `message`: every sentence that we say.
 
@@ -40,6 +40,7 @@ mod labels;
 mod notice;
 mod postponed;
 mod preview;
+pub mod explain;
 mod read;
 pub mod command;
 mod react;

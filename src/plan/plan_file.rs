@@ -418,7 +418,7 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn read_plan(file: &File) -> Result<Arc<Plan>, Unreadable> {
+pub fn read_plan(file: &File) -> Result<Arc<Plan>, Unreadable> {
     static READ: Memo<ObjectId, Arc<Plan>> = Memo::new(1_000);
     READ.get(&file.id, || read_plan_text(&file.bytes).map(Arc::new))
 }

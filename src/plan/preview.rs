@@ -115,7 +115,7 @@ pub fn may_ask(
     }
 }
 
-fn with_site<T>(
+pub(super) fn with_site<T>(
     definitions: &Definitions,
     look: &Looker<'_>,
     catalog: ObjectId,

@@ -413,7 +413,11 @@ pub(super) fn among(
     Ok(unknown.map_or(Ok(false), Err))
 }
 
-fn owned_by(
+/// Whoever owns what the ways of `askers` lead to.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why that cannot be told.
+pub(super) fn owned_by(
     site: &Site<'_>,
     asking: &Asking<'_>,
     askers: &Askers,

@@ -69,7 +69,7 @@ fn base() -> &'static Base {
     })
 }
 
-fn tell(world: &mut dyn World, story: &str) {
+pub fn tell(world: &mut dyn World, story: &str) {
     for line in story.lines().filter(|line| !line.is_empty()) {
         match line {
             "reconcile" => {
@@ -398,13 +398,15 @@ fn the_page_tells_the_truth() {
     }
     let clone = Clone::new();
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    $ chandlery ")).collect();
-    assert_eq!(commands.len(), 7);
+    assert_eq!(commands.len(), 9);
+    let request = clone.request(1);
+    let request = request.strip_prefix("requests/").unwrap();
     let settings = tempfile::tempdir().unwrap();
     let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     std::fs::write(settings.path().join("chandlery.yaml"), block).unwrap();
     assert_eq!(chandlery(settings.path(), &["validate"]).0, 0);
     for line in commands {
-        let line = line.replace("SIGNERS", base().signers.to_str().unwrap());
+        let line = line.replace("SIGNERS", base().signers.to_str().unwrap()).replace("REQUEST", request);
         let (code, said) = chandlery(clone.0.path(), &line.split(' ').collect::<Vec<_>>());
         assert_eq!(code, 0, "{line}: {said}");
     }

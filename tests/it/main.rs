@@ -33,6 +33,7 @@ mod forge_rules;
 mod demo;
 mod plan;
 mod policies;
+mod simulate;
 mod quoting;
 mod render;
 mod test_actions;

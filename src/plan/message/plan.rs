@@ -83,7 +83,8 @@ pub fn preview(title: &str, built: &Built) -> String {
     text
 }
 
-fn rule_as_written(rule: &PlannedRule) -> String {
+/// A rule of a plan, in words.
+pub(in crate::plan) fn rule_as_written(rule: &PlannedRule) -> String {
     let users = rule.users.iter().map(|login| format!("`{login}`"));
     let teams = rule.teams.iter().map(|team| format!("the team `{team}`"));
     let of_forge = rule.forge_teams.iter().map(|team| format!("the team `{team}`"));

@@ -99,6 +99,10 @@ pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
                 &message,
                 "wait for their end",
             )));
+        } else {
+            let (spent, added) = (amount(spent + more), amount(added));
+            let noted = format!("{spent} of {ceiling}{whose} are spent, and this adds {added}");
+            findings.push(Finding::Noted(noted));
         }
     }
     Ok(findings)

@@ -64,7 +64,7 @@ pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Re
     if pending {
         return Err(Pending);
     }
-    if let Some(Finding::Refused(why) | Finding::Unclear(why)) = failed.into_iter().next() {
+    if let Some((_, Finding::Refused(why) | Finding::Unclear(why))) = failed.into_iter().next() {
         return Ok(Err(why.message));
     }
     let freezes: Vec<_> =

@@ -108,6 +108,10 @@ fn entities(
             );
             let help = "wait for their end";
             findings.push(Finding::Unclear(case.refusal("policy-limit", "limit", &message, help)));
+        } else {
+            let number = all.max(after);
+            findings
+                .push(Finding::Noted(format!("this would be number {number} of {most} `{blueprint}`{of}")));
         }
     }
     Ok(findings)
@@ -299,16 +303,19 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
         return Ok(vec![case.nobody_named("limit")]);
     }
     let most = limit.count as usize;
-    let refusals = counts.into_iter().filter(|(_, count)| *count >= most).map(|(of, count)| {
-        let message = format!(
-            "allows {most} {}{of} in {}, and {count} came before this one",
-            if most == 1 { "request" } else { "requests" },
-            in_words(within)
-        );
+    let judged = counts.into_iter().map(|(of, count)| {
+        let requests = if most == 1 { "request" } else { "requests" };
+        if count < most {
+            let message =
+                format!("{count} came before this one, of {most} {requests}{of} in {}", in_words(within));
+            return Finding::Noted(message);
+        }
+        let message =
+            format!("allows {most} {requests}{of} in {}, and {count} came before this one", in_words(within));
         let help = "wait until fewer have come lately, or ask the platform team for more";
         Finding::Refused(case.refusal("policy-limit", "limit", &message, help))
     });
-    Ok(refusals.collect())
+    Ok(judged.collect())
 }
 
 /// Teams with their members.

@@ -13,6 +13,8 @@ mod place;
 mod removal;
 mod ttl;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
@@ -23,7 +25,9 @@ use super::{
     rules,
 };
 use crate::{
-    domain::{BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, RequestId, Rule, Timestamp},
+    domain::{
+        BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, PolicyId, RequestId, Rule, Timestamp,
+    },
     expr::Expression,
 };
 
@@ -59,6 +63,19 @@ enum Finding {
     Unclear(Diagnostic),
     /// Somebody must approve.
     Approval(PlannedRule),
+    /// It does not object; what it saw, for whoever asks why.
+    Noted(String),
+}
+
+/// What one policy says of a request, for whoever asks why.
+#[derive(Debug)]
+pub(super) enum Says {
+    /// It is about other requests.
+    OfOthers,
+    /// Its `when` does not hold.
+    NotWhen,
+    /// What follows from it; freezes are told by [`frozen`].
+    Follows(Ruling, Vec<String>),
 }
 
 /// One policy, asked of one request.
@@ -90,9 +107,73 @@ pub(super) fn ask_early(site: &Site<'_>) {
 /// # Errors
 /// `Pending` while answers are awaited.
 pub(super) fn judge(site: &Site<'_>, id: &RequestId, asking: &Asking<'_>, moment: Moment) -> Looked<Ruling> {
-    let mut found = broken(site, asking);
-    let mut pending = false;
-    for (policy, contexts) in concerning(site, asking, &mut pending, &mut found) {
+    let found = findings(site, id, asking, moment)?;
+    Ok(ruling(found.into_iter().flat_map(|(_, found)| found), moment).0)
+}
+
+/// The same, policy by policy; a policy that cannot be read goes by its path.
+///
+/// # Errors
+/// `Pending` while answers are awaited.
+pub(super) fn told(
+    site: &Site<'_>,
+    id: &RequestId,
+    asking: &Asking<'_>,
+    moment: Moment,
+) -> Looked<BTreeMap<String, Says>> {
+    let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    for (policy, findings) in findings(site, id, asking, moment)? {
+        found.entry(policy).or_default().extend(findings);
+    }
+    let follows = |findings: Vec<Finding>| {
+        let (ruling, noted) = ruling(findings, moment);
+        Says::Follows(ruling, noted)
+    };
+    let mut all: BTreeMap<String, Says> =
+        found.into_iter().map(|(policy, findings)| (policy, follows(findings))).collect();
+    let touched = touched(asking);
+    for policy in site.definitions.policies.values() {
+        let covers = policy.concerns.covers(&asking.action.identifier, touched.iter());
+        all.entry(policy.identifier.to_string()).or_insert(if covers {
+            Says::NotWhen
+        } else {
+            Says::OfOthers
+        });
+    }
+    Ok(all)
+}
+
+fn ruling(found: impl IntoIterator<Item = Finding>, moment: Moment) -> (Ruling, Vec<String>) {
+    let (mut ruling, mut noted) = (Ruling::default(), Vec::new());
+    for finding in found {
+        match finding {
+            Finding::Refused(diagnostic) => ruling.refusals.push(diagnostic),
+            Finding::Unclear(diagnostic) => match moment {
+                Moment::Planned => ruling.refusals.push(diagnostic),
+                Moment::Merged => ruling.waits.push(diagnostic.message),
+            },
+            Finding::Approval(rule) if !ruling.rules.contains(&rule) => ruling.rules.push(rule),
+            Finding::Approval(_) => {}
+            Finding::Noted(what) => noted.push(what),
+        }
+    }
+    (ruling, noted)
+}
+
+/// What is found, by policy: first those that cannot be read or asked, then all that concern the request, though nothing
+/// may follow from some.
+fn findings(
+    site: &Site<'_>,
+    id: &RequestId,
+    asking: &Asking<'_>,
+    moment: Moment,
+) -> Looked<Vec<(String, Vec<Finding>)>> {
+    let mut all = broken(site, asking);
+    let (mut pending, mut failed) = (false, Vec::new());
+    let concerning = concerning(site, asking, &mut pending, &mut failed);
+    all.extend(failed.into_iter().map(|(policy, finding)| (policy.to_string(), vec![finding])));
+    for (policy, contexts) in concerning {
+        let mut found = Vec::new();
         let case = Case { site, id, asking, policy, contexts: &contexts, moment };
         let effects = &policy.effects;
         if let Some(message) = &effects.deny {
@@ -112,27 +193,13 @@ pub(super) fn judge(site: &Site<'_>, id: &RequestId, asking: &Asking<'_>, moment
                 Err(Pending) => pending = true,
             }
         }
+        all.push((policy.identifier.to_string(), found));
     }
-    if pending {
-        return Err(Pending);
-    }
-    let mut ruling = Ruling::default();
-    for finding in found {
-        match finding {
-            Finding::Refused(diagnostic) => ruling.refusals.push(diagnostic),
-            Finding::Unclear(diagnostic) => match moment {
-                Moment::Planned => ruling.refusals.push(diagnostic),
-                Moment::Merged => ruling.waits.push(diagnostic.message),
-            },
-            Finding::Approval(rule) if !ruling.rules.contains(&rule) => ruling.rules.push(rule),
-            Finding::Approval(_) => {}
-        }
-    }
-    Ok(ruling)
+    if pending { Err(Pending) } else { Ok(all) }
 }
 
 /// A policy that cannot be read might refuse whatever it concerns, so it does.
-fn broken(site: &Site<'_>, asking: &Asking<'_>) -> Vec<Finding> {
+fn broken(site: &Site<'_>, asking: &Asking<'_>) -> Vec<(String, Vec<Finding>)> {
     let touched = touched(asking);
     let concerns = |broken: &&crate::catalog::BrokenPolicy| {
         let concerns = broken.concerns.as_ref();
@@ -141,10 +208,9 @@ fn broken(site: &Site<'_>, asking: &Asking<'_>) -> Vec<Finding> {
     let told = |broken: &crate::catalog::BrokenPolicy| {
         let message =
             format!("the policy in `{}` has mistakes, so nothing that it may concern is done", broken.path);
-        Finding::Unclear(
-            Diagnostic::error("broken-policy", Place::file(broken.path.as_str()), message)
-                .help("the platform team must mend it; `chandlery validate` names them"),
-        )
+        let problem = Diagnostic::error("broken-policy", Place::file(broken.path.as_str()), message)
+            .help("the platform team must mend it; `chandlery validate` names them");
+        (broken.path.to_string(), vec![Finding::Unclear(problem)])
     };
     site.definitions.broken_policies.iter().filter(concerns).map(told).collect()
 }
@@ -164,7 +230,7 @@ fn concerning<'a>(
     site: &'a Site<'_>,
     asking: &Asking<'_>,
     pending: &mut bool,
-    found: &mut Vec<Finding>,
+    found: &mut Vec<(PolicyId, Finding)>,
 ) -> Vec<(&'a Policy, Vec<Value>)> {
     let touched = touched(asking);
     let covers = |policy: &&Policy| policy.concerns.covers(&asking.action.identifier, touched.iter());
@@ -182,12 +248,8 @@ fn concerning<'a>(
         Ok(Err(why)) => {
             for policy in policies {
                 let message = format!("the policy `{}` could not be asked: {why}", policy.identifier);
-                found.push(Finding::Unclear(failed(
-                    site,
-                    policy,
-                    message,
-                    "it is tried again on the next pass",
-                )));
+                let problem = failed(site, policy, message, "it is tried again on the next pass");
+                found.push((policy.identifier.clone(), Finding::Unclear(problem)));
             }
             return Vec::new();
         }
@@ -195,7 +257,7 @@ fn concerning<'a>(
     let mut concerning = Vec::new();
     for policy in policies {
         if asking.people.is_empty() && programs(policy).any(|text| text.contains("requester")) {
-            found.push(Finding::Refused(nobody_named(site, policy, "when")));
+            found.push((policy.identifier.clone(), Finding::Refused(nobody_named(site, policy, "when"))));
             continue;
         }
         let Some(text) = &policy.when else {
@@ -213,7 +275,10 @@ fn concerning<'a>(
                 Ok(false) => {}
                 Err(why) => {
                     let message = format!("`when` of the policy `{}` fails: {why}", policy.identifier);
-                    found.push(Finding::Refused(failed(site, policy, message, MEND)));
+                    found.push((
+                        policy.identifier.clone(),
+                        Finding::Refused(failed(site, policy, message, MEND)),
+                    ));
                     break;
                 }
             }

@@ -1,37 +1,43 @@
 //! Is now a time in which this request is not carried out? It is planned and may be approved all the same.
 
-use super::request::Asked;
-use crate::plan::{
-    approval::Judgement,
-    asking::{self, Asking},
-    build::{Built, Site},
-    facts::Looked,
-    message,
-    plan_file::PlannedRule,
-    policy::{self, Frozen},
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::{Login, PolicyId},
+    plan::{
+        approval::Judgement,
+        asking::{self, Asking},
+        build::Site,
+        facts::Looked,
+        message,
+        plan_file::{Plan, PlannedRule},
+        policy::{self, Frozen},
+    },
 };
 
 /// Why a request is held up.
-pub(super) struct Held {
+pub(in crate::plan) struct Held {
+    /// By which policy, if that is known.
+    pub(in crate::plan) policy: Option<PolicyId>,
     /// Until when and by what, in a few words.
-    pub(super) short: String,
+    pub(in crate::plan) short: String,
     /// The same in a sentence, with what would make an exception.
-    pub(super) note: String,
+    pub(in crate::plan) note: String,
 }
 
 /// What holds a request up now; `judge` says whether the people of some rules agreed.
-pub(super) fn held(
+pub(in crate::plan) fn held(
     site: &Site<'_>,
-    request: &Asked,
-    built: &Built,
+    people: &BTreeSet<Login>,
+    plan: &Plan,
     judge: &dyn Fn(&[PlannedRule]) -> Looked<Judgement>,
 ) -> Looked<Vec<Held>> {
-    let plan = &built.plan;
     let action = site.definitions.actions.get(&plan.asked.action);
     let (Some(action), false) = (action, site.definitions.policies.is_empty()) else { return Ok(Vec::new()) };
     let unclear = |why: String| {
         let short = "it is not known whether it is frozen".to_owned();
-        Ok(vec![Held { note: format!("It cannot be said whether this is frozen: {why}"), short }])
+        let note = format!("It cannot be said whether this is frozen: {why}");
+        Ok(vec![Held { policy: None, note, short }])
     };
     let accepted = match asking::accepted(site, &action.value, plan)? {
         Ok(accepted) => accepted,
@@ -40,7 +46,7 @@ pub(super) fn held(
     let asking = Asking {
         action: &action.value,
         accepted: &accepted,
-        people: &request.requesters,
+        people,
         steps: &plan.steps,
         entities: &plan.entities,
     };
@@ -54,7 +60,8 @@ pub(super) fn held(
         if exception.as_ref().is_some_and(Judgement::is_given) {
             continue;
         }
-        held.push(Held { short: short(&freeze), note: note(&freeze, exception.as_ref()) });
+        let note = note(&freeze, exception.as_ref());
+        held.push(Held { policy: Some(freeze.policy.clone()), short: short(&freeze), note });
     }
     Ok(held)
 }

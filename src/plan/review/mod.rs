@@ -8,13 +8,16 @@ mod comment;
 mod freeze;
 mod request;
 mod reviewers;
+mod standing;
 
 use std::collections::BTreeMap;
 
 use branch::{PlanOnBranch, plan_commit};
 use comment::comment;
-use freeze::Held;
+pub(super) use freeze::{Held, held};
 use request::{Asked, judge_request, stage_of};
+use standing::combined_key;
+pub(super) use standing::standing;
 
 use crate::{
     catalog::{self, Mode},
@@ -26,7 +29,7 @@ use crate::{
         execute,
         facts::{DiffEntry, Looked, Pending},
         fork, labels, message, notice,
-        plan_file::{self, PlannedRule},
+        plan_file::PlannedRule,
         react::{self, Ended},
         read, record, say,
         step::{Call, Step},
@@ -198,7 +201,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
             Err(Pending) => pending = true,
         }
-        match freeze::held(site, request, built, &judge) {
+        match freeze::held(site, &request.requesters, &built.plan, &judge) {
             Ok(found) => drop(held.insert(request.name.clone(), found)),
             Err(Pending) => pending = true,
         }
@@ -367,16 +370,6 @@ fn plan_in_words(asked: &[Asked]) -> String {
 }
 
 /// What our check names: the key of the one plan, or a digest over all.
-fn combined_key(asked: &[Asked]) -> String {
-    let keys: Vec<(&str, &str)> = asked
-        .iter()
-        .map(|request| {
-            (request.name.as_str(), request.plan.as_ref().map_or("invalid", |built| built.plan.key.as_str()))
-        })
-        .collect();
-    plan_file::combine(&keys)
-}
-
 fn check_text(
     asked: &[Asked],
     judgements: &BTreeMap<String, Judgement>,

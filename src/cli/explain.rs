@@ -1,0 +1,426 @@
+//! `chandlery explain`: why does a request stand as it does, or why did it come out so?
+
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    config::ForgeSettings,
+    history::{Clone, Line},
+    offline::{Offline, Past},
+    output::{self, Format, plain},
+    plan::Copies,
+};
+use crate::{
+    catalog::report,
+    cli,
+    domain::{Diagnostic, Login, ObjectId, RepoPath, RequestId, ReviewState, Run, Timestamp, nearest},
+    plan::{
+        explain::{self, Account, Evidence, Of, Opened, Verdict},
+        facts::{Answer, Facts, Question},
+        plan_file::{self, Plan},
+    },
+    reconcile::{Hands, MOST_ROUNDS, Reader, Settings},
+};
+
+/// What only the forge can say.
+const UNSEEN: &str = "when each review was given, who had write access, and who approved an exception from a freeze: the forge's own log tells that; that the approvals counted is what the record says";
+
+/// Say why a request stands or came out as it did: each policy, each rule, and who counts for it
+///
+/// Of a merged request everything is read from the local clone: the request, its plan and its record at HEAD, the teams
+/// and policies as of the commit that merged it. An open one is judged with what the forge knows of its pull request
+/// now, as `chandlery reconcile` does; nothing is written.
+///
+/// Exit codes: 0 explained, 2 wrong usage, 3 there is no such request, or the history could not be read.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The request
+    #[arg(value_name = "REQUEST")]
+    id: RequestId,
+    /// The folder of the catalog, in a clone of its repository
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    catalog: PathBuf,
+    #[command(flatten)]
+    forge: ForgeSettings,
+    /// Tell of this person, too: whether they could have asked for it, or approved it
+    #[arg(long = "as", value_name = "LOGIN")]
+    login: Option<Login>,
+    /// Ask the policies of a merged request as of this moment instead of the merge
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// What Git says of a request.
+struct Recorded {
+    /// The commit that brought it to the default branch, and when.
+    merge: ObjectId,
+    merged_at: Timestamp,
+    plan: Option<Arc<Plan>>,
+    run: Option<Run>,
+    trailer: Option<String>,
+}
+
+/// Somebody in particular.
+struct About {
+    login: Login,
+    /// Why they could have asked, or why not.
+    asks: Result<String, Vec<Diagnostic>>,
+    /// By rule: nothing if their approval would have counted.
+    rules: Vec<(String, Option<String>)>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such request, or the history cannot be read.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let root = args.forge.root.as_deref().map(str::parse::<RepoPath>).transpose()?;
+    let line = Clone::at(args.catalog.clone(), root).line("HEAD")?;
+    let Some(recorded) = read(&line, &args.id)? else { return open(args, &line) };
+    let Line { objects, root, .. } = line;
+    let mut past = Past { objects, reader: Reader::new(root), commit: recorded.merge };
+    let definitions = past.definitions(recorded.merge, &recorded.merge.short())?;
+    let now = args.at.unwrap_or(recorded.merged_at);
+    let mut world = Offline::new(&definitions, None, Some(past), Copies::default(), now)?;
+    let (mut account, mut about) = (None, None);
+    if let Some(plan) = &recorded.plan {
+        let run = recorded.run.as_ref();
+        let people: BTreeSet<Login> = run.iter().flat_map(|run| run.requesters.iter().cloned()).collect();
+        let approved: Vec<Login> = run.iter().flat_map(|run| run.approved_by.iter().cloned()).collect();
+        let judged = |world: &mut Offline<'_>, approved: &[Login]| {
+            let said: Vec<_> = approved.iter().map(|login| (login.clone(), ReviewState::Approved)).collect();
+            let until = recorded.merged_at;
+            let evidence = Evidence::made_up(&world.here, plan, &people, until, Some(until), &said);
+            // At another moment it is as if it were asked then.
+            let of = Of { plan, people: &people, evidence: &evidence, is_merged: args.at.is_none() };
+            let found =
+                world.until(&mut |facts| explain::account(&definitions, facts, recorded.merge, &of))?;
+            found.map_err(|problems| anyhow::anyhow!("{}", first(&problems)))
+        };
+        account = Some(judged(&mut world, &approved)?);
+        if let Some(login) = &args.login {
+            let asks = world
+                .until(&mut |facts| explain::may_ask(&definitions, facts, recorded.merge, plan, login))?;
+            let with: Vec<Login> = approved.iter().chain([login]).cloned().collect();
+            let rules = judged(&mut world, &with)?.rules.into_iter();
+            let of = |rule: explain::RuleTold| {
+                let person = rule.people.into_iter().find(|person| person.login == *login);
+                (rule.name, person.and_then(|person| person.void))
+            };
+            about = Some(About { login: login.clone(), asks, rules: rules.map(of).collect() });
+        }
+    }
+    let assumed = world.assumed();
+    output::print(&match args.format {
+        Format::Text => plain(&text(&args.id, &recorded, account.as_ref(), about.as_ref(), &assumed)),
+        Format::Json => {
+            format!("{:#}\n", as_json(&args.id, &recorded, account.as_ref(), about.as_ref(), &assumed))
+        }
+    })?;
+    Ok(ExitCode::from(cli::CLEAN))
+}
+
+fn first(problems: &[Diagnostic]) -> &str {
+    problems.first().map_or("the definitions cannot be read", |problem| &problem.message)
+}
+
+/// Explains a request that was not merged.
+fn open(args: &ExplainArgs, line: &Line) -> anyhow::Result<ExitCode> {
+    let folder = &line.settings.folders.requests;
+    let request = |path: &RepoPath| Some(path.under(folder)?.strip_suffix("/request.yaml")?.to_owned());
+    let known: BTreeSet<String> =
+        line.landed.iter().flat_map(|landed| landed.changes.keys()).filter_map(request).collect();
+    let near = nearest(args.id.as_str(), known.iter().map(String::as_str));
+    let meant = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+    let unmerged = format!("`{}` was never merged, as far as this clone knows{meant}", args.id);
+    let settings = match args.forge.settings() {
+        Ok(settings) => settings,
+        Err(why) => bail!(
+            "{unmerged}; how an open request stands, and who reviewed it, only the forge knows: {why:#}"
+        ),
+    };
+    let Some(opened) = look(args, settings)? else {
+        bail!("{unmerged}, and no open pull request brings it");
+    };
+    output::print(&match args.format {
+        Format::Text => plain(&of_open(args, &opened)),
+        Format::Json => format!("{:#}\n", open_as_json(args, &opened)),
+    })?;
+    Ok(ExitCode::from(cli::CLEAN))
+}
+
+/// Asks the forge for an open request; the questions are those of a pass of `reconcile`.
+fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>> {
+    let runtime = cli::runtime()?;
+    let mut hands = runtime.block_on(async { Hands::new(settings) })?;
+    let mut facts = Facts::default();
+    let mut ask = |facts: &mut Facts, questions: BTreeSet<Question>| {
+        for (question, answer) in runtime.block_on(hands.look(&questions)) {
+            facts.insert(question, answer);
+        }
+    };
+    let mut one = |facts: &mut Facts, question: Question| {
+        ask(facts, [question.clone()].into());
+        match facts.get(&question) {
+            Some(Answer::Unknown(why)) => bail!("{why}"),
+            Some(answer) => Ok(answer.clone()),
+            None => bail!("the forge did not answer"),
+        }
+    };
+    let Answer::Here(here) = one(&mut facts, Question::Here)? else {
+        bail!("the forge did not say who we are")
+    };
+    let head = Question::Head(here.catalog.clone(), here.branch.clone());
+    let Answer::Head(Some(commit)) = one(&mut facts, head)? else {
+        bail!("`{}` has no branch `{}`", here.catalog, here.branch);
+    };
+    let Answer::Definitions(Ok(definitions)) = one(&mut facts, Question::Definitions(commit))? else {
+        bail!("`{}` holds no catalog that can be read: run `chandlery validate`", here.catalog);
+    };
+    for _ in 0..=MOST_ROUNDS {
+        match explain::open(&definitions, &facts, commit, &args.id, args.login.as_ref()) {
+            Ok(found) => return found.map_err(|why| anyhow::anyhow!(why)),
+            Err(questions) => ask(&mut facts, questions),
+        }
+    }
+    bail!("it asks and asks; this is a mistake in chandlery")
+}
+
+/// An open request, for people.
+fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
+    let mut text = format!("{}: open, {}\n  asked by {}\n", args.id, opened.pull.url, names(&opened.people));
+    if let Err(problems) = &opened.plan {
+        text.push_str("  it cannot be planned:\n");
+        text.push_str(&report::text(problems, &|_| None));
+    }
+    if let Some(account) = &opened.account {
+        text.push_str(&in_words(account));
+    }
+    if let (Some(login), Some(asks)) = (&args.login, &opened.asks) {
+        let _ = match asks {
+            Ok(why) => writeln!(text, "{login} may ask for it: {why}"),
+            Err(problems) => writeln!(text, "{login} may not ask for it: {}", first(problems)),
+        };
+        for rule in opened.account.iter().flat_map(|account| &account.rules) {
+            let could = rule.could.as_ref().is_none_or(|people| people.contains(login));
+            let word = if could { "could" } else { "could not" };
+            let _ = writeln!(text, "{login} {word} approve for {}", rule.name);
+        }
+    }
+    let waits = opened.account.iter().flat_map(|account| account.missing.iter().chain(&account.frozen));
+    let waits: Vec<&str> = waits.map(String::as_str).collect();
+    let _ = match (&opened.plan, &waits[..]) {
+        (Err(_), _) => writeln!(text, "=> waits to be mended"),
+        (Ok(built), _) if built.is_noop() => writeln!(text, "=> nothing would change"),
+        (Ok(_), []) => writeln!(text, "=> may be merged"),
+        (Ok(_), waits) => writeln!(text, "=> waits for: {}", waits.join("; ")),
+    };
+    text
+}
+
+fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
+    let problems = opened.plan.as_ref().err().into_iter().flatten();
+    let asks = opened.asks.as_ref().map(|asks| match asks {
+        Ok(why) => json!({ "login": args.login, "asks": true, "why": why }),
+        Err(problems) => json!({ "login": args.login, "asks": false, "why": first(problems) }),
+    });
+    json!({
+        "request": args.id,
+        "pullRequest": opened.pull.url,
+        "requesters": opened.people,
+        "plan": opened.plan.as_ref().ok().map(|built| &built.plan.key),
+        "problems": problems.map(|one| json!({ "code": one.code.0, "message": one.message })).collect::<Vec<_>>(),
+        "account": opened.account,
+        "about": asks,
+    })
+}
+
+/// What lies in Git of a request; nothing where it was never merged.
+fn read(line: &Line, id: &RequestId) -> anyhow::Result<Option<Recorded>> {
+    let folder = &line.settings.folders.requests;
+    let head = *line.all.last().context("there are no commits")?;
+    let path = |name: &str| folder.join(&format!("{id}/{name}"));
+    let request = path("request.yaml")?;
+    let brought = line
+        .landed
+        .iter()
+        .find(|landed| landed.changes.get(&request).is_some_and(|entry| entry.before.is_none()));
+    let Some(brought) = brought else { return Ok(None) };
+    let run: Option<Run> = file(line, head, &path("run.yaml")?)?;
+    let plan = match line.objects.file(brought.commit, &path("plan.yaml")?)? {
+        Some(file) => Some(plan_file::read_plan(&file).with_context(|| format!("the plan of `{id}`"))?),
+        None => None,
+    };
+    let merged_at = run.as_ref().and_then(|run| run.merged_at).unwrap_or(brought.at);
+    let trailer = line.landed.iter().find_map(|landed| explain::trailer(&landed.messages, id));
+    let (merge, trailer) = (brought.commit, trailer.map(str::to_owned));
+    Ok(Some(Recorded { merge, merged_at, plan, run, trailer }))
+}
+
+fn file<T: DeserializeOwned>(line: &Line, commit: ObjectId, path: &RepoPath) -> anyhow::Result<Option<T>> {
+    let Some(file) = line.objects.file(commit, path)? else { return Ok(None) };
+    Ok(Some(serde_yaml::from_slice(&file.bytes).with_context(|| format!("`{path}` cannot be read"))?))
+}
+
+/// Policies, rules and freezes, for people.
+pub(super) fn in_words(account: &Account) -> String {
+    let mut text = String::new();
+    if !account.policies.is_empty() {
+        text.push_str("\nPolicies\n");
+    }
+    for told in &account.policies {
+        let says = told.says.join("; ");
+        let colon = if says.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "  {} {}{colon}{says}", told.policy, told.verdict.in_words());
+    }
+    let is_refused = account.policies.iter().any(|told| told.verdict == Verdict::Refuses);
+    if !account.rules.is_empty() {
+        text.push_str("\nWho must approve\n");
+    } else if account.approved && !is_refused {
+        text.push_str("\nNobody must approve: the action needs no approval\n");
+    }
+    for rule in &account.rules {
+        let mark = if rule.holds { "holds" } else { "does not hold" };
+        let _ = writeln!(text, "  {} [{mark}]", rule.says);
+        for group in &rule.named {
+            let people = match &group.unknown {
+                Some(why) => format!("not known: {why}"),
+                None => names(&group.people),
+            };
+            let _ = writeln!(text, "    {}: {people}", group.group);
+        }
+        match &rule.could {
+            None => text.push_str("    anybody with write access could approve who took no part in it\n"),
+            Some(people) => {
+                let _ = writeln!(text, "    could approve: {}", names(people));
+            }
+        }
+        for person in &rule.people {
+            let _ = match &person.void {
+                None => writeln!(text, "    {} counts", person.login),
+                Some(why) => writeln!(text, "    {} does not count: {why}", person.login),
+            };
+        }
+        match &rule.problem {
+            Some(problem) => {
+                let _ = writeln!(text, "    it cannot hold: {problem}");
+            }
+            None if rule.missing > 0 => {
+                let _ = writeln!(text, "    {} missing", rule.missing);
+            }
+            None => {}
+        }
+    }
+    for login in &account.refused_by {
+        let _ = writeln!(text, "  {login} asks for changes");
+    }
+    for why in account.blocked.iter().chain(&account.frozen) {
+        let _ = writeln!(text, "  {why}");
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn names(people: &BTreeSet<Login>) -> String {
+    if people.is_empty() {
+        return "nobody".to_owned();
+    }
+    people.iter().map(Login::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn text(
+    id: &RequestId,
+    recorded: &Recorded,
+    account: Option<&Account>,
+    about: Option<&About>,
+    assumed: &[String],
+) -> String {
+    let Recorded { merge, merged_at, plan, run, trailer } = recorded;
+    let mut text = format!("{id}: merged with {} at {merged_at}\n", merge.short());
+    if let Some(plan) = plan {
+        let _ = writeln!(text, "  it asks for {}", plan.asked.action);
+    }
+    match run {
+        Some(run) => {
+            let list = |people: &[Login]| names(&people.iter().cloned().collect());
+            let _ = writeln!(
+                text,
+                "  asked by {}, approved by {}",
+                list(&run.requesters),
+                list(&run.approved_by)
+            );
+            let why = run.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            let _ = writeln!(text, "  it ended as {}{why}", run.status);
+            if let Some(broken) = &run.break_glass {
+                let _ = writeln!(text, "  carried out past the rules by {}: {}", broken.by, broken.reason);
+            }
+        }
+        None => text.push_str("  it has not ended, so who asked and who approved is not in Git yet\n"),
+    }
+    if let Some(trailer) = trailer {
+        let _ = writeln!(text, "  {trailer}");
+    }
+    match account {
+        Some(account) => text.push_str(&in_words(account)),
+        None => text.push_str(
+            "  it was merged without a plan, so there are no rules that it could be held against\n",
+        ),
+    }
+    if let Some(About { login, asks, rules }) = about {
+        let _ = match asks {
+            Ok(why) => writeln!(text, "{login} could have asked: {why}"),
+            Err(problems) => writeln!(text, "{login} could not have asked: {}", first(problems)),
+        };
+        for (rule, void) in rules {
+            let _ = match void {
+                None => writeln!(text, "{login} could approve for {rule}"),
+                Some(why) => writeln!(text, "{login} could not approve for {rule}: {why}"),
+            };
+        }
+    }
+    for what in assumed {
+        let _ = writeln!(text, "Assumed: {what}.");
+    }
+    let _ = writeln!(text, "Not in Git: {UNSEEN}.");
+    text
+}
+
+fn as_json(
+    id: &RequestId,
+    recorded: &Recorded,
+    account: Option<&Account>,
+    about: Option<&About>,
+    assumed: &[String],
+) -> Value {
+    let Recorded { merge, merged_at, plan, run, trailer } = recorded;
+    let about = about.map(|About { login, asks, rules }| {
+        let rules = rules.iter().map(|(rule, void)| json!({ "rule": rule, "void": void }));
+        json!({
+            "login": login,
+            "asks": asks.is_ok(),
+            "why": match asks { Ok(why) => why.as_str(), Err(problems) => first(problems) },
+            "rules": rules.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "request": id,
+        "merge": merge.to_string(),
+        "mergedAt": merged_at,
+        "plan": plan.as_ref().map(|plan| &plan.key),
+        "run": run,
+        "trailer": trailer,
+        "account": account,
+        "about": about,
+        "assumed": assumed,
+        "notInGit": UNSEEN,
+    })
+}
