@@ -106,7 +106,10 @@ pub fn comment(bytes: &[u8]) {
         assert!(body.starts_with('/') && !command.rest.contains('\n'), "{body}");
     }
     let quoted = message::quoted(body);
-    assert!(!quoted.contains('\n') && (quoted == "(empty)" || quoted.starts_with('`') && quoted.ends_with('`')), "{quoted}");
+    assert!(
+        !quoted.contains('\n') && (quoted == "(empty)" || quoted.starts_with('`') && quoted.ends_with('`')),
+        "{quoted}"
+    );
     let told = log::read(body.lines());
     for line in told.last.iter().chain(&told.progress).chain(told.links.keys()) {
         assert!(!line.chars().any(|c| c.is_control()), "{line:?}");

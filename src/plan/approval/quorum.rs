@@ -25,7 +25,7 @@ impl<'a> Standing<'a> {
         self.rule.count.map_or_else(|| self.eligible.len().max(1), |count| count.max(1) as usize)
     }
 
-    fn state(self, assigned: Option<BTreeSet<Login>>, apart: Option<String>) -> RuleState {
+    fn state(self, apart: Option<Apart>) -> RuleState {
         let needed = self.needed();
         let (name, distinct) = (self.rule.name.clone(), self.rule.distinct);
         if self.problem.is_some() {
@@ -37,26 +37,58 @@ impl<'a> Standing<'a> {
             let count = self.eligible.len();
             format!("it needs {needed}, and only {count} {who} named by it may approve this request")
         });
-        // Whoever approved and stands for another rule is no candidate for this one.
-        let all_given = self.given;
-        let candidates =
-            (!self.rule.writers).then(|| self.eligible.difference(&all_given).cloned().collect());
-        let given = assigned.unwrap_or(all_given);
+        let Some(Apart { given, useful, problem }) = apart else {
+            let candidates = self.eligible.difference(&self.given).cloned().collect();
+            let missing = needed.saturating_sub(self.given.len());
+            let candidates = (!self.rule.writers).then_some(candidates);
+            return RuleState { name, missing, given: self.given, candidates, distinct, problem: few };
+        };
         let missing = needed.saturating_sub(given.len());
-        RuleState { name, missing, given, candidates, distinct, problem: few.or(apart) }
+        let candidates = (!self.rule.writers).then_some(useful);
+        RuleState { name, missing, given, candidates, distinct, problem: few.or(problem) }
     }
+}
+
+/// How a rule stands that wants people of its own.
+struct Apart {
+    /// Who stands for it.
+    given: BTreeSet<Login>,
+    /// Whose approval would bring the rules further: somebody whom it names, or who frees somebody whom it names.
+    useful: BTreeSet<Login>,
+    /// Why not all such rules can be satisfied.
+    problem: Option<String>,
 }
 
 /// How each rule stands.
 pub(super) fn hold(rules: Vec<Standing<'_>>) -> Vec<RuleState> {
-    let mut assigned = assign(&rules, |rule| &rule.given);
-    let apart = together(&rules);
-    let state = |(index, rule): (usize, Standing<'_>)| {
-        let own = rule.rule.distinct.then(|| assigned.remove(&index).unwrap_or_default());
-        let apart = apart.clone().filter(|_| rule.rule.distinct);
-        rule.state(own, apart)
+    let sets = |of: &dyn Fn(&Standing<'_>) -> BTreeSet<Login>| rules.iter().map(of).collect::<Vec<_>>();
+    let given = sets(&|rule| rule.given.clone());
+    let mut assigned = assign(&rules, &given);
+    let filled = places(&assigned);
+    let all: BTreeSet<&Login> =
+        rules.iter().filter(|rule| rule.rule.distinct).flat_map(|rule| &rule.eligible).collect();
+    let helps = |login: &&&Login| {
+        let with = sets(&|rule| {
+            let more = rule.eligible.get(**login).cloned();
+            rule.given.iter().cloned().chain(more).collect()
+        });
+        places(&assign(&rules, &with)) > filled
     };
-    rules.into_iter().enumerate().map(state).collect()
+    let useful: BTreeSet<Login> = all.iter().filter(helps).map(|login| (*login).clone()).collect();
+    let problem = together(&rules);
+    let apart: Vec<Option<Apart>> = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| {
+            let given = assigned.remove(&index).unwrap_or_default();
+            rule.rule.distinct.then(|| Apart { given, useful: useful.clone(), problem: problem.clone() })
+        })
+        .collect();
+    rules.into_iter().zip(apart).map(|(rule, apart)| rule.state(apart)).collect()
+}
+
+fn places(assigned: &BTreeMap<usize, BTreeSet<Login>>) -> usize {
+    assigned.values().map(BTreeSet::len).sum()
 }
 
 /// Why rules that want people of their own cannot all be satisfied, whoever approves.
@@ -68,7 +100,8 @@ fn together(rules: &[Standing<'_>]) -> Option<String> {
         return None;
     }
     let needed: usize = apart.iter().map(|rule| rule.needed()).sum();
-    let found: usize = assign(rules, |rule| &rule.eligible).values().map(BTreeSet::len).sum();
+    let eligible: Vec<BTreeSet<Login>> = rules.iter().map(|rule| rule.eligible.clone()).collect();
+    let found = places(&assign(rules, &eligible));
     (found < needed).then(|| {
         format!(
             "the rules need {needed} different people, and those named can stand for {found} of them only"
@@ -76,16 +109,13 @@ fn together(rules: &[Standing<'_>]) -> Option<String> {
     })
 }
 
-/// Gives as many places of the rules that want people of their own as can be filled to one person each; by the number
-/// of the rule.
-fn assign<'a>(
-    rules: &'a [Standing<'_>],
-    people: impl Fn(&'a Standing<'a>) -> &'a BTreeSet<Login>,
-) -> BTreeMap<usize, BTreeSet<Login>> {
+/// Gives as many places of the rules that want people of their own as can be filled to one of these people each; by the
+/// number of the rule.
+fn assign(rules: &[Standing<'_>], people: &[BTreeSet<Login>]) -> BTreeMap<usize, BTreeSet<Login>> {
     let mut place_of: BTreeMap<&Login, usize> = BTreeMap::new();
     for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.rule.distinct) {
         for _ in 0..rule.needed() {
-            if !place(index, rules, &people, &mut place_of, &mut BTreeSet::new()) {
+            if !place(index, people, &mut place_of, &mut BTreeSet::new()) {
                 break;
             }
         }
@@ -100,18 +130,17 @@ fn assign<'a>(
 /// Finds somebody for one more place of a rule; whoever stands for another rule may move if that finds somebody else.
 fn place<'a>(
     index: usize,
-    rules: &'a [Standing<'_>],
-    people: &impl Fn(&'a Standing<'a>) -> &'a BTreeSet<Login>,
+    people: &'a [BTreeSet<Login>],
     place_of: &mut BTreeMap<&'a Login, usize>,
     seen: &mut BTreeSet<&'a Login>,
 ) -> bool {
-    for login in people(&rules[index]) {
+    for login in &people[index] {
         if place_of.get(login) == Some(&index) || !seen.insert(login) {
             continue;
         }
         let is_free = match place_of.get(login).copied() {
             None => true,
-            Some(other) => place(other, rules, people, place_of, seen),
+            Some(other) => place(other, people, place_of, seen),
         };
         if is_free {
             place_of.insert(login, index);
