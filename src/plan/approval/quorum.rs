@@ -53,7 +53,7 @@ impl<'a> Standing<'a> {
 struct Apart {
     /// Who stands for it.
     given: BTreeSet<Login>,
-    /// Whose approval would bring the rules further: somebody whom it names, or who frees somebody whom it names.
+    /// Whose approval would bring the rules further: somebody whom it names, or else somebody who frees one of those.
     useful: BTreeSet<Login>,
     /// Why not all such rules can be satisfied.
     problem: Option<String>,
@@ -81,7 +81,9 @@ pub(super) fn hold(rules: Vec<Standing<'_>>) -> Vec<RuleState> {
         .enumerate()
         .map(|(index, rule)| {
             let given = assigned.remove(&index).unwrap_or_default();
-            rule.rule.distinct.then(|| Apart { given, useful: useful.clone(), problem: problem.clone() })
+            let named: BTreeSet<Login> = rule.eligible.intersection(&useful).cloned().collect();
+            let useful = if named.is_empty() { useful.clone() } else { named };
+            rule.rule.distinct.then(|| Apart { given, useful, problem: problem.clone() })
         })
         .collect();
     rules.into_iter().zip(apart).map(|(rule, apart)| rule.state(apart)).collect()
