@@ -321,7 +321,7 @@ impl<'a> Builder<'a> {
     fn refuse(&mut self, code: &'static str, span: Span, message: &str, help: &str) {
         let line =
             self.text.get(span.start..span.end).and_then(|shown| shown.split('\n').next()).unwrap_or("");
-        let span = self.inside(Span { end: span.start + line.trim_end().len(), ..span });
+        let span = broken::inside(self.text, Span { end: span.start + line.trim_end().len(), ..span });
         let place = Place { source: self.source.to_owned(), span: Some(span), field: None };
         self.found.push(Diagnostic::error(code, place, message).help(help));
     }
@@ -460,7 +460,7 @@ impl Document {
 
     fn at(&self, path: &[Segment], span: Span) -> Place {
         let field = (!path.is_empty()).then(|| field_name(path));
-        Place { source: self.source.clone(), span: Some(span), field }
+        Place { source: self.source.clone(), span: Some(broken::inside(&self.text, span)), field }
     }
 }
 

@@ -53,21 +53,21 @@ impl Builder<'_> {
             found.fix = Some(Box::new(Fix { title: "put a space after the colon".to_owned(), edits }));
         }
     }
+}
 
-    /// A place behind the last line is none that anybody could go to; the end of that line is.
-    pub(super) fn inside(&self, span: Span) -> Span {
-        let text = self.text.trim_end_matches(['\n', '\r']);
-        if span.start < text.len() {
-            return span;
-        }
-        let lines = text.replace("\r\n", "\n");
-        let last = lines.rsplit(['\n', '\r']).next().unwrap_or("");
-        Span {
-            start: text.len(),
-            end: text.len(),
-            line: lines.matches(['\n', '\r']).count() + 1,
-            column: last.chars().count() + 1,
-        }
+/// A place behind the last line is none that anybody could go to; the end of that line is.
+pub(super) fn inside(text: &str, span: Span) -> Span {
+    let text = text.trim_end_matches(['\n', '\r']);
+    if span.start < text.len() {
+        return span;
+    }
+    let lines = text.replace("\r\n", "\n");
+    let last = lines.rsplit(['\n', '\r']).next().unwrap_or("");
+    Span {
+        start: text.len(),
+        end: text.len(),
+        line: lines.matches(['\n', '\r']).count() + 1,
+        column: last.chars().count() + 1,
     }
 }
 
