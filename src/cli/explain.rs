@@ -13,6 +13,7 @@ use super::{
     offline::{Offline, Past},
     output::{self, Format, plain},
     plan::Copies,
+    rounds,
 };
 use crate::{
     catalog::report,
@@ -23,7 +24,7 @@ use crate::{
         facts::{Answer, Facts, Question},
         plan_file::{self, Plan},
     },
-    reconcile::{Hands, MOST_ROUNDS, Reader, Settings},
+    reconcile::{Hands, Reader, Settings},
 };
 
 /// What only the forge can say.
@@ -161,13 +162,10 @@ fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>
     let runtime = cli::runtime()?;
     let mut hands = runtime.block_on(async { Hands::new(settings) })?;
     let mut facts = Facts::default();
-    let mut ask = |facts: &mut Facts, questions: BTreeSet<Question>| {
-        for (question, answer) in runtime.block_on(hands.look(&questions)) {
+    let mut one = |facts: &mut Facts, question: Question| {
+        for (question, answer) in runtime.block_on(hands.look(&[question.clone()].into())) {
             facts.insert(question, answer);
         }
-    };
-    let mut one = |facts: &mut Facts, question: Question| {
-        ask(facts, [question.clone()].into());
         match facts.get(&question) {
             Some(Answer::Unknown(why)) => bail!("{why}"),
             Some(answer) => Ok(answer.clone()),
@@ -184,13 +182,12 @@ fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>
     let Answer::Definitions(Ok(definitions)) = one(&mut facts, Question::Definitions(commit))? else {
         bail!("`{}` holds no catalog that can be read: run `chandlery validate`", here.catalog);
     };
-    for _ in 0..=MOST_ROUNDS {
-        match explain::open(&definitions, &facts, commit, &args.id, args.login.as_ref()) {
-            Ok(found) => return found.map_err(|why| anyhow::anyhow!(why)),
-            Err(questions) => ask(&mut facts, questions),
-        }
-    }
-    bail!("it asks and asks; this is a mistake in chandlery")
+    let opened = rounds::until(
+        &mut facts,
+        &mut |facts| explain::open(&definitions, facts, commit, &args.id, args.login.as_ref()),
+        &mut |questions| Ok(runtime.block_on(hands.look(questions))),
+    )?;
+    opened.map_err(|why| anyhow::anyhow!(why))
 }
 
 /// An open request, for people.

@@ -13,6 +13,7 @@ mod offline;
 pub mod simulate;
 pub mod explain;
 pub mod render;
+mod rounds;
 pub mod test;
 pub mod policy;
 pub mod reconcile;

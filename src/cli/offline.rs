@@ -5,13 +5,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::plan::{Copies, WORK_TREE, of_catalog};
+use super::{
+    plan::{Copies, WORK_TREE, of_catalog},
+    rounds,
+};
 use crate::{
     catalog::{self, Definitions, Files},
     domain::{EntityId, Login, ObjectId, Permission, RepoName, Timestamp},
     git::objects::Objects,
     plan::facts::{Answer, Facts, Here, Question, Repository},
-    reconcile::{MOST_ROUNDS, Reader},
+    reconcile::Reader,
 };
 
 /// The history of a catalog in a clone.
@@ -81,18 +84,13 @@ impl<'a> Offline<'a> {
         &mut self,
         ask: &mut dyn FnMut(&Facts) -> Result<T, BTreeSet<Question>>,
     ) -> anyhow::Result<T> {
-        for _ in 0..=MOST_ROUNDS {
-            match ask(&self.facts) {
-                Ok(known) => return Ok(known),
-                Err(questions) => {
-                    for question in questions {
-                        let answer = self.answer(&question)?;
-                        self.facts.insert(question, answer);
-                    }
-                }
-            }
-        }
-        bail!("it asks and asks; this is a mistake in chandlery")
+        let mut facts = std::mem::take(&mut self.facts);
+        let mut answer = |questions: &BTreeSet<Question>| {
+            questions.iter().map(|question| Ok((question.clone(), self.answer(question)?))).collect()
+        };
+        let known = rounds::until(&mut facts, ask, &mut answer);
+        self.facts = facts;
+        known
     }
 
     fn answer(&mut self, question: &Question) -> anyhow::Result<Answer> {

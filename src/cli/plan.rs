@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{
     config::{ForgeSettings, clock},
-    output,
+    output, rounds,
     validate::{files_of_work_tree, locate, repo_path},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         facts::{Answer, Facts, File, Here, Question, Repository},
         message, preview,
     },
-    reconcile::{Hands, MOST_ROUNDS, Settings},
+    reconcile::{Hands, Settings},
 };
 
 /// Show what a request would do; changes nothing
@@ -290,17 +290,10 @@ impl<'a> World<'a> {
         &mut self,
         ask: &mut dyn FnMut(&Facts) -> Result<T, BTreeSet<Question>>,
     ) -> anyhow::Result<T> {
-        for _ in 0..=MOST_ROUNDS {
-            match ask(&self.facts) {
-                Ok(known) => return Ok(known),
-                Err(questions) => {
-                    for (question, answer) in self.look(&questions)? {
-                        self.facts.insert(question, answer);
-                    }
-                }
-            }
-        }
-        bail!("it asks and asks; this is a mistake in chandlery")
+        let mut facts = std::mem::take(&mut self.facts);
+        let known = rounds::until(&mut facts, ask, &mut |questions| self.look(questions));
+        self.facts = facts;
+        known
     }
 
     /// What a request would do, in words, or what is wrong with it.

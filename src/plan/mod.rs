@@ -127,6 +127,14 @@ impl Decision {
         Self::default()
     }
 
+    /// This, and then that.
+    fn extend(&mut self, more: Self) {
+        let Self { stages, steps, waits } = more;
+        self.stages.extend(stages);
+        self.steps.extend(steps);
+        self.waits.extend(waits);
+    }
+
     fn waiting(why: impl Into<String>) -> Self {
         Self { waits: vec![why.into()], ..Self::default() }
     }

@@ -67,11 +67,7 @@ pub(super) fn decide(site: &Site<'_>) -> Looked<Decision> {
     for (action, ttl) in timed {
         match of_action(site, action, ttl, now) {
             Err(Pending) => pending = true,
-            Ok(more) => {
-                decision.stages.extend(more.stages);
-                decision.steps.extend(more.steps);
-                decision.waits.extend(more.waits);
-            }
+            Ok(more) => decision.extend(more),
         }
     }
     if pending { Err(Pending) } else { Ok(decision) }
@@ -111,11 +107,7 @@ fn of_action(site: &Site<'_>, action: &Action, ttl: &Ttl, now: Timestamp) -> Loo
         let id = EntityId { blueprint: action.blueprint.clone(), identifier: identifier.clone() };
         match of_entity(site, action, ttl, &id, now) {
             Err(Pending) => pending = true,
-            Ok(more) => {
-                decision.stages.extend(more.stages);
-                decision.steps.extend(more.steps);
-                decision.waits.extend(more.waits);
-            }
+            Ok(more) => decision.extend(more),
         }
     }
     if pending { Err(Pending) } else { Ok(decision) }

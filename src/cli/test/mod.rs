@@ -24,7 +24,7 @@ use super::{
 use crate::{
     catalog::{self, Case, Definitions, Files, TESTS, is_document, load_definitions, load_settings},
     cli,
-    domain::{Action, ActionId, RepoPath, nearest},
+    domain::{Action, ActionId, Diagnostic, RepoPath, nearest},
     index::Whole,
 };
 use judge::{Fault, Judge};
@@ -105,12 +105,10 @@ impl Tried {
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let top = locate(&args.catalog, args.root.as_ref())?.top;
     let whole = files_of_work_tree(&args.catalog, args.root.as_ref())?;
-    let settings = match load_settings(&whole.root, whole.files.get(&whole.root.settings_path())) {
-        Ok(settings) => settings,
+    let (definitions, problems) = match definitions_of(&whole) {
+        Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems, &whole),
     };
-    let (mut definitions, problems) = load_definitions(&whole.root, settings, &whole.files);
-    definitions.mark_executables(&whole.executables);
     let chosen = chosen(args, &definitions, &whole)?;
     // What is broken cannot be tried; `validate` says the rest.
     if chosen.iter().any(|id| !definitions.actions.contains_key(id)) {
@@ -132,7 +130,15 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if is_well { cli::CLEAN } else { cli::PROBLEMS }))
 }
 
-fn refuse(problems: &[crate::domain::Diagnostic], whole: &Whole) -> anyhow::Result<ExitCode> {
+/// The definitions of a work tree, and what is wrong with them; or what is wrong with its settings.
+fn definitions_of(whole: &Whole) -> Result<(Definitions, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let settings = load_settings(&whole.root, whole.files.get(&whole.root.settings_path()))?;
+    let (mut definitions, problems) = load_definitions(&whole.root, settings, &whole.files);
+    definitions.mark_executables(&whole.executables);
+    Ok((definitions, problems))
+}
+
+fn refuse(problems: &[Diagnostic], whole: &Whole) -> anyhow::Result<ExitCode> {
     let source = |path: &str| whole.files.get(&path.parse().ok()?).cloned();
     output::print(&catalog::report::text(problems, &source))?;
     Ok(ExitCode::from(cli::PROBLEMS))

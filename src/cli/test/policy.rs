@@ -13,15 +13,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    folders,
+    definitions_of, folders,
     judge::{Fault, refused},
     refuse,
     rehearsal::Rehearsal,
 };
 use crate::{
     catalog::{
-        Case, Decision, Definitions, Files, PolicyCase, TESTS, entity_path, is_document, load_definitions,
-        load_settings, read_policy_case,
+        Case, Decision, Definitions, Files, PolicyCase, TESTS, entity_path, is_document, read_policy_case,
     },
     cli::{
         self, output,
@@ -81,12 +80,10 @@ struct TriedCase {
 pub(crate) fn run(args: &PolicyTestArgs) -> anyhow::Result<ExitCode> {
     let top = locate(&args.catalog, args.root.as_ref())?.top;
     let whole = files_of_work_tree(&args.catalog, args.root.as_ref())?;
-    let settings = match load_settings(&whole.root, whole.files.get(&whole.root.settings_path())) {
-        Ok(settings) => settings,
+    let (definitions, problems) = match definitions_of(&whole) {
+        Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems, &whole),
     };
-    let (mut definitions, problems) = load_definitions(&whole.root, settings, &whole.files);
-    definitions.mark_executables(&whole.executables);
     // What is broken cannot be tried; `validate` says the rest.
     if !definitions.broken_policies.is_empty() {
         return refuse(&problems, &whole);

@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::bail;
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::{self, Definitions, Files, entity_at},
-    cli::plan::{WORK_TREE, of_catalog},
+    cli::{
+        plan::{WORK_TREE, of_catalog},
+        rounds,
+    },
     domain::{
         BlueprintId, Bytes, Change, FileMode, Identifier, Login, ObjectId, Permission, RepoName, RepoPath,
         RequestFile, RequestId, Timestamp,
@@ -20,7 +22,6 @@ use crate::{
         build::Built,
         facts::{Answer, Arrival, Facts, File, Here, Question, Repository},
     },
-    reconcile::MOST_ROUNDS,
 };
 
 /// When everything happens: 1 January 2026. Golden diffs must not change with the day.
@@ -98,15 +99,19 @@ impl<'a> Rehearsal<'a> {
         let path: RepoPath =
             format!("{}/{id}/request.yaml", self.definitions.settings.folders.requests).parse()?;
         let bytes = text_of(request)?.into_bytes();
-        for _ in 0..=MOST_ROUNDS {
-            let preview =
-                plan::preview(self.definitions, &self.facts, WORK_TREE, id, &path, &bytes, requester);
-            match preview {
-                Preview::Ask(questions) => self.look(questions),
-                done => return Ok(done),
-            }
-        }
-        bail!("the plan asks and asks; this is a mistake in chandlery")
+        let definitions = self.definitions;
+        self.until(&mut |facts| match plan::preview(
+            definitions,
+            facts,
+            WORK_TREE,
+            id,
+            &path,
+            &bytes,
+            requester,
+        ) {
+            Preview::Ask(questions) => Err(questions),
+            done => Ok(done),
+        })
     }
 
     /// Who may approve it, by rule.
@@ -115,13 +120,8 @@ impl<'a> Rehearsal<'a> {
         built: &Built,
         requester: Option<&Login>,
     ) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
-        for _ in 0..=MOST_ROUNDS {
-            match plan::approvers(self.definitions, &self.facts, WORK_TREE, &built.plan, requester) {
-                Ok(approvers) => return Ok(approvers),
-                Err(questions) => self.look(questions),
-            }
-        }
-        bail!("the rules of approval ask and ask; this is a mistake in chandlery")
+        let definitions = self.definitions;
+        self.until(&mut |facts| plan::approvers(definitions, facts, WORK_TREE, &built.plan, requester))
     }
 
     /// The freezes that hold for it, or why that cannot be said.
@@ -130,13 +130,21 @@ impl<'a> Rehearsal<'a> {
         built: &Built,
         people: &BTreeSet<Login>,
     ) -> anyhow::Result<Result<plan::Freezes, String>> {
-        for _ in 0..=MOST_ROUNDS {
-            match plan::freezes(self.definitions, &self.facts, WORK_TREE, &built.plan, people) {
-                Ok(freezes) => return Ok(freezes),
-                Err(questions) => self.look(questions),
-            }
-        }
-        bail!("the policies ask and ask; this is a mistake in chandlery")
+        let definitions = self.definitions;
+        self.until(&mut |facts| plan::freezes(definitions, facts, WORK_TREE, &built.plan, people))
+    }
+
+    fn until<T>(
+        &mut self,
+        ask: &mut dyn FnMut(&Facts) -> Result<T, BTreeSet<Question>>,
+    ) -> anyhow::Result<T> {
+        let mut facts = std::mem::take(&mut self.facts);
+        let mut answer = |questions: &BTreeSet<Question>| {
+            Ok(questions.iter().map(|question| (question.clone(), self.answer(question))).collect())
+        };
+        let known = rounds::until(&mut facts, ask, &mut answer);
+        self.facts = facts;
+        known
     }
 
     /// The identifiers of all entities.
@@ -185,13 +193,6 @@ impl<'a> Rehearsal<'a> {
     pub(super) fn restore(&mut self, before: BTreeMap<RepoName, Tree>) {
         for (name, tree) in before {
             self.push(name, tree);
-        }
-    }
-
-    fn look(&mut self, questions: BTreeSet<Question>) {
-        for question in questions {
-            let answer = self.answer(&question);
-            self.facts.insert(question, answer);
         }
     }
 

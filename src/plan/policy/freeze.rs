@@ -200,15 +200,7 @@ mod tests {
         ] {
             assert_eq!(told(&weekend, at), wanted, "{at}");
         }
-        let every_day = [
-            Weekday::Monday,
-            Weekday::Tuesday,
-            Weekday::Wednesday,
-            Weekday::Thursday,
-            Weekday::Friday,
-            Weekday::Saturday,
-            Weekday::Sunday,
-        ];
+        let every_day: Vec<Weekday> = Weekday::Monday.cycle_forward().take(7).collect();
         let always = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 0, to: 1440 }]);
         assert_eq!(told(&always, "2026-11-27T16:00:00Z"), "for ever");
         let nights = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 1320, to: 360 }]);

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use branch::{PlanOnBranch, plan_commit};
 use comment::comment;
 pub(super) use freeze::{Held, held};
-use request::{Asked, judge_request, stage_of};
+use request::{Asked, judge_all, stage_of};
 use standing::combined_key;
 pub(super) use standing::standing;
 
@@ -127,17 +127,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(why)),
     }
 
-    let mut asked = Vec::new();
-    let mut pending = false;
-    for (name, files) in &groups {
-        match judge_request(site, pull, name, files, &groups, &others) {
-            Ok(request) => asked.push(request),
-            Err(Pending) => pending = true,
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
+    let asked = judge_all(site, pull, &groups, &others)?;
     let (chain, activity) = match (chain?, activity?) {
         (Ok(chain), Ok(activity)) => (chain, activity),
         (chain, activity) => {
@@ -180,7 +170,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     // 2. Who agrees?
     let key = combined_key(&asked);
     let mut judgements = BTreeMap::new();
-    let mut held = BTreeMap::new();
+    let (mut held, mut pending) = (BTreeMap::new(), false);
     for request in &asked {
         let Ok(built) = &request.plan else { continue };
         let concerned = built.plan.asked.concerned(&request.requesters);

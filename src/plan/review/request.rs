@@ -36,7 +36,19 @@ pub(super) fn stage_of(request: &Asked) -> Stage {
     }
 }
 
-pub(super) fn judge_request(
+/// Judges every request of a pull request.
+pub(super) fn judge_all(
+    site: &Site<'_>,
+    pull: &Pull,
+    groups: &BTreeMap<String, Files<'_>>,
+    others: &[&RepoPath],
+) -> Looked<Vec<Asked>> {
+    let all: Vec<_> =
+        groups.iter().map(|(name, files)| judge_request(site, pull, name, files, groups, others)).collect();
+    all.into_iter().collect()
+}
+
+fn judge_request(
     site: &Site<'_>,
     pull: &Pull,
     name: &str,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Asked, group, judge_request};
+use super::{Asked, group, judge_all};
 use crate::{
     domain::{Activity, Diagnostic, Login, Pull, PullState, RequestId},
     plan::{
         build::{Built, Site},
-        facts::{ChainCommit, Looked, Pending},
+        facts::{ChainCommit, Looked},
         plan_file,
     },
 };
@@ -47,16 +47,7 @@ pub(in crate::plan) fn standing<'a>(
     }
     let chain = site.look.chain(catalog, pull.head, site.catalog);
     let activity = site.look.activity(catalog, branch);
-    let (mut asked, mut pending) = (Vec::new(), false);
-    for (name, files) in &groups {
-        match judge_request(site, pull, name, files, &groups, &others) {
-            Ok(request) => asked.push(request),
-            Err(Pending) => pending = true,
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
+    let asked = judge_all(site, pull, &groups, &others)?;
     let (chain, activity) = match (chain?, activity?) {
         (Ok(chain), Ok(activity)) => (chain, activity),
         (Err(why), _) | (_, Err(why)) => return Ok(Err(unread("the history", &why))),

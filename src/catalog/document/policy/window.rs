@@ -125,18 +125,7 @@ impl WindowDocument {
         let (from, to) = (read("from", &self.from), read("to", &self.to));
         let (from, to) = (from.ok()?, to.ok()?);
         let days: Option<Vec<Weekday>> = self.days.map(|days| days.into_iter().map(Weekday::from).collect());
-        let all = || {
-            [
-                Weekday::Monday,
-                Weekday::Tuesday,
-                Weekday::Wednesday,
-                Weekday::Thursday,
-                Weekday::Friday,
-                Weekday::Saturday,
-                Weekday::Sunday,
-            ]
-            .to_vec()
-        };
+        let all = || Weekday::Monday.cycle_forward().take(7).collect();
         let wrong = |message: &str, help: &str, reader: &mut Reader| {
             reader.wrong(Wrong::new("wrong-value", path, message).help(help));
             None
