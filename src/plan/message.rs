@@ -36,6 +36,11 @@ pub fn marker_of(body: &str) -> &str {
     body.lines().next().unwrap_or_default().trim_end()
 }
 
+/// Is this the first line of one of our texts, and not a line of somebody who shares our account?
+pub fn is_marker(line: &str) -> bool {
+    line.starts_with("<!-- chandlery:")
+}
+
 /// The marker of the comment about a request.
 pub fn request_marker(id: &str) -> String {
     format!("<!-- chandlery:request {id} -->")

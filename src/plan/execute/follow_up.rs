@@ -397,6 +397,23 @@ pub(super) fn take_back(job: &Job<'_>, own: &Pull, open: &[&Pull], why: &str) ->
     open.iter().flat_map(one).collect()
 }
 
+/// Removes what two passes at once said twice when they took follow-ups back: nobody looks at those for another reason.
+pub(super) fn say_once(site: &Site<'_>, plan: &Plan) -> Looked<Vec<Step>> {
+    let Ok(found) = follow_ups(site, plan)? else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for pull in found.values().filter(|pull| pull.state == PullState::Closed) {
+        let mut said = BTreeSet::new();
+        for comment in &pull.comments {
+            let marker = message::marker_of(&comment.body);
+            if message::is_marker(marker) && !said.insert(marker) {
+                let (repository, comment) = (pull.repository.clone(), comment.id);
+                steps.push(Step::Call(Call::Unsay { repository, comment }));
+            }
+        }
+    }
+    Ok(steps)
+}
+
 /// What a run waits for whose pull requests are open.
 pub(super) fn waits_for(plan: &Plan) -> &'static str {
     if plan.atomic {

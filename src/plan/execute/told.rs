@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::recorded;
+use super::{follow_up::say_once, recorded};
 use crate::{
     domain::{Login, Pull, RequestId, Stage, StepState},
     plan::{
         build::Site,
         facts::Looked,
         message::{self, FollowUp},
-        notice, read,
+        notice, plan_file, read,
         step::Step,
     },
 };
@@ -65,6 +65,14 @@ pub(in crate::plan) fn last_word(
     };
     let reason = message::with_break_glass(run.break_glass.as_ref(), &requesters, run.reason.as_deref());
     let body = message::progress(&about, &follow_ups, reason.as_deref(), next);
-    let steps = notice::tell(site, pull, &about, reason.as_deref(), body);
+    let mut steps = notice::tell(site, pull, &about, reason.as_deref(), body);
+    if run.status != Stage::Success && run.plan.is_some() {
+        let path = read::request_path(site.definitions, id, "plan.yaml");
+        if let Ok(Some(file)) = site.look.file(&site.here.catalog, pull.head, &path)?
+            && let Ok(plan) = plan_file::read_plan(file)
+        {
+            steps.extend(say_once(site, &plan)?);
+        }
+    }
     Ok(Some((run.status, steps)))
 }
