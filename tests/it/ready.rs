@@ -7,6 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chandlery::{
+    catalog::{self, Root},
+    domain::{Format, Operation, Property, PropertyType},
+};
+
 use crate::{
     demo::{chandlery, printed},
     nine::ready,
@@ -116,6 +121,41 @@ fn blueprints_are_the_same_in_every_folder() {
         assert!(*same == bytes, "{path} differs from {first}");
     }
     assert!(known.len() > 5);
+}
+
+/// Whoever writes an action finds each kind of input and each operation in one of them.
+#[test]
+fn between_them_they_use_every_kind_of_input_and_every_operation() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = folder.path().join("catalog");
+    let (code, said) = with_all(&catalog, &["--repository", "acme/catalog"]);
+    assert_eq!(code, 0, "{said}");
+    let mut found = catalog::Files::new();
+    for (path, bytes) in files(&catalog) {
+        if let Ok(path) = path.parse() {
+            found.insert(path, bytes.into());
+        }
+    }
+    let root = Root::default();
+    let settings = catalog::load_settings(&root, found.get(&root.settings_path())).unwrap();
+    let (definitions, problems) = catalog::load_definitions(&root, settings, &found);
+    assert!(problems.is_empty(), "{problems:?}");
+
+    fn note(property: &Property, types: &mut Vec<PropertyType>, formats: &mut Vec<Format>) {
+        types.push(property.kind);
+        formats.extend(property.format);
+        property.items.iter().for_each(|items| note(items, types, formats));
+    }
+    let (mut types, mut formats, mut operations) = (Vec::new(), Vec::new(), Vec::new());
+    for action in definitions.actions.values().map(|defined| &defined.value) {
+        operations.push(action.operation);
+        action.inputs.iter().for_each(|(_, input)| note(input, &mut types, &mut formats));
+    }
+    let unused: Vec<&str> = (PropertyType::ALL.into_iter().filter(|kind| !types.contains(kind)).map(PropertyType::name))
+        .chain(Format::ALL.into_iter().filter(|format| !formats.contains(format)).map(Format::name))
+        .chain(Operation::ALL.into_iter().filter(|operation| !operations.contains(operation)).map(Operation::name))
+        .collect();
+    assert!(unused.is_empty(), "no action that comes along uses {unused:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use chandlery::{
 use crate::world::{
     World,
     local::Local,
-    name_of_pass, reconcile,
+    Repo, name_of_pass, reconcile,
     simulated::{Effect, Mishap, Simulated},
     view,
 };
@@ -242,4 +242,23 @@ fn a_server_is_called_with_what_was_approved() {
     for text in [seen, comments] {
         assert!(!text.contains(SECRET), "{text}");
     }
+}
+
+/// The comment shows the end of a log; the whole of it is in a check run on the commit that merged the request.
+#[test]
+fn the_whole_log_is_in_a_check_run_on_the_merge_commit() {
+    let mut world = Local::recorded();
+    let deed = |world: &mut Local, text: &str| assert!(world.deed(&text.parse().unwrap()), "{text}");
+    deed(&mut world, "dan asks one apply-bucket of old");
+    assert!(reconcile(&mut world).left.is_empty());
+    deed(&mut world, "backend ends apply failure url=https://run.test/1");
+    assert!(reconcile(&mut world).left.is_empty());
+    let pull = world.get(Repo::Catalog, "pulls/1").unwrap();
+    let merge = pull["merge_commit_sha"].as_str().unwrap();
+    let runs = world.get(Repo::Catalog, &format!("commits/{merge}/check-runs")).unwrap();
+    let run = &runs["check_runs"][0];
+    assert_eq!((run["name"].as_str(), run["external_id"].as_str()), (Some("chandlery/one/apply"), Some("one/apply/1")));
+    assert_eq!((run["conclusion"].as_str(), run["output"]["title"].as_str()), (Some("failure"), Some("apply: failed")));
+    let text = run["output"]["text"].as_str().unwrap();
+    assert!(text.starts_with("```text\n") && text.contains("::output url=https://run.test/1"), "{text}");
 }

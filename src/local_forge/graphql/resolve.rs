@@ -10,9 +10,10 @@ use super::issues::{comment_field, issue_field, issues, pull_connection, pull_fi
 use super::{Arguments, Mistake, Walk};
 use crate::local_forge::objects;
 use crate::local_forge::render::node;
-use crate::local_forge::rest::commits::associated;
+use crate::local_forge::rest::{checks, commits::associated};
 use crate::local_forge::store::{
-    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Permission, Pull, Repository, Review, Team,
+    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Permission, Pull, Repository, Review, Status,
+    Team,
 };
 
 /// Anything that has fields.
@@ -45,6 +46,9 @@ pub(super) enum Thing<'a> {
     CheckSuite(&'a Repository, u64, &'a CheckRun),
     CheckRun(&'a Repository, &'a CheckRun),
     App(&'a str),
+    /// The newest status of each context of a commit.
+    Status(Vec<&'a Status>),
+    StatusContext(&'a Status),
     Connection {
         type_name: &'static str,
         total: usize,
@@ -113,6 +117,8 @@ impl Thing<'_> {
             Thing::CheckSuite(..) => "CheckSuite",
             Thing::CheckRun(..) => "CheckRun",
             Thing::App(_) => "App",
+            Thing::Status(_) => "Status",
+            Thing::StatusContext(_) => "StatusContext",
             Thing::Connection { type_name, .. } => type_name,
             Thing::PageInfo { .. } => "PageInfo",
         }
@@ -232,6 +238,25 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
                 _ => leaf(slug),
             }
         }
+        Thing::Status(latest) => match name {
+            "context" => {
+                let wanted = arguments.get("name").and_then(Value::as_str);
+                let found = latest.iter().find(|status| Some(status.context.as_str()) == wanted);
+                one(found.map(|status| Thing::StatusContext(status)))
+            }
+            "contexts" => Ok(Found::Many(latest.iter().map(|status| Thing::StatusContext(status)).collect())),
+            "id" => leaf(node("S", latest.first().map_or(0, |status| status.id))),
+            _ => leaf(checks::combined_state(latest).to_uppercase()),
+        },
+        Thing::StatusContext(status) => match name {
+            "context" => leaf(status.context.as_str()),
+            "createdAt" => time(status.created_at),
+            "creator" => one(Some(Thing::Actor(&status.creator))),
+            "description" => leaf(status.description.clone()),
+            "id" => leaf(node("SC", status.id)),
+            "state" => leaf(status.state.to_uppercase()),
+            _ => leaf(status.target_url.clone()),
+        },
         Thing::Connection { total, nodes, .. } => match name {
             "totalCount" => leaf(*total),
             "nodes" => Ok(Found::Many(nodes.iter().map(|(_, thing)| thing.clone()).collect())),
@@ -423,6 +448,10 @@ fn object<'a>(
         "parents" => {
             let parents = commit.parent_ids().map(|parent| Thing::Object(found, "Commit", parent));
             connection("CommitConnection", parents.collect(), arguments)
+        }
+        "status" => {
+            let latest = checks::latest(found, &id.to_string());
+            one((!latest.is_empty()).then_some(Thing::Status(latest)))
         }
         "associatedPullRequests" => {
             pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments)

@@ -75,6 +75,22 @@ impl Local {
         world
     }
 
+    /// As `new`, but we are a person, who may make no check runs.
+    pub fn as_person(login: &str, record: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut seed = seed(folder.path());
+        for user in seed.users.iter_mut().filter(|user| user.login == fixture::ME) {
+            (user.login, user.token) = (login.to_owned(), token(login));
+        }
+        for repository in &mut seed.repositories {
+            if let Some(may) = repository.collaborators.remove(fixture::ME) {
+                repository.collaborators.insert(login.to_owned(), may);
+            }
+        }
+        let person = Credentials::Token(Secret::new(&token(login)));
+        Self::serve(folder, Some(seed), Some(record.to_owned()), Some(person))
+    }
+
     /// As `new`, but we are an App with this id and these permissions; `record` is told every exchange.
     pub fn as_app(id: u64, permissions: &[(&str, &str)], record: &Path) -> Self {
         Self::as_app_with_key(id, permissions, record).0
