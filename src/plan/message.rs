@@ -23,9 +23,9 @@ use crate::{
 };
 
 pub(super) use plan::rule_as_written;
-pub(super) use whole_log::{check_title_of_step, whole_log};
 use plan::{asked, effect, rules_as_written};
 pub use plan::{preview, summary};
+pub(super) use whole_log::{check_title_of_step, whole_log};
 
 /// The longest comment that we write, in bytes; forges take 65,536 characters.
 pub const LONGEST: usize = 60_000;

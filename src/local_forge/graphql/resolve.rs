@@ -20,6 +20,10 @@ use crate::local_forge::store::{
 #[derive(Clone)]
 pub(super) enum Thing<'a> {
     Query,
+    /// The pull requests that were changed, by repository and number.
+    Mutation(Vec<(String, u64)>),
+    /// What a change answers.
+    Changed(String, u64),
     RateLimit,
     /// An account as an actor: the login of an App comes without `[bot]`.
     Actor(&'a str),
@@ -90,6 +94,8 @@ impl Thing<'_> {
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Thing::Query => "Query",
+            Thing::Mutation(_) => "Mutation",
+            Thing::Changed(..) => "MarkPullRequestReadyForReviewPayload",
             Thing::RateLimit => "RateLimit",
             Thing::Actor(login) if login.ends_with("[bot]") => "Bot",
             Thing::Actor(_) | Thing::User(_) => "User",
@@ -238,6 +244,20 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
                 _ => leaf(slug),
             }
         }
+        // One mutation is made at a time.
+        Thing::Mutation(changed) => {
+            one(changed.first().map(|(key, number)| Thing::Changed(key.clone(), *number)))
+        }
+        Thing::Changed(key, number) => match name {
+            "clientMutationId" => leaf(Value::Null),
+            _ => {
+                let found = walk.call.state.repositories.get(key);
+                let issue = found.and_then(|found| found.issues.get(number));
+                one(found
+                    .zip(issue)
+                    .and_then(|(found, issue)| Some(Thing::Pull(found, issue, issue.pull.as_ref()?))))
+            }
+        },
         Thing::Status(latest) => match name {
             "context" => {
                 let wanted = arguments.get("name").and_then(Value::as_str);

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Job, cancelled,
-    follow_up::{FollowUps, Progress, begin, first, follow, take_back, to_revert},
+    follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
 };
 use crate::{
     catalog,
@@ -347,8 +347,14 @@ impl<'a> Course<'a> {
         }
         if self.decision.steps.is_empty() && !self.shown.is_empty() {
             self.decision.steps.append(&mut self.logs);
-            let next = self.next.take().unwrap_or_else(|| "it waits for the step above to end.".to_owned());
-            let said = self.job.speak(self.merged.pull, Stage::InProgress, &self.shown, None, &next);
+            let early = merged_early(self.job.site, self.merged.plan, self.merged.follow_ups);
+            let usual = match &early {
+                Some(_) => waits_for(self.merged.plan, true),
+                None => "it waits for the step above to end.",
+            };
+            let next = self.next.take().unwrap_or_else(|| usual.to_owned());
+            let pull = self.merged.pull;
+            let said = self.job.speak(pull, Stage::InProgress, &self.shown, early.as_deref(), &next);
             self.decision.steps.extend(said);
         }
         self.decision

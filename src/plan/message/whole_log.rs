@@ -74,10 +74,7 @@ mod tests {
     fn a_log_cannot_leave_its_fence_hide_anything_or_hold_a_credential() {
         let token = format!("ghp_{}", "a1B2".repeat(9));
         let lines = ["\u{1b}[31m````".to_owned(), format!("@ada \u{202e}{token}")];
-        assert_eq!(
-            whole_log(&lines).unwrap(),
-            "`````text\n````\n@ada <U+202E>(hidden)\n`````\n"
-        );
+        assert_eq!(whole_log(&lines).unwrap(), "`````text\n````\n@ada <U+202E>(hidden)\n`````\n");
     }
 
     #[test]

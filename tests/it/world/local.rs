@@ -529,6 +529,14 @@ impl Local {
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
                     .map(drop)
             }
+            Deed::Ready { who, at } => {
+                let pull = self.pull(*at).filter(|pull| pull["state"] == "open" && pull["draft"] == true)?;
+                let query = "mutation($id: ID!) { markPullRequestReadyForReview(input: { pullRequestId: $id }) { pullRequest { isDraft } } }";
+                let body = json!({ "query": query, "variables": { "id": pull["node_id"] } });
+                let (_, answer) = self.tries(who, "POST", "/api/graphql", &body);
+                let is_draft = &answer["data"]["markPullRequestReadyForReview"]["pullRequest"]["isDraft"];
+                (*is_draft == false).then_some(())
+            }
             Deed::Smuggle { who, id, ask } => {
                 self.put(who, catalog, "main", &format!("requests/{id}/request.yaml"), &ask.file())
             }

@@ -149,6 +149,11 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
+    /// Says that a draft is ready for review.
+    Ready {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Pushes a request straight to the default branch.
     Smuggle {
         who: String,

@@ -1469,6 +1469,16 @@ impl Simulated {
                     && open
                     && self.close(&repository, at.1, &login(who)) == Acted::Done
             }
+            Deed::Ready { who, at } => {
+                let repository = at.0.name();
+                let Some(sim) = self.store(&repository).pulls.get(&at.1) else { return false };
+                let may = writes(who) || sim.pull.author == Some(login(who));
+                if !may || sim.pull.state != PullState::Open || !sim.pull.draft {
+                    return false;
+                }
+                self.pull_mut(&repository, at.1).unwrap().pull.draft = false;
+                true
+            }
             Deed::Reopen { who, at } => {
                 let repository = at.0.name();
                 let store = Arc::clone(self.store(&repository));
