@@ -49,6 +49,8 @@ pub enum Question {
     Members(String),
     /// What keeps the head of a pull request from being merged. → `Mergeable`
     Mergeable(RepoName, u64, ObjectId),
+    /// What the checks on a commit of the catalog speak of that somebody, we, made. → `Checks`
+    Checks(ObjectId, Login),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -129,6 +131,7 @@ impl Question {
             | Self::Permission(..)
             | Self::Members(_)
             | Self::Mergeable(..)
+            | Self::Checks(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -338,6 +341,8 @@ pub enum Answer {
     Arrivals(Arc<Vec<Arrival>>),
     /// To `Mergeable`.
     Mergeable(Arc<Mergeable>),
+    /// To `Checks`.
+    Checks(Arc<BTreeSet<String>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -449,6 +454,8 @@ impl<'a> Looker<'a> {
         pass() -> &'a str, Question::Pass, Answer::Pass(pass) => pass.as_ref();
         /// What keeps the head of a pull request from being merged.
         mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
+        /// What our checks on a commit of the catalog speak of.
+        checks(commit: ObjectId, by: &Login) -> &'a BTreeSet<String>, Question::Checks(commit, by.clone()), Answer::Checks(about) => about.as_ref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.
