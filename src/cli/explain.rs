@@ -257,7 +257,7 @@ fn read(line: &Line, id: &RequestId) -> anyhow::Result<Option<Recorded>> {
     };
     let merged_at = run.as_ref().and_then(|run| run.merged_at).unwrap_or(brought.at);
     let trailer = line.landed.iter().find_map(|landed| explain::trailer(&landed.messages, id));
-    let (merge, trailer) = (brought.commit, trailer.map(str::to_owned));
+    let (merge, trailer) = (brought.commit, trailer);
     Ok(Some(Recorded { merge, merged_at, plan, run, trailer }))
 }
 
