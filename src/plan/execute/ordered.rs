@@ -20,7 +20,7 @@ use super::{
     follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
 };
 use crate::{
-    catalog,
+    catalog::{self, RecordBy},
     domain::{Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp, later},
     expr::Expression,
     plan::{
@@ -100,6 +100,11 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
     let now = match job.site.look.now()? {
         Ok(now) => now,
         Err(why) => return Ok(Decision::waiting(format!("the time could not be learnt: {why}"))),
+    };
+    // A record that takes a pull request must be the same bytes until that is merged, or it is made anew for ever.
+    let now = match job.site.definitions.settings.state {
+        RecordBy::Push => now,
+        RecordBy::PullRequest => job.site.look.began().map_or(now, |began| began.max(job.at)),
     };
     let records = record.iter().flat_map(|run| &run.progress).map(|step| (step.step.clone(), step.clone()));
     let mut course = Course {
