@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::{
     catalog::Definitions,
     domain::{
-        Activity, ActivityKind, Attribution, CheckRun, Diagnostic, Execute, Known, Login, ObjectId, Place,
-        Pull, PullCommit, PullState, RUN_TRAILER, RequestId, Review, ReviewState, Timestamp, trailers,
+        Activity, ActivityKind, Attribution, CheckId, CheckRun, Diagnostic, Execute, Known, Login, ObjectId,
+        Place, Pull, PullCommit, PullState, RUN_TRAILER, RequestId, Review, ReviewState, Timestamp, trailers,
     },
     plan::{
         admit,
@@ -76,7 +76,7 @@ impl Evidence {
             at,
         };
         let check = CheckRun {
-            id: 1,
+            id: CheckId::Run(1),
             external_id: plan.key.clone(),
             conclusion: None,
             started_at: before(2),

@@ -50,6 +50,8 @@ pub enum Question {
     Members(String),
     /// What keeps the head of a pull request from being merged. → `Mergeable`
     Mergeable(RepoName, u64, ObjectId),
+    /// What the checks on a commit of the catalog speak of that somebody, we, made. → `Checks`
+    Checks(ObjectId, Login),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -144,6 +146,7 @@ impl Question {
             | Self::Permission(..)
             | Self::Members(_)
             | Self::Mergeable(..)
+            | Self::Checks(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -357,6 +360,8 @@ pub enum Answer {
     Arrivals(Arc<Vec<Arrival>>),
     /// To `Mergeable`.
     Mergeable(Arc<Mergeable>),
+    /// To `Checks`.
+    Checks(Arc<BTreeSet<String>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -373,11 +378,16 @@ pub enum Answer {
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     answers: HashMap<Question, Answer>,
+    /// The first time that was told.
+    began: Option<Timestamp>,
 }
 
 impl Facts {
     /// Notes an answer.
     pub fn insert(&mut self, question: Question, answer: Answer) {
+        if let (Question::Now, Answer::Now(now)) = (&question, &answer) {
+            self.began.get_or_insert(*now);
+        }
         self.answers.insert(question, answer);
     }
 
@@ -482,6 +492,11 @@ impl<'a> Looker<'a> {
         }
     }
 
+    /// The time when this pass began, which stays as it is while the pass lasts.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.facts.began
+    }
+
     /// What came of an attempt, if this pass made it.
     pub fn outcome(&self, attempt: &Attempt) -> Option<&'a Outcome> {
         match self.facts.get(&Question::Outcome(attempt.clone())) {
@@ -501,6 +516,8 @@ impl<'a> Looker<'a> {
         pass() -> &'a str, Question::Pass, Answer::Pass(pass) => pass.as_ref();
         /// What keeps the head of a pull request from being merged.
         mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
+        /// What our checks on a commit of the catalog speak of.
+        checks(commit: ObjectId, by: &Login) -> &'a BTreeSet<String>, Question::Checks(commit, by.clone()), Answer::Checks(about) => about.as_ref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.

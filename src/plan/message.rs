@@ -5,6 +5,7 @@
 
 mod by_hand;
 mod plan;
+mod whole_log;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,12 +27,10 @@ pub use by_hand::{ByHand, Tried, by_hand, by_hand_marker};
 pub(super) use plan::rule_as_written;
 use plan::{asked, effect, rules_as_written};
 pub use plan::{preview, summary};
+pub(super) use whole_log::{check_title_of_step, whole_log};
 
 /// The longest comment that we write, in bytes; forges take 65,536 characters.
 pub const LONGEST: usize = 60_000;
-
-/// The name of our check run.
-pub const CHECK: &str = "chandlery";
 
 /// The first line of one of our texts: what it is for.
 pub fn marker_of(body: &str) -> &str {

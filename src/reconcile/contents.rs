@@ -364,9 +364,9 @@ impl Reader {
         if let Some((_, known)) = self.wrong.iter().find(|(known, _)| *known == tree) {
             return Ok(Ok(Arc::clone(known)));
         }
-        let own = Objects::open(objects.folder())?;
+        let own = objects.again()?;
         let kept = Kept::beside(objects.common_folder());
-        let commit = Commit { objects: own, tree, root: self.root.clone() };
+        let commit = Commit::new(own, tree, self.root.clone());
         let found = match commit.check(since, &kept) {
             Ok(report) => Arc::new(report.diagnostics),
             Err(why) => {

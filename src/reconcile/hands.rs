@@ -209,6 +209,7 @@ impl Hands {
             | Question::Permission(..)
             | Question::Members(_)
             | Question::Mergeable(..)
+            | Question::Checks(..)
             | Question::WorkflowRun(..)
             | Question::FindRun(..)
             | Question::Pass

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use chandlery::{
-    plan::step::{Attempt, Work},
+    plan::step::{Act, Attempt, Call, Work},
     reconcile::{Input, Output, Turn},
 };
 
 use crate::world::{
-    World,
+    Repo, World,
     local::Local,
     name_of_pass, reconcile,
     simulated::{Effect, Mishap, Simulated},
@@ -242,4 +242,58 @@ fn a_server_is_called_with_what_was_approved() {
     for text in [seen, comments] {
         assert!(!text.contains(SECRET), "{text}");
     }
+}
+
+/// The comment shows the end of a log; the whole of it is in a check run on the commit that merged the request.
+#[test]
+fn the_whole_log_is_in_a_check_run_on_the_merge_commit() {
+    let mut world = Local::recorded();
+    let deed = |world: &mut Local, text: &str| assert!(world.deed(&text.parse().unwrap()), "{text}");
+    deed(&mut world, "dan asks one apply-bucket of old");
+    assert!(reconcile(&mut world).left.is_empty());
+    deed(&mut world, "backend ends apply failure url=https://run.test/1");
+    assert!(reconcile(&mut world).left.is_empty());
+    let pull = world.get(Repo::Catalog, "pulls/1").unwrap();
+    let merge = pull["merge_commit_sha"].as_str().unwrap();
+    let runs = world.get(Repo::Catalog, &format!("commits/{merge}/check-runs")).unwrap();
+    let run = &runs["check_runs"][0];
+    assert_eq!(
+        (run["name"].as_str(), run["external_id"].as_str()),
+        (Some("chandlery/one/apply"), Some("one/apply/1"))
+    );
+    assert_eq!(
+        (run["conclusion"].as_str(), run["output"]["title"].as_str()),
+        (Some("failure"), Some("apply: failed"))
+    );
+    let text = run["output"]["text"].as_str().unwrap();
+    assert!(text.starts_with("```text\n") && text.contains("::output url=https://run.test/1"), "{text}");
+}
+
+/// A pass that ended right after a pull request was opened, and a next one a day later: it gets its labels and reviewers once.
+#[test]
+fn core_labels_and_reviewers_are_set_however_late_the_next_pass_comes() {
+    let mut world = Simulated::new();
+    let deed = |world: &mut Simulated, text: &str| assert!(world.deed(&text.parse().unwrap()), "{text}");
+    deed(&mut world, "dan asks one pair-bucket name=a");
+    let mut turn = Turn::new(&name_of_pass());
+    let mut input = Input::Start;
+    loop {
+        match turn.next(input) {
+            Output::Look(questions) => input = Input::Answers(world.ask(&questions)),
+            Output::Act(act) => {
+                input = Input::Acted(world.act(&act));
+                if matches!(&act, Act::Call(Call::OpenPull { repository, .. }) if *repository == Repo::Infra.name())
+                {
+                    break;
+                }
+            }
+            Output::Done(report) => panic!("it is never opened: {report:?}"),
+        }
+    }
+    deed(&mut world, "everybody waits 108000");
+    assert!(!view(&mut world).contains("labelled storage"));
+    assert!(reconcile(&mut world).left.is_empty());
+    let seen = view(&mut world);
+    assert!(seen.contains("labelled bucket a, labelled storage, cleo is asked"), "{seen}");
+    assert_eq!(reconcile(&mut world).acts, 0);
 }

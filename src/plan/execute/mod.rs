@@ -19,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use begun::{Begun, begun_by_us};
 use break_glass::Broken;
 use consent::consent;
-use follow_up::{FollowUps, Progress, begin, follow, follow_ups, pulls_of, take_back, to_revert, waits_for};
+use follow_up::{
+    FollowUps, Progress, begin, follow, follow_ups, merged_early, pulls_of, take_back, to_revert, waits_for,
+};
 use ordered::Merged;
 use pinned::pinned;
 use standing::{Seen, Standing};
@@ -561,8 +563,9 @@ fn carry_out(
         || !shown.is_empty() && done.len() < shown.len()
     {
         if !shown.is_empty() && decision.waits.is_empty() {
-            let next = waits_for(plan);
-            decision.steps.extend(job.speak(pull, Stage::InProgress, &shown, None, next));
+            let early = merged_early(job.site, plan, follow_ups);
+            let next = waits_for(plan, early.is_some());
+            decision.steps.extend(job.speak(pull, Stage::InProgress, &shown, early.as_deref(), next));
         }
         return Ok(decision);
     }

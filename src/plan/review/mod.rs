@@ -33,7 +33,7 @@ use crate::{
         plan_file::PlannedRule,
         react::{self, Ended},
         read, record, say,
-        step::{Call, Step},
+        step::{CHECK, Call, Step},
         ttl,
     },
 };
@@ -405,16 +405,18 @@ pub(super) fn check_step(
     let Known::Yes(commits) = &pull.commits else { return None };
     let newest = commits.iter().find(|commit| commit.id == pull.head).and_then(|commit| commit.checks.last());
     let same_key = newest.filter(|check| check.external_id == key);
-    if same_key.is_some_and(|check| check.conclusion == conclusion && check.title == title) {
+    if same_key.is_some_and(|check| check.says(title, conclusion)) {
         return None;
     }
     Some(Step::Call(Call::Check {
         repository: site.here.catalog.clone(),
         commit: pull.head,
+        name: CHECK.to_owned(),
         external_id: key.to_owned(),
         conclusion,
         title: title.to_owned(),
         summary: summary.to_owned(),
+        text: None,
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
     }))

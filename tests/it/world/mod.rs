@@ -149,6 +149,11 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
+    /// Says that a draft is ready for review.
+    Ready {
+        who: String,
+        at: (Repo, u64),
+    },
     /// Pushes a request straight to the default branch.
     Smuggle {
         who: String,
@@ -341,6 +346,10 @@ pub fn view(world: &mut dyn World) -> String {
         let mut answers = world.ask(&[question].into());
         answers.pop().expect("an answer").1
     };
+    let me = match one(Question::Here) {
+        Answer::Here(here) => here.me.clone(),
+        other => panic!("who we are: {other:?}"),
+    };
     let mut pulls = Vec::new();
     for number in 1..100 {
         match one(Question::Pull(number)) {
@@ -364,7 +373,13 @@ pub fn view(world: &mut dyn World) -> String {
     let infra: RepoName = Repo::Infra.name();
     let mut seen_branches = std::collections::BTreeSet::new();
     for pull in &pulls {
-        let _ = writeln!(out, "{}", pull_line(pull));
+        let mut line = pull_line(pull);
+        if let Some(merge) = pull.merge_commit
+            && let Answer::Checks(about) = one(Question::Checks(merge, me.clone()))
+        {
+            about.iter().for_each(|attempt| line.push_str(&format!(", has the log of {attempt}")));
+        }
+        let _ = writeln!(out, "{line}");
         for comment in &pull.comments {
             if let Some(id) = chandlery::plan::message::request_of(&comment.body) {
                 seen_branches.insert(id);

@@ -12,9 +12,10 @@ use std::{
 use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
-        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckRun, Comment, Dismissal,
-        Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit, PullState,
-        Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckId, CheckRun, Comment,
+        Diagnostic, Dismissal, Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull,
+        PullCommit, PullState, Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp,
+        TreeEntry,
     },
     forge::moves::Moves,
     plan::{
@@ -23,7 +24,7 @@ use chandlery::{
             Repository,
         },
         facts::{Mergeable, WorkflowRun},
-        step::{Act, Acted, Backend, Call, Commit, Outcome, Work},
+        step::{Act, Acted, Backend, CHECK, Call, Commit, Outcome, Work},
     },
 };
 use serde_json::{Value, json};
@@ -75,6 +76,8 @@ struct Store {
     activity: BTreeMap<Branch, Vec<Activity>>,
     /// The newest status of each context of a commit.
     statuses: BTreeMap<ObjectId, BTreeMap<String, String>>,
+    /// What the checks of a commit speak of that hold the logs of steps.
+    logs: BTreeMap<ObjectId, BTreeSet<String>>,
     next: u64,
 }
 
@@ -654,6 +657,10 @@ impl Simulated {
                 }
                 Answer::Mergeable(Arc::new(found))
             }
+            Question::Checks(commit, _) => {
+                let found = self.store(&catalog).logs.get(commit).into_iter().flatten();
+                Answer::Checks(Arc::new(found.cloned().collect()))
+            }
             Question::WorkflowRun(_, run) => Answer::WorkflowRun(self.runs.get(run).map(|run| {
                 Arc::new(WorkflowRun {
                     conclusion: run.conclusion.clone(),
@@ -1063,6 +1070,10 @@ impl Simulated {
                 }
                 Acted::Done
             }
+            Call::Check { repository, commit, name, external_id, .. } if name != CHECK => {
+                self.edit(repository).logs.entry(*commit).or_default().insert(external_id.clone());
+                Acted::Done
+            }
             Call::Check { repository, commit, external_id, conclusion, title, run, .. } => {
                 let at = self.tick();
                 self.next_id += 1;
@@ -1080,7 +1091,7 @@ impl Simulated {
                             }
                         }
                         None => checks.push(CheckRun {
-                            id,
+                            id: CheckId::Run(id),
                             external_id: external_id.clone(),
                             conclusion: *conclusion,
                             started_at: at,
@@ -1493,6 +1504,16 @@ impl Simulated {
                 (writes(who) || author == Some(login(who)))
                     && open
                     && self.close(&repository, at.1, &login(who)) == Acted::Done
+            }
+            Deed::Ready { who, at } => {
+                let repository = at.0.name();
+                let Some(sim) = self.store(&repository).pulls.get(&at.1) else { return false };
+                let may = writes(who) || sim.pull.author == Some(login(who));
+                if !may || sim.pull.state != PullState::Open || !sim.pull.draft {
+                    return false;
+                }
+                self.pull_mut(&repository, at.1).unwrap().pull.draft = false;
+                true
             }
             Deed::Reopen { who, at } => {
                 let repository = at.0.name();
