@@ -1,11 +1,11 @@
 //! How does a run go on whose steps come one after the other? What was begun is remembered in `run.yaml` on the default
-//! branch. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
+//! branch, or on one of its own. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
 //!
 //! Guarantees: a workflow or a script is begun at most once for each attempt; what is not known is not guessed. A server
 //! is called at least once, with the same key for each try.
 //!
-//! Assumptions: a claim lands on the default branch in the pass that made it. Where it takes longer, as behind a pull
-//! request that waits for other checks, the attempt counts as one that was not answered.
+//! Where records come by pull requests, which may wait for long, what was begun is remembered on a branch of its own instead
+//! (`kept.rs`); a claim that has landed on neither allows nothing.
 
 mod backend;
 mod logs;
@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Job, cancelled,
     follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
+    kept,
 };
 use crate::{
     catalog,
@@ -175,7 +176,16 @@ impl<'a> Course<'a> {
             self.keep_logs()?;
             return Ok(self.rest());
         }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
+            return Ok(self.rest());
+        }
         self.succeed()
+    }
+
+    /// Whether what is new must be remembered before the run ends: its record may wait for long, and must say the same each time.
+    fn must_be_kept_first(&self) -> bool {
+        self.is_new && self.job.memory.is_some()
     }
 
     /// Whether a step is taken; none where it cannot be said, and the step fails.
@@ -341,7 +351,14 @@ impl<'a> Course<'a> {
                 }
             }
             self.decision.steps.retain(|step| matches!(step, Step::Commit(_)));
-            self.decision.steps.extend(recorded.steps);
+            let (site, id) = (self.job.site, self.job.id);
+            let steps = recorded.steps.into_iter().map(|step| match (step, self.job.memory) {
+                (Step::CatalogChange(change), Some(head)) => {
+                    Step::Commit(kept::commit(site, id, head, change))
+                }
+                (step, _) => step,
+            });
+            self.decision.steps.extend(steps);
             self.decision.steps.extend(self.logs);
             return self.decision;
         }
@@ -372,6 +389,10 @@ impl<'a> Course<'a> {
         if !self.open.is_empty() {
             self.decision.steps = take_back(self.job, self.merged.pull, &self.open, why);
             return Ok(self.decision);
+        }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
+            return Ok(self.rest());
         }
         let why = &format!("{why}{}", to_revert(self.merged.plan, &self.done));
         let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());
