@@ -68,6 +68,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Create, Self::Day2, Self::Delete];
+
     /// The word in a definition.
     pub fn name(self) -> &'static str {
         match self {

@@ -30,6 +30,7 @@ mod action;
 mod step;
 pub mod later;
 mod template;
+mod trailer;
 mod request;
 mod rule;
 mod run;
@@ -56,8 +57,8 @@ pub use policy::{
 };
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{
-    Activity, ActivityKind, Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known,
-    Permission, Pull, PullCommit, PullState, Remark, Review, ReviewState,
+    Activity, ActivityKind, Attribution, CheckId, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue,
+    Known, Permission, Pull, PullCommit, PullState, Remark, Review, ReviewState,
 };
 pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
 pub use request::{Request, RequestFile};
@@ -74,3 +75,4 @@ pub use template::{
     TextEdit,
 };
 pub use time::Timestamp;
+pub use trailer::{RUN_TRAILER, trailers};

@@ -20,6 +20,9 @@ pub enum PropertyType {
 }
 
 impl PropertyType {
+    /// Each of them.
+    pub const ALL: [Self; 5] = [Self::String, Self::Number, Self::Boolean, Self::Object, Self::Array];
+
     /// The name in a definition.
     pub fn name(self) -> &'static str {
         match self {

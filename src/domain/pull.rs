@@ -219,11 +219,20 @@ pub enum Attribution {
     Unknown(String),
 }
 
-/// A check run made by our App.
+/// What a check of ours is to the forge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckId {
+    /// A check run, by its id.
+    Run(u64),
+    /// A commit status, where we may make no check run. It is never changed, but followed by another.
+    Status,
+}
+
+/// A check run made by our App, or what stands for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckRun {
     /// Its id on the forge.
-    pub id: u64,
+    pub id: CheckId,
     /// The plan key that it is about.
     pub external_id: String,
     /// None while it is not completed.
@@ -232,6 +241,29 @@ pub struct CheckRun {
     pub started_at: Timestamp,
     /// Its title, one line.
     pub title: String,
+}
+
+/// The longest description of a commit status, in characters.
+/// <https://docs.github.com/rest/commits/statuses#create-a-commit-status>
+const LONGEST_DESCRIPTION: usize = 140;
+
+impl CheckRun {
+    /// Whether it says this already.
+    pub fn says(&self, title: &str, conclusion: Option<Conclusion>) -> bool {
+        let said = match self.id {
+            CheckId::Run(_) => title.to_owned(),
+            CheckId::Status => Self::in_short(title),
+        };
+        self.title == said && self.conclusion == conclusion
+    }
+
+    /// A line that fits into the description of a commit status.
+    pub fn in_short(text: &str) -> String {
+        if text.chars().count() <= LONGEST_DESCRIPTION {
+            return text.to_owned();
+        }
+        text.chars().take(LONGEST_DESCRIPTION - 1).chain(['…']).collect()
+    }
 }
 
 /// How a check ended.

@@ -71,6 +71,8 @@ pub struct FileRule {
     pub executable: Option<bool>,
     /// Whether it is copied as it stands, never rendered.
     pub copy: Option<bool>,
+    /// Whether what is rendered is written as it is, whatever its name says how to read it.
+    pub raw: Option<bool>,
     /// How its expressions are marked.
     pub delimiters: Option<Delimiters>,
 }

@@ -10,12 +10,9 @@ use super::{
     reply::Reply,
 };
 use crate::{
-    domain::{Conclusion, Login, RepoName},
-    plan::step::{Acted, Call},
+    domain::{CheckId, CheckRun, Conclusion, Login, ObjectId, RepoName},
+    plan::step::{Acted, CHECK, Call},
 };
-
-/// The name of our check run.
-pub const CHECK: &str = "chandlery";
 
 impl Writer {
     /// Carries out one call.
@@ -63,12 +60,28 @@ impl Writer {
                     reply.status == 404
                 })
             }
-            Call::Check { repository, commit, external_id, conclusion, title, summary, run } => {
+            Call::Check {
+                repository,
+                commit,
+                name,
+                external_id,
+                conclusion,
+                title,
+                run: Some(CheckId::Status),
+                ..
+            } => {
+                let said = Said { repository, commit, name, conclusion: *conclusion, title };
+                self.set_status(&said, external_id, false).await
+            }
+            Call::Check { repository, commit, name, external_id, conclusion, title, summary, text, run } => {
                 let mut body = json!({
-                    "name": CHECK,
+                    "name": name,
                     "external_id": external_id,
                     "output": { "title": title, "summary": summary },
                 });
+                if let Some(text) = text {
+                    body["output"]["text"] = text.as_str().into();
+                }
                 match conclusion {
                     Some(conclusion) => {
                         body["status"] = "completed".into();
@@ -77,13 +90,30 @@ impl Writer {
                     None => body["status"] = "in_progress".into(),
                 }
                 let (method, path) = match run {
-                    Some(run) => (Method::PATCH, format!("/check-runs/{run}")),
-                    None => {
+                    Some(CheckId::Run(run)) => (Method::PATCH, format!("/check-runs/{run}")),
+                    Some(CheckId::Status) | None => {
                         body["head_sha"] = commit.to_string().into();
                         (Method::POST, "/check-runs".to_owned())
                     }
                 };
-                judge(self.send(repository, method, &path, &body).await, &|_| false)
+                let is_new = method == Method::POST;
+                let reply = match is_new && self.makes_no_checks(repository) {
+                    true => None,
+                    false => Some(self.send(repository, method, &path, &body).await),
+                };
+                // Only Apps make check runs, and only those that were given the permission.
+                let refused = match &reply {
+                    None => true,
+                    Some(reply) => is_new && matches!(reply, Ok(reply) if reply.status == 403),
+                };
+                match reply {
+                    Some(reply) if !refused => judge(reply, &|_| false),
+                    _ => {
+                        self.note_no_checks(repository);
+                        let said = Said { repository, commit, name, conclusion: *conclusion, title };
+                        self.set_status(&said, external_id, true).await
+                    }
+                }
             }
             Call::Label { repository, number, add, remove } => {
                 self.label(repository, *number, add, remove).await
@@ -98,6 +128,29 @@ impl Writer {
         };
         info!(call = name(call), outcome = ?acted, "called the forge");
         acted
+    }
+
+    /// Says by commit statuses what a check run would say. What a plan's check stands for is when it first appeared, and a
+    /// status that says something else later has another time: so the plan has a status of its own, set once.
+    async fn set_status(&self, said: &Said<'_>, external_id: &str, is_new: bool) -> Acted {
+        let path = format!("/statuses/{}", said.commit);
+        if is_new && said.name == CHECK {
+            let body = json!({ "context": PLAN_STATUS, "state": "success", "description": CheckRun::in_short(external_id) });
+            let acted = judge(self.send(said.repository, Method::POST, &path, &body).await, &|_| false);
+            if acted != Acted::Done {
+                return acted;
+            }
+        }
+        let state = match said.conclusion {
+            None => "pending",
+            Some(Conclusion::Success | Conclusion::Neutral) => "success",
+            Some(Conclusion::Failure) => "failure",
+            Some(Conclusion::ActionRequired) => "error",
+        };
+        let description = CheckRun::in_short(said.title);
+        let context = if said.name == CHECK { CHECK.to_owned() } else { format!("{CHECK}/{external_id}") };
+        let body = json!({ "context": context, "state": state, "description": description });
+        judge(self.send(said.repository, Method::POST, &path, &body).await, &|_| false)
     }
 
     /// Merges in the first way that the repository allows.
@@ -156,6 +209,18 @@ impl Writer {
         }
         Acted::Done
     }
+}
+
+/// The status that tells when the check for a plan appeared. Its description is the plan key.
+pub(super) const PLAN_STATUS: &str = "chandlery/plan";
+
+/// What a check says.
+struct Said<'a> {
+    repository: &'a RepoName,
+    commit: &'a ObjectId,
+    name: &'a str,
+    conclusion: Option<Conclusion>,
+    title: &'a str,
 }
 
 fn conclusion_word(conclusion: Conclusion) -> &'static str {

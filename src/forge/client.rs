@@ -2,6 +2,7 @@
 //! calls never: a write whose answer was lost may have been done, and the next turn will see it.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -146,6 +147,8 @@ pub(super) struct Wire {
     kept: Kept,
     pace: Option<Pace>,
     sent: Mutex<Sent>,
+    /// Where we may make no check runs, as the forge has said.
+    no_checks: Mutex<BTreeSet<RepoName>>,
 }
 
 /// Asks the forge. It cannot change anything.
@@ -218,6 +221,7 @@ pub fn connect(
         kept: Kept::new(manners.answers, credentials.secret().clone()),
         pace: manners.pace,
         sent: Mutex::default(),
+        no_checks: Mutex::default(),
     });
     Ok((Reader(Arc::clone(&wire)), Writer(wire)))
 }
@@ -302,6 +306,20 @@ impl Reader {
         Ok((page, reply.next_page(&self.0.origin)))
     }
 
+    /// One page of a list that stands under a name.
+    pub(super) async fn page_of(
+        &self,
+        on: &RepoName,
+        path: &str,
+        name: &str,
+    ) -> Result<(Vec<Value>, Option<String>), ForgeError> {
+        let reply = self.0.call(Method::GET, path, None, (Use::Read, on)).await?.success()?;
+        let Value::Array(page) = reply.json()?[name].take() else {
+            return Err(reply.strange("it holds no list"));
+        };
+        Ok((page, reply.next_page(&self.0.origin)))
+    }
+
     /// A path of the REST API as it is sent.
     pub(super) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.0.rest)
@@ -352,6 +370,16 @@ impl Writer {
         self.0.tally().writes += 1;
         let body = (!body.is_null()).then_some(body);
         self.0.call(method, &format!("{}/repos/{on}{path}", self.0.rest), body, (Use::Write, on)).await
+    }
+
+    /// Whether the forge has said that we may make no check runs there.
+    pub(super) fn makes_no_checks(&self, on: &RepoName) -> bool {
+        self.0.no_checks.lock().unwrap_or_else(PoisonError::into_inner).contains(on)
+    }
+
+    /// Remembers that.
+    pub(super) fn note_no_checks(&self, on: &RepoName) {
+        self.0.no_checks.lock().unwrap_or_else(PoisonError::into_inner).insert(on.clone());
     }
 
     /// Reads a path below a repository.

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::act::CHECK;
+use super::act::PLAN_STATUS;
 use crate::domain::{
-    Attribution, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId, Pull,
-    PullCommit, PullState, Remark, RepoName, Review, ReviewState, Timestamp,
+    Attribution, CheckId, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId,
+    Pull, PullCommit, PullState, Remark, RepoName, Review, ReviewState, Timestamp,
 };
+use crate::plan::step::CHECK;
 
 /// The lists of an issue that may have more pages; `PAGE` stands for `first: n, after: …`.
 pub(super) const ISSUE_LISTS: [(&str, &str); 2] = [("userContentEdits", EDITS), ("comments", COMMENTS)];
@@ -33,8 +34,17 @@ const COMMITS: &str = "commits(PAGE) { nodes { commit { oid parents(first: 3) { 
     committer { email user { login __typename } } \
     authors(first: 20) { nodes { email user { login __typename } } pageInfo { hasNextPage endCursor } } \
     checkSuites(first: 10) { nodes { app { slug } checkRuns(first: 10, filterBy: { checkType: ALL, checkName: \"chandlery\" }) { nodes { \
-    url status conclusion startedAt completedAt externalId title } } } } } } \
+    url status conclusion startedAt completedAt externalId title } } } } STATUS } } \
     pageInfo { hasNextPage endCursor } }";
+
+/// The statuses that stand for our check where we can make none.
+const STATUS: &str = "status { says: context(name: \"chandlery\") { createdAt creator { login __typename } description state } \
+    plan: context(name: \"chandlery/plan\") { createdAt creator { login __typename } description } }";
+
+/// The lists of a pull request with what is read where our token is no App's.
+pub(super) fn with_statuses(fields: &str, is_one_token: bool) -> String {
+    fields.replace("STATUS", if is_one_token { STATUS } else { "" })
+}
 
 const LABELLED: &str = "labels(first: 100) { nodes { name } }";
 
@@ -226,6 +236,22 @@ struct CommitFields {
     committer: Option<GitActor>,
     authors: List<GitActor>,
     check_suites: Option<List<SuiteNode>>,
+    status: Option<StatusNode>,
+}
+
+#[derive(Deserialize)]
+struct StatusNode {
+    says: Option<ContextNode>,
+    plan: Option<ContextNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContextNode {
+    created_at: Timestamp,
+    creator: Option<Actor>,
+    description: Option<String>,
+    state: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -487,6 +513,9 @@ fn read_commit(commit: CommitFields, me: &Login) -> PullCommit {
         .filter_map(|run| read_check(run?))
         .collect();
     checks.sort_by_key(|check| check.id);
+    if checks.is_empty() {
+        checks.extend(commit.status.and_then(|status| read_status(status, me)));
+    }
     PullCommit {
         id: commit.oid,
         parents: commit.parents.nodes.into_iter().flatten().map(|parent| parent.oid).collect(),
@@ -523,7 +552,7 @@ fn read_check(run: RunNode) -> Option<CheckRun> {
         _ => None,
     };
     Some(CheckRun {
-        id: read_id(&run.url)?,
+        id: CheckId::Run(read_id(&run.url)?),
         external_id: run.external_id.unwrap_or_default(),
         conclusion,
         started_at: run.started_at.or(run.completed_at)?,
@@ -531,8 +560,37 @@ fn read_check(run: RunNode) -> Option<CheckRun> {
     })
 }
 
-/// The name that the query asks for is the one that we give.
-const _: () = assert!(matches!(CHECK.as_bytes(), b"chandlery"));
+/// Our check, where commit statuses stand for it. Everybody who may write sets statuses of any name, but only in their own.
+fn read_status(status: StatusNode, me: &Login) -> Option<CheckRun> {
+    let ours = |found: Option<ContextNode>| {
+        let ContextNode { created_at, creator, description, state } = found?;
+        let said = description.unwrap_or_default();
+        (login(creator).as_ref() == Some(me)).then_some((created_at, said, state))
+    };
+    let (started_at, external_id, _) = ours(status.plan)?;
+    let (title, state) = ours(status.says).map_or_else(Default::default, |(_, title, state)| (title, state));
+    Some(CheckRun {
+        id: CheckId::Status,
+        external_id,
+        conclusion: status_conclusion(state.as_deref()),
+        started_at,
+        title,
+    })
+}
+
+/// What the state of a status means for a check.
+pub(super) fn status_conclusion(state: Option<&str>) -> Option<Conclusion> {
+    match state {
+        Some("SUCCESS" | "success") => Some(Conclusion::Success),
+        Some("FAILURE" | "failure") => Some(Conclusion::Failure),
+        Some("ERROR" | "error") => Some(Conclusion::ActionRequired),
+        _ => None,
+    }
+}
+
+/// The names that the queries ask for are those that we give.
+const _: () =
+    assert!(matches!(CHECK.as_bytes(), b"chandlery") && matches!(PLAN_STATUS.as_bytes(), b"chandlery/plan"));
 
 #[cfg(test)]
 mod tests {

@@ -44,7 +44,7 @@ impl Credentials {
             ["ghp_", "github_pat_", "gho_", "ghu_"].iter().any(|kind| token.expose().starts_with(kind));
         if is_a_persons {
             return Some(
-                "this token is a person's, and GitHub takes checks from Apps only: requests are explained, but none can be approved; act as an App (`chandlery app manifest`)",
+                "this token is a person's, and GitHub takes checks from Apps only: commit statuses say the same, but any writer can set one of that name, so merging past the rules is found only afterwards; act as an App (`chandlery app manifest`)",
             );
         }
         token.expose().starts_with("ghs_").then_some(

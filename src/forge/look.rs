@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{
     answers::{complete, numbers, read_head, read_here, read_permission, read_repository, reason},
     client::{ForgeError, MOST_PAGES, Reader, encode},
-    graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull},
+    graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull, with_statuses},
     reply::GraphError,
 };
 use crate::{
@@ -84,7 +84,8 @@ impl Reader {
                 | Question::Members(_)
                 | Question::Mergeable(..)
                 | Question::WorkflowRun(..)
-                | Question::FindRun(..) => single.push(question.clone()),
+                | Question::FindRun(..)
+                | Question::Checks(..) => single.push(question.clone()),
                 _ => {}
             }
         }
@@ -241,6 +242,7 @@ impl Reader {
             Question::FindRun(repository, workflow, correlation) => {
                 self.find_run(repository, workflow, correlation).await
             }
+            Question::Checks(commit, me) => self.checks(catalog, commit, me).await,
             other => Ok(unknown(&format!("{other:?} is nothing that the forge is asked for alone"))),
         }
     }
@@ -375,7 +377,7 @@ impl Reader {
         branch: &mut Option<Branch>,
     ) -> Vec<(Large, Known<Option<Item>>)> {
         let mut query = self.beginning(catalog, on);
-        let (issue, pull) = (issue_fields(), pull_fields());
+        let (issue, pull) = (issue_fields(), with_statuses(&pull_fields(), self.is_one_token()));
         for (index, item) in wanted.iter().enumerate() {
             let part = match item {
                 Large::Issue(name, number) => {
@@ -435,9 +437,10 @@ impl Reader {
                 _ => Ok(None),
             };
         }
-        // Teams that we may not see cannot be named as reviewers; nothing depends on that.
-        let hurts =
-            |error: &&GraphError| about(error) && !error.path.iter().any(|step| step == "reviewRequests");
+        // Teams that we may not see cannot be named as reviewers; nothing depends on that, nor on statuses that we may not read.
+        let hurts = |error: &&GraphError| {
+            about(error) && !error.path.iter().any(|step| step == "reviewRequests" || step == "status")
+        };
         if let Some(error) = errors.iter().find(hurts) {
             return Err(error.words.clone());
         }
@@ -467,6 +470,7 @@ impl Reader {
                 return Ok(());
             }
             let after = quote(into["pageInfo"]["endCursor"].as_str().unwrap_or_default());
+            let fields = with_statuses(fields, self.is_one_token());
             let fields = fields.replace("PAGE", &format!("first: 100, after: {after}"));
             let query = format!(
                 "{{ {ALWAYS} {} }}",

@@ -34,11 +34,11 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
         );
     }
     let files: Vec<FileRecord> = all(&base);
-    let names: Vec<_> = files.iter().map(|file| file.name).collect();
     let paths: Vec<_> = (0..base.count(Table::Files)).map(|file| base.path(file)).collect();
-    let _ = writeln!(said, "{files:?} {:?} {paths:?}", base.texts(&names));
+    let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
+        base.files_of(&folder).iter().for_each(|file| drop(writeln!(said, "{file:?}")));
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);

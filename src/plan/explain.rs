@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::{
     catalog::Definitions,
     domain::{
-        Activity, ActivityKind, Attribution, CheckRun, Diagnostic, Execute, Known, Login, ObjectId, Place,
-        Pull, PullCommit, PullState, RequestId, Review, ReviewState, Timestamp,
+        Activity, ActivityKind, Attribution, CheckId, CheckRun, Diagnostic, Execute, Known, Login, ObjectId,
+        Place, Pull, PullCommit, PullState, RUN_TRAILER, RequestId, Review, ReviewState, Timestamp, trailers,
     },
     plan::{
         admit,
@@ -76,7 +76,7 @@ impl Evidence {
             at,
         };
         let check = CheckRun {
-            id: 1,
+            id: CheckId::Run(1),
             external_id: plan.key.clone(),
             conclusion: None,
             started_at: before(2),
@@ -551,7 +551,8 @@ pub fn deeds(plan: &Plan) -> Vec<String> {
 }
 
 /// The trailer that records a run, if one of these messages has it.
-pub fn trailer<'a>(messages: &'a [String], id: &RequestId) -> Option<&'a str> {
-    let begin = format!("Chandlery-Run: {id} ");
-    messages.iter().flat_map(|message| message.lines()).find(|line| line.starts_with(&begin))
+pub fn trailer(messages: &[String], id: &RequestId) -> Option<String> {
+    let all = messages.iter().flat_map(|message| trailers(message, RUN_TRAILER));
+    let mut of_run = all.filter(|trailer| trailer.split(' ').next() == Some(id.as_str()));
+    of_run.next().map(|trailer| format!("{RUN_TRAILER}: {trailer}"))
 }

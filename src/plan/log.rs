@@ -83,10 +83,19 @@ pub fn link(url: &str) -> Option<String> {
     (is_web && is_plain && url.len() <= 1_000).then(|| url.to_owned())
 }
 
+/// A line as it is, without what colours it.
+pub fn uncoloured(line: &str) -> String {
+    plain_of(line.trim_end(), usize::MAX)
+}
+
 /// A text without control characters (and what colours it), not too long.
 pub fn plain(text: &str, most: usize) -> String {
+    plain_of(text.trim(), most)
+}
+
+fn plain_of(text: &str, most: usize) -> String {
     let mut made = String::new();
-    let mut chars = text.trim().chars();
+    let mut chars = text.chars();
     let mut count = 0;
     while let Some(c) = chars.next() {
         if c == '\u{1b}' {

@@ -5,7 +5,7 @@ use super::{
     Key,
     facts::{Answer, Facts, Question},
     message,
-    step::Call,
+    step::{CHECK, Call},
 };
 use crate::domain::{Comment, Issue, Known, Pull, PullState, RepoName, RequestId, Timestamp};
 
@@ -65,10 +65,12 @@ fn on_check(catalog: &RepoName, pull: &Pull, waits: &str) -> Option<Call> {
     Some(Call::Check {
         repository: catalog.clone(),
         commit: pull.head,
+        name: CHECK.to_owned(),
         external_id: newest.map_or(CHECK_KEY, |check| &check.external_id).to_owned(),
         conclusion: newest.and_then(|check| check.conclusion),
         title,
         summary: "It goes on by itself with the next pass after that.".to_owned(),
+        text: None,
         run: newest.map(|check| check.id),
     })
 }

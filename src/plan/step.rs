@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::{
     catalog::CommitBy,
     domain::{
-        Branch, Bytes, Changes, Conclusion, FileMode, Interpreter, Login, Notice, ObjectId, RepoName,
-        RepoPath, RequestId, SecretRef, StepId, Timestamp,
+        Branch, Bytes, Changes, CheckId, Conclusion, FileMode, Interpreter, Login, Notice, ObjectId,
+        RepoName, RepoPath, RequestId, SecretRef, StepId, Timestamp,
     },
 };
 
@@ -97,6 +97,9 @@ pub struct CatalogChange {
     pub at: Timestamp,
 }
 
+/// The name of the check that says whether a pull request may be merged.
+pub const CHECK: &str = "chandlery";
+
 /// Something the forge is called for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
@@ -160,13 +163,15 @@ pub enum Call {
         /// Which comment.
         comment: u64,
     },
-    /// Makes a check run on a commit, or changes it.
+    /// Makes a check run on a commit, or changes it. Where we may make none, commit statuses say the same.
     Check {
         /// Where.
         repository: RepoName,
         /// On which commit.
         commit: ObjectId,
-        /// The plan key that it speaks of.
+        /// What it is called.
+        name: String,
+        /// The plan key, or the attempt at a step, that it speaks of.
         external_id: String,
         /// None while people are awaited.
         conclusion: Option<Conclusion>,
@@ -174,8 +179,10 @@ pub enum Call {
         title: String,
         /// The same in a few lines.
         summary: String,
-        /// The run to change; none makes a new one.
-        run: Option<u64>,
+        /// Everything, such as a log; for check runs only.
+        text: Option<String>,
+        /// The one to change; none makes a new one.
+        run: Option<CheckId>,
     },
     /// Puts labels on an issue or pull request, and takes others away.
     Label {

@@ -209,6 +209,7 @@ impl Hands {
             | Question::Permission(..)
             | Question::Members(_)
             | Question::Mergeable(..)
+            | Question::Checks(..)
             | Question::WorkflowRun(..)
             | Question::FindRun(..)
             | Question::Pass
@@ -227,7 +228,9 @@ impl Hands {
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)
+            | Question::Merged { .. }
             | Question::Judged { .. }
+            | Question::Derived { .. }
             | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }

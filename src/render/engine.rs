@@ -223,7 +223,7 @@ impl Outermost {
             Some("raw") => Some(Quoting::Raw),
             _ => None,
         };
-        Written { output: self.output, quoting, place: self.place }
+        Written { output: self.output, quoting, is_text: false, place: self.place }
     }
 }
 
@@ -243,7 +243,12 @@ fn traced_expressions(regions: &[marks::Region], outermost: &[Outermost]) -> Vec
         .iter()
         .filter_map(|region| {
             let place = outer(&region.range)?.place.clone();
-            Some(Written { output: region.range.clone(), quoting: region.quoting, place })
+            Some(Written {
+                output: region.range.clone(),
+                quoting: region.quoting,
+                is_text: region.is_text,
+                place,
+            })
         })
         .collect();
     // What is joined to a macro's text is not told apart from it.

@@ -42,6 +42,7 @@ struct Treatment<'a> {
     for_each: Option<&'a str>,
     executable: bool,
     copy: bool,
+    raw: bool,
     delimiters: Option<&'a Delimiters>,
 }
 
@@ -52,18 +53,28 @@ impl<'a> Treatment<'a> {
             for_each: None,
             executable: file.executable,
             copy: std::str::from_utf8(&file.bytes).map_or(true, |text| text.contains('\0')),
+            raw: false,
             delimiters: template.manifest.delimiters.as_ref(),
         };
         for rule in template.manifest.rules.iter().filter(|rule| rule.matches(name)) {
-            let FileRule { path: _, when, for_each, executable, copy, delimiters } = rule;
+            let FileRule { path: _, when, for_each, executable, copy, raw, delimiters } = rule;
             treatment.when.extend(when.as_deref());
             treatment.for_each = for_each.as_deref().or(treatment.for_each);
             treatment.executable = executable.unwrap_or(treatment.executable);
             treatment.copy |= copy.unwrap_or(false);
+            treatment.raw = raw.unwrap_or(treatment.raw);
             treatment.delimiters = delimiters.as_ref().or(treatment.delimiters);
         }
         treatment
     }
+}
+
+/// Whether what a file of a template becomes is not to be read again.
+pub fn is_raw(template: &Template, name: &str) -> bool {
+    template.files.get(name).is_some_and(|file| {
+        let treatment = Treatment::of(template, name, file);
+        treatment.raw || treatment.copy
+    })
 }
 
 /// The files that a template gives.
@@ -136,10 +147,12 @@ impl Given<'_> {
         }
         let dialect = Dialect { delimiters: treatment.delimiters, partials };
         let bytes = match std::str::from_utf8(&file.bytes) {
-            Ok(source) if !treatment.copy => match text(&path, source, dialect, place, context) {
-                Ok(text) => text.into_bytes().into(),
-                Err(problem) => return self.problems.push(problem),
-            },
+            Ok(source) if !treatment.copy => {
+                match text(&path, source, dialect, place, context, treatment.raw) {
+                    Ok(text) => text.into_bytes().into(),
+                    Err(problem) => return self.problems.push(problem),
+                }
+            }
             _ => file.bytes.clone(),
         };
         self.files.insert(path, Rendered { bytes, executable: treatment.executable });
@@ -152,8 +165,9 @@ fn text(
     dialect: Dialect<'_>,
     place: &Place,
     context: &Context,
+    is_raw: bool,
 ) -> Result<String, Diagnostic> {
-    let language = inspect::Language::of(path);
+    let language = inspect::Language::of(path).filter(|_| !is_raw);
     let written = engine::render(source, dialect, place, context.value(), language.is_some())?;
     let Some(language) = language else { return Ok(written.text) };
     match inspect::written(path, language, &written) {

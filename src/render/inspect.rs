@@ -32,6 +32,8 @@ pub(super) struct Expression {
     pub(super) output: Range<usize>,
     /// Which filter of ours gave all of it.
     pub(super) quoting: Option<Quoting>,
+    /// Whether its value is known to be a text, rather than a number or anything else.
+    pub(super) is_text: bool,
     /// Where it is in the template.
     pub(super) place: Place,
 }
@@ -85,8 +87,8 @@ impl Language {
 
     fn parse(self, text: &str) -> Result<Parsed, Unreadable> {
         match self {
-            Self::Yaml => tree::yaml(text).map(|documents| Parsed::of(documents.iter())),
-            Self::Json => tree::json(text).map(|document| Parsed::of([&document])),
+            Self::Yaml => tree::yaml(text).map(|documents| Parsed::of(documents.iter(), text)),
+            Self::Json => tree::json(text).map(|document| Parsed::of([&document], text)),
             Self::Toml => toml::parse(text),
             Self::Hcl => hcl::parse(text),
         }
@@ -116,20 +118,28 @@ enum Comment {
 struct Parsed {
     /// Where texts and other values without parts are, without their quotes; in order.
     leaves: Vec<Range<usize>>,
+    /// Those of them that are written without quotes and mean no text.
+    others: BTreeSet<(usize, usize)>,
     /// All values, with their quotes.
     values: BTreeSet<(usize, usize)>,
 }
 
 impl Parsed {
-    fn of<'a>(documents: impl IntoIterator<Item = &'a Node>) -> Self {
+    fn of<'a>(documents: impl IntoIterator<Item = &'a Node>, text: &str) -> Self {
         let mut parsed = Self::default();
-        documents.into_iter().for_each(|document| parsed.collect(document));
+        documents.into_iter().for_each(|document| parsed.collect(document, text));
         parsed.in_order()
     }
 
     fn in_order(mut self) -> Self {
         self.leaves.sort_by_key(|leaf| leaf.start);
         self
+    }
+
+    /// A number, a date and so on.
+    fn other(&mut self, whole: Range<usize>) {
+        self.others.insert((whole.start, whole.end));
+        self.leaf(whole, 0);
     }
 
     fn leaf(&mut self, whole: Range<usize>, quotes: usize) {
@@ -139,9 +149,14 @@ impl Parsed {
         );
     }
 
-    fn collect(&mut self, node: &Node) {
+    fn collect(&mut self, node: &Node, text: &str) {
         match &node.kind {
             // The quotes themselves are the template's.
+            Kind::Scalar { style: Style::Plain, .. }
+                if text.get(node.start..node.end).is_some_and(yaml_takes_for_another) =>
+            {
+                self.other(node.start..node.end);
+            }
             Kind::Scalar { style, .. } => {
                 self.leaf(node.start..node.end, usize::from(matches!(style, Style::Single | Style::Double)));
             }
@@ -149,13 +164,13 @@ impl Parsed {
             Kind::Alias => {}
             Kind::List { items, .. } => {
                 self.values.insert((node.start, node.end));
-                items.iter().for_each(|item| self.collect(item));
+                items.iter().for_each(|item| self.collect(item, text));
             }
             Kind::Map { entries, .. } => {
                 self.values.insert((node.start, node.end));
                 for (key, value) in entries {
-                    self.collect(key);
-                    self.collect(value);
+                    self.collect(key, text);
+                    self.collect(value, text);
                 }
             }
         }
@@ -200,6 +215,9 @@ pub(super) fn written(path: &RepoPath, language: Language, written: &Written) ->
             Some(quoting) if language.reads(quoting) && is_value(text, range.clone(), &parsed) => true,
             _ => stays_inside(language, text, range.clone(), &parsed.leaves),
         };
+        if is_safe && expression.is_text && expression.quoting.is_none() {
+            return taken_for_another(path, language, text, expression, &parsed);
+        }
         if is_safe {
             return None;
         }
@@ -225,6 +243,72 @@ fn misplaced(
     .help(format!(
         "write `{{{{ … | {filter} }}}}`, without quotes around it: it quotes what needs quotes; `| raw` is for what only the template's author says"
     ))
+}
+
+/// A text that stands where its reader finds a number, a date or the like.
+fn taken_for_another(
+    path: &RepoPath,
+    language: Language,
+    text: &str,
+    expression: &Expression,
+    parsed: &Parsed,
+) -> Option<Diagnostic> {
+    let Range { start, end } = trimmed(text, expression.output.clone());
+    let begun = parsed.leaves.partition_point(|leaf| leaf.start <= start);
+    let leaf = parsed.leaves[begun.checked_sub(1)?].clone();
+    let is_in_it = start < end && end <= leaf.end;
+    if !is_in_it || !parsed.others.contains(&(leaf.start, leaf.end)) {
+        return None;
+    }
+    let shown: String = text[leaf].chars().take(60).collect();
+    let filter = language.filter();
+    Some(
+        Diagnostic::error(
+            "text-without-quotes",
+            expression.place.clone(),
+            format!("this expression writes a text into `{path}` without quotes, where `{shown}` is read as something else"),
+        )
+        .help(format!(
+            "write `{{{{ … | {filter} }}}}`, without quotes around it, so that it stays a text; if a number or the like is meant, make it one, as with `| int`, or write `| raw`"
+        )),
+    )
+}
+
+/// Whether some reader of YAML takes a plain scalar for anything but a text. Those of YAML 1.1 know more words and numbers.
+fn yaml_takes_for_another(text: &str) -> bool {
+    const WORDS: [&str; 8] = ["yes", "no", "on", "off", "y", "n", ".inf", ".nan"];
+    let text = text.trim();
+    if text.is_empty() {
+        return false;
+    }
+    let word = text.trim_start_matches(['+', '-']).to_lowercase();
+    let is_number = |text: &str| {
+        let digits = text.replace(['_', ':'], "");
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && digits.matches('.').count() <= 1
+    };
+    let is_based = word.strip_prefix("0x").or_else(|| word.strip_prefix("0b")).is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'_')
+    });
+    !tree::resolve(text).is_string()
+        || WORDS.contains(&word.as_str())
+        || is_based
+        || is_number(&word)
+        || is_date(text)
+}
+
+/// Whether it begins as `2024-01-01` does, alone or with a time behind it.
+fn is_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digits =
+        |range: Range<usize>| bytes.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+    digits(0..4)
+        && bytes.get(4) == Some(&b'-')
+        && digits(5..7)
+        && bytes.get(7) == Some(&b'-')
+        && digits(8..10)
+        && bytes.get(10).is_none_or(|byte| matches!(byte, b'T' | b't' | b' '))
 }
 
 /// The range without the space around what is in it.

@@ -8,7 +8,7 @@ mod inspect;
 mod quote;
 pub mod edit;
 
-pub use folder::{Edit, Inputs, Rendered, check, check_names, each, edits, files};
+pub use folder::{Edit, Inputs, Rendered, check, check_names, each, edits, files, is_raw};
 pub use inspect::inspect;
 pub use later::payload;
 pub use template::{Context, check_text, path, text, url, value};

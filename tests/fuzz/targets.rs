@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use chandlery::{
     catalog::{
-        Definitions, Files, Root, check_all, load_definitions, load_settings, report, view::parse_query, yaml,
+        Definitions, Files, Root, check_all, load_definitions, load_settings, read_entity, report,
+        store_entity, view::parse_query, yaml,
     },
     domain::{Bytes, Direction, Operator, Query, Remark, Timestamp},
     expr::Expression,
@@ -14,7 +15,7 @@ use chandlery::{
     intake::issue_form::{self, Reading},
     plan::{
         code_owners::{CodeOwners, Owner},
-        command, log, message,
+        command, diff as diffs, log, message,
     },
 };
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 pub type Target = fn(&[u8]);
 
 /// Each by its name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("loader", loader),
     ("query", query),
     ("guard", guard),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("owners", owners),
     ("comment", comment),
     ("form", form),
+    ("diff", diff),
     ("base", base),
 ];
 
@@ -66,6 +68,17 @@ pub fn loader(bytes: &[u8]) {
         let source = |path: &str| files.get(&path.parse().ok()?).cloned();
         assert!(!report::text(&found, &source).contains('\u{1b}'));
     }
+    // What is read for the index, in a hurry, is what is read to be judged in words.
+    let (path, root) = ("entities/service/checkout.yaml".parse().unwrap(), Root(None));
+    let files: Files =
+        [("blueprints/service.yaml".parse().unwrap(), Bytes::from(&b"identifier: service\n"[..]))].into();
+    let settings = load_settings(&root, Some(&Bytes::from(&b"version: 1\n"[..]))).unwrap();
+    let (definitions, _) = load_definitions(&root, settings, &files);
+    let (stored, read) = (store_entity(&path, bytes, &definitions), read_entity(&path, bytes, &definitions));
+    assert_eq!(stored.sound, read.is_ok());
+    if let Ok(entity) = read {
+        assert_eq!(stored.entity, Some(entity));
+    }
     if let Ok(document) = yaml::parse("some.yaml", bytes) {
         let value = document.value();
         let written = serde_yaml::to_string(&value).expect("what was read can be written");
@@ -88,6 +101,23 @@ pub fn base(bytes: &[u8]) {
     file[place] ^= 1 << (at % 8);
     let found = probe::everything(&file);
     assert!(found.is_none_or(|found| found == said), "changed at {place} and believed");
+}
+
+/// A diff of a plan: what it leads back to is no more than the file and what is shown, and a new file comes from nothing.
+pub fn diff(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for entry in diffs::entries(&text) {
+        let after = entry.after();
+        for file in [&b""[..], b"a\nb\nc\n", after.as_deref().unwrap_or_default()] {
+            let Some(before) = entry.before(file) else { continue };
+            assert!(before.len() <= file.len() + entry.text.len(), "{entry:?}");
+        }
+        if let Some(after) = after.filter(|_| !entry.deletes())
+            && let Some(before) = entry.before(&after)
+        {
+            assert!(before.is_empty(), "{entry:?}");
+        }
+    }
 }
 
 /// CODEOWNERS: what is read is said by a line of it, and whoever owns something stands there.

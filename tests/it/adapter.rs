@@ -226,10 +226,12 @@ async fn adapter_answers_what_the_forge_knows() {
         Act::Call(Call::Check {
             repository: name("acme/catalog"),
             commit: head,
+            name: "chandlery".to_owned(),
             external_id: "key-1".to_owned(),
             conclusion,
             title: "waiting".to_owned(),
             summary: "for bo".to_owned(),
+            text: None,
             run,
         })
     };
@@ -546,10 +548,12 @@ async fn adapter_says_what_a_token_may_not_do_without_saying_the_token() {
     let check = Call::Check {
         repository: name("acme/catalog"),
         commit: main,
+        name: "chandlery".to_owned(),
         external_id: "k".to_owned(),
         conclusion: None,
         title: "t".to_owned(),
         summary: "s".to_owned(),
+        text: None,
         run: None,
     };
     the!(hands.act(&Act::Call(check)).await, Acted::Failed(why) => assert!(why.contains("may not"), "{why}"));

@@ -11,7 +11,7 @@ mod side;
 use std::{collections::BTreeSet, process::Command};
 
 use chandlery::{
-    domain::{Conclusion, RepoName},
+    domain::{CheckId, Conclusion, RepoName},
     plan::{
         facts::{Answer, Question},
         step::Call,
@@ -239,10 +239,12 @@ async fn written(side: &mut Side, number: u64, head: &str) {
     let check = |conclusion, run| Call::Check {
         repository: "acme/catalog".parse().unwrap(),
         commit: head.parse().unwrap(),
+        name: "chandlery".to_owned(),
         external_id: "key".to_owned(),
         conclusion,
         title: "waits".to_owned(),
         summary: "for bo".to_owned(),
+        text: Some("log".to_owned()),
         run,
     };
     side.acts("check: begun", check(None, None)).await;
@@ -258,7 +260,7 @@ async fn written(side: &mut Side, number: u64, head: &str) {
             word(&run["app"]["slug"])
         ),
     );
-    side.acts("check: ended", check(Some(Conclusion::Success), run["id"].as_u64())).await;
+    side.acts("check: ended", check(Some(Conclusion::Success), run["id"].as_u64().map(CheckId::Run))).await;
     let runs =
         side.does("ada", &format!("GET /commits/{head}/check-runs?check_name=chandlery"), Value::Null).await;
     side.note(
@@ -267,6 +269,9 @@ async fn written(side: &mut Side, number: u64, head: &str) {
     );
     let run = json!({ "name": "chandlery", "head_sha": head });
     side.asks("check: made by a person", "bo", "POST /check-runs", run).await;
+    let status = json!({ "context": "chandlery", "state": "pending", "description": "waits" });
+    side.asks("status: set by a person", "bo", &format!("POST /statuses/{head}"), status).await;
+    side.asks("status: what they come to", "ada", &format!("GET /commits/{head}/status"), Value::Null).await;
 
     let ask = |users: &[&str], teams: &[&str]| Call::AskReviewers {
         repository: "acme/catalog".parse().unwrap(),

@@ -115,6 +115,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Merge { .. } => "merge",
         Deed::Close { .. } => "close",
         Deed::Reopen { .. } => "reopen",
+        Deed::Ready { .. } => "mark ready",
         Deed::Smuggle { .. } => "smuggle",
         Deed::Remove { .. } => "remove",
         Deed::Join { .. } => "join",

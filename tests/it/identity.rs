@@ -63,6 +63,45 @@ fn an_app_tells_the_same_story_with_tokens_that_reach_no_further_than_they_must(
     }
 }
 
+/// A person makes no check runs, so commit statuses say what they would: the stories go as with an App.
+#[test]
+fn with_a_persons_token_commit_statuses_tell_the_same_stories() {
+    let folder = tempfile::tempdir().unwrap();
+    for (index, name) in ["form-to-catalog", "stale-approvals", "moved-target", "edited-after-the-merge"]
+        .into_iter()
+        .enumerate()
+    {
+        let record = folder.path().join(format!("{name}.jsonl"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/scenarios/{name}.txt"));
+        let story = std::fs::read_to_string(path).unwrap();
+        let mut world = Local::as_person("robot", &record);
+        let expected = scenarios::play(&mut Simulated::new(), &story).replace("chandlery[bot]", "robot");
+        assert_eq!(
+            scenarios::play(&mut world, &story.replace("chandlery[bot]", "robot")),
+            expected,
+            "{name}"
+        );
+
+        let exchanges = exchanges(&record);
+        let of = |method: &str, part: &str| {
+            let is_one = |one: &&Value| {
+                one["method"] == method && one["path"].as_str().is_some_and(|path| path.contains(part))
+            };
+            exchanges.iter().filter(is_one).cloned().collect::<Vec<_>>()
+        };
+        let stories: std::collections::BTreeSet<String> =
+            of("POST", "/check-runs").iter().map(|one| one["status"].to_string()).collect();
+        assert_eq!(stories, ["403".to_owned()].into());
+        let statuses = of("POST", "/statuses/");
+        let contexts: BTreeSet<&str> =
+            statuses.iter().filter_map(|one| one["request"]["context"].as_str()).collect();
+        assert_eq!(contexts, ["chandlery", "chandlery/plan"].into());
+        if let (Some(folder), 0) = (std::env::var_os("CHANDLERY_RECORD"), index) {
+            std::fs::copy(&record, Path::new(&folder).join("person.jsonl")).unwrap();
+        }
+    }
+}
+
 /// The rules that `init` recommends and signatures on top, with nobody let by: what GitHub makes and signs for the App
 /// goes in by pull requests. Pushed straight, it is refused.
 #[test]

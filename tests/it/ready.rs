@@ -7,6 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chandlery::{
+    catalog::{self, Root},
+    domain::{Format, Operation, Property, PropertyType},
+};
+
 use crate::{
     demo::{chandlery, printed},
     nine::ready,
@@ -118,6 +123,46 @@ fn blueprints_are_the_same_in_every_folder() {
     assert!(known.len() > 5);
 }
 
+/// Whoever writes an action finds each kind of input and each operation in one of them.
+#[test]
+fn between_them_they_use_every_kind_of_input_and_every_operation() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = folder.path().join("catalog");
+    let (code, said) = with_all(&catalog, &["--repository", "acme/catalog"]);
+    assert_eq!(code, 0, "{said}");
+    let mut found = catalog::Files::new();
+    for (path, bytes) in files(&catalog) {
+        if let Ok(path) = path.parse() {
+            found.insert(path, bytes.into());
+        }
+    }
+    let root = Root::default();
+    let settings = catalog::load_settings(&root, found.get(&root.settings_path())).unwrap();
+    let (definitions, problems) = catalog::load_definitions(&root, settings, &found);
+    assert!(problems.is_empty(), "{problems:?}");
+
+    fn note(property: &Property, types: &mut Vec<PropertyType>, formats: &mut Vec<Format>) {
+        types.push(property.kind);
+        formats.extend(property.format);
+        property.items.iter().for_each(|items| note(items, types, formats));
+    }
+    let (mut types, mut formats, mut operations) = (Vec::new(), Vec::new(), Vec::new());
+    for action in definitions.actions.values().map(|defined| &defined.value) {
+        operations.push(action.operation);
+        action.inputs.iter().for_each(|(_, input)| note(input, &mut types, &mut formats));
+    }
+    let unused: Vec<&str> = (PropertyType::ALL
+        .into_iter()
+        .filter(|kind| !types.contains(kind))
+        .map(PropertyType::name))
+    .chain(Format::ALL.into_iter().filter(|format| !formats.contains(format)).map(Format::name))
+    .chain(
+        Operation::ALL.into_iter().filter(|operation| !operations.contains(operation)).map(Operation::name),
+    )
+    .collect();
+    assert!(unused.is_empty(), "no action that comes along uses {unused:?}");
+}
+
 #[test]
 fn each_passes_its_examples_in_a_catalog_of_its_own() {
     let listed = printed(&chandlery(&["init", "--list"]));
@@ -150,6 +195,7 @@ fn a_catalog_that_is_there_keeps_what_it_says() {
     let mine = settings.replace("repositories: []", "repositories:\n  - acme/mine # by hand\n");
     fs::write(catalog.join("chandlery.yaml"), &mine).unwrap();
     let blueprint = fs::read_to_string(catalog.join("blueprints/service.yaml")).unwrap();
+    let workflow = fs::read_to_string(catalog.join(".github/workflows/chandlery.yml")).unwrap();
 
     let (code, said) = with_all(&catalog, &[]);
     assert_eq!(code, 0, "{said}");
@@ -170,6 +216,12 @@ fn a_catalog_that_is_there_keeps_what_it_says() {
         blueprint.lines().all(|line| extended.contains(line)) && extended.contains("replicas:"),
         "{extended}"
     );
+    let acting = catalog.join(".github/workflows/chandlery.yml");
+    let handed_on = fs::read_to_string(&acting).unwrap();
+    let line = "          CHANDLERY_SECRET_ENVIRONMENTS: ${{ secrets.CHANDLERY_SECRET_ENVIRONMENTS }}\n";
+    assert_eq!(handed_on.replace(line, ""), workflow, "{said}");
+    assert!(handed_on.contains(line) && said.contains("added to: .github/workflows/chandlery.yml"), "{said}");
+    assert!(catalog.join(".github/ISSUE_TEMPLATE/create-dev-environment.yml").exists(), "{said}");
     printed(&chandlery(&["validate", catalog.to_str().unwrap()]));
     printed(&chandlery(&["test", "--catalog", catalog.to_str().unwrap(), "--inputs", "5"]));
 
@@ -177,6 +229,12 @@ fn a_catalog_that_is_there_keeps_what_it_says() {
     let all = files(&catalog);
     let (code, said) = with_all(&catalog, &[]);
     assert_eq!(code, 0, "{said}");
+    assert!(files(&catalog) == all, "{said}");
+    // A workflow of other making is left alone, and that is said.
+    fs::write(&acting, "name: chandlery\non: push\njobs: {}\n").unwrap();
+    let all = files(&catalog);
+    let (code, said) = with_all(&catalog, &[]);
+    assert!(code == 0 && said.contains("chandlery.yml` was changed by hand"), "{said}");
     assert!(files(&catalog) == all, "{said}");
     let action = catalog.join("actions/change-replicas.yaml");
     fs::write(&action, fs::read_to_string(&action).unwrap() + "# by hand\n").unwrap();

@@ -47,6 +47,8 @@ struct RuleDocument {
     mode: Option<ModeDocument>,
     /// Copies the files as they are, without rendering them.
     copy: Option<bool>,
+    /// Writes what is rendered as it is: it is not read again, whatever its name says. The template's author answers for it.
+    raw: Option<bool>,
     /// How these files mark expressions.
     delimiters: Option<DelimitersDocument>,
 }
@@ -145,6 +147,10 @@ impl RuleDocument {
             let wrong = Wrong::new("misplaced-key", &join(path, "delimiters"), "has no effect with `copy`");
             reader.wrong(wrong.about_key().help("remove it, or render the files"));
         }
+        if self.copy == Some(true) && self.raw == Some(true) {
+            let wrong = Wrong::new("misplaced-key", &join(path, "raw"), "has no effect with `copy`");
+            reader.wrong(wrong.about_key().help("remove it: what is copied is never looked into"));
+        }
         let delimiters = self.delimiters.map(|said| said.into_domain(&join(path, "delimiters"), reader));
         FileRule {
             path: self.path,
@@ -152,6 +158,7 @@ impl RuleDocument {
             for_each: self.for_each,
             executable: self.mode.map(|mode| mode == ModeDocument::Executable),
             copy: self.copy,
+            raw: self.raw,
             delimiters,
         }
     }

@@ -4,7 +4,7 @@
 //! actions that this program brings along.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -34,7 +34,8 @@ const SCHEMAS_FOLDER: &str = ".chandlery/schemas";
 /// Write a catalog that is ready for GitHub, or the workflow of a target repository
 ///
 /// Files that are there already are kept. With --with, actions that come with Chandlery are added, each with its templates,
-/// examples and what it rests on; into a catalog that is there, nothing else is written.
+/// examples and what it rests on, and the workflow hands on the secrets that it needs; into a catalog that is there, nothing
+/// else is written.
 ///
 /// Exit codes: 0 written, 1 nothing was written, since a file of an action is there with other content, 2 wrong usage,
 /// 3 files could not be read or written.
@@ -134,6 +135,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(crate::cli::PROBLEMS));
         };
         left = added.next;
+        left.extend(hand_on(&top, &mut files, &added.secrets)?);
         for (path, (bytes, is_there)) in added.write {
             if is_there && !files.contains_key(&path) {
                 write_over(&top, &path, &bytes)?;
@@ -161,6 +163,29 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         output::print(&format!("  - {line}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the acting workflow hand secrets on that steps need; says what people must do where that is not known how.
+fn hand_on(top: &Path, files: &mut Files, names: &BTreeSet<String>) -> anyhow::Result<Option<String>> {
+    let acting: RepoPath = workflows::ACTING.parse()?;
+    let there = read_if_there(&top.join(acting.as_str()))?;
+    let Some(old) = there.as_ref().or_else(|| files.get(&acting)).filter(|_| !names.is_empty()) else {
+        return Ok(None);
+    };
+    match workflows::with_secrets(&String::from_utf8_lossy(old), names) {
+        Some(new) if new.as_bytes() == old.as_ref() => {}
+        Some(new) if there.is_some() => {
+            write_over(top, &acting, new.as_bytes())?;
+            output::print(&format!("added to: {acting}\n"))?;
+        }
+        Some(new) => drop(files.insert(acting, new.into_bytes().into())),
+        None => {
+            return Ok(Some(format!(
+                "`{acting}` was changed by hand, so nothing was added to it: have it hand those secrets on."
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// What the actions add to the catalog on disk, as far as it is about to be written; none, and told, where they would

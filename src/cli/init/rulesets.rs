@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::forge::act::CHECK;
+use crate::plan::step::CHECK;
 
 /// Where the rulesets are kept, to be imported.
 pub(in crate::cli) const FOLDER: &str = ".github/rulesets";

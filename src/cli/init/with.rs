@@ -48,6 +48,8 @@ pub(super) struct Additions {
     pub(super) kept: Vec<RepoPath>,
     /// Files with other content.
     pub(super) conflicts: Vec<RepoPath>,
+    /// The secrets that whoever carries requests out must have, by the names that definitions give them.
+    pub(super) secrets: BTreeSet<String>,
     /// What is left to people.
     pub(super) next: Vec<String>,
 }
@@ -200,7 +202,10 @@ pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result
     if new != old {
         additions.write.insert(settings_path, (new, true));
     }
-    additions.next.extend(secrets_of(&actions));
+    additions.secrets = secrets_of(&actions);
+    additions.next.extend(additions.secrets.iter().map(|name| {
+        format!("Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent.")
+    }).collect::<Vec<_>>());
     Ok(additions)
 }
 
@@ -293,22 +298,14 @@ fn left(ready: &[Ready], owner: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// The secrets that whoever carries requests out must have.
-fn secrets_of(actions: &[Action]) -> Vec<String> {
+fn secrets_of(actions: &[Action]) -> BTreeSet<String> {
     let steps = actions.iter().flat_map(|action| &action.steps);
-    let names: BTreeSet<String> = steps
+    steps
         .filter_map(|step| match &step.does {
             StepKind::Webhook(webhook) => {
                 Some(webhook.secret.as_ref()?.as_str().strip_prefix("env:")?.to_owned())
             }
             _ => None,
-        })
-        .collect();
-    names
-        .iter()
-        .map(|name| {
-            format!(
-                "Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent."
-            )
         })
         .collect()
 }

@@ -1,6 +1,9 @@
 //! Which files run Chandlery on GitHub, and what in them differs from catalog to catalog?
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use include_dir::{Dir, include_dir};
 
@@ -119,6 +122,41 @@ pub(in crate::cli) fn expected(path: &str, words: &Words) -> Option<String> {
     Some(fill(file.contents_utf8()?, words))
 }
 
+/// How the variables of secrets that steps use begin, and the secrets of the forge that they are taken from.
+const SECRET: &str = "CHANDLERY_SECRET_";
+
+/// The acting workflow, which hands these secrets on, too; none where it is not known where it does so.
+pub(super) fn with_secrets(text: &str, names: &BTreeSet<String>) -> Option<String> {
+    let key = "CHANDLERY_APP_KEY: ${{ secrets.CHANDLERY_APP_KEY }}";
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let at = lines.iter().position(|line| line.trim() == key)?;
+    let indent = lines[at].len() - lines[at].trim_start().len();
+    let mut next = at + 1;
+    while lines.get(next).is_some_and(|line| is_secret(line)) {
+        next += 1;
+    }
+    for name in names.iter().rev() {
+        let line = format!("{:indent$}{SECRET}{name}: ${{{{ secrets.{SECRET}{name} }}}}", "");
+        if !lines[at..next].contains(&line) {
+            lines.insert(next, line);
+        }
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+/// The acting workflow as it was before it handed secrets on. A secret is handed on by its own name only, so that no line
+/// gives away the App's key.
+pub(in crate::cli) fn without_secrets(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !is_secret(line)).collect()
+}
+
+fn is_secret(line: &str) -> bool {
+    let Some((variable, value)) = line.trim().split_once(": ") else { return false };
+    let name = variable.strip_prefix(SECRET).unwrap_or_default();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name && value == format!("${{{{ secrets.{variable} }}}}")
+}
+
 pub(super) fn filled(
     folder: &'static Dir<'static>,
     words: &Words,
@@ -231,6 +269,22 @@ mod tests {
         let text = expected(ACTING, &words).unwrap();
         assert_eq!(Release::of_workflow(&text), Some(words.release));
         assert_eq!(Release::of_workflow(&text.replace("sha256: ab", "sha256: $(id)")), None);
+    }
+
+    #[test]
+    fn secrets_of_steps_are_handed_on_and_nothing_else() {
+        let text = expected(ACTING, &words()).unwrap();
+        let names: BTreeSet<String> = ["B".to_owned(), "A_1".to_owned()].into();
+        let with = with_secrets(&text, &names).unwrap();
+        let line = "          CHANDLERY_SECRET_A_1: ${{ secrets.CHANDLERY_SECRET_A_1 }}\n";
+        assert!(with.contains(line) && with.lines().count() == text.lines().count() + 2, "{with}");
+        assert_eq!(with_secrets(&with, &names).unwrap(), with);
+        let more = with_secrets(&with, &["C".to_owned()].into()).unwrap();
+        assert!(more.contains(line) && more.contains("_C }}") && more.contains("_B }}"), "{more}");
+        assert_eq!(without_secrets(&more), text);
+        let given_away = text + "          CHANDLERY_SECRET_X: ${{ secrets.CHANDLERY_APP_KEY }}\n";
+        assert_eq!(without_secrets(&given_away), given_away);
+        assert_eq!(with_secrets("on: push\n", &names), None);
     }
 
     #[test]

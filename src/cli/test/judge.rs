@@ -243,7 +243,11 @@ impl Judge<'_, '_> {
                     );
                     faults.push(fault);
                 }
-                if let Some(problem) = change.bytes().and_then(|bytes| render::inspect(path, bytes)) {
+                if let Some(problem) = change
+                    .bytes()
+                    .filter(|_| !is_raw(template, path))
+                    .and_then(|bytes| render::inspect(path, bytes))
+                {
                     faults.push(told(&problem, "what is written cannot be read"));
                 }
             }
@@ -347,17 +351,26 @@ fn differs(golden: Option<&str>, diff: &str) -> Option<Fault> {
 /// Whether the parts of a template's paths that are written out allow this one.
 fn is_allowed(template: &Template, path: &RepoPath) -> bool {
     let edited = template.manifest.edits.iter().map(|edit| edit.path.as_str());
-    template.files.keys().map(String::as_str).chain(edited).any(|written| {
-        let mut segments = written.split('/');
-        let mut names = path.as_str().split('/');
-        loop {
-            match (segments.next(), names.next()) {
-                (None, None) => return true,
-                (Some(segment), Some(name)) if is_like(segment, name) => {}
-                _ => return false,
-            }
+    template.files.keys().map(String::as_str).chain(edited).any(|written| gives(written, path))
+}
+
+/// Whether the file at this path comes from one that is written as it is, whatever its name says.
+fn is_raw(template: &Template, path: &RepoPath) -> bool {
+    let edited = template.manifest.edits.iter().any(|edit| gives(&edit.path, path));
+    !edited && template.files.keys().any(|written| gives(written, path) && render::is_raw(template, written))
+}
+
+/// Whether a path with expressions in it can give this one.
+fn gives(written: &str, path: &RepoPath) -> bool {
+    let mut segments = written.split('/');
+    let mut names = path.as_str().split('/');
+    loop {
+        match (segments.next(), names.next()) {
+            (None, None) => return true,
+            (Some(segment), Some(name)) if is_like(segment, name) => {}
+            _ => return false,
         }
-    })
+    }
 }
 
 /// Whether a name begins and ends as one with expressions in it does.

@@ -4,6 +4,7 @@
 //! `resolve` says what each field of each thing is. Mistakes are answered as GitHub does: with
 //! status 200 and a list of `errors`.
 
+mod change;
 mod check;
 mod resolve;
 mod issues;
@@ -60,7 +61,7 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
         Ok(document) => document,
         Err(error) => return ok(json!({"errors": [{"message": error.to_string()}]})),
     };
-    let mut operation = None;
+    let (mut operation, mut changes) = (None, false);
     let mut fragments = BTreeMap::new();
     let mut defaults = Map::new();
     for definition in document.definitions {
@@ -74,10 +75,16 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
                 operation = Some(query.selection_set);
             }
             Definition::Operation(OperationDefinition::SelectionSet(fields)) => operation = Some(fields),
-            Definition::Operation(_) => {
-                return ok(
-                    json!({"errors": [{"message": "the local forge answers queries only: use REST to change things"}]}),
-                );
+            Definition::Operation(OperationDefinition::Mutation(mutation)) => {
+                for variable in &mutation.variable_definitions {
+                    if let Some(value) = &variable.default_value {
+                        defaults.insert(variable.name.clone(), plain(value, &Value::Null));
+                    }
+                }
+                (operation, changes) = (Some(mutation.selection_set), true);
+            }
+            Definition::Operation(OperationDefinition::Subscription(_)) => {
+                return ok(json!({"errors": [{"message": "GitHub has no subscriptions"}]}));
             }
             Definition::Fragment(fragment) => drop(fragments.insert(fragment.name, fragment.selection_set)),
         }
@@ -92,10 +99,22 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
     }
     let variables = Value::Object(defaults);
     let mut checker = check::Checker::new(&fragments, &variables);
-    checker.check("Query", &operation, &mut vec!["query".to_owned()], 1);
+    let (kind, root) = if changes { ("Mutation", "mutation") } else { ("Query", "query") };
+    checker.check(kind, &operation, &mut vec![root.to_owned()], 1);
     let (cost, errors) = checker.finish();
     if !errors.is_empty() {
         return ok(json!({"errors": errors}));
+    }
+    let mut root = Thing::Query;
+    if changes {
+        match change::make(call, &operation, &variables) {
+            Ok(changed) => root = Thing::Mutation(changed),
+            Err(mistake) => {
+                let mut error = mistake.details;
+                error["message"] = mistake.message.into();
+                return ok(json!({ "data": null, "errors": [error] }));
+            }
+        }
     }
     let (data, errors, asked) = {
         let walk = Walk {
@@ -106,7 +125,7 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
             errors: RefCell::default(),
             asked: RefCell::default(),
         };
-        let data = walk.object(&Thing::Query, &operation, &mut Vec::new());
+        let data = walk.object(&root, &operation, &mut Vec::new());
         (data, walk.errors.into_inner(), walk.asked.into_inner())
     };
     // GitHub computes in the background what was asked, and knows it at the next look.

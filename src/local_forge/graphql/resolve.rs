@@ -10,15 +10,20 @@ use super::issues::{comment_field, issue_field, issues, pull_connection, pull_fi
 use super::{Arguments, Mistake, Walk};
 use crate::local_forge::objects;
 use crate::local_forge::render::node;
-use crate::local_forge::rest::commits::associated;
+use crate::local_forge::rest::{checks, commits::associated};
 use crate::local_forge::store::{
-    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Permission, Pull, Repository, Review, Team,
+    CheckRun, Comment, Edit, Event, EventKind, Issue, Label, Permission, Pull, Repository, Review, Status,
+    Team,
 };
 
 /// Anything that has fields.
 #[derive(Clone)]
 pub(super) enum Thing<'a> {
     Query,
+    /// The pull requests that were changed, by repository and number.
+    Mutation(Vec<(String, u64)>),
+    /// What a change answers.
+    Changed(String, u64),
     RateLimit,
     /// An account as an actor: the login of an App comes without `[bot]`.
     Actor(&'a str),
@@ -45,6 +50,9 @@ pub(super) enum Thing<'a> {
     CheckSuite(&'a Repository, u64, &'a CheckRun),
     CheckRun(&'a Repository, &'a CheckRun),
     App(&'a str),
+    /// The newest status of each context of a commit.
+    Status(Vec<&'a Status>),
+    StatusContext(&'a Status),
     Connection {
         type_name: &'static str,
         total: usize,
@@ -86,6 +94,8 @@ impl Thing<'_> {
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Thing::Query => "Query",
+            Thing::Mutation(_) => "Mutation",
+            Thing::Changed(..) => "MarkPullRequestReadyForReviewPayload",
             Thing::RateLimit => "RateLimit",
             Thing::Actor(login) if login.ends_with("[bot]") => "Bot",
             Thing::Actor(_) | Thing::User(_) => "User",
@@ -113,6 +123,8 @@ impl Thing<'_> {
             Thing::CheckSuite(..) => "CheckSuite",
             Thing::CheckRun(..) => "CheckRun",
             Thing::App(_) => "App",
+            Thing::Status(_) => "Status",
+            Thing::StatusContext(_) => "StatusContext",
             Thing::Connection { type_name, .. } => type_name,
             Thing::PageInfo { .. } => "PageInfo",
         }
@@ -232,6 +244,39 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
                 _ => leaf(slug),
             }
         }
+        // One mutation is made at a time.
+        Thing::Mutation(changed) => {
+            one(changed.first().map(|(key, number)| Thing::Changed(key.clone(), *number)))
+        }
+        Thing::Changed(key, number) => match name {
+            "clientMutationId" => leaf(Value::Null),
+            _ => {
+                let found = walk.call.state.repositories.get(key);
+                let issue = found.and_then(|found| found.issues.get(number));
+                one(found
+                    .zip(issue)
+                    .and_then(|(found, issue)| Some(Thing::Pull(found, issue, issue.pull.as_ref()?))))
+            }
+        },
+        Thing::Status(latest) => match name {
+            "context" => {
+                let wanted = arguments.get("name").and_then(Value::as_str);
+                let found = latest.iter().find(|status| Some(status.context.as_str()) == wanted);
+                one(found.map(|status| Thing::StatusContext(status)))
+            }
+            "contexts" => Ok(Found::Many(latest.iter().map(|status| Thing::StatusContext(status)).collect())),
+            "id" => leaf(node("S", latest.first().map_or(0, |status| status.id))),
+            _ => leaf(checks::combined_state(latest).to_uppercase()),
+        },
+        Thing::StatusContext(status) => match name {
+            "context" => leaf(status.context.as_str()),
+            "createdAt" => time(status.created_at),
+            "creator" => one(Some(Thing::Actor(&status.creator))),
+            "description" => leaf(status.description.clone()),
+            "id" => leaf(node("SC", status.id)),
+            "state" => leaf(status.state.to_uppercase()),
+            _ => leaf(status.target_url.clone()),
+        },
         Thing::Connection { total, nodes, .. } => match name {
             "totalCount" => leaf(*total),
             "nodes" => Ok(Found::Many(nodes.iter().map(|(_, thing)| thing.clone()).collect())),
@@ -423,6 +468,10 @@ fn object<'a>(
         "parents" => {
             let parents = commit.parent_ids().map(|parent| Thing::Object(found, "Commit", parent));
             connection("CommitConnection", parents.collect(), arguments)
+        }
+        "status" => {
+            let latest = checks::latest(found, &id.to_string());
+            one((!latest.is_empty()).then_some(Thing::Status(latest)))
         }
         "associatedPullRequests" => {
             pull_connection(found, associated(walk.call, &found.key(), &git, id), arguments)

@@ -7,7 +7,7 @@ use crate::local_forge::motion::tell;
 use crate::local_forge::objects;
 use crate::local_forge::reply::{Answer, Call, Refusal, created, not_found, ok, refuse};
 use crate::local_forge::rules;
-use crate::local_forge::store::{CheckRun, Permission, Status};
+use crate::local_forge::store::{CheckRun, Permission, Repository, Status};
 
 fn commit(call: &Call<'_>, key: &str, name: &str) -> Result<String, Refusal> {
     let git = call.git(key)?;
@@ -43,24 +43,35 @@ pub(crate) fn statuses(call: &Call<'_>, key: &str, name: &str) -> Answer {
     call.page(&found, |status| view.status(repository, status))
 }
 
-/// The latest status of each context, and what they come to.
-pub(crate) fn combined(call: &Call<'_>, key: &str, name: &str) -> Answer {
-    let sha = commit(call, key, name)?;
-    let repository = call.repository(key);
+/// The latest status of each context of a commit.
+pub(crate) fn latest<'a>(repository: &'a Repository, sha: &str) -> Vec<&'a Status> {
     let mut latest: Vec<&Status> = Vec::new();
     for status in repository.statuses.iter().rev().filter(|status| status.sha == sha) {
         if !latest.iter().any(|known| known.context == status.context) {
             latest.push(status);
         }
     }
+    latest
+}
+
+/// What the latest statuses come to.
+pub(crate) fn combined_state(latest: &[&Status]) -> &'static str {
     let any = |state: &str| latest.iter().any(|status| status.state == state);
-    let state = if any("error") || any("failure") {
+    if any("error") || any("failure") {
         "failure"
     } else if latest.is_empty() || any("pending") {
         "pending"
     } else {
         "success"
-    };
+    }
+}
+
+/// The latest status of each context, and what they come to.
+pub(crate) fn combined(call: &Call<'_>, key: &str, name: &str) -> Answer {
+    let sha = commit(call, key, name)?;
+    let repository = call.repository(key);
+    let latest = latest(repository, &sha);
+    let state = combined_state(&latest);
     let view = call.view();
     call.page_as(&latest, |page| json!({
         "state": state, "sha": sha, "total_count": latest.len(), "repository": view.repository_minimal(repository),

@@ -11,7 +11,7 @@ use crate::{
         message,
         plan_file::{self, Plan, PlannedRule},
         read, review,
-        step::{Call, Step},
+        step::{CHECK, Call, Step},
     },
 };
 
@@ -131,17 +131,17 @@ pub(super) fn changed_consent(
         }
         Known::Unknown(_) => None,
     };
-    let said = newest.is_some_and(|check| {
-        check.external_id == key && check.title == title && check.conclusion == conclusion
-    });
+    let said = newest.is_some_and(|check| check.external_id == key && check.says(&title, conclusion));
     let check = (follow_up.state == PullState::Open && !said).then(|| {
         Step::Call(Call::Check {
             repository: follow_up.repository.clone(),
             commit: follow_up.head,
+            name: CHECK.to_owned(),
             external_id: key.clone(),
             conclusion,
             title,
             summary: "This repository changed after the request was approved, so what is merged here needs the same approvals here.".into(),
+            text: None,
             run: newest.filter(|check| check.external_id == key).map(|check| check.id),
         })
     });

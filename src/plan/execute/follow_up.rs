@@ -7,8 +7,8 @@ use super::{Job, consent::changed_consent, why_not};
 use crate::{
     catalog::{self, values::Segment},
     domain::{
-        Changes, Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName, RequestFile,
-        RunPull, StepId, Timestamp,
+        Changes, Comment, Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName,
+        RequestFile, RunPull, StepId, Timestamp,
     },
     plan::{
         admit, adopt,
@@ -253,7 +253,12 @@ pub(super) fn follow(
             false => (None, None),
         };
         let state = match why_not {
-            _ if follow_up.draft => "a draft: waits until somebody says that it is ready".to_owned(),
+            _ if follow_up.draft && planned.auto_merge => {
+                "a draft: Chandlery merges it when somebody has marked it as ready for review".to_owned()
+            }
+            _ if follow_up.draft => {
+                "a draft: waits until somebody marks it as ready for review, and merges it".to_owned()
+            }
             Some(why_not) => format!("open; {why_not}"),
             None => state.to_owned(),
         };
@@ -340,7 +345,8 @@ fn merge_now(job: &Job<'_>, pull: &Pull) -> Looked<(Option<String>, Option<Step>
 }
 
 /// How long after it was opened a pull request gets its labels and reviewers if it lacks them, in seconds; after that
-/// somebody took them away, or cannot be asked.
+/// somebody took them away, or cannot be asked. However old it is, it gets them before the comment on the request first
+/// names it: that comment is written after they were set, so a pass that comes late sets them once.
 const FRESH: i64 = 2 * 3600;
 
 /// The labels and reviewers that a pull request does not have yet.
@@ -368,7 +374,12 @@ fn dress(job: &Job<'_>, planned: &PlannedPull, pull: &Pull) -> Looked<Vec<Step>>
     if add.is_empty() && users.is_empty() && teams.is_empty() {
         return Ok(Vec::new());
     }
-    let is_fresh = job.site.look.now()?.is_ok_and(|now| now.seconds() - pull.created_at.seconds() <= FRESH);
+    let named = format!("- {}: ", read::reference(&pull.repository, pull.number));
+    let own = job.pull.map_or(&[][..], |own| &own.comments);
+    let of_request = |comment: &&Comment| message::request_of(&comment.body).as_ref() == Some(job.id);
+    let was_named = own.iter().filter(of_request).any(|comment| comment.body.contains(&named));
+    let is_young = job.site.look.now()?.is_ok_and(|now| now.seconds() - pull.created_at.seconds() <= FRESH);
+    let is_fresh = is_young || !was_named;
     let (repository, number) = (pull.repository.clone(), pull.number);
     let mut steps = Vec::new();
     if is_fresh && !add.is_empty() {
@@ -415,12 +426,46 @@ pub(super) fn say_once(site: &Site<'_>, plan: &Plan) -> Looked<Vec<Step>> {
 }
 
 /// What a run waits for whose pull requests are open.
-pub(super) fn waits_for(plan: &Plan) -> &'static str {
-    if plan.atomic {
+pub(super) fn waits_for(plan: &Plan, is_merged_early: bool) -> &'static str {
+    if is_merged_early {
+        "merge what is not merged, or close it: then what was merged is to be reverted by people."
+    } else if plan.atomic {
         "it waits for the pull requests above: none is merged by Chandlery before all of them can be."
     } else {
         "it waits for the pull requests above to be merged."
     }
+}
+
+/// Which pull requests of a run that is to be all or nothing were merged before all of them could be, and which remain. Nothing
+/// undoes a merge, so people must know of it at once.
+pub(super) fn merged_early(site: &Site<'_>, plan: &Plan, follow_ups: &FollowUps<'_>) -> Option<String> {
+    if !plan.atomic {
+        return None;
+    }
+    let (mut merged, mut rest) = (Vec::new(), Vec::new());
+    for (step, planned) in pulls_of(plan) {
+        match follow_ups.get(&step.id) {
+            Some(pull) => {
+                let reference = read::reference(&pull.repository, pull.number);
+                match (pull.state, &pull.merged_by) {
+                    (PullState::Merged, Some(login)) if *login != site.here.me => {
+                        merged.push(format!("{reference} (by `{login}`)"));
+                    }
+                    (PullState::Merged, _) => merged.push(reference),
+                    (PullState::Open | PullState::Closed, _) => rest.push(reference),
+                }
+            }
+            None => rest.push(format!("the one in {}", planned.repository)),
+        }
+    }
+    if merged.is_empty() || rest.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "not all or nothing any more: merged before all of them could be: {}; not merged: {}",
+        merged.join(", "),
+        rest.join(", ")
+    ))
 }
 
 /// Which pull requests of a run that was to be all or nothing were merged before it came to nothing.

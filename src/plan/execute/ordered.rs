@@ -1,13 +1,14 @@
 //! How does a run go on whose steps come one after the other? What was begun is remembered in `run.yaml` on the default
-//! branch. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
+//! branch, or on one of its own. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
 //!
 //! Guarantees: a workflow or a script is begun at most once for each attempt; what is not known is not guessed. A server
 //! is called at least once, with the same key for each try.
 //!
-//! Assumptions: a claim lands on the default branch in the pass that made it. Where it takes longer, as behind a pull
-//! request that waits for other checks, the attempt counts as one that was not answered.
+//! Where records come by pull requests, which may wait for long, what was begun is remembered on a branch of its own instead
+//! (`kept.rs`); a claim that has landed on neither allows nothing.
 
 mod backend;
+mod logs;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +17,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Job, cancelled,
-    follow_up::{FollowUps, Progress, begin, first, follow, take_back, to_revert},
+    follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
+    kept,
 };
 use crate::{
-    catalog::{self, RecordBy},
+    catalog,
     domain::{Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp, later},
     expr::Expression,
     plan::{
@@ -90,6 +92,8 @@ struct Course<'a> {
     finished: Timestamp,
     /// What people are told to do.
     next: Option<String>,
+    /// The checks that hold the logs of steps that have ended.
+    logs: Vec<Step>,
 }
 
 /// Goes on with a run; `record` is what the default branch says of it.
@@ -97,11 +101,6 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
     let now = match job.site.look.now()? {
         Ok(now) => now,
         Err(why) => return Ok(Decision::waiting(format!("the time could not be learnt: {why}"))),
-    };
-    // A record that takes a pull request must be the same bytes until that is merged, or it is made anew for ever.
-    let now = match job.site.definitions.settings.state {
-        RecordBy::Push => now,
-        RecordBy::PullRequest => job.site.look.began().map_or(now, |began| began.max(job.at)),
     };
     let records = record.iter().flat_map(|run| &run.progress).map(|step| (step.step.clone(), step.clone()));
     let mut course = Course {
@@ -120,6 +119,7 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         approved: job.approved.clone(),
         finished: job.at,
         next: None,
+        logs: Vec::new(),
     };
     if let Some(by) = cancelled(job, merged.pull)? {
         // What is open must be known, so that it can be taken back.
@@ -131,6 +131,7 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
             let back = take_back(job, merged.pull, &course.open, &why);
             course.decision.steps.extend(back);
             course.next = Some("it ends when its workflow has stopped.".to_owned());
+            course.keep_logs()?;
             return Ok(course.rest());
         }
         return course.end(Stage::Cancelled, &why);
@@ -161,7 +162,10 @@ impl<'a> Course<'a> {
                         break;
                     }
                 }
-                Flow::Halt => return Ok(self.rest()),
+                Flow::Halt => {
+                    self.keep_logs()?;
+                    return Ok(self.rest());
+                }
                 Flow::End(stage, why) => return self.end(stage, &why),
             }
         }
@@ -169,9 +173,19 @@ impl<'a> Course<'a> {
             self.decision.steps.append(&mut self.merges);
         }
         if waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty() {
+            self.keep_logs()?;
+            return Ok(self.rest());
+        }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
             return Ok(self.rest());
         }
         self.succeed()
+    }
+
+    /// Whether what is new must be remembered before the run ends: its record may wait for long, and must say the same each time.
+    fn must_be_kept_first(&self) -> bool {
+        self.is_new && self.job.memory.is_some()
     }
 
     /// Whether a step is taken; none where it cannot be said, and the step fails.
@@ -337,12 +351,27 @@ impl<'a> Course<'a> {
                 }
             }
             self.decision.steps.retain(|step| matches!(step, Step::Commit(_)));
-            self.decision.steps.extend(recorded.steps);
+            let (site, id) = (self.job.site, self.job.id);
+            let steps = recorded.steps.into_iter().map(|step| match (step, self.job.memory) {
+                (Step::CatalogChange(change), Some(head)) => {
+                    Step::Commit(kept::commit(site, id, head, change))
+                }
+                (step, _) => step,
+            });
+            self.decision.steps.extend(steps);
+            self.decision.steps.extend(self.logs);
             return self.decision;
         }
         if self.decision.steps.is_empty() && !self.shown.is_empty() {
-            let next = self.next.take().unwrap_or_else(|| "it waits for the step above to end.".to_owned());
-            let said = self.job.speak(self.merged.pull, Stage::InProgress, &self.shown, None, &next);
+            self.decision.steps.append(&mut self.logs);
+            let early = merged_early(self.job.site, self.merged.plan, self.merged.follow_ups);
+            let usual = match &early {
+                Some(_) => waits_for(self.merged.plan, true),
+                None => "it waits for the step above to end.",
+            };
+            let next = self.next.take().unwrap_or_else(|| usual.to_owned());
+            let pull = self.merged.pull;
+            let said = self.job.speak(pull, Stage::InProgress, &self.shown, early.as_deref(), &next);
             self.decision.steps.extend(said);
         }
         self.decision
@@ -361,10 +390,17 @@ impl<'a> Course<'a> {
             self.decision.steps = take_back(self.job, self.merged.pull, &self.open, why);
             return Ok(self.decision);
         }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
+            return Ok(self.rest());
+        }
         let why = &format!("{why}{}", to_revert(self.merged.plan, &self.done));
         let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());
         run.progress = self.progress();
-        Ok(self.finishing().record(run, BTreeMap::new()))
+        self.keep_logs()?;
+        let mut decision = self.finishing().record(run, BTreeMap::new());
+        decision.steps.extend(self.logs);
+        Ok(decision)
     }
 
     fn finishing(&self) -> Job<'a> {
@@ -374,7 +410,7 @@ impl<'a> Course<'a> {
     }
 
     /// Everything was done: the catalog learns of it.
-    fn succeed(self) -> Looked<Decision> {
+    fn succeed(mut self) -> Looked<Decision> {
         let plan = self.merged.plan;
         let finishing = self.finishing();
         let source =
@@ -395,7 +431,10 @@ impl<'a> Course<'a> {
         };
         let mut run = finishing.run(stage, reason.as_deref(), self.done.clone(), entities);
         run.progress = self.progress();
-        Ok(finishing.record(run, files))
+        self.keep_logs()?;
+        let mut decision = finishing.record(run, files);
+        decision.steps.extend(self.logs);
+        Ok(decision)
     }
 
     /// What people read of a step that is recorded.

@@ -6,6 +6,7 @@ mod branch;
 mod by_hand;
 mod comment;
 mod freeze;
+mod glass;
 mod request;
 mod reviewers;
 mod standing;
@@ -32,7 +33,7 @@ use crate::{
         plan_file::PlannedRule,
         react::{self, Ended},
         read, record, say,
-        step::{Call, Step},
+        step::{CHECK, Call, Step},
         ttl,
     },
 };
@@ -404,16 +405,18 @@ pub(super) fn check_step(
     let Known::Yes(commits) = &pull.commits else { return None };
     let newest = commits.iter().find(|commit| commit.id == pull.head).and_then(|commit| commit.checks.last());
     let same_key = newest.filter(|check| check.external_id == key);
-    if same_key.is_some_and(|check| check.conclusion == conclusion && check.title == title) {
+    if same_key.is_some_and(|check| check.says(title, conclusion)) {
         return None;
     }
     Some(Step::Call(Call::Check {
         repository: site.here.catalog.clone(),
         commit: pull.head,
+        name: CHECK.to_owned(),
         external_id: key.to_owned(),
         conclusion,
         title: title.to_owned(),
         summary: summary.to_owned(),
+        text: None,
         // A red check whose key stays is mended in place; once it was there for a plan, its time is evidence.
         run: same_key.map(|check| check.id),
     }))
@@ -486,6 +489,10 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
 fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
+    match glass::answers(site, pull) {
+        Err(Pending) => pending = true,
+        Ok(steps) => decision.steps.extend(steps),
+    }
     for (id, comments) in spoken_of(pull) {
         match execute::last_word(site, pull, &id) {
             Ok(Some((stage, steps))) => {

@@ -23,6 +23,8 @@ pub(in crate::render) enum Quoting {
 
 /// Noncharacters of Unicode: no text that people exchange holds them.
 const OPEN: char = '\u{fdd0}';
+/// The same, before a text.
+const OPEN_TEXT: char = '\u{fdd8}';
 const CLOSE: char = '\u{fdd1}';
 const QUOTED: [(Quoting, char); 5] = [
     (Quoting::Yaml, '\u{fdd2}'),
@@ -35,7 +37,11 @@ const END_QUOTED: char = '\u{fdd7}';
 
 /// The value of an expression, marked; what a macro gave is marked inside already.
 pub(super) fn value(text: &str, is_text: bool) -> String {
-    if is_text && text.contains(OPEN) { text.to_owned() } else { format!("{OPEN}{text}{CLOSE}") }
+    match is_text {
+        true if text.contains([OPEN, OPEN_TEXT]) => text.to_owned(),
+        true => format!("{OPEN_TEXT}{text}{CLOSE}"),
+        false => format!("{OPEN}{text}{CLOSE}"),
+    }
 }
 
 /// What a filter gave, marked.
@@ -49,6 +55,8 @@ pub(super) fn quoted(by: Quoting, text: &str) -> String {
 pub(super) struct Region {
     pub(super) range: Range<usize>,
     pub(super) quoting: Option<Quoting>,
+    /// Whether it was a text, rather than a number or anything else.
+    pub(super) is_text: bool,
 }
 
 /// The regions of a marked text, by their places in `plain`; none if that is not the same text without its marks.
@@ -57,8 +65,11 @@ pub(super) fn read(marked: &str, plain: &str) -> Option<Vec<Region>> {
     let (mut quoting, mut quoted) = (Vec::new(), Vec::new());
     for c in marked.chars() {
         match c {
-            OPEN => open.push(text.len()),
-            CLOSE => regions.push(open.pop()?..text.len()),
+            OPEN | OPEN_TEXT => open.push((text.len(), c == OPEN_TEXT)),
+            CLOSE => {
+                let (start, is_text) = open.pop()?;
+                regions.push((start..text.len(), is_text));
+            }
             END_QUOTED => {
                 let (by, start): (Quoting, usize) = quoting.pop()?;
                 quoted.push((by, start..text.len()));
@@ -75,6 +86,6 @@ pub(super) fn read(marked: &str, plain: &str) -> Option<Vec<Region>> {
             let covers = |outer: &Range<usize>| outer.start <= range.start && range.end <= outer.end;
             quoted.iter().find(|(_, outer)| covers(outer)).map(|(by, _)| *by)
         };
-        regions.into_iter().map(|range| Region { quoting: by(&range), range }).collect()
+        regions.into_iter().map(|(range, is_text)| Region { quoting: by(&range), range, is_text }).collect()
     })
 }

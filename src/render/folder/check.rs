@@ -41,7 +41,7 @@ pub fn check(template: &Template, folder: &str) -> Vec<Diagnostic> {
         };
         let dialect = Dialect { delimiters: treatment.delimiters, partials: &partials };
         problems.extend(engine::check(source, dialect, &place));
-        if SHELL.iter().any(|ending| name.ends_with(ending)) {
+        if !treatment.raw && SHELL.iter().any(|ending| name.ends_with(ending)) {
             problems.extend(
                 unquoted(source, treatment.delimiters).map(|written| unquoted_shell(written, &place)),
             );

@@ -6,7 +6,7 @@ use crate::domain::TemplateManifest;
 fn context() -> Context {
     let names = json!({ "inputs": {
         "name": "pay", "tags": ["a", "b"], "alias": "*secret", "slash": "a/b", "evil": "x\nadmin: true", "quote": "a\" #b",
-        "hcl": "${file(\"/x\")}", "toml": "\"\nadmin = true\nx = \"", "close": "*/ admin = true /*", "apostrophe": "'\nadmin = true\nx = '", "public": false, "none": [],
+        "hcl": "${file(\"/x\")}", "toml": "\"\nadmin = true\nx = \"", "close": "*/ admin = true /*", "apostrophe": "'\nadmin = true\nx = '", "public": false, "none": [], "version": "1.10", "word": "yes", "count": 3,
     }});
     Context::new(names.as_object().unwrap().clone())
 }
@@ -152,6 +152,102 @@ fn no_input_adds_structure_to_any_file_that_we_can_read() {
             .unwrap();
     assert_eq!(told.place.source, "service/partials/row.yaml");
     assert_eq!(told.place.span.unwrap().line, 2);
+}
+
+#[test]
+fn a_text_stays_a_text_for_whoever_reads_the_file() {
+    let with = |text: &str, value: &str| {
+        let names = json!({ "inputs": { "x": value, "n": 10 } });
+        let context = Context::new(names.as_object().unwrap().clone());
+        files(&template(&[("a.yaml", text.as_bytes())]), &context).err().map(|told| told[0].code.0)
+    };
+    for other in [
+        "1.10",
+        "yes",
+        "No",
+        "on",
+        "null",
+        "~",
+        "true",
+        "0x1F",
+        "0o17",
+        "017",
+        "1e3",
+        "-3",
+        "+1",
+        "1_000",
+        "12:30:45",
+        "2024-01-01",
+        "2024-01-01T10:00:00Z",
+        ".5",
+        ".inf",
+        "-.INF",
+        "0b11",
+    ] {
+        for text in [
+            "a: {{ inputs.x }}\n",
+            "- {{ inputs.x }} # it\n",
+            "a: [b, {{ inputs.x }}]\n",
+            "{{ inputs.x }}: b\n",
+        ] {
+            assert_eq!(with(text, other), Some("text-without-quotes"), "{text} with {other}");
+        }
+        for text in [
+            "a: {{ inputs.x | yaml }}\n",
+            "a: '{{ inputs.x }}'\n",
+            "a: \"{{ inputs.x }}\"\n",
+            "a: {{ inputs.x | raw }}\n",
+            "a: |\n  {{ inputs.x }}\n",
+            "a: v{{ inputs.x }}\n",
+            "# {{ inputs.x }}\na: 1\n",
+        ] {
+            assert_eq!(with(text, other), None, "{text} with {other}");
+        }
+    }
+    for same in ["main", "v1.10", "1.10.2", "1.10-rc1", "10m", "yes please", "nothing", "2024-week-1", "a:b"]
+    {
+        assert_eq!(with("a: {{ inputs.x }}\n", same), None, "{same}");
+    }
+    // A number may be one.
+    assert_eq!(with("a: {{ inputs.n }}\nb: {{ inputs.x | int }}\n", "1"), None);
+    // What two of them make.
+    assert_eq!(with("a: {{ inputs.x }}.{{ inputs.x }}\n", "1"), Some("text-without-quotes"));
+
+    for (name, bad, good) in [
+        ("a.toml", "a = {{ inputs.version }}\n", "a = \"{{ inputs.version }}\"\nb = {{ inputs.count }}\n"),
+        (
+            "a.json",
+            "{\"a\": {{ inputs.version }}}",
+            "{\"a\": {{ inputs.version | json }}, \"b\": {{ inputs.count }}}",
+        ),
+        (
+            "a.tf",
+            "a = {{ inputs.version }}\n",
+            "a = {{ inputs.version | hcl }}\nb = {{ inputs.count }}\nc = \"x-{{ inputs.version }}\"\n",
+        ),
+    ] {
+        let (code, told) = judged(name, bad, &[]).unwrap();
+        assert_eq!(code, "text-without-quotes", "{name}");
+        assert!(told.message.contains("`1.10`") && told.place.span.is_some(), "{told:?}");
+        assert!(judged(name, good, &[]).is_none(), "{name}");
+    }
+    let in_a_macro = "{% macro row(value) %}a: {{ value }}\n{% endmacro %}{{ row(inputs.word) }}";
+    assert_eq!(judged("a.yaml", in_a_macro, &[]).unwrap().0, "text-without-quotes");
+}
+
+#[test]
+fn a_raw_file_is_written_as_it_is() {
+    let mut helm = template(&[
+        ("chart/x.yaml", b"{{ inputs.evil }}: [{{ '{{' }} .Values.x }}\n"),
+        ("y.yaml", b"a: {{ inputs.evil }}\n"),
+    ]);
+    helm.manifest.rules =
+        vec![FileRule { path: "chart/*".to_owned(), raw: Some(true), ..FileRule::default() }];
+    let told = files(&helm, &context()).unwrap_err();
+    assert_eq!((told.len(), told[0].code.0), (1, "template-structure"));
+    helm.files.remove("y.yaml");
+    assert_eq!(rendered(&helm)[0].1, "x\nadmin: true: [{{ .Values.x }}\n");
+    assert!(is_raw(&helm, "chart/x.yaml") && !is_raw(&helm, "other"));
 }
 
 #[test]

@@ -42,6 +42,13 @@ impl Reader<'_> {
             self.parsed.leaf(span, quotes);
         }
     }
+
+    /// A number and the like.
+    fn other(&mut self, node: &impl Span) {
+        if let Some(span) = node.span() {
+            self.parsed.other(span);
+        }
+    }
 }
 
 impl Visit for Reader<'_> {
@@ -51,7 +58,7 @@ impl Visit for Reader<'_> {
         }
         match node {
             Expression::Variable(_) => {}
-            Expression::Null(null) => self.leaf(null),
+            Expression::Null(null) => self.other(null),
             other => visit::visit_expr(self, other),
         }
     }
@@ -71,15 +78,15 @@ impl Visit for Reader<'_> {
     }
 
     fn visit_bool(&mut self, node: &Decorated<bool>) {
-        self.leaf(node);
+        self.other(node);
     }
 
     fn visit_u64(&mut self, node: &Decorated<u64>) {
-        self.leaf(node);
+        self.other(node);
     }
 
     fn visit_number(&mut self, node: &Formatted<Number>) {
-        self.leaf(node);
+        self.other(node);
     }
 
     fn visit_string(&mut self, node: &Decorated<String>) {

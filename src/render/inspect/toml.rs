@@ -56,7 +56,7 @@ fn value(found: &Value, text: &str, parsed: &mut Parsed) {
             let quotes = if written.starts_with("\"\"\"") || written.starts_with("'''") { 3 } else { 1 };
             parsed.leaf(span, quotes);
         }
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => parsed.leaf(span, 0),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => parsed.other(span),
         Value::Array(items) => {
             parsed.values.insert((span.start, span.end));
             items.iter().for_each(|item| value(item, text, parsed));

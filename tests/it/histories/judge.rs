@@ -31,7 +31,8 @@ pub(super) fn judge(world: &Simulated, stages: &BTreeMap<RequestId, Stage>) -> R
 
 /// Whether what is pushed there ends in the catalog.
 fn is_for_records(branch: &Branch) -> bool {
-    branch.as_str() == "main" || branch.as_str().starts_with("chandlery/state/")
+    let ours = ["chandlery/state/", "chandlery/run/"];
+    branch.as_str() == "main" || ours.iter().any(|folder| branch.as_str().starts_with(folder))
 }
 
 /// At most one of each effect, and nothing of others taken away.

@@ -105,6 +105,7 @@ impl fmt::Display for Deed {
                 write!(f, "{who} merges {}{how}", At(at.0, at.1))
             }
             Self::Close { who, at } => write!(f, "{who} closes {}", At(at.0, at.1)),
+            Self::Ready { who, at } => write!(f, "{who} marks-ready {}", At(at.0, at.1)),
             Self::Reopen { who, at } => write!(f, "{who} reopens {}", At(at.0, at.1)),
             Self::Smuggle { who, id, ask } => write!(f, "{who} smuggles {id} {ask}"),
             Self::Remove { who, id } => write!(f, "{who} removes {id}"),
@@ -179,6 +180,7 @@ impl FromStr for Deed {
                 Self::Merge { who, at: at(&third)?, how }
             }
             "closes" => Self::Close { who, at: at(&third)? },
+            "marks-ready" => Self::Ready { who, at: at(&third)? },
             "reopens" => Self::Reopen { who, at: at(&third)? },
             "smuggles" => Self::Smuggle { who, id: third.clone(), ask: rest.parse()? },
             "removes" => Self::Remove { who, id: third.clone() },

@@ -90,6 +90,22 @@ impl Local {
         world
     }
 
+    /// As `new`, but we are a person, who may make no check runs.
+    pub fn as_person(login: &str, record: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut seed = seed(folder.path());
+        for user in seed.users.iter_mut().filter(|user| user.login == fixture::ME) {
+            (user.login, user.token) = (login.to_owned(), token(login));
+        }
+        for repository in &mut seed.repositories {
+            if let Some(may) = repository.collaborators.remove(fixture::ME) {
+                repository.collaborators.insert(login.to_owned(), may);
+            }
+        }
+        let person = Credentials::Token(Secret::new(&token(login)));
+        Self::serve(folder, Some(seed), Some(record.to_owned()), Some(person))
+    }
+
     /// As `new`, but we are an App with this id and these permissions; `record` is told every exchange.
     pub fn as_app(id: u64, permissions: &[(&str, &str)], record: &Path) -> Self {
         Self::as_app_with_key(id, permissions, record).0
@@ -446,7 +462,8 @@ impl Local {
             }
             Deed::Propose { who, path, text } => {
                 let branch = format!("propose/{}", path.replace('/', "-"));
-                if self.tip(catalog, &branch).is_some() || !self.files(catalog, "main").contains(path) {
+                let is_new = !self.files(catalog, "main").contains(path) && !path.starts_with("policies/");
+                if self.tip(catalog, &branch).is_some() || is_new {
                     return None;
                 }
                 self.commit(who, catalog, &branch, &[(path, Some(text))])?;
@@ -529,6 +546,14 @@ impl Local {
                 }
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
                     .map(drop)
+            }
+            Deed::Ready { who, at } => {
+                let pull = self.pull(*at).filter(|pull| pull["state"] == "open" && pull["draft"] == true)?;
+                let query = "mutation($id: ID!) { markPullRequestReadyForReview(input: { pullRequestId: $id }) { pullRequest { isDraft } } }";
+                let body = json!({ "query": query, "variables": { "id": pull["node_id"] } });
+                let (_, answer) = self.tries(who, "POST", "/api/graphql", &body);
+                let is_draft = &answer["data"]["markPullRequestReadyForReview"]["pullRequest"]["isDraft"];
+                (*is_draft == false).then_some(())
             }
             Deed::Smuggle { who, id, ask } => {
                 self.put(who, catalog, "main", &format!("requests/{id}/request.yaml"), &ask.file())

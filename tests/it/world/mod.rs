@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chandlery::{
-    domain::{Known, PullState, RepoName, RequestId},
+    domain::{Execute, Known, PullState, RepoName, RepoPath, RequestId},
     plan::{
         facts::{Answer, Question},
         step::{Act, Acted},
@@ -74,7 +74,7 @@ pub enum Deed {
         id: String,
         ask: Ask,
     },
-    /// Opens a pull request that asks nothing: a file of the catalog says something else.
+    /// Opens a pull request that asks nothing: a file of the catalog says something else, or there is a new policy.
     Propose {
         who: String,
         path: String,
@@ -146,6 +146,11 @@ pub enum Deed {
         at: (Repo, u64),
     },
     Reopen {
+        who: String,
+        at: (Repo, u64),
+    },
+    /// Says that a draft is ready for review.
+    Ready {
         who: String,
         at: (Repo, u64),
     },
@@ -258,6 +263,10 @@ impl Ask {
             let heading = input.title.as_deref().unwrap_or(name);
             let _ = write!(text, "### {heading}\n\n{value}\n\n");
         }
+        if matches!(&action.value.execute, Execute::Named(askers) if askers.on_behalf.is_some()) {
+            let value = self.inputs.get("onBehalfOf").map_or("_No response_", String::as_str);
+            let _ = write!(text, "### On behalf of\n\n{value}\n\n");
+        }
         text.push_str("### Reason\n\n_No response_\n");
         text
     }
@@ -339,6 +348,10 @@ pub fn view(world: &mut dyn World) -> String {
         let mut answers = world.ask(&[question].into());
         answers.pop().expect("an answer").1
     };
+    let me = match one(Question::Here) {
+        Answer::Here(here) => here.me.clone(),
+        other => panic!("who we are: {other:?}"),
+    };
     let mut pulls = Vec::new();
     for number in 1..100 {
         match one(Question::Pull(number)) {
@@ -362,7 +375,13 @@ pub fn view(world: &mut dyn World) -> String {
     let infra: RepoName = Repo::Infra.name();
     let mut seen_branches = std::collections::BTreeSet::new();
     for pull in &pulls {
-        let _ = writeln!(out, "{}", pull_line(pull));
+        let mut line = pull_line(pull);
+        if let Some(merge) = pull.merge_commit
+            && let Answer::Checks(about) = one(Question::Checks(merge, me.clone()))
+        {
+            about.iter().for_each(|attempt| line.push_str(&format!(", has the log of {attempt}")));
+        }
+        let _ = writeln!(out, "{line}");
         for comment in &pull.comments {
             if let Some(id) = chandlery::plan::message::request_of(&comment.body) {
                 seen_branches.insert(id);
@@ -413,40 +432,56 @@ pub fn view(world: &mut dyn World) -> String {
         let _ = writeln!(out, "the form offers {}", options.unwrap_or_default());
     }
     if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "requests".parse().unwrap())) {
-        for path in files.keys().filter(|path| path.file_name() == "run.yaml") {
-            if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
-                let Ok(run) = serde_yaml::from_slice::<chandlery::domain::Run>(&file.bytes) else {
-                    let _ = writeln!(out, "{path} is no record");
-                    continue;
-                };
-                let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
-                let why =
-                    run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
-                let released = run.break_glass.as_ref();
-                let released = released
-                    .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
-                    .unwrap_or_default();
+        // What is in progress may be remembered on a branch of its own.
+        let mut records = Vec::new();
+        for path in files.keys().filter(|path| path.file_name() == "request.yaml") {
+            let folder = path.as_str().trim_end_matches("/request.yaml");
+            let record: RepoPath = format!("{folder}/run.yaml").parse().unwrap();
+            let slug = folder.trim_start_matches("requests/").replace('/', "-");
+            let mut places = vec![head];
+            let branch = format!("chandlery/run/{slug}").parse().unwrap();
+            if let Answer::Head(Some(beside)) = one(Question::Head(catalog.clone(), branch)) {
+                places.push(beside);
+            }
+            let file = places.into_iter().find_map(|at| {
+                match one(Question::File(catalog.clone(), at, record.clone())) {
+                    Answer::File(file) => file,
+                    _ => None,
+                }
+            });
+            records.extend(file.map(|file| (record, file)));
+        }
+        for (path, file) in records {
+            let Ok(run) = serde_yaml::from_slice::<chandlery::domain::Run>(&file.bytes) else {
+                let _ = writeln!(out, "{path} is no record");
+                continue;
+            };
+            let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
+            let why = run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+            let released = run.break_glass.as_ref();
+            let released = released
+                .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
+                .unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "run {} {} approved by [{}]{released}{why}",
+                short(&run.request),
+                run.status,
+                people.join(", ")
+            );
+            for step in &run.progress {
+                let why = step.reason.as_ref().map(|why| format!(": {}", without_ports(why)));
+                let outputs: Vec<String> =
+                    step.outputs.iter().map(|(name, value)| format!(" {name}={value}")).collect();
                 let _ = writeln!(
                     out,
-                    "run {} {} approved by [{}]{released}{why}",
-                    short(&run.request),
-                    run.status,
-                    people.join(", ")
+                    "  {} {} {}{}{}",
+                    step.kind,
+                    step.step,
+                    step.state.name(),
+                    outputs.concat(),
+                    why.unwrap_or_default()
                 );
-                for step in &run.progress {
-                    let why = step.reason.as_ref().map(|why| format!(": {}", without_ports(why)));
-                    let outputs: Vec<String> =
-                        step.outputs.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-                    let _ = writeln!(
-                        out,
-                        "  {} {} {}{}{}",
-                        step.kind,
-                        step.step,
-                        step.state.name(),
-                        outputs.concat(),
-                        why.unwrap_or_default()
-                    );
-                }
             }
         }
     }
@@ -473,11 +508,20 @@ pub fn told(world: &mut dyn World, number: u64) -> String {
             let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
             folded &= !line.starts_with("</details>");
             if is_shown && !line.starts_with("Plan `") {
-                let _ = writeln!(out, "{line}");
+                let _ = writeln!(out, "{}", without_dates(&without_times(line)));
             }
         }
     }
     out
+}
+
+/// A text in which the names of requests do without the month that they were made in.
+fn without_dates(text: &str) -> String {
+    let shown = |part: &str| match part.parse::<RequestId>() {
+        Ok(id) if part.starts_with("20") && part.contains('/') => short(&id),
+        _ => part.to_owned(),
+    };
+    text.split('`').map(shown).collect::<Vec<_>>().join("`")
 }
 
 fn short(id: &RequestId) -> String {

@@ -4,10 +4,8 @@ use super::{Finding, Judgement, Mend, app_id, our_ruleset};
 use crate::{
     catalog::{CommitBy, RecordBy, load_settings},
     cli::doctor::look::Facts,
-    forge::{
-        act::CHECK,
-        setup::{Repository, Rule, Ruleset},
-    },
+    forge::setup::{Repository, Rule, Ruleset},
+    plan::step::CHECK,
 };
 
 /// Rules that refuse a bare push of a record.

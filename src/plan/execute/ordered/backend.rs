@@ -111,7 +111,7 @@ impl<'a> Course<'a> {
         self.put(record)
     }
 
-    fn attempt(&self, record: &RunStep) -> Attempt {
+    pub(super) fn attempt(&self, record: &RunStep) -> Attempt {
         Attempt { request: self.job.id.clone(), step: record.step.clone(), number: record.attempt }
     }
 
