@@ -38,7 +38,8 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
     let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
-        base.files_of(&folder).iter().for_each(|file| drop(writeln!(said, "{file:?}")));
+        let files = base.files_of(&folder);
+        let _ = writeln!(said, "{:?}", files.iter().collect::<Vec<_>>());
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);
