@@ -8,6 +8,8 @@
 //! * Deciding 1,000 open requests, beside reading their files.
 //! * A step of a run, by its kind, beside the bare act.
 //!
+//! To measure one of them, or all:
+//!
 //!     cargo bench --bench drain                all parts
 //!     cargo bench --bench drain -- decide      one part, or drain, or steps
 //!
