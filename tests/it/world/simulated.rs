@@ -22,7 +22,7 @@ use chandlery::{
             Answer, Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question,
             Repository,
         },
-        facts::{Mergeable, WorkflowRun},
+        facts::{Job, Mergeable, WorkflowRun},
         step::{Act, Acted, Backend, CHECK, Call, Commit, Outcome, Work},
     },
 };
@@ -664,7 +664,11 @@ impl Simulated {
                 Arc::new(WorkflowRun {
                     conclusion: run.conclusion.clone(),
                     url: None,
-                    jobs: Vec::new(),
+                    jobs: run
+                        .conclusion
+                        .iter()
+                        .map(|state| Job { name: "run".to_owned(), state: state.clone() })
+                        .collect(),
                     log: run.conclusion.is_some().then(|| Ok(run.log.clone())),
                 })
             })),
