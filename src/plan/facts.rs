@@ -378,16 +378,11 @@ pub enum Answer {
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     answers: HashMap<Question, Answer>,
-    /// The first time that was told.
-    began: Option<Timestamp>,
 }
 
 impl Facts {
     /// Notes an answer.
     pub fn insert(&mut self, question: Question, answer: Answer) {
-        if let (Question::Now, Answer::Now(now)) = (&question, &answer) {
-            self.began.get_or_insert(*now);
-        }
         self.answers.insert(question, answer);
     }
 
@@ -490,11 +485,6 @@ impl<'a> Looker<'a> {
                 Err(Pending)
             }
         }
-    }
-
-    /// The time when this pass began, which stays as it is while the pass lasts.
-    pub fn began(&self) -> Option<Timestamp> {
-        self.facts.began
     }
 
     /// What came of an attempt, if this pass made it.

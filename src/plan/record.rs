@@ -4,7 +4,7 @@
 //! runs in it count as carried: they are not recorded twice, even if the default branch moves on or other rules
 //! keep it waiting. What the world makes of it (closed by somebody, changed, in conflict) is told, not forced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -49,7 +49,7 @@ fn is_ours(here: &Here, pull: &Pull) -> bool {
 }
 
 /// Brings these changes, all made on one commit and disjoint, to the default branch by a pull request.
-/// `commit` makes the commit for some of them.
+/// `commit` makes the commit for some of them; `is_entity` says which paths are those of entities.
 ///
 /// # Errors
 /// What must be known first.
@@ -57,16 +57,34 @@ pub fn deliver(
     facts: &Facts,
     here: &Here,
     changes: &[&CatalogChange],
+    is_entity: &dyn Fn(&RepoPath) -> bool,
     commit: &dyn Fn(&[&CatalogChange]) -> Commit,
 ) -> Result<Delivery, BTreeSet<Question>> {
     let look = Looker::new(facts);
-    delivery(&look, here, changes, commit).map_err(|Pending| look.missing())
+    delivery(&look, here, changes, is_entity, commit).map_err(|Pending| look.missing())
+}
+
+/// Whether one side removes an entity while the other touches some: what is written may point at what goes. A record that is
+/// on its way was decided without the other, so they must come one after the other.
+fn meets(
+    change: &CatalogChange,
+    diff: &BTreeMap<RepoPath, DiffEntry>,
+    is_entity: &dyn Fn(&RepoPath) -> bool,
+) -> bool {
+    let ours = || change.changes.iter().filter(|(path, _)| is_entity(path));
+    let theirs = || diff.iter().filter(|(path, _)| is_entity(path));
+    let (ends, ended) = (
+        ours().any(|(_, change)| *change == Change::Delete),
+        theirs().any(|(_, entry)| entry.after.is_none()),
+    );
+    ended && ours().next().is_some() || ends && theirs().next().is_some()
 }
 
 fn delivery(
     look: &Looker<'_>,
     here: &Here,
     changes: &[&CatalogChange],
+    is_entity: &dyn Fn(&RepoPath) -> bool,
     commit: &dyn Fn(&[&CatalogChange]) -> Commit,
 ) -> Looked<Delivery> {
     let base = changes.first().expect("there is a change").base;
@@ -94,6 +112,14 @@ fn delivery(
             delivery.steps.push(Step::Call(Call::ClosePull { repository, number }));
         } else {
             left.retain(|index| !carries(changes[*index]));
+            let before = left.len();
+            left.retain(|index| !meets(changes[*index], diff, is_entity));
+            if left.len() < before {
+                delivery.waits.push(format!(
+                    "#{} is merged first: it or what waits for it removes an entity that the other may point at",
+                    pull.number
+                ));
+            }
         }
     }
     if left.is_empty() {
@@ -223,4 +249,34 @@ pub(super) fn decide(site: &Site<'_>, pull: &Pull) -> Looked<Option<Decision>> {
         steps.push(Step::Call(Call::Merge { repository, number, head }));
     }
     Ok(Some(Decision { steps, ..Decision::nothing() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FileMode, Timestamp, TreeEntry};
+
+    #[test]
+    fn a_removal_meets_what_may_point_at_it() {
+        let change = |path: &str, change: Change| CatalogChange {
+            request: "r".parse().unwrap(),
+            base: ObjectId::of_blob(b"base"),
+            changes: [(path.parse().unwrap(), change)].into(),
+            summary: String::new(),
+            trailer: None,
+            at: Timestamp::from_seconds(0),
+        };
+        let diff = |path: &str, is_there: bool| {
+            let after = is_there.then(|| TreeEntry { mode: FileMode::File, id: ObjectId::of_blob(b"x") });
+            BTreeMap::from([(path.parse::<RepoPath>().unwrap(), DiffEntry { before: None, after })])
+        };
+        let is_entity = |path: &RepoPath| path.as_str().starts_with("entities/");
+        let write = || Change::Put(b"x".as_slice().into());
+        let met = |ours: CatalogChange, theirs| meets(&ours, &theirs, &is_entity);
+        assert!(met(change("entities/b/x.yaml", write()), diff("entities/b/y.yaml", false)));
+        assert!(met(change("entities/b/x.yaml", Change::Delete), diff("entities/b/y.yaml", true)));
+        assert!(!met(change("entities/b/x.yaml", write()), diff("entities/b/y.yaml", true)));
+        assert!(!met(change("requests/r/run.yaml", write()), diff("entities/b/y.yaml", false)));
+        assert!(!met(change("entities/b/x.yaml", Change::Delete), diff("requests/r/run.yaml", true)));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{CommitBy, Definitions, RecordBy, Settings, entity_at},
-    domain::{Branch, Change, RUN_TRAILER, RepoName},
+    domain::{Branch, Change, RUN_TRAILER, RepoName, RepoPath},
     plan::{
         Key,
         facts::{Facts, Here, Question},
@@ -73,7 +73,10 @@ pub(super) fn cut(
                 steps: vec![Step::Commit(catalog_commit(here, &list))],
                 waits: Vec::new(),
             },
-            RecordBy::PullRequest => record::deliver(facts, here, &list, &|list| catalog_commit(here, list))?,
+            RecordBy::PullRequest => {
+                let is_entity = |path: &RepoPath| entity_at(settings, path).is_some();
+                record::deliver(facts, here, &list, &is_entity, &|list| catalog_commit(here, list))?
+            }
         };
         let keys: Vec<Key> = delivery.about.iter().map(|index| changes[*index].0.clone()).collect();
         for step in delivery.steps {

@@ -7,6 +7,8 @@ use chandlery::{
     reconcile::{Input, Output, Turn},
 };
 
+use serde_json::{Value, json};
+
 use crate::world::{
     Repo, World,
     local::Local,
@@ -113,8 +115,9 @@ fn live_on(world: &mut Simulated) {
 }
 
 /// Merged, and not yet looked at.
-fn merged(action: &str) -> Simulated {
+fn merged(mode: &str, action: &str) -> Simulated {
     let mut world = Simulated::new();
+    does(&mut world, &format!("ada sets-mode {mode}"));
     does(
         &mut world,
         &format!("dan asks it {action}\nreconcile\nbo approves catalog#1\ndan merges catalog#1"),
@@ -141,7 +144,7 @@ fn core_steps_are_begun_once_whatever_is_killed_or_lost() {
     let mut disturbances = 0;
     let mut unknown = 0;
     for action in ACTIONS {
-        let world = merged(action);
+        let world = merged("on", action);
         for at in 0..40 {
             for trouble in TROUBLES {
                 let mut world = world.clone();
@@ -162,10 +165,28 @@ fn core_steps_are_begun_once_whatever_is_killed_or_lost() {
     assert!(disturbances > 30 && unknown > 0, "{disturbances} disturbances, {unknown} of them left unknown");
 }
 
+/// The same where what was begun is remembered on a branch of its own.
+#[test]
+fn core_steps_are_begun_once_where_records_come_by_pull_requests() {
+    let world = merged("by-pull", "apply-bucket of old");
+    for at in 0..20 {
+        for trouble in TROUBLES {
+            let mut world = world.clone();
+            disturbed(&mut world, at, trouble);
+            live_on(&mut world);
+            check(&world, &format!("{trouble:?} at {at}"));
+        }
+        let mut world = world.clone();
+        two_at_once(&mut world, at);
+        live_on(&mut world);
+        check(&world, &format!("two at once, one ahead by {at}"));
+    }
+}
+
 /// What is left to a person is taken up again when they say so, and only then.
 #[test]
 fn core_steps_left_unknown_wait_for_a_person() {
-    let mut world = merged("deploy-bucket of old size=7");
+    let mut world = merged("on", "deploy-bucket of old size=7");
     // The claim of the script is pushed, then the pass dies; another act before it is the request's own merge at most.
     let at = (0..10)
         .find(|at| {
@@ -192,7 +213,7 @@ fn core_steps_left_unknown_wait_for_a_person() {
 /// An act that nobody answers is not made again in the same pass.
 #[test]
 fn core_a_pass_remembers_what_it_began() {
-    let mut world = merged("apply-bucket of old");
+    let mut world = merged("on", "apply-bucket of old");
     does(&mut world, "backend loses-answer");
     let report = reconcile(&mut world);
     assert!(report.left.is_empty(), "{report:#?}");
@@ -296,4 +317,97 @@ fn core_labels_and_reviewers_are_set_however_late_the_next_pass_comes() {
     let seen = view(&mut world);
     assert!(seen.contains("labelled bucket a, labelled storage, cleo is asked"), "{seen}");
     assert_eq!(reconcile(&mut world).acts, 0);
+}
+
+/// Everything that is merged waits for a check of somebody else, records too.
+fn with_a_required_check() -> Local {
+    let mut world = Local::new();
+    assert!(world.deed(&"ada sets-mode by-pull".parse().unwrap()));
+    let ruleset = json!({
+        "name": "ci", "target": "branch", "enforcement": "active", "bypass_actors": [],
+        "conditions": { "ref_name": { "include": ["~DEFAULT_BRANCH"], "exclude": [] } },
+        "rules": [{ "type": "required_status_checks", "parameters": {
+            "required_status_checks": [{ "context": "ci" }], "strict_required_status_checks_policy": false,
+        } }],
+    });
+    let (status, answer) = world.tries("ada", "POST", "/api/v3/repos/acme/catalog/rulesets", &ruleset);
+    assert_eq!(status, 201, "{answer}");
+    world
+}
+
+fn plays(world: &mut Local, deeds: &str) {
+    for deed in deeds.lines() {
+        match deed {
+            "reconcile" => drop(reconcile(world)),
+            deed => assert!(world.deed(&deed.parse().unwrap()), "{deed}"),
+        }
+    }
+}
+
+/// A claim lands at once, so steps go on while records wait, and are begun once.
+#[test]
+fn steps_go_on_where_records_wait_for_checks_of_others() {
+    let mut world = with_a_required_check();
+    plays(
+        &mut world,
+        "dan asks one apply-bucket of old\nreconcile\nada checks catalog#1 ci success\nreconcile\nreconcile",
+    );
+    let seen = view(&mut world);
+    assert!(seen.contains("run one in_progress") && seen.contains("workflow apply waiting"), "{seen}");
+    plays(&mut world, "backend ends apply success url=https://run.test/1\nreconcile\nreconcile\nreconcile");
+    let seen = view(&mut world);
+    assert!(seen.contains("catalog#2 by chandlery[bot] open") && !seen.contains("catalog#3"), "{seen}");
+    assert!(seen.contains("run one in_progress") && seen.contains("workflow apply success"), "{seen}");
+    plays(&mut world, "ada checks catalog#2 ci success\nreconcile");
+    let seen = view(&mut world);
+    assert!(seen.contains("run one success") && seen.contains("label: https://run.test/1"), "{seen}");
+    let runs = world.get(Repo::Infra, "actions/runs").unwrap();
+    assert_eq!(runs["total_count"], 1, "{runs}");
+}
+
+/// A record that removes an entity and one that points at it come one after the other, however long the first waits.
+#[test]
+fn a_removal_and_a_new_pointer_do_not_meet_in_two_records() {
+    let mut world = with_a_required_check();
+    plays(
+        &mut world,
+        "dan asks gone free-bucket of old\ndan asks lock lock-bucket name=l bucket=old\nreconcile\nbo approves catalog#1",
+    );
+    plays(
+        &mut world,
+        "reconcile\nada checks catalog#1 ci success\nada checks catalog#2 ci success\nbo merges catalog#1\nreconcile\nreconcile",
+    );
+    let seen = view(&mut world);
+    assert!(seen.contains("catalog#3 by chandlery[bot] open") && !seen.contains("catalog#4"), "{seen}");
+    plays(&mut world, "ada checks catalog#3 ci success\nreconcile\nreconcile");
+    let seen = view(&mut world);
+    let landed: Vec<u64> =
+        (4..8).filter(|number| seen.contains(&format!("catalog#{number} by chandlery[bot] open"))).collect();
+    for number in landed {
+        plays(&mut world, &format!("ada checks catalog#{number} ci success\nreconcile"));
+    }
+    let seen = view(&mut world);
+    let (gone, lock) = (seen.contains("run gone success"), seen.contains("run lock success"));
+    assert!(gone != lock && seen.contains(" failure "), "one of them must see the other:\n{seen}");
+}
+
+/// Whoever else writes to the branch of a run ends it: what was begun is not known, and nothing more is.
+#[test]
+fn a_branch_of_a_run_that_somebody_else_wrote_is_not_believed() {
+    let mut world = Local::new();
+    plays(&mut world, "ada sets-mode by-pull\ndan asks one apply-bucket of old\nreconcile");
+    let path = "/api/v3/repos/acme/catalog/contents/requests/one/run.yaml";
+    let (_, there) = world.tries("bo", "GET", &format!("{path}?ref=chandlery/run/one"), &Value::Null);
+    let put =
+        json!({ "message": "x", "branch": "chandlery/run/one", "content": "eDogMQo=", "sha": there["sha"] });
+    let (status, answer) = world.tries("bo", "PUT", path, &put);
+    assert_eq!(status, 200, "{answer}");
+    plays(&mut world, "reconcile\nreconcile");
+    let seen = view(&mut world);
+    assert!(
+        seen.contains(
+            "run one unknown approved by []: `bo` changed or deleted the branch `chandlery/run/one`"
+        ),
+        "{seen}"
+    );
 }

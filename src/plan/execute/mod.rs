@@ -13,6 +13,7 @@ mod ordered;
 mod break_glass;
 mod told;
 mod begun;
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ use consent::consent;
 use follow_up::{
     FollowUps, Progress, begin, follow, follow_ups, merged_early, pulls_of, take_back, to_revert, waits_for,
 };
+use kept::{Kept, kept};
 use ordered::Merged;
 use pinned::pinned;
 use standing::{Seen, Standing};
@@ -30,8 +32,8 @@ pub(super) use told::last_word;
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, BreakGlass, Login, Pull, PullState, RepoPath, RequestFile, RequestId, Run, RunEntity,
-        RunPull, Stage, Timestamp,
+        Action, BreakGlass, Login, ObjectId, Pull, PullState, RepoPath, RequestFile, RequestId, Run,
+        RunEntity, RunPull, Stage, Timestamp,
     },
     plan::{
         Decision, admit,
@@ -123,6 +125,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         requesters: BTreeSet::new(),
         approved: BTreeSet::new(),
         glass: None,
+        memory: None,
         at: introduced.at,
     };
     let pulls = match site.look.pulls_of(introduced.commit)? {
@@ -216,6 +219,23 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     let follow_ups = follow_ups(site, &plan);
     let judgement = consent(site, &job, pull, introduced.parent, &plan, &plan.approval, merged_at);
     let pinned = pinned(site, &plan);
+    // What was begun, where the default branch does not say it.
+    let is_ordered = ordered::is_ordered(&plan);
+    let remembers = is_ordered || site.definitions.settings.break_glass.is_some();
+    let mut is_kept = false;
+    match if remembers { kept(site, id)? } else { Ok(Kept::OnDefault) } {
+        Ok(Kept::OnDefault) => {}
+        Ok(Kept::OnBranch(head, run)) => {
+            job.memory = Some(head);
+            is_kept = run.is_some();
+            record = run.map(|run| *run).or(record);
+        }
+        Ok(Kept::Spoilt(why)) => {
+            let run = job.run(Stage::Unknown, Some(&why), Vec::new(), Vec::new());
+            return Ok(job.record(run, BTreeMap::new()));
+        }
+        Err(why) => return Ok(Decision::waiting(why)),
+    }
     // Once something was begun, policies were asked, too.
     let not_begun = record.is_none() && matches!(&follow_ups, Ok(Ok(follow_ups)) if follow_ups.is_empty());
     let standing = match &pinned {
@@ -226,7 +246,6 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     };
     // Asked early so that it is answered together with the rest; used only when all agreed.
     let _unused = writeback::apply(site, &plan.entities, request_path.as_str());
-    let is_ordered = ordered::is_ordered(&plan);
     if is_ordered {
         ordered::ask_early(&job);
     }
@@ -249,7 +268,10 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     job.approved = judgement.approved_by();
     let mut glass = record.as_ref().and_then(|record| record.break_glass.clone());
     if !judgement.is_given() && (follow_ups.is_empty() || glass.is_some()) {
-        let begun = begun_by_us(site, record.as_ref(), ended_before)?;
+        let begun = match &record {
+            Some(run) if is_kept => Begun::Yes(run.approved_by.iter().cloned().collect()),
+            _ => begun_by_us(site, record.as_ref(), ended_before)?,
+        };
         if let Begun::Yes(approved) = begun {
             job.approved = approved;
         } else {
@@ -331,6 +353,8 @@ struct Job<'a> {
     approved: BTreeSet<Login>,
     /// Who had it carried out past the rules.
     glass: Option<&'a BreakGlass>,
+    /// Where the branch is that remembers it in the place of the default branch, if there is to be one.
+    memory: Option<Option<ObjectId>>,
     at: Timestamp,
 }
 

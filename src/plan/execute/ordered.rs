@@ -1,11 +1,11 @@
 //! How does a run go on whose steps come one after the other? What was begun is remembered in `run.yaml` on the default
-//! branch. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
+//! branch, or on one of its own. A step is claimed there first, by the name of this pass; only who finds their own name there acts, once.
 //!
 //! Guarantees: a workflow or a script is begun at most once for each attempt; what is not known is not guessed. A server
 //! is called at least once, with the same key for each try.
 //!
-//! Assumptions: a claim lands on the default branch in the pass that made it. Where it takes longer, as behind a pull
-//! request that waits for other checks, the attempt counts as one that was not answered.
+//! Where records come by pull requests, which may wait for long, what was begun is remembered on a branch of its own instead
+//! (`kept.rs`); a claim that has landed on neither allows nothing.
 
 mod backend;
 mod logs;
@@ -18,9 +18,10 @@ use serde_json::{Map, Value, json};
 use super::{
     Job, cancelled,
     follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
+    kept,
 };
 use crate::{
-    catalog::{self, RecordBy},
+    catalog,
     domain::{Login, Pull, RequestFile, Run, RunPull, RunStep, Stage, StepId, StepState, Timestamp, later},
     expr::Expression,
     plan::{
@@ -101,11 +102,6 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         Ok(now) => now,
         Err(why) => return Ok(Decision::waiting(format!("the time could not be learnt: {why}"))),
     };
-    // A record that takes a pull request must be the same bytes until that is merged, or it is made anew for ever.
-    let now = match job.site.definitions.settings.state {
-        RecordBy::Push => now,
-        RecordBy::PullRequest => job.site.look.began().map_or(now, |began| began.max(job.at)),
-    };
     let records = record.iter().flat_map(|run| &run.progress).map(|step| (step.step.clone(), step.clone()));
     let mut course = Course {
         job,
@@ -180,7 +176,16 @@ impl<'a> Course<'a> {
             self.keep_logs()?;
             return Ok(self.rest());
         }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
+            return Ok(self.rest());
+        }
         self.succeed()
+    }
+
+    /// Whether what is new must be remembered before the run ends: its record may wait for long, and must say the same each time.
+    fn must_be_kept_first(&self) -> bool {
+        self.is_new && self.job.memory.is_some()
     }
 
     /// Whether a step is taken; none where it cannot be said, and the step fails.
@@ -346,7 +351,14 @@ impl<'a> Course<'a> {
                 }
             }
             self.decision.steps.retain(|step| matches!(step, Step::Commit(_)));
-            self.decision.steps.extend(recorded.steps);
+            let (site, id) = (self.job.site, self.job.id);
+            let steps = recorded.steps.into_iter().map(|step| match (step, self.job.memory) {
+                (Step::CatalogChange(change), Some(head)) => {
+                    Step::Commit(kept::commit(site, id, head, change))
+                }
+                (step, _) => step,
+            });
+            self.decision.steps.extend(steps);
             self.decision.steps.extend(self.logs);
             return self.decision;
         }
@@ -377,6 +389,10 @@ impl<'a> Course<'a> {
         if !self.open.is_empty() {
             self.decision.steps = take_back(self.job, self.merged.pull, &self.open, why);
             return Ok(self.decision);
+        }
+        if self.must_be_kept_first() {
+            self.keep_logs()?;
+            return Ok(self.rest());
         }
         let why = &format!("{why}{}", to_revert(self.merged.plan, &self.done));
         let mut run = self.job.run(stage, Some(why), self.done.clone(), Vec::new());

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chandlery::{
-    domain::{Execute, Known, PullState, RepoName, RequestId},
+    domain::{Execute, Known, PullState, RepoName, RepoPath, RequestId},
     plan::{
         facts::{Answer, Question},
         step::{Act, Acted},
@@ -430,40 +430,56 @@ pub fn view(world: &mut dyn World) -> String {
         let _ = writeln!(out, "the form offers {}", options.unwrap_or_default());
     }
     if let Answer::Files(files) = one(Question::Files(catalog.clone(), head, "requests".parse().unwrap())) {
-        for path in files.keys().filter(|path| path.file_name() == "run.yaml") {
-            if let Answer::File(Some(file)) = one(Question::File(catalog.clone(), head, path.clone())) {
-                let Ok(run) = serde_yaml::from_slice::<chandlery::domain::Run>(&file.bytes) else {
-                    let _ = writeln!(out, "{path} is no record");
-                    continue;
-                };
-                let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
-                let why =
-                    run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
-                let released = run.break_glass.as_ref();
-                let released = released
-                    .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
-                    .unwrap_or_default();
+        // What is in progress may be remembered on a branch of its own.
+        let mut records = Vec::new();
+        for path in files.keys().filter(|path| path.file_name() == "request.yaml") {
+            let folder = path.as_str().trim_end_matches("/request.yaml");
+            let record: RepoPath = format!("{folder}/run.yaml").parse().unwrap();
+            let slug = folder.trim_start_matches("requests/").replace('/', "-");
+            let mut places = vec![head];
+            let branch = format!("chandlery/run/{slug}").parse().unwrap();
+            if let Answer::Head(Some(beside)) = one(Question::Head(catalog.clone(), branch)) {
+                places.push(beside);
+            }
+            let file = places.into_iter().find_map(|at| {
+                match one(Question::File(catalog.clone(), at, record.clone())) {
+                    Answer::File(file) => file,
+                    _ => None,
+                }
+            });
+            records.extend(file.map(|file| (record, file)));
+        }
+        for (path, file) in records {
+            let Ok(run) = serde_yaml::from_slice::<chandlery::domain::Run>(&file.bytes) else {
+                let _ = writeln!(out, "{path} is no record");
+                continue;
+            };
+            let people: Vec<_> = run.approved_by.iter().map(ToString::to_string).collect();
+            let why = run.reason.as_ref().map(|why| format!(": {}", without_ids(why))).unwrap_or_default();
+            let released = run.break_glass.as_ref();
+            let released = released
+                .map(|broken| format!(" past the rules by {} ({})", broken.by, broken.reason))
+                .unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "run {} {} approved by [{}]{released}{why}",
+                short(&run.request),
+                run.status,
+                people.join(", ")
+            );
+            for step in &run.progress {
+                let why = step.reason.as_ref().map(|why| format!(": {}", without_ports(why)));
+                let outputs: Vec<String> =
+                    step.outputs.iter().map(|(name, value)| format!(" {name}={value}")).collect();
                 let _ = writeln!(
                     out,
-                    "run {} {} approved by [{}]{released}{why}",
-                    short(&run.request),
-                    run.status,
-                    people.join(", ")
+                    "  {} {} {}{}{}",
+                    step.kind,
+                    step.step,
+                    step.state.name(),
+                    outputs.concat(),
+                    why.unwrap_or_default()
                 );
-                for step in &run.progress {
-                    let why = step.reason.as_ref().map(|why| format!(": {}", without_ports(why)));
-                    let outputs: Vec<String> =
-                        step.outputs.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-                    let _ = writeln!(
-                        out,
-                        "  {} {} {}{}{}",
-                        step.kind,
-                        step.step,
-                        step.state.name(),
-                        outputs.concat(),
-                        why.unwrap_or_default()
-                    );
-                }
             }
         }
     }

@@ -48,6 +48,7 @@ impl Course<'_> {
             };
             self.ends(&mut record, StepState::Failure, Some(why));
             self.records.insert(record.step.clone(), record);
+            self.is_new |= self.job.memory.is_some();
         }
         Ok(runs)
     }
