@@ -4,9 +4,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use chandlery::{
+    catalog::{Definitions, Root, Store, load_definitions, load_settings},
+    domain::{Entity, Timestamp},
+    git::objects::Objects,
+    index::{self, Commit, Index},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -67,6 +73,25 @@ pub fn measure(world: &World) {
             world.amounts(&what.replace("chandlery", "git diff-tree"), [large, small], "M", Bars::NONE);
         }
     }
+
+    heading("Having 100,000 entities at hand, within one process", "chandlery", "serde_json");
+    println!(
+        "  chandlery: definitions read, a kept base opened; serde_json: the same entities from one array in memory"
+    );
+    let everything = repacked.as_json();
+    let pairs = pairs(
+        9,
+        || repacked.open(),
+        || {
+            in_here(|| {
+                let entities: Vec<Entity> = serde_json::from_str(&everything).unwrap();
+                assert!(entities.len() >= LARGE);
+                entities
+            })
+        },
+    );
+    world.row("open", By::Wall, &pairs, Bars::gate(0.15));
+    drop(everything);
 
     heading("Private memory at most", "chandlery", "allowed");
     for (catalog, shape) in shapes {
@@ -201,6 +226,36 @@ impl<'a> Catalog<'a> {
         spent(|| ends(&mut self.diff_tree(edit), 0))
     }
 
+    fn index(&self) -> (Definitions, Index) {
+        let objects = Objects::open(&self.git).unwrap();
+        let tree = objects.root(objects.commit_named("main", Timestamp::from_seconds(0)).unwrap()).unwrap();
+        let kept = index::Kept::beside(objects.common_folder());
+        let commit = Commit::new(objects, tree, Root(None));
+        let small = commit.definitions().unwrap();
+        let settings = load_settings(&small.root, small.files.get(&small.root.settings_path())).unwrap();
+        let (definitions, _) = load_definitions(&small.root, settings, &small.files);
+        let index = commit.index(&definitions, &kept).unwrap();
+        (definitions, index)
+    }
+
+    /// Opens a base that is there.
+    fn open(&self) -> Cost {
+        in_here(|| {
+            let (_, index) = self.index();
+            assert!(index.entities() >= LARGE);
+            index
+        })
+    }
+
+    /// All entities of the main branch; leaves a base of it.
+    fn as_json(&self) -> String {
+        self.forget();
+        let (definitions, index) = self.index();
+        let all: Vec<Entity> =
+            definitions.blueprints.keys().flat_map(|blueprint| index.of(blueprint)).collect();
+        serde_json::to_string(&all).unwrap()
+    }
+
     /// Keeps the base of what was before a change.
     fn keep(&self, edit: Edit) -> Kept<'_> {
         let copy = self.git.join(format!("kept-of-{}", edit.from));
@@ -211,6 +266,15 @@ impl<'a> Catalog<'a> {
         }
         Kept { catalog: self, edit, copy }
     }
+}
+
+/// What something takes that happens in this process; what it made is given back after the time is taken.
+fn in_here<T>(work: impl FnOnce() -> T) -> Cost {
+    let start = Instant::now();
+    let made = work();
+    let wall = start.elapsed();
+    drop(made);
+    Cost { wall, cpu: wall }
 }
 
 /// A change, with the base of what was before.

@@ -13,14 +13,14 @@ use super::{
     Definitions, Editors, Files, Root,
     declared::Declarations,
     document::join,
-    entity::{entity_at, examine, references},
+    entity::{Stored, each_reference, entity_at, examine, references, store_entity},
     load::{actions_below, documents_below, duplicate, examine_action, load_definitions, load_settings},
     mend, request, secret, template,
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
-    Action, Approval, BlueprintId, Bytes, Code, Diagnostic, EntityId, Execute, Identifier, Operation, Place,
-    RepoPath, RequestFile, RequestId, TeamSlug,
+    Action, Approval, BlueprintId, Bytes, Code, Diagnostic, Entity, EntityId, Execute, Identifier, Operation,
+    Place, RepoPath, RequestFile, RequestId, TeamSlug,
 };
 
 /// How much was looked at.
@@ -235,6 +235,11 @@ impl<'a> Checked<'a> {
         if !definitions.blueprints.contains_key(&id.blueprint) {
             return found;
         }
+        // Nearly all are sound, and that is found out sooner than what is wrong.
+        let Stored { entity, sound } = store_entity(path, bytes, definitions);
+        if entity.is_some_and(|entity| sound && !self.dangles(&entity)) {
+            return found;
+        }
         match examine(path, bytes, definitions) {
             Ok((entity, reader)) => {
                 let explained = |wrong| self.declared.explain(wrong, &entity.blueprint);
@@ -252,6 +257,19 @@ impl<'a> Checked<'a> {
             }
             Err(wrong) => found.extend(wrong),
         }
+        found
+    }
+
+    /// Whether it points at anything that is not there.
+    fn dangles(&self, entity: &Entity) -> bool {
+        let mut found = false;
+        each_reference(self.definitions, entity, &mut |_, _, blueprint, name| {
+            let is_there = || {
+                let identifier = name.parse().ok()?;
+                Some(self.known.has(&EntityId { blueprint: blueprint.clone(), identifier }))
+            };
+            found |= self.definitions.blueprints.contains_key(blueprint) && is_there() == Some(false);
+        });
         found
     }
 

@@ -2,7 +2,7 @@
 //!
 //! What a broken or missing definition would make wrong elsewhere is not told again.
 
-mod rule;
+pub(super) mod rule;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -70,7 +70,7 @@ pub fn store_entity(path: &RepoPath, bytes: &[u8], definitions: &Definitions) ->
 fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
     let (mut identifier, mut blueprint, mut title, mut team) = (None, None, None, Vec::new());
     let (mut properties, mut relations) = (Map::new(), BTreeMap::new());
-    for (key, value) in yaml::parse(path.as_str(), bytes).ok()?.into_entries()? {
+    for (key, value) in yaml::entries(path.as_str(), bytes)? {
         match (key.as_str(), value) {
             ("identifier", Value::String(text)) => identifier = text.parse().ok(),
             ("blueprint", Value::String(text)) => blueprint = text.parse().ok(),

@@ -13,6 +13,7 @@ mod mend;
 mod document;
 mod declared;
 mod load;
+mod lost;
 mod cross;
 pub mod form;
 mod derived;
@@ -51,6 +52,7 @@ pub use entity::{
     references, store_entity, with_defaults,
 };
 pub use load::{TESTS, is_document, load_definitions, load_settings, read_action};
+pub use lost::{MOST_TRIED, Side, TooMany, lost};
 pub use mend::{Mended, apply_fixes};
 pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
@@ -157,6 +159,9 @@ impl Folders {
     }
 }
 
+/// How many requests that were carried out last are planned once more, if nothing is said.
+pub const REPLAY: usize = 20;
+
 /// How long a run whose step failed can be retried if nothing is said, in seconds: a day.
 pub const RETRY_FOR: i64 = 24 * 3600;
 
@@ -187,6 +192,8 @@ pub struct Settings {
     pub scripts_as: Option<String>,
     /// How long a request may wait for people, in seconds; none means for ever.
     pub expire_after: Option<i64>,
+    /// How many of the requests that were carried out last are planned once more with a change of definitions.
+    pub replay: usize,
     /// How long after its merge past the rules an administrator may have a request carried out, in seconds; none: never.
     pub break_glass: Option<i64>,
     /// How long a run whose step failed can be retried, in seconds.

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    BrokenPolicy, Definitions, Files, derived,
+    BrokenPolicy, Definitions, Files,
+    cross::rule,
+    derived,
     document::{Reader, join, policy::PolicyDocument, read},
     load::{TESTS, check_file_name, documents_below, duplicate, unknown_blueprint},
     values::{Segment, Wrong, did_you_mean, trail},
     view, yaml,
 };
 use crate::domain::{
-    ActionId, BlueprintId, Bytes, Concerns, Counted, Diagnostic, Glob, Place, Policy, PolicyId, PropertyType,
-    RepoName, RepoPath, Rule, TeamSlug,
+    Action, ActionId, BlueprintId, Bytes, Concerns, Counted, Diagnostic, Glob, Place, Policy, PolicyId,
+    PropertyType, RepoName, RepoPath, Rule, TeamSlug,
 };
 
 /// The files that hold a policy: what is below `<policy>.tests/` is about it.
@@ -89,19 +91,7 @@ pub(super) fn teams(definitions: &Definitions, all: &Files) -> Vec<(Place, Polic
     let mut found = Vec::new();
     for (path, bytes) in files(definitions, all) {
         let Ok((policy, reader)) = examine(path, bytes) else { continue };
-        let effects = &policy.effects;
-        let lists: [(&[Rule], Vec<Segment>); 3] = [
-            (&effects.approval, trail!["requireApproval", "rules"].to_vec()),
-            (
-                effects.freeze.as_ref().map_or(&[], |freeze| &freeze.unless),
-                trail!["freeze", "unless", "rules"].to_vec(),
-            ),
-            (
-                effects.removals.as_ref().map_or(&[], |removals| &removals.unless),
-                trail!["removals", "unless", "rules"].to_vec(),
-            ),
-        ];
-        for (rules, path) in lists {
+        for (rules, path) in lists(&policy) {
             for (index, rule) in rules.iter().enumerate() {
                 for (at, team) in rule.teams.iter().enumerate() {
                     let path = join(&join(&join(&path, index), "teams"), at);
@@ -111,6 +101,55 @@ pub(super) fn teams(definitions: &Definitions, all: &Files) -> Vec<(Place, Polic
         }
     }
     found
+}
+
+/// The rules of approval that a policy has, each list with where it lies.
+fn lists(policy: &Policy) -> [(&[Rule], Vec<Segment>); 3] {
+    let effects = &policy.effects;
+    [
+        (&effects.approval, trail!["requireApproval", "rules"].to_vec()),
+        (
+            effects.freeze.as_ref().map_or(&[], |freeze| &freeze.unless),
+            trail!["freeze", "unless", "rules"].to_vec(),
+        ),
+        (
+            effects.removals.as_ref().map_or(&[], |removals| &removals.unless),
+            trail!["removals", "unless", "rules"].to_vec(),
+        ),
+    ]
+}
+
+/// Notes every rule that does not fit what it is asked of: each action that the policy names, and, where it names none or `when`
+/// says which requests are meant, at least one of those that it may concern.
+fn rules(definitions: &Definitions, policy: &Policy, reader: &mut Reader) {
+    let touched = |action: &Action| {
+        let changed = action.entities.iter().map(|change| change.blueprint.clone());
+        changed.chain([action.blueprint.clone()]).collect::<Vec<_>>()
+    };
+    let all = definitions.actions.values().map(|defined| &defined.value);
+    let concerned: Vec<&Action> =
+        all.filter(|action| policy.concerns.covers(&action.identifier, touched(action).iter())).collect();
+    let each =
+        policy.when.is_none() && policy.concerns.blueprints.is_empty() && !policy.concerns.actions.is_empty();
+    for (list, path) in lists(policy) {
+        for (index, rule) in list.iter().enumerate() {
+            let path = join(&path, index);
+            let of = |action: &&Action| {
+                (action.identifier.clone(), rule::misfits(definitions, action, rule, &path))
+            };
+            let misfits: Vec<_> = concerned.iter().map(of).collect();
+            if !each && misfits.iter().any(|(_, wrong)| wrong.is_empty()) {
+                continue;
+            }
+            let Some((id, wrong)) = misfits.into_iter().find(|(_, wrong)| !wrong.is_empty()) else {
+                continue;
+            };
+            for mut one in wrong {
+                one.message = format!("{}, when `{id}` is asked for", one.message);
+                reader.wrong(one);
+            }
+        }
+    }
 }
 
 /// Notes everything in which a policy does not fit the other definitions.
@@ -136,6 +175,7 @@ fn check(definitions: &Definitions, policy: &Policy, reader: &mut Reader) {
     for name in &policy.concerns.blueprints {
         blueprint(name, &trail!["blueprints", position("blueprints", name.as_str())], reader);
     }
+    rules(definitions, policy, reader);
     let effects = &policy.effects;
     if let Some(Counted::Entities { blueprint: name, query, .. }) =
         effects.limit.as_ref().map(|limit| &limit.of)
@@ -153,6 +193,13 @@ fn check(definitions: &Definitions, policy: &Policy, reader: &mut Reader) {
                 reader.wrong(wrong.did_you_mean(name, derived::names(of)));
             }
         }
+    }
+    if let Some(Counted::Requests { matching: true, .. }) = effects.limit.as_ref().map(|limit| &limit.of)
+        && policy.when.is_none()
+    {
+        let path = trail!["limit", "matching"];
+        let wrong = Wrong::new("misplaced-key", &path, "has no effect: the policy has no `when`");
+        reader.wrong(wrong.about_key().help("say under `when` which requests count"));
     }
     if let Some(name) = effects.removals.as_ref().and_then(|removals| removals.of.as_ref()) {
         blueprint(name, &trail!["removals", "of"], reader);

@@ -37,6 +37,8 @@ pub struct Merged {
     pub requester: Login,
     /// When it was merged.
     pub at: Timestamp,
+    /// What was asked; none where that is not known.
+    pub inputs: Option<Map<String, Value>>,
 }
 
 /// What policies say of a request.

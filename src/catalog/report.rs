@@ -220,6 +220,15 @@ pub fn markdown(diagnostics: &[Diagnostic]) -> String {
     secret::fit_to_read(diagnostics).iter().map(one).collect()
 }
 
+/// What is wrong, as a sentence for a comment, without its place.
+pub fn sentence(diagnostic: &Diagnostic) -> String {
+    let shown = secret::fit_to_read(std::slice::from_ref(diagnostic));
+    shown
+        .iter()
+        .map(|diagnostic| format!("{} <sub>[{}]</sub>", prose(&diagnostic.message), diagnostic.code))
+        .collect()
+}
+
 fn bare(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c }).collect()
 }

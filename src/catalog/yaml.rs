@@ -6,6 +6,7 @@
 //! Without aliases a tree is never larger than its text, so the limits of size and depth are enough.
 
 mod broken;
+mod plain;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
@@ -63,6 +64,13 @@ pub fn parse(source: &str, bytes: &[u8]) -> Result<Document, Vec<Diagnostic>> {
         ]),
         Some(root) => Ok(Document { source: source.to_owned(), text: text.to_owned(), root }),
     }
+}
+
+/// What a document says, key by key; none if it is no mapping, or anything is wrong with it. Where [`parse`] would also say where
+/// everything stands, this says it sooner.
+pub(super) fn entries(source: &str, bytes: &[u8]) -> Option<Vec<(String, Value)>> {
+    let text = decode(source, bytes).ok()?;
+    plain::entries(text).or_else(|| parse(source, bytes).ok()?.into_entries())
 }
 
 /// Whether a text is a stream of YAML documents of any kind.
@@ -400,7 +408,7 @@ impl Document {
     }
 
     /// What it says, key by key, without where anything stands; none if it is no mapping.
-    pub(super) fn into_entries(self) -> Option<Vec<(String, Value)>> {
+    fn into_entries(self) -> Option<Vec<(String, Value)>> {
         match self.root.kind {
             Kind::Map(entries) => {
                 Some(entries.into_iter().map(|(key, node)| (key.text, node.into_value())).collect())

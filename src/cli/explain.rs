@@ -50,7 +50,7 @@ pub struct ExplainArgs {
     /// Tell of this person, too: whether they could have asked for it, or approved it
     #[arg(long = "as", value_name = "LOGIN")]
     login: Option<Login>,
-    /// Ask the policies of a merged request as of this moment instead of the merge
+    /// Judge as of this moment instead of the merge, or, of an open request, instead of now: what was said later does not count
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// How to print it
@@ -184,7 +184,7 @@ fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>
     };
     let opened = rounds::until(
         &mut facts,
-        &mut |facts| explain::open(&definitions, facts, commit, &args.id, args.login.as_ref()),
+        &mut |facts| explain::open(&definitions, facts, commit, &args.id, args.login.as_ref(), args.at),
         &mut |questions| Ok(runtime.block_on(hands.look(questions))),
     )?;
     opened.map_err(|why| anyhow::anyhow!(why))
@@ -193,6 +193,10 @@ fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>
 /// An open request, for people.
 fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
     let mut text = format!("{}: open, {}\n  asked by {}\n", args.id, opened.pull.url, names(&opened.people));
+    if let Some(at) = args.at {
+        let _ =
+            writeln!(text, "  as of {at}: the time, and what was said until then; the rest is as it is now");
+    }
     if let Err(problems) = &opened.plan {
         text.push_str("  it cannot be planned:\n");
         text.push_str(&report::text(problems, &|_| None));
@@ -232,6 +236,7 @@ fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
         "request": args.id,
         "pullRequest": opened.pull.url,
         "requesters": opened.people,
+        "at": args.at,
         "plan": opened.plan.as_ref().ok().map(|built| &built.plan.key),
         "problems": problems.map(|one| json!({ "code": one.code.0, "message": one.message })).collect::<Vec<_>>(),
         "account": opened.account,
@@ -257,7 +262,7 @@ fn read(line: &Line, id: &RequestId) -> anyhow::Result<Option<Recorded>> {
     };
     let merged_at = run.as_ref().and_then(|run| run.merged_at).unwrap_or(brought.at);
     let trailer = line.landed.iter().find_map(|landed| explain::trailer(&landed.messages, id));
-    let (merge, trailer) = (brought.commit, trailer.map(str::to_owned));
+    let (merge, trailer) = (brought.commit, trailer);
     Ok(Some(Recorded { merge, merged_at, plan, run, trailer }))
 }
 

@@ -88,16 +88,16 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             };
             let kept = Kept::beside(commit.objects.common_folder());
             let mut report = commit.check(since.as_ref().map(|since| since.tree), &kept)?;
-            let before = match &since {
-                Some(since) => definitions(&since.definitions()?),
-                None => None,
-            };
-            if definitions(&commit.definitions()?)
-                .is_some_and(|now| !trials(&now, before.as_ref()).is_empty())
-            {
-                // What is new is tried over all there is.
-                let whole = files_at(&args.path, args.root.as_ref(), rev)?;
-                report.diagnostics.extend(try_out::try_out(&whole, before.as_ref(), clock())?);
+            let now = commit.definitions()?;
+            let before = since.as_ref().map(Commit::definitions).transpose()?;
+            // The same definitions derive nothing new.
+            if before.as_ref().is_none_or(|before| before.files != now.files) {
+                let before = before.as_ref().and_then(definitions);
+                if definitions(&now).is_some_and(|now| !trials(&now, before.as_ref()).is_empty()) {
+                    // What is new is tried over all there is.
+                    let whole = files_at(&args.path, args.root.as_ref(), rev)?;
+                    report.diagnostics.extend(try_out::try_out(&whole, before.as_ref(), clock())?);
+                }
             }
             sources = Box::new(move |path| commit.file(path));
             report
@@ -120,7 +120,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
 fn commit_beside(commit: &Commit, path: &Path, rev: &str) -> anyhow::Result<Commit> {
     let objects = Objects::open(path)?;
     let tree = objects.root(objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?;
-    Ok(Commit { objects, tree, root: commit.root.clone() })
+    Ok(Commit::new(objects, tree, commit.root.clone()))
 }
 
 fn definitions(found: &Whole) -> Option<Definitions> {
@@ -185,7 +185,7 @@ pub(super) fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyho
         (folder, _) => Root(folder.cloned()),
     };
     let tree = objects.root(objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?;
-    Ok(Commit { objects, tree, root })
+    Ok(Commit::new(objects, tree, root))
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.

@@ -181,9 +181,18 @@ fn near<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> impl Iterator<Item = (usize, &'a str)> {
-    let limit = (text.chars().count() / 3).max(1);
+    let letters = text.chars().count();
+    let limit = (letters / 3).max(1);
     candidates
         .into_iter()
-        .map(move |candidate| (strsim::osa_distance(text, candidate), candidate))
+        .filter(move |candidate| candidate.chars().count().abs_diff(letters) <= limit)
+        .map(move |candidate| (distance(text, candidate), candidate))
         .filter(move |(distance, _)| *distance <= limit)
+}
+
+/// How many changes of letters make one of the other. What both begin with counts for nothing, and names of many things of a kind
+/// begin alike.
+fn distance(a: &str, b: &str) -> usize {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
+    strsim::osa_distance(&a[same..], &b[same..])
 }

@@ -30,6 +30,7 @@ mod action;
 mod step;
 pub mod later;
 mod template;
+mod trailer;
 mod request;
 mod rule;
 mod run;
@@ -74,3 +75,4 @@ pub use template::{
     TextEdit,
 };
 pub use time::Timestamp;
+pub use trailer::{RUN_TRAILER, trailers};

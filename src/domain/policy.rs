@@ -109,6 +109,8 @@ pub enum Counted {
         within: i64,
         /// Which of them count together.
         per: Per,
+        /// Whether only those count for which the policy's `when` holds, too.
+        matching: bool,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use git2::{Commit, MergeOptions, Oid, Sort, Tree};
+use git2::{Commit, MergeOptions, ObjectType, Oid, Sort, Tree};
 
 use super::objects::{Node, Objects, Read, ReadError, from_git, to_git};
 use crate::{
@@ -94,6 +94,31 @@ impl Objects {
         merged
             .map(|merged| merged == Some(from_git(tree)))
             .map_err(|error| ReadError::Broken(error.to_string()))
+    }
+
+    /// The commit that merging `head` into `base` gives, for looking at and nothing else: no branch leads to it. The same
+    /// two give the same commit; none where they conflict.
+    ///
+    /// # Errors
+    /// When an object is missing, or the two have no history in common.
+    pub fn merged(&self, base: ObjectId, head: ObjectId) -> Read<Option<ObjectId>> {
+        let fork = self.fork(base, head)?;
+        if fork == base || fork == head {
+            return Ok(Some(if fork == base { head } else { base }));
+        }
+        let tree = match self.merge(to_git(base), to_git(head))? {
+            Some(tree) => Some(from_git(tree)),
+            None => {
+                let merged = self.git.merge_tree(base, head);
+                merged.map_err(|error| ReadError::Broken(error.to_string()))?
+            }
+        };
+        let Some(tree) = tree else { return Ok(None) };
+        let at = self.made(base)?.at.max(self.made(head)?.at).seconds();
+        let text = format!(
+            "tree {tree}\nparent {base}\nparent {head}\nauthor Chandlery <> {at} +0000\ncommitter Chandlery <> {at} +0000\n\nWhat merging would give\n"
+        );
+        self.store(ObjectType::Commit, text.as_bytes()).map(Some)
     }
 
     fn merge(&self, ours: Oid, theirs: Oid) -> Read<Option<Oid>> {
@@ -295,6 +320,23 @@ mod tests {
             paths.iter().map(RepoPath::as_str).collect::<Vec<_>>(),
             ["requests/r/request.yaml", "shared"]
         );
+    }
+
+    #[test]
+    fn a_merge_is_made_for_looking_at() {
+        let repo = Fixture::new();
+        let fork = repo.commit(&[], "a 1\nb 1");
+        let base = repo.commit(&[fork], "a 2");
+        let head = repo.commit(&[fork], "b 2");
+        let merged = repo.objects.merged(base, head).unwrap().unwrap();
+        assert_eq!(repo.objects.merged(base, head).unwrap(), Some(merged));
+        assert_eq!(repo.objects.fork(merged, head).unwrap(), head);
+        let read = |path: &str| repo.objects.file(merged, &path.parse().unwrap()).unwrap().unwrap().bytes;
+        assert_eq!((&*read("a"), &*read("b")), (&b"2\n"[..], &b"2\n"[..]));
+        assert_eq!(repo.objects.merged(fork, head).unwrap(), Some(head));
+        assert_eq!(repo.objects.merged(base, fork).unwrap(), Some(base));
+        let other = repo.commit(&[fork], "a 3");
+        assert_eq!(repo.objects.merged(base, other).unwrap(), None);
     }
 
     #[test]

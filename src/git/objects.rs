@@ -76,11 +76,22 @@ impl Objects {
         Self { repository, git, stored: RefCell::default() }
     }
 
-    /// A repository of this machine, found from any of its folders. It is only read.
+    /// The same repository, for somebody who keeps it.
+    ///
+    /// # Errors
+    /// When it is broken.
+    pub fn again(&self) -> Read<Self> {
+        let repository = Repository::open(self.folder()).map_err(|error| ReadError::broken(&error))?;
+        Ok(Self::new(repository, self.git.clone()))
+    }
+
+    /// A repository of this machine, found from any of its folders. It is only read, and what its objects hold is believed as Git's
+    /// own commands believe it: to compute their ids anew would take longer than all the rest of a small look.
     ///
     /// # Errors
     /// When there is none.
     pub fn open(folder: &Path) -> Read<Self> {
+        git2::opts::strict_hash_verification(false);
         let repository = Repository::discover(folder).map_err(|error| ReadError::broken(&error))?;
         let remote = Remote { url: String::new(), token: None, environment: Vec::new() };
         let git = Git { folder: repository.path().to_owned(), remote };

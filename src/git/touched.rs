@@ -32,19 +32,19 @@ pub struct Made {
     /// Who wrote it.
     pub author: String,
     /// Its message, and that of what it merged: what a pull request brought says more there than where it was merged.
-    pub message: String,
+    pub messages: Vec<String>,
 }
 
 impl Made {
     fn of(commit: &Commit<'_>) -> Self {
         let words = |commit: &Commit<'_>| String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        let merged = commit.parent(1).ok().map(|merged| format!("\n{}", words(&merged)));
+        let merged = commit.parent(1).ok().map(|merged| words(&merged));
         Self {
             commit: from_git(commit.id()),
             tree: from_git(commit.tree_id()),
             at: Timestamp::from_seconds(commit.time().seconds()),
             author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
-            message: words(commit) + &merged.unwrap_or_default(),
+            messages: std::iter::once(words(commit)).chain(merged).collect(),
         }
     }
 }

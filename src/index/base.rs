@@ -274,7 +274,10 @@ pub(super) struct Folded {
 impl Folded {
     pub(super) fn new(blueprint: u32, identifier: &str, row: u32) -> Self {
         let mut sum = crc32fast::Hasher::new_with_initial(blueprint);
-        sum.update(identifier.to_lowercase().as_bytes());
+        match identifier.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+            true => sum.update(identifier.to_lowercase().as_bytes()),
+            false => sum.update(identifier.as_bytes()),
+        }
         Self { sum: sum.finalize(), row }
     }
 }
@@ -290,6 +293,28 @@ impl Record for Folded {
     fn write(&self, into: &mut Vec<u8>) {
         into.extend(self.sum.to_le_bytes());
         into.extend(self.row.to_le_bytes());
+    }
+}
+
+/// The files of one folder, in the order of their names.
+#[derive(Default)]
+pub(super) struct FolderFiles {
+    first: u32,
+    records: Vec<u8>,
+    /// Where in the pool the names begin, which lie one after the other.
+    from: u32,
+    names: Vec<u8>,
+}
+
+impl FolderFiles {
+    /// The number, name and blob of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &[u8], ObjectId)> {
+        (self.first..).zip(self.records.chunks_exact(Table::Files.size())).map(|(number, record)| {
+            let file = FileRecord::read(record);
+            let at = file.name.at.wrapping_sub(self.from) as usize;
+            let name = self.names.get(at..at.saturating_add(file.name.length.into())).unwrap_or_default();
+            (number, name, file.blob)
+        })
     }
 }
 
@@ -366,17 +391,16 @@ impl Base {
         self.look_text(text, str::to_owned)
     }
 
-    /// The texts of a run of files or rows, which lie one after the other.
-    pub(super) fn texts(&self, texts: &[Text]) -> Vec<String> {
-        let (Some(first), Some(last)) = (texts.first(), texts.last()) else { return Vec::new() };
-        let end = last.at + u32::from(last.length);
-        let bytes = self.bytes(Table::Pool, first.at..end);
-        let cut = |text: &Text| {
-            let from = (text.at.wrapping_sub(first.at)) as usize;
-            let part = bytes.get(from..from + usize::from(text.length)).unwrap_or_default();
-            String::from_utf8_lossy(part).into_owned()
-        };
-        texts.iter().map(cut).collect()
+    /// The files of a folder.
+    pub(super) fn files_of(&self, folder: &Folder) -> FolderFiles {
+        let (first, last) = (folder.files, folder.files_end);
+        let records = self.bytes(Table::Files, first..last);
+        let name = |record: Option<&[u8]>| record.map(|record| FileRecord::read(record).name);
+        let size = Table::Files.size();
+        let names = (name(records.chunks_exact(size).next()), name(records.chunks_exact(size).next_back()));
+        let (Some(from), Some(to)) = names else { return FolderFiles::default() };
+        let names = self.bytes(Table::Pool, from.at..to.at.saturating_add(to.length.into()));
+        FolderFiles { first, records, from: from.at, names }
     }
 
     /// The place of a blueprint among the names.

@@ -41,14 +41,23 @@ struct Pool(Vec<u8>);
 
 impl Pool {
     fn add(&mut self, text: &str) -> Text {
+        self.put(text.as_bytes())
+    }
+
+    fn put(&mut self, text: &[u8]) -> Text {
         let at = self.0.len() as u32;
-        self.0.extend(text.as_bytes());
+        self.0.extend_from_slice(text);
         Text { at, length: text.len() as u16 }
     }
 
-    fn get(&self, text: Text) -> &str {
+    /// The text's bytes, which compare and end as it does.
+    fn get(&self, text: Text) -> &[u8] {
         let at = text.at as usize;
-        std::str::from_utf8(&self.0[at..at + usize::from(text.length)]).unwrap_or_default()
+        &self.0[at..at + usize::from(text.length)]
+    }
+
+    fn text(&self, text: Text) -> &str {
+        std::str::from_utf8(self.get(text)).unwrap_or_default()
     }
 }
 
@@ -148,7 +157,7 @@ pub(super) fn build<W: Write + Send>(
     }
     let Listing { folders, mut files, paths, refused, .. } = listing;
     let entities = format!("{}/", below[0].path);
-    let kinds = folders.iter().filter_map(|folder: &Folder| pool.get(folder.path).strip_prefix(&entities));
+    let kinds = folders.iter().filter_map(|folder: &Folder| pool.text(folder.path).strip_prefix(&entities));
     let kinds: Vec<String> = kinds.filter(|name| !name.contains('/')).map(str::to_owned).collect();
     let names = Names::new(definitions, kinds);
 
@@ -181,9 +190,11 @@ pub(super) fn build<W: Write + Send>(
         let row = draft(at);
         (row.blueprint, shares[at.0].pool.get(row.identifier), row.file)
     };
-    order.sort_unstable_by(|a, b| key(*a).cmp(&key(*b)));
+    order.sort_unstable_by_key(|at| draft(*at).file);
+    // They are nearly so by now.
+    order.sort_by(|a, b| key(*a).cmp(&key(*b)));
     let mut numbers: Vec<Vec<u32>> = shares.iter().map(|share| vec![NONE; share.rows.len()]).collect();
-    let mut first: HashMap<(u32, &str), u32> = HashMap::with_capacity(order.len());
+    let mut first: HashMap<(u32, &[u8]), u32> = HashMap::with_capacity(order.len());
     let mut bad = vec![false; order.len()];
     for (number, at) in (0..).zip(&order) {
         numbers[at.0][at.1] = number;
@@ -194,8 +205,9 @@ pub(super) fn build<W: Write + Send>(
     }
 
     // Identifiers that differ in nothing but case: the first of them has no problem of it.
+    let name = |at: (usize, usize)| shares[at.0].pool.text(draft(at).identifier);
     let mut folded: Vec<Folded> =
-        (0..).zip(&order).map(|(number, at)| Folded::new(draft(*at).blueprint, key(*at).1, number)).collect();
+        (0..).zip(&order).map(|(number, at)| Folded::new(draft(*at).blueprint, name(*at), number)).collect();
     folded.sort_unstable();
     for alike in folded.chunk_by(|a, b| a.sum == b.sum).filter(|alike| alike.len() > 1) {
         let named = |one: &Folded| key(order[one.row as usize]);
@@ -208,7 +220,7 @@ pub(super) fn build<W: Write + Send>(
     // Edges by the row that they point at.
     let mut starts = vec![0_u32; order.len() + 1];
     let mut pointing: Vec<(u32, Edge)> = Vec::new();
-    let mut dangling: Vec<(u32, &str, Edge)> = Vec::new();
+    let mut dangling: Vec<(u32, &[u8], Edge)> = Vec::new();
     for (share, numbers) in shares.iter().zip(&numbers) {
         for edge in &share.edges {
             let identifier = share.pool.get(edge.identifier);
@@ -255,14 +267,14 @@ pub(super) fn build<W: Write + Send>(
         let name = files[row.file as usize].name;
         let identifier = match pool.get(name).starts_with(identifier) {
             true => Text { length: identifier.len() as u16, ..name },
-            false => pool.add(identifier),
+            false => pool.put(identifier),
         };
         let Draft { blueprint, file, value, value_length, sound, .. } = *row;
         rows.push(Row { blueprint, identifier, file, value, value_length, sound });
     }
     let dangling: Vec<Dangling> = dangling
         .into_iter()
-        .map(|(blueprint, identifier, edge)| Dangling { blueprint, identifier: pool.add(identifier), edge })
+        .map(|(blueprint, identifier, edge)| Dangling { blueprint, identifier: pool.put(identifier), edge })
         .collect();
     let problems = (0..).zip(&files).filter(|(_, file)| file.row == NONE || bad[file.row as usize]);
     let problems: Vec<u32> = problems.map(|(number, _)| number).collect();

@@ -1,13 +1,10 @@
 //! What differs between a base and another tree, found without looking at what is equal.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    iter::Peekable,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     base::{Base, FileRecord, Folder, NONE, Row},
-    walk::{Below, is_document, list},
+    walk::{Below, Listed, is_document, list, list_new},
 };
 use crate::{
     catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
@@ -200,9 +197,10 @@ impl Walk<'_> {
         {
             return Ok(());
         }
-        let listed = match after {
-            Some((path, tree)) => list(self.objects, path, tree)?,
-            None => super::walk::Listed::default(),
+        let listed = match (requests, after) {
+            (true, Some((path, tree))) => list(self.objects, path, tree)?,
+            (true, None) => Listed::default(),
+            (false, after) => self.files(known.as_ref(), after)?,
         };
         self.change.folders.extend(before);
         if let Some((path, _)) = after {
@@ -210,14 +208,6 @@ impl Walk<'_> {
             if requests && !is_root && listed.is_open_request() {
                 self.change.open.insert(path.clone());
             }
-        }
-        if !requests {
-            let files = known.as_ref().map_or_else(Vec::new, |folder| {
-                (folder.files..folder.files_end)
-                    .zip(self.base.records(folder.files..folder.files_end))
-                    .collect()
-            });
-            self.files(&files, &listed.files);
         }
         let mut children: BTreeMap<RepoPath, u32> = BTreeMap::new();
         if let (Some(number), Some(folder)) = (before, &known) {
@@ -240,33 +230,27 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The documents of a folder, before and after, both in the order of their names.
-    fn files(&mut self, before: &[(u32, FileRecord)], after: &[(RepoPath, ObjectId)]) {
-        let texts: Vec<_> = before.iter().map(|(_, file)| file.name).collect();
-        let names = self.base.texts(&texts);
-        let mut before = before.iter().zip(names).peekable();
-        for (path, blob) in after.iter().filter(|(path, _)| is_document(path)) {
-            self.gone_before(&mut before, Some(path.file_name()));
-            let same = before.next_if(|(_, name)| name == path.file_name());
-            match same {
-                Some(((_, file), _)) if file.blob == *blob => continue,
-                Some(((number, _), _)) => drop(self.change.gone.insert(*number)),
-                None => {}
-            }
-            self.found.insert(path.clone(), *blob);
+    /// The files of a folder, before and after, both in the order of their names. Of what is now, what the base does not have so.
+    fn files(&mut self, before: Option<&Folder>, after: Option<(&RepoPath, ObjectId)>) -> Read<Listed> {
+        let before = before.map(|folder| self.base.files_of(folder)).unwrap_or_default();
+        let mut before = before.iter().peekable();
+        let gone = &mut self.change.gone;
+        let mut listed = Listed::default();
+        if let Some((path, tree)) = after {
+            listed = list_new(self.objects, path, tree, &mut |name, blob| {
+                while let Some((number, ..)) = before.next_if(|(_, known, _)| *known < name) {
+                    gone.insert(number);
+                }
+                match before.next_if(|(_, known, _)| *known == name) {
+                    Some((_, _, known)) if known == blob => return true,
+                    Some((number, ..)) => drop(gone.insert(number)),
+                    None => {}
+                }
+                false
+            })?;
         }
-        self.gone_before(&mut before, None);
-    }
-
-    /// Those whose names come before the next that is there now are gone.
-    fn gone_before<'b>(
-        &mut self,
-        before: &mut Peekable<impl Iterator<Item = (&'b (u32, FileRecord), String)>>,
-        next: Option<&str>,
-    ) {
-        let is_before = |name: &str| next.is_none_or(|next| name < next);
-        while let Some(((number, _), _)) = before.next_if(|(_, name)| is_before(name)) {
-            self.change.gone.insert(*number);
-        }
+        gone.extend(before.map(|(number, ..)| number));
+        self.found.extend(listed.files.iter().filter(|(path, _)| is_document(path)).cloned());
+        Ok(listed)
     }
 }

@@ -1,6 +1,9 @@
 //! Is the catalog in these files, or at this commit, sound? Both say the same; the second reads what it must.
 
-use std::collections::BTreeSet;
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
 
 use super::{Index, Kept, Seen, list};
 use crate::{
@@ -99,11 +102,21 @@ pub struct Commit {
     pub tree: ObjectId,
     /// Where the catalog lies.
     pub root: Root,
+    /// Files that something was said of, which are asked for to be shown: a folder of thousands is not read again for each.
+    said: RefCell<HashMap<String, ObjectId>>,
 }
 
 impl Commit {
+    /// The catalog of this tree.
+    pub fn new(objects: Objects, tree: ObjectId, root: Root) -> Self {
+        Self { objects, tree, root, said: RefCell::default() }
+    }
+
     /// One of its files.
     pub fn file(&self, path: &str) -> Option<Bytes> {
+        if let Some(blob) = self.said.borrow().get(path) {
+            return self.objects.blob(*blob).ok();
+        }
         match self.objects.find(self.tree, path).ok()? {
             Some(Node::File(file)) => self.objects.blob(file.id).ok(),
             Some(Node::Folder(_)) | None => None,
@@ -155,7 +168,7 @@ impl Commit {
         let (definitions, mut diagnostics) = load_definitions(&self.root, settings, &small.files);
         let open = || Index::open(&self.objects, &definitions, self.tree, since, kept);
         let judge = |index: &Index| -> Read<Vec<Diagnostic>> {
-            let seen = Seen { index, objects: &self.objects, tree: self.tree };
+            let seen = Seen { index, objects: &self.objects };
             let checked = Checked::new(&definitions, &small.files, &seen);
             let mut found = index.check(&self.objects, &checked, self.tree)?;
             found.extend(index.refused().iter().map(|(folder, name)| refusal(folder, name)));
@@ -167,6 +180,14 @@ impl Commit {
             kept.clear();
             index = open()?;
             judged = judge(&index)?;
+        }
+        let places = judged
+            .iter()
+            .flat_map(|one| [&one.place].into_iter().chain(one.related.iter().map(|related| &related.place)));
+        for place in places {
+            if let Some(blob) = place.source.parse().ok().and_then(|path| index.blob(&path)) {
+                self.said.borrow_mut().insert(place.source.clone(), blob);
+            }
         }
         diagnostics.extend(judged);
         diagnostics.extend(templates(&definitions));

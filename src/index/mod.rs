@@ -14,9 +14,12 @@ mod commit;
 mod ask;
 pub mod history;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use base::{Base, FileRecord, Folder, Row, Table};
+use base::{Base, FileRecord, Folder, Row, Table, partition};
 use build::BuildError;
 use change::{Change, id_of};
 use sha2::{Digest, Sha256};
@@ -264,6 +267,22 @@ impl Index {
         found.into_iter().collect()
     }
 
+    /// The blob of an entity's file.
+    fn blob(&self, path: &RepoPath) -> Option<ObjectId> {
+        if let Some(added) = self.change.added.get(path) {
+            return Some(added.blob);
+        }
+        let (folder, name) = path.as_str().rsplit_once('/')?;
+        let folder: Folder = self.base.record(self.base.folder(folder)?);
+        let compare = |file: u32| {
+            self.base.look_text(self.base.record::<FileRecord>(file).name, |known| known.cmp(name))
+        };
+        let file = partition(folder.files..folder.files_end, |file| compare(file) == Ordering::Less);
+        let is_there =
+            file < folder.files_end && compare(file) == Ordering::Equal && !self.change.gone.contains(&file);
+        is_there.then(|| self.base.record::<FileRecord>(file).blob)
+    }
+
     /// The files of an entity.
     fn paths(&self, id: &EntityId) -> BTreeSet<RepoPath> {
         let mut paths: BTreeSet<RepoPath> = self.change.by_id.get(id).cloned().unwrap_or_default();
@@ -276,7 +295,6 @@ impl Index {
 pub(super) struct Seen<'a> {
     pub(super) index: &'a Index,
     pub(super) objects: &'a Objects,
-    pub(super) tree: ObjectId,
 }
 
 impl Known for Seen<'_> {
@@ -297,10 +315,7 @@ impl Known for Seen<'_> {
     }
 
     fn read(&self, path: &RepoPath) -> Option<Bytes> {
-        match self.objects.find(self.tree, path.as_str()).ok()? {
-            Some(Node::File(file)) => self.objects.blob(file.id).ok(),
-            Some(Node::Folder(_)) | None => None,
-        }
+        self.objects.blob(self.index.blob(path)?).ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What lies in a folder of a tree?
 
 use crate::{
-    domain::{FileMode, ObjectId, RepoPath},
+    domain::{FileMode, ObjectId, RepoPath, TreeEntry},
     git::objects::{Node, Objects, Read},
 };
 
@@ -50,18 +50,32 @@ impl Listed {
 /// # Errors
 /// When it is missing.
 pub fn list(objects: &Objects, path: &RepoPath, tree: ObjectId) -> Read<Listed> {
+    list_new(objects, path, tree, &mut |_, _| false)
+}
+
+/// Reads one folder but for the files that are known already, which are told by name and blob, in the order of their names.
+pub(super) fn list_new(
+    objects: &Objects,
+    path: &RepoPath,
+    tree: ObjectId,
+    is_known: &mut dyn FnMut(&[u8], ObjectId) -> bool,
+) -> Read<Listed> {
     let mut listed = Listed::default();
     objects.each_entry(tree, &mut |name, node| {
+        let file = match node {
+            Node::File(TreeEntry { mode: FileMode::File | FileMode::Executable, id }) => Some(id),
+            _ => None,
+        };
+        if file.is_some_and(|id| is_known(name, id)) {
+            return;
+        }
         let Some(path) = std::str::from_utf8(name).ok().and_then(|name| path.join(name).ok()) else {
             listed.refused.push(String::from_utf8_lossy(name).into_owned());
             return;
         };
         match node {
             Node::Folder(tree) => listed.folders.push((path, tree)),
-            Node::File(file) if matches!(file.mode, FileMode::File | FileMode::Executable) => {
-                listed.files.push((path, file.id));
-            }
-            Node::File(_) => {}
+            Node::File(_) => listed.files.extend(file.map(|id| (path, id))),
         }
     })?;
     Ok(listed)

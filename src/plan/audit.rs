@@ -6,6 +6,7 @@
 //! the forge.
 
 mod bench;
+mod effect;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,11 +19,8 @@ use super::{
 };
 use crate::{
     catalog::Folders,
-    domain::{ObjectId, RepoPath, RequestId, Timestamp},
+    domain::{ObjectId, RUN_TRAILER as TRAILER, RepoPath, RequestId, Timestamp, trailers},
 };
-
-/// What a trailer of ours begins with.
-const TRAILER: &str = "Chandlery-Run: ";
 
 /// A commit of the default branch, as far as the catalog's folders go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +57,9 @@ pub enum Signature {
 }
 
 impl Landed {
-    /// The trailers that name runs: those of the last paragraph. What stands elsewhere is people's text.
+    /// The trailers that name runs. What stands elsewhere in a message is people's text.
     fn trailers(&self) -> Vec<&str> {
-        let last = |message: &str| message.trim_end().rfind("\n\n").unwrap_or(0);
-        let last_paragraphs = self.messages.iter().map(|message| &message[last(message)..]);
-        last_paragraphs.flat_map(|text| text.lines().filter_map(|line| line.strip_prefix(TRAILER))).collect()
+        self.messages.iter().flat_map(|message| trailers(message, TRAILER)).collect()
     }
 
     /// The requests of which it writes a record.
@@ -137,6 +133,8 @@ kinds! {
     NoRequest, "no-request", Fault;
     /// The key of a plan does not follow from what it says.
     PlanDiffers, "plan-differs", Fault;
+    /// The diff that people read is not that of the plan.
+    DiffDiffers, "diff-differs", Fault;
     /// What a plan was made from was never in the catalog.
     PinMissing, "pin-missing", Fault;
     /// Somebody approved what they asked for.
@@ -177,6 +175,7 @@ pub struct Finding {
 /// What is known of the requests so far, in the order of the history.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    all: Vec<ObjectId>,
     line: HashMap<ObjectId, usize>,
     requests: BTreeMap<RequestId, Standing>,
 }
@@ -197,8 +196,15 @@ struct Standing {
 impl Ledger {
     /// For a line of commits, oldest first.
     pub fn new(line: &[ObjectId]) -> Self {
+        let all = line.to_vec();
         let line = line.iter().enumerate().map(|(at, commit)| (*commit, at)).collect();
-        Self { line, requests: BTreeMap::new() }
+        Self { all, line, requests: BTreeMap::new() }
+    }
+
+    /// The commits of the line that came before one, newest first.
+    pub(super) fn before(&self, commit: ObjectId) -> impl Iterator<Item = ObjectId> {
+        let at = self.line.get(&commit).copied().unwrap_or_default();
+        self.all[..at].iter().rev().copied()
     }
 
     /// How many requests there are, and of how many of them the end is recorded.

@@ -8,7 +8,7 @@ use crate::{
     catalog::{self, Definitions},
     domain::{
         Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
-        StepId, StepKind, Template, TemplateName,
+        RepoPath, StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
@@ -35,6 +35,8 @@ pub struct Built {
     pub plan: Plan,
     /// The files of each step.
     pub contents: BTreeMap<StepId, Changes>,
+    /// The blob that each file of a step would be, whether that changes it or not; none where it would not be there.
+    pub files: BTreeMap<StepId, BTreeMap<RepoPath, Option<ObjectId>>>,
     /// The exact diff, `plan.diff`.
     pub diff: String,
     /// The lines of the diff that a reviewer should read twice, in words.
@@ -120,7 +122,7 @@ pub fn build(
     let mut pending = false;
 
     let mut steps = Vec::new();
-    let mut contents = BTreeMap::new();
+    let (mut contents, mut leaves) = (BTreeMap::new(), BTreeMap::new());
     let mut diffs = String::new();
     let mut risks = BTreeSet::new();
     for step in &recipe.action.steps {
@@ -144,6 +146,11 @@ pub fn build(
                     diffs.push_str(&diff::of_repository(done.planned.repository.as_str(), &done.files));
                     risks.extend(diff::risks(&done.planned.repository, &done.files));
                     contents.insert(step.id.clone(), done.changes);
+                    let blob = |versions: &diff::Versions| {
+                        versions.after.as_ref().map(|bytes| ObjectId::of_blob(bytes))
+                    };
+                    let files = done.files.iter().map(|(path, versions)| (path.clone(), blob(versions)));
+                    leaves.insert(step.id.clone(), files.collect());
                     planned.pull_request = Some(done.planned);
                     Ok(Ok(()))
                 }
@@ -235,7 +242,7 @@ pub fn build(
         pins: recipe.pins(),
     };
     plan.key = plan.key_of(recipe.action.merge == MergeMode::Auto);
-    Ok(Ok(Built { plan, contents, diff: diffs, risks: risks.into_iter().collect() }))
+    Ok(Ok(Built { plan, contents, files: leaves, diff: diffs, risks: risks.into_iter().collect() }))
 }
 
 /// What an action is for must be among what it does: CREATE creates one of its blueprint, DAY-2 changes the entity that it

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// The word by which an administrator has something carried out that was merged past the rules.
+pub const BREAK_GLASS: &str = "break-glass";
+
 /// Something that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Command<'a> {

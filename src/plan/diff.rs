@@ -57,6 +57,123 @@ pub fn of_repository(name: &str, files: &BTreeMap<RepoPath, Versions>) -> String
     out
 }
 
+/// What a diff shows of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The repository, as it is headed.
+    pub repository: String,
+    /// The file.
+    pub path: String,
+    /// All that is said of it.
+    pub text: String,
+}
+
+/// After how many lines of the file as it will be it begins, and its lines, each with what becomes of it.
+type Hunk = (usize, Vec<(u8, String)>);
+
+/// The files that a diff of ours shows, in its order.
+pub fn entries(diff: &str) -> Vec<Entry> {
+    let (mut entries, mut repository): (Vec<Entry>, &str) = (Vec::new(), "");
+    for line in diff.split_inclusive('\n') {
+        if let Some(name) = line.strip_prefix("# ") {
+            repository = name.trim_end();
+        } else if let Some(names) = line.strip_prefix("diff --git a/") {
+            // Both names are the same.
+            let path = names.trim_end_matches('\n');
+            let path = path.get(..path.len().saturating_sub(3) / 2).unwrap_or_default().to_owned();
+            entries.push(Entry { repository: repository.to_owned(), path, text: line.to_owned() });
+        } else if let Some(entry) = entries.last_mut() {
+            entry.text.push_str(line);
+        }
+    }
+    entries
+}
+
+impl Entry {
+    /// Whether the file comes.
+    pub fn creates(&self) -> bool {
+        self.head().any(|line| line.starts_with("new file mode "))
+    }
+
+    /// Whether it goes.
+    pub fn deletes(&self) -> bool {
+        self.head().any(|line| line.starts_with("deleted file mode "))
+    }
+
+    fn head(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().take_while(|line| !line.starts_with("@@ "))
+    }
+
+    /// What a new file holds; none where that is not shown.
+    pub fn after(&self) -> Option<Vec<u8>> {
+        let mut after = Vec::new();
+        for (kind, line) in self.hunks()?.into_iter().flat_map(|(_, lines)| lines) {
+            match kind {
+                b'+' => after.extend(line.into_bytes()),
+                _ => return None,
+            }
+        }
+        Some(after)
+    }
+
+    /// What the file was, of which this is the end; none where the diff cannot lead there, or shows no text.
+    pub fn before(&self, after: &[u8]) -> Option<Vec<u8>> {
+        let after = if self.deletes() { "" } else { std::str::from_utf8(after).ok()? };
+        let lines: Vec<&str> = after.split_inclusive('\n').collect();
+        let (mut before, mut next) = (String::new(), 0);
+        for (begin, shown) in self.hunks()? {
+            let skipped = lines.get(next..begin.max(next))?;
+            before.extend(skipped.iter().copied());
+            next += skipped.len();
+            for (kind, line) in shown {
+                match kind {
+                    b'-' => before.push_str(&line),
+                    _ => {
+                        if *lines.get(next)? != line {
+                            return None;
+                        }
+                        next += 1;
+                        if kind == b' ' {
+                            before.push_str(&line);
+                        }
+                    }
+                }
+            }
+        }
+        before.extend(lines.get(next..)?.iter().copied());
+        Some(before.into_bytes())
+    }
+
+    /// The hunks; none where no text is shown.
+    fn hunks(&self) -> Option<Vec<Hunk>> {
+        if self.head().any(|line| line.starts_with("Binary files ")) {
+            return None;
+        }
+        let mut hunks: Vec<Hunk> = Vec::new();
+        let body = self.text.split_inclusive('\n').skip_while(|line| !line.starts_with("@@ "));
+        for line in body {
+            if line.starts_with("@@ ") {
+                let new = line.split(' ').nth(2)?.strip_prefix('+')?;
+                let (begin, count) = new.split_once(',').unwrap_or((new, "1"));
+                let begin: usize = begin.parse().ok()?;
+                // Of nothing it is said after which line it lies.
+                hunks.push((if count == "0" { begin } else { begin.checked_sub(1)? }, Vec::new()));
+                continue;
+            }
+            let (_, lines) = hunks.last_mut()?;
+            match line.as_bytes().first()? {
+                kind @ (b' ' | b'+' | b'-') => lines.push((*kind, line[1..].to_owned())),
+                b'\\' => {
+                    let (_, last) = lines.last_mut()?;
+                    last.truncate(last.trim_end_matches('\n').len());
+                }
+                _ => return None,
+            }
+        }
+        Some(hunks)
+    }
+}
+
 fn octal(mode: FileMode) -> &'static str {
     if mode == FileMode::Executable { "100755" } else { "100644" }
 }

@@ -15,7 +15,7 @@ use crate::{
     catalog::Definitions,
     domain::{
         Activity, ActivityKind, Attribution, CheckId, CheckRun, Diagnostic, Execute, Known, Login, ObjectId,
-        Place, Pull, PullCommit, PullState, RequestId, Review, ReviewState, Timestamp,
+        Place, Pull, PullCommit, PullState, RUN_TRAILER, RequestId, Review, ReviewState, Timestamp, trailers,
     },
     plan::{
         admit,
@@ -551,7 +551,8 @@ pub fn deeds(plan: &Plan) -> Vec<String> {
 }
 
 /// The trailer that records a run, if one of these messages has it.
-pub fn trailer<'a>(messages: &'a [String], id: &RequestId) -> Option<&'a str> {
-    let begin = format!("Chandlery-Run: {id} ");
-    messages.iter().flat_map(|message| message.lines()).find(|line| line.starts_with(&begin))
+pub fn trailer(messages: &[String], id: &RequestId) -> Option<String> {
+    let all = messages.iter().flat_map(|message| trailers(message, RUN_TRAILER));
+    let mut of_run = all.filter(|trailer| trailer.split(' ').next() == Some(id.as_str()));
+    of_run.next().map(|trailer| format!("{RUN_TRAILER}: {trailer}"))
 }

@@ -7,11 +7,12 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
     sync::Arc,
 };
 
 use crate::{
-    catalog::Definitions,
+    catalog::{Definitions, TooMany},
     domain::{
         Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, FileMode, Identifier, Issue, Login,
         ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
@@ -97,11 +98,25 @@ pub enum Question {
         /// The newest commit of the branch.
         head: ObjectId,
     },
+    /// The commit that merging a branch into the base gives, made for looking at; none where they conflict. → `Head`
+    Merged {
+        /// A commit of the base branch.
+        base: ObjectId,
+        /// The newest commit of the branch.
+        head: ObjectId,
+    },
     /// What is wrong with the catalog at the head of a branch, and was not where it left the base. → `Judged`
     Judged {
         /// A commit of the base branch.
         base: ObjectId,
         /// The newest commit of the branch.
+        head: ObjectId,
+    },
+    /// Which derived values and levels are lost between two commits of the catalog. → `Derived`
+    Derived {
+        /// The commit before.
+        base: ObjectId,
+        /// The commit after.
         head: ObjectId,
     },
     /// The commits on the first-parent chain of this catalog commit in which a path appeared, newest first. → `Appearances`
@@ -147,7 +162,9 @@ impl Question {
             | Self::Search(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
+            | Self::Merged { .. }
             | Self::Judged { .. }
+            | Self::Derived { .. }
             | Self::Appearances(..)
             | Self::Versions(..)
             | Self::Unfinished(_)
@@ -293,7 +310,7 @@ pub enum Answer {
     Now(Timestamp),
     /// To `Open`.
     Open(Arc<Open>),
-    /// To `Head`.
+    /// To `Head` and `Merged`.
     Head(Option<ObjectId>),
     /// To `Repository`; none when it does not exist or we may not see it.
     Repository(Option<Arc<Repository>>),
@@ -331,6 +348,8 @@ pub enum Answer {
     Diff(Arc<BTreeMap<RepoPath, DiffEntry>>),
     /// To `Judged`.
     Judged(Arc<Vec<Diagnostic>>),
+    /// To `Derived`: a line each.
+    Derived(Result<Arc<Vec<String>>, TooMany>),
     /// To `Appearances`.
     Appearances(Arc<Vec<Appearance>>),
     /// To `Versions`.
@@ -398,7 +417,17 @@ pub type Looked<T> = Result<T, Pending>;
 /// Reads facts and notes what is missing.
 pub struct Looker<'a> {
     facts: &'a Facts,
-    missing: RefCell<BTreeSet<Question>>,
+    missing: Rc<RefCell<BTreeSet<Question>>>,
+    then: Option<Then>,
+}
+
+/// What was once, where something is looked at as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Then {
+    /// The time.
+    pub now: Timestamp,
+    /// The blobs that files in targets were, and those that were not there.
+    pub files: BTreeMap<(RepoName, RepoPath), Option<ObjectId>>,
 }
 
 macro_rules! looks {
@@ -417,12 +446,35 @@ macro_rules! looks {
 impl<'a> Looker<'a> {
     /// Looks at these facts.
     pub fn new(facts: &'a Facts) -> Self {
-        Self { facts, missing: RefCell::default() }
+        Self { facts, missing: Rc::default(), then: None }
+    }
+
+    /// Looks at the same facts, but for what was otherwise then.
+    pub fn as_of(&self, then: Then) -> Self {
+        Self { facts: self.facts, missing: Rc::clone(&self.missing), then: Some(then) }
     }
 
     /// What was looked for in vain.
     pub fn missing(self) -> BTreeSet<Question> {
-        self.missing.into_inner()
+        self.missing.take()
+    }
+
+    /// Whether something is looked at as it was, or would be, at another time.
+    pub fn is_of_then(&self) -> bool {
+        self.then.is_some()
+    }
+
+    /// The blob that a file in a target was, or that it was not there; nothing where that is as now.
+    pub fn once(&self, repository: &RepoName, path: &RepoPath) -> Option<Option<ObjectId>> {
+        self.then.as_ref()?.files.get(&(repository.clone(), path.clone())).copied()
+    }
+
+    /// The time, by the forge's clock.
+    pub fn now(&self) -> Looked<Result<Timestamp, Arc<str>>> {
+        match &self.then {
+            Some(then) => Ok(Ok(then.now)),
+            None => self.now_of_forge(),
+        }
     }
 
     fn look(&self, question: Question) -> Looked<&'a Answer> {
@@ -444,8 +496,8 @@ impl<'a> Looker<'a> {
     }
 
     looks! {
-        /// The time, by the forge's clock.
-        now() -> Timestamp, Question::Now, Answer::Now(now) => *now;
+        /// The time, by the forge's clock, whatever is looked at as it was.
+        now_of_forge() -> Timestamp, Question::Now, Answer::Now(now) => *now;
         /// When a commit of the catalog was made, as it says.
         committed_at(commit: ObjectId) -> Timestamp, Question::CommittedAt(commit), Answer::Now(at) => *at;
         /// Which catalog, and who we are.
@@ -498,8 +550,14 @@ impl<'a> Looker<'a> {
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.
         diff(repository: &RepoName, base: ObjectId, head: ObjectId) -> &'a BTreeMap<RepoPath, DiffEntry>, Question::Diff { repository: repository.clone(), base, head }, Answer::Diff(diff) => diff.as_ref();
+        /// What the platform team wrote at a commit.
+        definitions(commit: ObjectId) -> Result<&'a Definitions, &'a [Diagnostic]>, Question::Definitions(commit), Answer::Definitions(found) => found.as_deref().map_err(|wrong| wrong.as_slice());
+        /// What merging a branch gives.
+        merged(base: ObjectId, head: ObjectId) -> Option<ObjectId>, Question::Merged { base, head }, Answer::Head(merged) => *merged;
         /// What a branch makes wrong in the catalog.
         judged(base: ObjectId, head: ObjectId) -> &'a [Diagnostic], Question::Judged { base, head }, Answer::Judged(found) => found.as_slice();
+        /// Which derived values and levels are lost, a line each.
+        derived(base: ObjectId, head: ObjectId) -> Result<&'a [String], TooMany>, Question::Derived { base, head }, Answer::Derived(lost) => lost.as_ref().map(|lines| lines.as_slice()).map_err(|many| *many);
         /// Where a path appeared.
         appearances(commit: ObjectId, path: &RepoPath) -> &'a [Appearance], Question::Appearances(commit, path.clone()), Answer::Appearances(list) => list.as_slice();
         /// The requests without a record of an end.

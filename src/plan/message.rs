@@ -3,6 +3,7 @@
 //! What people typed is quoted as code with a fence longer than anything inside it, so it can
 //! neither mention anybody nor imitate us.
 
+mod by_hand;
 mod plan;
 mod whole_log;
 
@@ -22,6 +23,7 @@ use crate::{
     },
 };
 
+pub use by_hand::{ByHand, Tried, by_hand, by_hand_marker};
 pub(super) use plan::rule_as_written;
 use plan::{asked, effect, rules_as_written};
 pub use plan::{preview, summary};
@@ -64,35 +66,6 @@ pub fn issue_marker() -> &'static str {
 /// The marker of the comment on a pull request from a fork.
 pub fn fork_marker() -> &'static str {
     "<!-- chandlery:fork -->"
-}
-
-/// The marker of the comment on a change of the catalog that no request made.
-pub fn by_hand_marker() -> &'static str {
-    "<!-- chandlery:by-hand -->"
-}
-
-/// The comment on a change of the catalog that no request made: what is wrong with it, and what becomes of which entity.
-pub fn by_hand(title: &str, problems: &[Diagnostic], entities: &[String]) -> String {
-    /// The most that is said of each kind.
-    const MOST: usize = 20;
-    let more = |all: usize| match all.saturating_sub(MOST) {
-        0 => String::new(),
-        left => format!("- … and {left} more\n"),
-    };
-    let mut text = format!("{}\n### {}\n", by_hand_marker(), first_upper(&plain(title)));
-    if !problems.is_empty() {
-        let shown = report::markdown(&problems[..problems.len().min(MOST)]);
-        let _ = write!(text, "\n{shown}{}", more(problems.len()));
-        text.push_str("\nPush a better change, and it is looked at again. `chandlery validate` says all that is wrong with the catalog.\n");
-    }
-    if !entities.is_empty() {
-        text.push_str("\n**Entities**\n\n");
-        for line in entities.iter().take(MOST) {
-            let _ = writeln!(text, "- {line}");
-        }
-        text.push_str(&more(entities.len()));
-    }
-    cut(text)
 }
 
 /// The marker of the answer to a command.

@@ -10,7 +10,7 @@ use crate::{
     plan::{
         approval::Judgement,
         build::Site,
-        command::{Command, commands},
+        command::{BREAK_GLASS, Command, commands},
         facts::{Looked, Pending},
         message, say,
         step::Step,
@@ -155,6 +155,9 @@ fn judge(site: &Site<'_>, about: &About<'_>, command: &Command<'_>) -> Looked<Re
             None => answer("only people with write access, or who are asked to approve, may decline it."),
         },
         "retry" => answer("there is nothing to try again: it is not being carried out yet."),
+        BREAK_GLASS => answer(
+            "it is not merged: once it is, past the rules and where the settings allow it, an administrator can have it carried out.",
+        ),
         "approve" => answer("approvals are reviews: approve under \"Files changed\"."),
         _ => Ok(Reaction::Nothing),
     }

@@ -378,6 +378,14 @@ impl Target<'_> {
                 "the platform team must take it out of the template",
             )));
         }
+        if let Some(was) = self.site.look.once(self.repository, path) {
+            let bytes = match was.map(|blob| self.site.look.blob(self.repository, blob)).transpose()? {
+                None | Some(Ok(None)) => None,
+                Some(Ok(Some(bytes))) => Some(bytes.clone()),
+                Some(Err(why)) => return Ok(Err(self.unreadable(path, &why))),
+            };
+            return Ok(Ok(diff::Versions::of(bytes.clone(), bytes)));
+        }
         let Some(head) = self.head else { return Ok(Ok(diff::Versions::of(None, None))) };
         let found = self.site.look.file(self.repository, head, path)?;
         if pending {

@@ -25,13 +25,16 @@ use super::{
 use crate::{
     catalog::values::Segment,
     domain::{
-        Action, Entity, EntityId, Identifier, Login, Place, Pull, RequestFile, RequestId, Run, Search, Stage,
-        Timestamp, Ttl,
+        Action, Entity, EntityId, Identifier, Login, Place, Pull, PullState, RequestFile, RequestId, Run,
+        Search, Stage, Timestamp, Ttl,
     },
 };
 
-/// How many entities of one action are looked at in one pass: a mistake in many timers must not bury people in requests.
+/// How many requests of one action that nobody but us asked may be on their way at a time: a mistake in many timers must not
+/// bury people in requests.
 const MOST: usize = 50;
+/// How many entities of one action are looked at, those whose time is over first among them.
+const MOST_LOOKED: usize = 200;
 
 /// How far, in seconds, the newest commit of the catalog may be ahead of the forge's clock.
 const SKEW: i64 = 600;
@@ -41,6 +44,9 @@ const SKEW: i64 = 600;
 /// # Errors
 /// `Pending` while answers are awaited; inside, why it is not known.
 pub(super) fn now(site: &Site<'_>) -> Looked<Result<Timestamp, String>> {
+    if site.look.is_of_then() {
+        return Ok(site.look.now()?.map_err(|why| why.to_string()));
+    }
     let (now, newest) = (site.look.now(), site.look.committed_at(site.catalog));
     Ok(match (now?, newest?) {
         (Ok(now), Ok(newest)) if newest.seconds() - now.seconds() > SKEW => Err(format!(
@@ -82,7 +88,7 @@ fn of_action(site: &Site<'_>, action: &Action, ttl: &Ttl, now: Timestamp) -> Loo
     let search = Search {
         blueprint: action.blueprint.clone(),
         queries: vec![query.to_string()],
-        sort: Some((ttl.property.clone(), true)),
+        sort: Some((ttl.property.clone(), false)),
         now: Some(Timestamp::from_seconds(now.seconds() + ttl.warn_before)),
         changes: Vec::new(),
     };
@@ -94,36 +100,73 @@ fn of_action(site: &Site<'_>, action: &Action, ttl: &Ttl, now: Timestamp) -> Loo
         }
     };
     let mut decision = Decision::nothing();
-    if found.len() > MOST {
+    if found.len() > MOST_LOOKED {
         let message = format!(
-            "the time of {} entities of `{}` is over or nearly so; the {MOST} latest are looked at",
+            "the time of {} entities of `{}` is over or nearly so; the {MOST_LOOKED} whose time is over first are looked at",
             found.len(),
             action.blueprint
         );
         decision.waits.push(message);
     }
-    let mut pending = false;
-    for identifier in found.iter().take(MOST) {
+    let (mut timed, mut pending) = (Vec::new(), false);
+    for identifier in found.iter().take(MOST_LOOKED) {
         let id = EntityId { blueprint: action.blueprint.clone(), identifier: identifier.clone() };
-        match of_entity(site, action, ttl, &id, now) {
+        match read::entity(site.look, site.definitions, site.catalog, &id) {
+            Err(Pending) => pending = true,
+            Ok(Ok(Some(entity))) => timed.extend(due(&entity, ttl).map(|due| (due, entity))),
+            Ok(Ok(None)) => {}
+            Ok(Err(why)) => decision.waits.push(why),
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    timed.sort_by(|(due, entity), (other_due, other)| {
+        (due, &entity.identifier).cmp(&(other_due, &other.identifier))
+    });
+    // What was declined or has ended takes nobody's place.
+    let (mut under_way, mut unasked) = (0, Vec::new());
+    for (due, entity) in &timed {
+        let more = if *due > now {
+            warn(site, action, entity, *due)
+        } else {
+            match standing(site, action, entity, *due) {
+                Err(Pending) => Err(Pending),
+                Ok(Standing::Unasked) => {
+                    unasked.push((entity, *due));
+                    continue;
+                }
+                Ok(Standing::UnderWay) => {
+                    under_way += 1;
+                    continue;
+                }
+                Ok(Standing::Over(more)) => Ok(more),
+            }
+        };
+        match more {
             Err(Pending) => pending = true,
             Ok(more) => decision.extend(more),
         }
     }
-    if pending { Err(Pending) } else { Ok(decision) }
-}
-
-fn of_entity(site: &Site<'_>, action: &Action, ttl: &Ttl, id: &EntityId, now: Timestamp) -> Looked<Decision> {
-    let entity = match read::entity(site.look, site.definitions, site.catalog, id)? {
-        Ok(Some(entity)) => entity,
-        Ok(None) => return Ok(Decision::nothing()),
-        Err(why) => return Ok(Decision::waiting(why)),
-    };
-    match due(&entity, ttl) {
-        Some(due) if due <= now => ask(site, action, ttl, &entity, due),
-        Some(due) => warn(site, action, &entity, due),
-        None => Ok(Decision::nothing()),
+    if pending {
+        return Err(Pending);
     }
+    let now_asked = unasked.len().min(MOST.saturating_sub(under_way));
+    for (entity, due) in &unasked[..now_asked] {
+        match ask(site, action, ttl, entity, *due) {
+            Err(Pending) => pending = true,
+            Ok(more) => decision.extend(more),
+        }
+    }
+    if unasked.len() > now_asked {
+        decision.waits.push(format!(
+            "the time of {} more entities of `{}` is over: `{}` is asked for when some of the {MOST} requests before have ended",
+            unasked.len() - now_asked,
+            action.blueprint,
+            action.identifier
+        ));
+    }
+    if pending { Err(Pending) } else { Ok(decision) }
 }
 
 /// When the time of an entity is over.
@@ -152,28 +195,43 @@ fn request(action: &Action, ttl: &Ttl, entity: &Entity, due: Timestamp) -> Reque
     }
 }
 
+/// How what ends an entity stands.
+enum Standing {
+    /// Nobody asked for it.
+    Unasked,
+    /// It was asked for and has not ended.
+    UnderWay,
+    /// It has ended, or somebody said no; or it cannot be known.
+    Over(Decision),
+}
+
+fn standing(site: &Site<'_>, action: &Action, entity: &Entity, due: Timestamp) -> Looked<Standing> {
+    let entity_id = entity.id();
+    let id = request_id(&entity_id, due);
+    let (recorded, ours) = (execute::recorded(site, &id), adopt::pull(site, &id));
+    match recorded? {
+        None => {}
+        Some(Ok(run)) => {
+            return Ok(Standing::Over(Decision::waiting(format!(
+                "the time of `{entity_id}` was over at {due}, and `{id}` ended as {}: extend it, or ask for `{}`",
+                run.status, action.identifier
+            ))));
+        }
+        Some(Err(why)) => return Ok(Standing::Over(Decision::waiting(why))),
+    }
+    Ok(match ours? {
+        Err(why) => Standing::Over(Decision::waiting(why)),
+        Ok(None) => Standing::Unasked,
+        // Open or merged, it is on its way; closed, somebody said no, and is not asked again for the same moment.
+        Ok(Some(ours)) if ours.state == PullState::Closed => Standing::Over(Decision::nothing()),
+        Ok(Some(_)) => Standing::UnderWay,
+    })
+}
+
 /// Asks for the end of an entity, once.
 fn ask(site: &Site<'_>, action: &Action, ttl: &Ttl, entity: &Entity, due: Timestamp) -> Looked<Decision> {
     let entity_id = entity.id();
     let id = request_id(&entity_id, due);
-    match execute::recorded(site, &id)? {
-        None => {}
-        Some(Ok(run)) => {
-            return Ok(Decision::waiting(format!(
-                "the time of `{entity_id}` was over at {due}, and `{id}` ended as {}: extend it, or ask for `{}`",
-                run.status, action.identifier
-            )));
-        }
-        Some(Err(why)) => return Ok(Decision::waiting(why)),
-    }
-    let ours = match adopt::pull(site, &id)? {
-        Ok(ours) => ours,
-        Err(why) => return Ok(Decision::waiting(why)),
-    };
-    if ours.is_some() {
-        // Open or merged, it is on its way; closed, somebody said no, and is not asked again for the same moment.
-        return Ok(Decision::nothing());
-    }
     let file = request(action, ttl, entity, due);
     let me = BTreeSet::from([site.here.me.clone()]);
     let source = format!("`{}` of `{entity_id}`", ttl.property);
@@ -199,7 +257,7 @@ fn ask(site: &Site<'_>, action: &Action, ttl: &Ttl, entity: &Entity, due: Timest
     let request = request_bytes(&file);
     let asking = Asking { id: &id, request, built: &built, source, title: &title, note: &note, at: due };
     let stages = [(id.clone(), Stage::WaitingForApproval)].into();
-    Ok(match adopt::missing(site, &asking, ours)? {
+    Ok(match adopt::missing(site, &asking, None)? {
         Missing::Step(step) => Decision { stages, steps: vec![step], ..Decision::nothing() },
         Missing::Nothing => Decision { stages, ..Decision::nothing() },
         Missing::Unclear => Decision::waiting(format!("the branch of `{id}` could not be looked at")),

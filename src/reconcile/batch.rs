@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::{CommitBy, Definitions, RecordBy, Settings, entity_at},
-    domain::{Branch, Change, RepoName, RepoPath},
+    domain::{Branch, Change, RUN_TRAILER, RepoName, RepoPath},
     plan::{
         Key,
         facts::{Facts, Here, Question},
@@ -168,7 +168,7 @@ fn catalog_commit(here: &Here, changes: &[&CatalogChange]) -> Commit {
         message.push('\n');
     }
     for trailer in changes.iter().filter_map(|change| change.trailer.as_ref()) {
-        message.push_str(&format!("Chandlery-Run: {trailer}\n"));
+        message.push_str(&format!("{RUN_TRAILER}: {trailer}\n"));
     }
     let base = changes.first().expect("there is at least one change").base;
     Commit {

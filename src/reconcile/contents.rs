@@ -8,7 +8,7 @@ use std::{
 use tracing::warn;
 
 use crate::{
-    catalog::{self, Definitions, Files, Folders, Root, Settings},
+    catalog::{self, Definitions, Files, Folders, MOST_TRIED, Root, Settings, Side, TooMany},
     domain::{
         BlueprintId, Bytes, Change, Changes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId,
         Search, TreeEntry,
@@ -197,7 +197,9 @@ impl Reader {
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
+            Question::Merged { base, head } => Answer::Head(objects.merged(*base, *head)?),
             Question::Judged { base, head } => self.judged(objects, *base, *head)?,
+            Question::Derived { base, head } => self.derived(objects, *base, *head)?,
             Question::Unfinished(commit) => Answer::Requests(Arc::new(self.unfinished(objects, *commit)?)),
             Question::Arrivals(commit, since) => {
                 let Ok(settings) = self.settings(objects, *commit)? else {
@@ -362,9 +364,9 @@ impl Reader {
         if let Some((_, known)) = self.wrong.iter().find(|(known, _)| *known == tree) {
             return Ok(Ok(Arc::clone(known)));
         }
-        let own = Objects::open(objects.folder())?;
+        let own = objects.again()?;
         let kept = Kept::beside(objects.common_folder());
-        let commit = Commit { objects: own, tree, root: self.root.clone() };
+        let commit = Commit::new(own, tree, self.root.clone());
         let found = match commit.check(since, &kept) {
             Ok(report) => Arc::new(report.diagnostics),
             Err(why) => {
@@ -375,6 +377,26 @@ impl Reader {
         self.wrong.push_front((tree, Arc::clone(&found)));
         self.wrong.truncate(AT_HAND);
         Ok(Ok(found))
+    }
+
+    /// Which derived values and levels are lost; of too many entities not even the bytes are read.
+    fn derived(&mut self, objects: &Objects, base: ObjectId, head: ObjectId) -> Read<Answer> {
+        let (Ok(before), Ok(after)) = (self.definitions(objects, base)?, self.definitions(objects, head)?)
+        else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let mut read = Vec::new();
+        for (commit, definitions) in [(base, &before), (head, &after)] {
+            let listed = objects.files(commit, &definitions.settings.folders.entities)?;
+            if listed.len() > MOST_TRIED {
+                return Ok(Answer::Derived(Err(TooMany(listed.len()))));
+            }
+            let bytes = listed.into_iter().map(|(path, entry)| Ok((path, objects.blob(entry.id)?)));
+            read.push(bytes.collect::<Read<Files>>()?);
+        }
+        let sides = [(&before, &read[0]), (&after, &read[1])];
+        let [before, after] = sides.map(|(definitions, files)| Side { definitions, files });
+        Ok(Answer::Derived(catalog::lost(before, after, objects.made(head)?.at).map(Arc::new)))
     }
 
     /// The entities that point at one.

@@ -228,7 +228,9 @@ impl Hands {
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)
+            | Question::Merged { .. }
             | Question::Judged { .. }
+            | Question::Derived { .. }
             | Question::Arrivals(..) => Some(self.settings.catalog.clone()),
         }
     }

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use chandlery::{
     catalog::{
-        Definitions, Files, Root, check_all, load_definitions, load_settings, report, view::parse_query, yaml,
+        Definitions, Files, Root, check_all, load_definitions, load_settings, read_entity, report,
+        store_entity, view::parse_query, yaml,
     },
     domain::{Bytes, Direction, Operator, Query, Remark, Timestamp},
     expr::Expression,
@@ -63,6 +64,17 @@ pub fn loader(bytes: &[u8]) {
         }
         let source = |path: &str| files.get(&path.parse().ok()?).cloned();
         assert!(!report::text(&found, &source).contains('\u{1b}'));
+    }
+    // What is read for the index, in a hurry, is what is read to be judged in words.
+    let (path, root) = ("entities/service/checkout.yaml".parse().unwrap(), Root(None));
+    let files: Files =
+        [("blueprints/service.yaml".parse().unwrap(), Bytes::from(&b"identifier: service\n"[..]))].into();
+    let settings = load_settings(&root, Some(&Bytes::from(&b"version: 1\n"[..]))).unwrap();
+    let (definitions, _) = load_definitions(&root, settings, &files);
+    let (stored, read) = (store_entity(&path, bytes, &definitions), read_entity(&path, bytes, &definitions));
+    assert_eq!(stored.sound, read.is_ok());
+    if let Ok(entity) = read {
+        assert_eq!(stored.entity, Some(entity));
     }
     if let Ok(document) = yaml::parse("some.yaml", bytes) {
         let value = document.value();

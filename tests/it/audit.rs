@@ -7,6 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
+use chandlery::{domain::ObjectId, plan::plan_file::Plan};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -321,6 +322,56 @@ fn at_the_last_merge(clone: &Clone) -> String {
     folder
 }
 
+fn a_diff_that_was_edited_in_its_merge_is_found() {
+    let clone = Clone::new();
+    let folder = at_the_last_merge(&clone);
+    clone.edit(&format!("{folder}/plan.diff"), "label: green", "label: red");
+    clone.git(&["commit", "-q", "--amend", "--no-edit"]);
+    clone.is_found("diff-differs", &clone.git(HEAD), &[]);
+}
+
+/// Changes a plan, and makes its key anew.
+fn forge(clone: &Clone, folder: &str, merges: bool, change: impl Fn(&str) -> String) {
+    let path = clone.path(&format!("{folder}/plan.yaml"));
+    let text = change(&std::fs::read_to_string(&path).unwrap());
+    let mut plan: Plan = serde_yaml::from_str(&text).unwrap();
+    let old = std::mem::replace(&mut plan.key, String::new());
+    plan.key = plan.key_of(merges);
+    assert_ne!(plan.key, old);
+    std::fs::write(&path, text.replace(&old, &plan.key)).unwrap();
+}
+
+fn a_plan_whose_key_was_made_anew_is_found_by_what_it_was_made_from() {
+    let clone = Clone::new();
+    let folder = at_the_last_merge(&clone);
+    // Another effect, and the same effect of another request.
+    forge(&clone, &folder, true, |text| text.replacen("label: green", "label: red", 1));
+    clone.git(&["commit", "-q", "--amend", "--no-edit", "-a"]);
+    clone.is_found("plan-differs", &clone.git(HEAD), &[]);
+    forge(&clone, &folder, true, |text| text.replace("label: green", "label: red"));
+    clone.edit(&format!("{folder}/plan.diff"), "label: green", "label: red");
+    clone.git(&["commit", "-q", "--amend", "--no-edit", "-a"]);
+    clone.is_found("plan-differs", &clone.git(HEAD), &[]);
+}
+
+fn a_diff_of_a_target_that_was_edited_in_its_merge_is_found() {
+    let clone = Clone::new();
+    let folder = clone.request(1);
+    let merge =
+        clone.git(&["log", "-1", "--format=%H", "--first-parent", "--", &format!("{folder}/plan.yaml")]);
+    clone.git(&["reset", "-q", "--hard", &merge]);
+    clone.edit(&format!("{folder}/plan.diff"), "+size: 3", "+size: 4");
+    clone.git(&["commit", "-q", "--amend", "--no-edit"]);
+    clone.is_found("diff-differs", &clone.git(HEAD), &[]);
+    // With the blob of that, too, the template tells.
+    let blob = |size: u8| {
+        ObjectId::of_blob(format!("# Made by a request.\nname: logs\nsize: {size}\n").as_bytes()).to_string()
+    };
+    forge(&clone, &folder, false, |text| text.replace(&blob(3), &blob(4)));
+    clone.git(&["commit", "-q", "--amend", "--no-edit", "-a"]);
+    clone.is_found("plan-differs", &clone.git(HEAD), &[]);
+}
+
 fn a_plan_that_was_edited_in_its_merge_is_found() {
     let clone = Clone::new();
     let folder = at_the_last_merge(&clone);
@@ -487,6 +538,9 @@ fn verify_and_audit_tell_what_happened() {
         a_record_or_plan_that_went_away_is_found,
         a_request_that_is_replayed_is_found,
         a_plan_that_was_edited_in_its_merge_is_found,
+        a_diff_that_was_edited_in_its_merge_is_found,
+        a_diff_of_a_target_that_was_edited_in_its_merge_is_found,
+        a_plan_whose_key_was_made_anew_is_found_by_what_it_was_made_from,
         a_plan_that_is_pinned_to_what_never_was_is_found,
         a_plan_that_was_edited_after_its_merge_is_found,
         a_record_of_what_nobody_asked_is_found,

@@ -223,8 +223,11 @@ impl World {
         let who = Signature::new("ada", "ada@b.test", &Time::new(1_000 + number as i64, 0)).unwrap();
         let message = if number.is_multiple_of(3) {
             format!("x\n\nChandlery-Run: r-{number} success\n")
+        } else if number % 3 == 1 {
+            // What people quote is no trailer.
+            "x\n\nIt said\nChandlery-Run: quoted success\nand was wrong.\n".to_owned()
         } else {
-            "x".to_owned()
+            "Chandlery-Run: subject success".to_owned()
         };
         let repository = Repository::open(self.repository.path()).unwrap();
         let second_parent = self.second.take().filter(|second| self.head.is_some_and(|head| head != *second));

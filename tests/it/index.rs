@@ -379,7 +379,7 @@ proptest! {
             let (tree, whole) = world.commit();
             let since = world.past.iter().rev().nth(choice % 5).map(|(_, _, tree)| *tree);
             let objects = Objects::open(folder.path()).unwrap();
-            let commit = Commit { objects, tree, root: whole.root.clone() };
+            let commit = Commit::new(objects, tree, whole.root.clone());
             let (found, expected) = (commit.check(since, &Kept::beside(folder.path())).unwrap(), whole.check());
             let told = |report: &Report| -> Vec<String> {
                 report.diagnostics.iter().map(|one| format!("{one:?}")).chain([format!("{:?}", report.counts)]).collect()

@@ -96,7 +96,7 @@ fn policies_page_tells_the_truth() {
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = chandlery(folder.path(), &["policy", "test"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("9 policies, 10 examples: all is well"), "{said}");
+    assert!(said.contains("10 policies, 12 examples: all is well"), "{said}");
     let (code, said) = chandlery(folder.path(), &["policy", "test", "weekend"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("1 policies, 2 examples"), "{said}");
@@ -120,6 +120,8 @@ fn every_planted_fault_in_a_policy_is_noticed() {
         ("two-a-day", "count: 2", "count: 3"),
         ("two-a-day", "within: 1d", "within: 20h"),
         ("two-a-day", "per: user", "per: action"),
+        ("one-preview", ", matching: true", ""),
+        ("one-preview", "== \"preview\"", "!= \"production\" and .inputs.name != \"first\""),
         ("short-lives", "maxTtl: 7d", "maxTtl: 9d"),
         ("short-lives", "\"preview\"", "\"previews\""),
         ("weekend", "from: \"16:00\"", "from: \"15:00\""),

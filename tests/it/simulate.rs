@@ -395,6 +395,13 @@ fn an_open_request_is_explained_by_the_forge(world: &Local, clone: &Path, id: &s
     let (_, said) = explain(&["--format", "json"]);
     let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
     assert_eq!((&told["account"]["approved"], &told["requesters"][0]), (&false.into(), &"dan".into()));
+    // Before anybody had said anything.
+    let (code, said) = explain(&["--at", "2001-01-01T00:00:00Z"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("as of 2001-01-01T00:00:00Z") && !said.contains("made an exception"), "{said}");
+    let (_, said) = explain(&["--at", "2099-01-01T00:00:00Z", "--format", "json"]);
+    let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!((&told["at"], &told["account"]["approved"]), (&"2099-01-01T00:00:00Z".into(), &false.into()));
 }
 
 #[test]

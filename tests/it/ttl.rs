@@ -9,7 +9,7 @@ use chandlery::{
     },
 };
 
-use crate::world::{Repo, World, fixture, local::Local, reconcile};
+use crate::world::{Repo, World, fixture, local::Local, reconcile, simulated::Simulated};
 
 #[test]
 fn a_clock_far_behind_the_newest_commit_is_not_believed() {
@@ -67,4 +67,47 @@ fn who_asked_is_mentioned_before_an_entity_ends() {
         comments.contains("Then Chandlery asks for \\\"Retire a bucket\\\" (`retire-bucket`)"),
         "{comments}"
     );
+}
+
+#[test]
+fn core_whose_time_was_over_first_is_asked_for_first_whatever_was_declined() {
+    let mut world = Simulated::new();
+    let mut tell = |line: &str| match line {
+        "reconcile" => {
+            let report = reconcile(&mut world);
+            assert!(report.stopped.is_none() && report.left.is_empty(), "{report:#?}");
+            report.waits.into_iter().collect::<Vec<_>>().join("\n")
+        }
+        deed => {
+            assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+            String::new()
+        }
+    };
+    tell("ada sets-mode timed");
+    for number in 11..70 {
+        // The later the number, the earlier its time was over.
+        let until = format!("2001-01-01T00:{:02}:00Z", 70 - number);
+        tell(&format!(
+            "ada writes entities/bucket/b{number}.yaml identifier: b{number}\\nblueprint: bucket\\nproperties: {{ size: 1, until: {until:?} }}"
+        ));
+    }
+    let waits = tell("reconcile");
+    assert!(waits.contains("the time of 9 more entities of `bucket` is over"), "{waits}");
+    // Those that were declined are not in the way of the others.
+    for pull in 1..=12 {
+        tell(&format!("bo says catalog#{pull} /decline not yet"));
+    }
+    tell("reconcile");
+    let waits = tell("reconcile");
+    assert!(!waits.contains("more entities"), "{waits}");
+    let asked = |world: &mut Simulated, number: u64| match world.ask(&[Question::Pull(number)].into()).pop() {
+        Some((_, Answer::Pull(Some(pull)))) => pull.title.clone(),
+        other => panic!("{other:?}"),
+    };
+    let titles: String = (1..=59).map(|number| asked(&mut world, number)).collect();
+    for number in 11..70 {
+        assert!(titles.contains(&format!("b{number}")), "{number}: {titles}");
+    }
+    let last: String = (51..=59).map(|number| asked(&mut world, number)).collect();
+    assert!((11..20).all(|number| last.contains(&format!("b{number}"))), "{last}");
 }

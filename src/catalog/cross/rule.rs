@@ -19,10 +19,14 @@ use crate::domain::{Action, Approval, BlueprintId, Execute, Operation, Property,
 pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Reader) {
     if let Execute::Named(askers) = &action.execute {
         let path = trail!["execute"];
-        ways(definitions, action, &askers.owners, &join(&path, "owners"), reader);
+        for wrong in ways(definitions, action, &askers.owners, &join(&path, "owners")) {
+            reader.wrong(wrong);
+        }
         if let Some(text) = &askers.condition {
             let path = join(&path, "condition");
-            inputs(action, text, &path, reader);
+            for wrong in inputs(action, text, &path) {
+                reader.wrong(wrong);
+            }
             for name in named(&RESULTS, text).filter(|name| !askers.queries.contains_key(*name)) {
                 let message = format!("speaks of `.results.{name}`, which is not one of the queries");
                 let wrong = Wrong::new("unknown-name", &path, message);
@@ -52,22 +56,24 @@ pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Rea
     if let Approval::Rules(rules) = &action.approval {
         let path = trail!["approval", "rules"];
         for (index, rule) in rules.iter().enumerate() {
-            check_rule(definitions, action, rule, &join(&path, index), reader);
+            for wrong in misfits(definitions, action, rule, &join(&path, index)) {
+                reader.wrong(wrong);
+            }
         }
     }
 }
 
-fn check_rule(
+/// Everything in which a rule of approval does not fit an action.
+pub(in crate::catalog) fn misfits(
     definitions: &Definitions,
     action: &Action,
     rule: &Rule,
     path: &[Segment],
-    reader: &mut Reader,
-) {
-    ways(definitions, action, &rule.owners, &join(path, "owners"), reader);
+) -> Vec<Wrong> {
+    let mut found = ways(definitions, action, &rule.owners, &join(path, "owners"));
     for (program, key) in [(&rule.when, "when"), (&rule.approvers, "approvers")] {
         if let Some(text) = program {
-            inputs(action, text, &join(path, key), reader);
+            found.extend(inputs(action, text, &join(path, key)));
         }
     }
     let opens_pulls = action.steps.iter().any(|step| step.pull_request().is_some());
@@ -77,8 +83,9 @@ fn check_rule(
             &join(path, "codeOwners"),
             "has no effect: no step opens a pull request",
         );
-        reader.wrong(wrong.about_key().help("name teams, or owners of what is asked about"));
+        found.push(wrong.about_key().help("name teams, or owners of what is asked about"));
     }
+    found
 }
 
 static INPUTS: LazyLock<Regex> = LazyLock::new(|| below("inputs"));
@@ -99,35 +106,38 @@ fn named<'a>(pattern: &'static Regex, text: &'a str) -> impl Iterator<Item = &'a
         .map(|name| name.as_str())
 }
 
-fn inputs(action: &Action, text: &str, path: &[Segment], reader: &mut Reader) {
-    for name in named(&INPUTS, text).filter(|name| action.input(name).is_none()) {
+fn inputs(action: &Action, text: &str, path: &[Segment]) -> Vec<Wrong> {
+    let unknown = named(&INPUTS, text).filter(|name| action.input(name).is_none());
+    let wrong = unknown.map(|name| {
         let message = format!("speaks of `.inputs.{name}`, which is not an input of the action");
         let known = action.inputs.iter().map(|(name, _)| name.as_str());
-        reader.wrong(Wrong::new("unknown-input", path, message).did_you_mean(name, known));
-    }
+        Wrong::new("unknown-input", path, message).did_you_mean(name, known)
+    });
+    wrong.collect()
 }
 
-fn ways(definitions: &Definitions, action: &Action, ways: &[Way], path: &[Segment], reader: &mut Reader) {
-    for way in ways {
-        let Some(start) = start(action, way, path, reader) else { continue };
-        let Some(from) = definitions.blueprints.get(&start) else { continue };
-        let (all, unusable) = (&definitions.blueprints, &definitions.unusable.blueprints);
-        if let Err(wrong) = walk(from, &way.relations, path, all, unusable) {
-            reader.wrong(wrong);
-        }
-    }
+fn ways(definitions: &Definitions, action: &Action, ways: &[Way], path: &[Segment]) -> Vec<Wrong> {
+    let (all, unusable) = (&definitions.blueprints, &definitions.unusable.blueprints);
+    let wrong = ways.iter().filter_map(|way| {
+        let start = match start(action, way, path) {
+            Ok(start) => start,
+            Err(wrong) => return Some(wrong),
+        };
+        walk(definitions.blueprints.get(&start)?, &way.relations, path, all, unusable).err()
+    });
+    wrong.collect()
 }
 
 /// The blueprint that a way begins at.
-fn start(action: &Action, way: &Way, path: &[Segment], reader: &mut Reader) -> Option<BlueprintId> {
+fn start(action: &Action, way: &Way, path: &[Segment]) -> Result<BlueprintId, Wrong> {
     let input = action.input(&way.start);
     let of_items = |input: &Property| input.items.as_deref().and_then(points_to);
     let target = input.and_then(|input| points_to(input).or_else(|| of_items(input)));
-    if target.is_some() {
-        return target;
+    if let Some(target) = target {
+        return Ok(target);
     }
     if way.is_of_entity() && action.operation != Operation::Create && input.is_none() {
-        return Some(action.blueprint.clone());
+        return Ok(action.blueprint.clone());
     }
     let name = &way.start;
     let (message, help) = match (input, way.is_of_entity()) {
@@ -144,6 +154,5 @@ fn start(action: &Action, way: &Way, path: &[Segment], reader: &mut Reader) -> O
             "begin at `entity`, or at an input of the format `entity`",
         ),
     };
-    reader.wrong(Wrong::new("invalid-path", path, message).help(help));
-    None
+    Err(Wrong::new("invalid-path", path, message).help(help))
 }

@@ -87,6 +87,9 @@ struct LimitDocument {
     query: Option<Map<String, Value>>,
     /// In which time requests are counted, such as `1d`, until now.
     within: Option<String>,
+    /// Whether of requests only those count for which `when` holds, too; all that `actions` and `blueprints` name if not said.
+    #[serde(default)]
+    matching: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -274,6 +277,10 @@ impl LimitDocument {
                         reader,
                     );
                 }
+                if self.matching {
+                    let help = "say in `query` which entities count";
+                    misplaced("matching", path, "has no effect: entities are counted", help, reader);
+                }
                 let per_team = match self.per {
                     PerDocument::None | PerDocument::Blueprint => false,
                     PerDocument::Team => true,
@@ -322,6 +329,7 @@ impl LimitDocument {
                         PerDocument::Action => Per::Action,
                         PerDocument::Blueprint => Per::Blueprint,
                     },
+                    matching: self.matching,
                 }
             }
         };

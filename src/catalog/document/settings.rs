@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     catalog::{
-        ByHand, CommitBy, Editors, Folders, Mode, RETRY_FOR, RecordBy, Root, Secrets, Settings,
+        ByHand, CommitBy, Editors, Folders, Mode, REPLAY, RETRY_FOR, RecordBy, Root, Secrets, Settings,
         values::{Segment, Wrong, trail},
     },
     domain::{BlueprintId, Diagnostic, RepoName, RepoPath, SecretRef},
@@ -63,7 +63,7 @@ pub(in crate::catalog) struct SettingsDocument {
     /// How long a run whose step failed can be retried, such as `24h`, which it is if not said.
     #[serde(default)]
     retry_for: Option<String>,
-    /// What becomes of requests that nobody looks after.
+    /// What becomes of requests that nobody looks after, and of those that were carried out.
     #[serde(default)]
     requests: Option<RequestsDocument>,
     /// Whether administrators may have carried out what was merged past the rules; they may not if not said.
@@ -130,12 +130,16 @@ struct ScriptsDocument {
     user: String,
 }
 
-/// What becomes of requests that nobody looks after.
+/// What becomes of requests that nobody looks after, and of those that were carried out.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RequestsDocument {
     /// How long a request may wait for people before it is closed, such as `30d`, which is the longest; for ever if not said.
     expire_after: Option<String>,
+    /// How many of the requests that were carried out last a change of definitions is tried with, before it is merged; 20 if not said.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    replay: Option<u8>,
 }
 
 /// Whether administrators may have carried out what was merged past the rules.
@@ -320,6 +324,7 @@ impl SettingsDocument {
             webhooks,
             scripts_as: self.scripts.map(|scripts| scripts.user),
             expire_after,
+            replay: requests.replay.map_or(REPLAY, usize::from),
             break_glass,
             retry_for: retry_for.unwrap_or(RETRY_FOR),
             secrets,

@@ -76,3 +76,47 @@ proptest! {
         }
     }
 }
+
+/// Lines that are plain, nearly so, and not at all.
+fn line() -> impl Strategy<Value = String> {
+    let indent = prop_oneof![4 => Just(""), 3 => Just("  "), 1 => Just(" "), 1 => Just("    ")];
+    let start = prop_oneof![
+        6 => "[a-c]{1,2}: ",
+        3 => "[a-c]{1,2}:",
+        4 => Just("- ".to_owned()),
+        1 => prop::sample::select(vec!["", "a.b-c: ", "<<: ", "? ", "-", "# ", "x :", "a:  ", "'a': ", "1: ", "---", "{"]).prop_map(str::to_owned),
+    ];
+    let value = prop_oneof![
+        4 => Just(String::new()),
+        4 => prop::sample::select(vec![
+            "gold", "7", "-3", "1.50", "0x1F", "true", "~", "null", ".inf", "''", "\"\"", "[]", "{}", "[a, 2]", "[a, ]", "a: b", "a:b",
+            "a #b", "a#b", "https://x.y/z#q", "a, b", "'a: b'", "\"a # b\"", "'it''s'", "\"\\n\"", "|", ">-", "&a", "*a", "!t", "a:", "-",
+            "- a", "--", "...", "größe", "x\u{85}y", "x\u{2028}y", "a\tb", "x ", "@a", "`a`", "%a", "(a)", "$a", "+", "_", "/a", "[a: b]", "[a,b]c",
+        ]).prop_map(str::to_owned),
+        1 => "[a:#'\"\\[\\]{},&*!|>%@ \\-]{0,6}",
+    ];
+    (indent, start, value).prop_map(|(indent, start, value)| format!("{indent}{start}{value}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn what_is_read_in_one_go_is_what_the_parser_says(lines in prop::collection::vec(line(), 1..7), last in prop::sample::select(vec!["", "\n", "\n\n", "\r\n"])) {
+        let text = lines.join("\n") + last;
+        if let Some(plain) = plain::entries(&text) {
+            let parsed = parse("x.yaml", text.as_bytes()).ok().and_then(Document::into_entries);
+            prop_assert_eq!(Some(plain), parsed, "{}", text);
+        }
+    }
+}
+
+/// Otherwise nothing would be gained by it.
+#[test]
+fn entities_as_they_are_usually_written_are_read_in_one_go() {
+    let text = "# The shop's\nidentifier: checkout\nblueprint: service\ntitle: 'The checkout: pays'\nteam: [payments, shop]\n\nproperties:\n  \
+        url: https://checkout.acme.example/\n  replicas: 3\n  tags:\n  - a\n  - \"b # c\"\n  limits:\n    cpu: 1.5\n  empty: {}\nrelations:\n  system:\n";
+    let parsed = parse("x.yaml", text.as_bytes()).ok().and_then(Document::into_entries);
+    assert!(parsed.is_some());
+    assert_eq!(plain::entries(text), parsed);
+}

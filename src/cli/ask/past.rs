@@ -112,12 +112,13 @@ pub(super) fn changes(read: &Read, id: &EntityId) -> anyhow::Result<Vec<Change>>
             continue;
         }
         let runs = runs_of(&objects, &settings.folders.requests, &authored);
-        let message = objects.made(authored.commit)?.message;
+        let messages = objects.made(authored.commit)?.messages;
+        let subject = messages.first().and_then(|message| message.lines().next()).unwrap_or_default();
         changes.push(Change {
             commit: authored.commit,
             at: authored.at,
             author: authored.author,
-            subject: message.lines().next().unwrap_or_default().to_owned(),
+            subject: subject.to_owned(),
             run: run_for(&runs, id).cloned(),
             values,
             kind,

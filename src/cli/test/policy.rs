@@ -298,6 +298,15 @@ fn world(
         let path = settings.folders.requests.join(&format!("{request}/run.yaml"))?;
         files.insert(path, serde_json::to_vec(&record)?.into());
         let commit = ObjectId::of_blob(format!("history {index}").as_bytes());
+        if let Some(inputs) = &merged.inputs {
+            let plan = json!({
+                "version": crate::plan::plan_file::FORMAT, "request": request, "key": "",
+                "asked": { "action": merged.action, "inputs": inputs },
+                "steps": [], "entities": [], "approval": [], "pins": { "action": commit, "templates": {} },
+            });
+            let path = settings.folders.requests.join(&format!("{request}/plan.yaml"))?;
+            files.insert(path, serde_json::to_vec(&plan)?.into());
+        }
         arrivals.push(Arrival { request, commit, at: merged.at });
     }
     Ok((files, arrivals))

@@ -23,15 +23,12 @@ use super::{
     walk::is_document,
 };
 use crate::{
-    domain::{BlueprintId, EntityId, Identifier, ObjectId, RepoPath, Timestamp},
+    domain::{BlueprintId, EntityId, Identifier, ObjectId, RUN_TRAILER, RepoPath, Timestamp, trailers},
     git::{
         objects::{Objects, Read},
         touched::{End, Made, touched},
     },
 };
-
-/// The trailer by which a commit names a run that it records.
-const RUN: &str = "Chandlery-Run: ";
 
 /// A commit, as far as it matters to the entities that it touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +45,8 @@ pub struct Authored {
 
 impl Authored {
     fn of(made: &Made) -> Self {
-        let named = made.message.lines().filter_map(|line| line.strip_prefix(RUN)?.split(' ').next());
+        let named = made.messages.iter().flat_map(|message| trailers(message, RUN_TRAILER));
+        let named = named.filter_map(|trailer| trailer.split(' ').next());
         let runs = named.filter(|name| !name.is_empty()).map(str::to_owned).collect();
         Self { commit: made.commit, at: made.at, author: made.author.clone(), runs }
     }

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::form::{points_to, relaxed, step_of};
 use crate::catalog::values::Segment;
-use crate::domain::{Action, BlueprintId, Dynamic, Format, Operation, Place, Property, PropertyType, Search};
+use crate::domain::{
+    Action, BlueprintId, Dynamic, Execute, Format, Operation, Place, Property, PropertyType, Search,
+};
 use crate::intake::hint::in_words;
 
 /// Raised when the same action gives another form.
@@ -39,6 +41,8 @@ pub(super) enum Asks<'a> {
     Entity,
     /// One of the action's inputs.
     Input(&'a str, &'a Property),
+    /// For whom, if not for who asks.
+    OnBehalf,
     /// Why.
     Reason,
 }
@@ -116,6 +120,7 @@ pub(super) fn fields(action: &Action) -> Vec<Field<'_>> {
         }),
     }
     let reason = headings.fixed("Reason");
+    let on_behalf = asks_on_behalf(action).then(|| headings.fixed("On behalf of"));
     for (index, (name, property)) in action.inputs.iter().enumerate() {
         let heading = headings.of(name, property.title.as_deref().unwrap_or(name), index + 1);
         if is_never_asked(action, name) {
@@ -128,8 +133,15 @@ pub(super) fn fields(action: &Action) -> Vec<Field<'_>> {
         };
         fields.push(Field { heading, asks: Asks::Input(name, property), answer: answer(property, &chosen) });
     }
+    let on_behalf = on_behalf.map(|heading| Field { heading, asks: Asks::OnBehalf, answer: Answer::Line });
+    fields.extend(on_behalf);
     fields.push(Field { heading: reason, asks: Asks::Reason, answer: Answer::Text });
     fields
+}
+
+/// Whether somebody may ask for somebody else.
+fn asks_on_behalf(action: &Action) -> bool {
+    matches!(&action.execute, Execute::Named(askers) if askers.on_behalf.is_some())
 }
 
 /// Whether an input has its default whatever else is answered, so that no form asks for it.
@@ -293,7 +305,7 @@ pub fn lists(action: &Action) -> BTreeSet<Listed> {
 pub(in crate::intake) fn lists_by_input(action: &Action) -> Vec<(Option<String>, Listed)> {
     let name = |asks: &Asks<'_>| match asks {
         Asks::Input(name, _) => Some((*name).to_owned()),
-        Asks::Action | Asks::Entity | Asks::Reason => None,
+        Asks::Action | Asks::Entity | Asks::OnBehalf | Asks::Reason => None,
     };
     let listed = |field: Field<'_>| match field.answer {
         Answer::Entity(listed) | Answer::Entities(listed) => Some((name(&field.asks), listed)),
@@ -338,6 +350,9 @@ pub fn hash(action: &Action) -> String {
     if !left_out.is_empty() {
         asked.push(json!(left_out));
     }
+    if asks_on_behalf(action) {
+        asked.push("onBehalfOf".into());
+    }
     let asked = Value::Array(asked);
     let mut hex = hex::encode(Sha256::digest(asked.to_string()));
     hex.truncate(7);
@@ -355,7 +370,7 @@ pub fn place_of(action: &Action, issue: u64) -> impl Fn(&[Segment]) -> Place {
         .into_iter()
         .filter_map(|field| match field.asks {
             Asks::Input(name, _) => Some((name.to_owned(), field.heading)),
-            Asks::Action | Asks::Entity | Asks::Reason => None,
+            Asks::Action | Asks::Entity | Asks::OnBehalf | Asks::Reason => None,
         })
         .collect();
     move |path| {
@@ -370,6 +385,7 @@ pub fn place_of(action: &Action, issue: u64) -> impl Fn(&[Segment]) -> Place {
                 }
             }
             [Segment::Key(first), ..] if first == "entity" => "Entity".to_owned(),
+            [Segment::Key(first), ..] if first == "onBehalfOf" => "On behalf of".to_owned(),
             [Segment::Key(first), ..] if first == "reason" => "Reason".to_owned(),
             _ => "Action".to_owned(),
         };

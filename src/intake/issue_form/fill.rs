@@ -6,13 +6,14 @@ use crate::domain::Action;
 
 use super::field::{Answer, Asks, Field, NO_RESPONSE, action_option, fields, prefilled};
 
-/// The text of an issue in which these answers are given, by the name of the input (or `entity`, `reason`).
+/// The text of an issue in which these answers are given, by the name of the input (or `entity`, `onBehalfOf`, `reason`).
 /// A list with a default that nobody touched shows that.
 pub fn fill(action: &Action, answers: &BTreeMap<String, String>) -> String {
     let sections = fields(action).into_iter().map(|field| {
         let given = match field.asks {
             Asks::Action => Some(action_option(action)),
             Asks::Entity => answers.get("entity").cloned(),
+            Asks::OnBehalf => answers.get("onBehalfOf").cloned(),
             Asks::Reason => answers.get("reason").cloned(),
             Asks::Input(name, _) => answers.get(name).cloned().or_else(|| preselected(action, &field)),
         };

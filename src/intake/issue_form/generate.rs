@@ -108,6 +108,7 @@ fn element(action: &Action, field: &Field<'_>, entities: &Entities<'_>) -> Value
     let (id, property, required) = match field.asks {
         Asks::Action => return action_element(action, field),
         Asks::Entity => ("entity".to_owned(), None, true),
+        Asks::OnBehalf => ("on-behalf-of".to_owned(), None, false),
         Asks::Reason => ("reason".to_owned(), None, false),
         Asks::Input(name, property) => {
             let is_computed =
@@ -128,7 +129,7 @@ fn element(action: &Action, field: &Field<'_>, entities: &Entities<'_>) -> Value
     }
     let default = match field.asks {
         Asks::Input(name, property) => prefilled(action, name, property),
-        Asks::Action | Asks::Entity | Asks::Reason => None,
+        Asks::Action | Asks::Entity | Asks::OnBehalf | Asks::Reason => None,
     };
     let kind = widget(field, default, entities, &mut attributes);
     json!({ "type": kind, "id": id, "attributes": attributes, "validations": { "required": required } })
@@ -153,7 +154,7 @@ fn action_element(action: &Action, field: &Field<'_>) -> Value {
 pub(super) fn input_id(action: &Action, name: &str) -> String {
     let legal = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let alike = |other: &str| other.eq_ignore_ascii_case(name);
-    let taken = ["action", "entity", "reason"].iter().any(|id| alike(id))
+    let taken = ["action", "entity", "on-behalf-of", "reason"].iter().any(|id| alike(id))
         || action.inputs.iter().filter(|(other, _)| alike(other)).count() > 1;
     let position = action.inputs.iter().position(|(other, _)| other == name).unwrap_or(0);
     if legal && !taken { name.to_owned() } else { format!("input-{}", position + 1) }
@@ -166,6 +167,9 @@ fn description(action: &Action, field: &Field<'_>, property: Option<&Property>) 
         (Asks::Entity, Answer::Entity(Listed { blueprint, .. })) => {
             sentences.push(format!("Which `{blueprint}` this is about."));
         }
+        (Asks::OnBehalf, _) => sentences.push(
+            "The login of whom this is for, if not for you; not everybody may ask for others.".to_owned(),
+        ),
         (Asks::Reason, _) => sentences.push("Why this is needed; for those who approve.".to_owned()),
         (_, Answer::Entity(Listed { blueprint, .. })) => {
             sentences.push(format!("The identifier of a `{blueprint}`."));

@@ -22,7 +22,7 @@ pub fn link(action: &Action, entity: Option<&Identifier>, inputs: &Map<String, V
                 let given = inputs.get(name).filter(|value| !value.is_null());
                 query.extend(given.map(|value| (input_id(action, name), text(&field.answer, value))));
             }
-            Asks::Action | Asks::Reason => {}
+            Asks::Action | Asks::OnBehalf | Asks::Reason => {}
         }
     }
     let query: Vec<String> =

@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::catalog::{Definitions, yaml};
-use crate::domain::{Action, ActionId, Diagnostic, RequestFile, nearest};
+use crate::domain::{Action, ActionId, Diagnostic, InvalidId, RequestFile, nearest};
 
 use super::field::{Answer, Asks, Field, NO_RESPONSE, fields, hash, heading_place};
 
@@ -183,6 +183,16 @@ fn read(action: &Action, sections: &[(&str, &str)], issue: u64) -> Reading {
         };
         match field.asks {
             Asks::Action => {}
+            Asks::OnBehalf => match value.as_str().unwrap_or_default().trim_start_matches('@').parse() {
+                Ok(login) => file.on_behalf_of = Some(login),
+                Err(problem) => {
+                    let problem: InvalidId = problem;
+                    problems.push(
+                        Diagnostic::error("form-answer", heading_place(issue, *heading), problem.to_string())
+                            .help("write one login on the forge, or nothing if it is for you"),
+                    );
+                }
+            },
             Asks::Reason => file.reason = value.as_str().map(str::to_owned),
             Asks::Input(name, _) => drop(file.inputs.insert(name.to_owned(), value)),
             Asks::Entity => match value.as_str().unwrap_or_default().parse() {

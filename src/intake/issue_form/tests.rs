@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::catalog::{Defined, Definitions, Folders, Mode, Root, Settings};
 use crate::domain::{
-    Action, Approval, Execute, Format, MergeMode, ObjectId, Operation, Property, PropertyType, RequestFile,
+    Action, Approval, Askers, Execute, Format, MergeMode, ObjectId, Operation, People, Property,
+    PropertyType, RequestFile,
 };
 
 fn property(kind: PropertyType) -> Property {
@@ -91,6 +92,7 @@ fn definitions(action: Action) -> Definitions {
         scripts_as: None,
         retry_for: 0,
         expire_after: None,
+        replay: 0,
         break_glass: None,
         secrets: Default::default(),
         entities: Default::default(),
@@ -173,6 +175,38 @@ fn a_filled_in_form_gives_the_inputs_with_their_types() {
     assert_eq!(Value::Object(file.inputs), expected);
     assert_eq!(file.entity.unwrap().as_str(), "invoices");
     assert_eq!(file.reason, None);
+}
+
+#[test]
+fn a_form_asks_on_whose_behalf_only_where_somebody_may_ask_for_others() {
+    let labels = |definitions: &Definitions| -> Vec<String> {
+        let form = form(definitions);
+        let fields = form["body"].as_array().unwrap().iter();
+        fields.map(|field| field["attributes"]["label"].as_str().unwrap().to_owned()).collect()
+    };
+    let alone = definitions(action());
+    assert!(!labels(&alone).contains(&"On behalf of".to_owned()));
+    let askers = Askers { on_behalf: Some(People::default()), ..Askers::default() };
+    let mut asking = Action { execute: Execute::Named(askers), ..action() };
+    // An input that is called so keeps its name beside it.
+    asking.inputs[0].1.title = Some("On behalf of".into());
+    let asking = definitions(asking);
+    let there = labels(&asking);
+    assert!(there.contains(&"On behalf of (name)".to_owned()) && there.contains(&"On behalf of".to_owned()));
+    assert_ne!(
+        hash(&alone.actions.values().next().unwrap().value),
+        hash(&asking.actions.values().next().unwrap().value)
+    );
+    let read = |login: &str| {
+        let answers = [("entity", "invoices"), ("name", "pay"), ("on-behalf-of", login)];
+        parse(&fill(&form(&asking), &answers), 7, &asking)
+    };
+    let Reading::Read(file) = read("@cleo") else { panic!() };
+    assert_eq!(file.on_behalf_of.unwrap().as_str(), "cleo");
+    let Reading::Read(file) = read("") else { panic!() };
+    assert_eq!((file.on_behalf_of, &file.inputs["name"]), (None, &json!("pay")));
+    let wrong = codes(&read("cleo and bo"));
+    assert!(wrong.len() == 1 && wrong[0].starts_with("On behalf of: "), "{wrong:?}");
 }
 
 #[test]

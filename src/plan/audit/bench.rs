@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Finding, Kind, Landed, Ledger, Standing};
+use super::{Finding, Kind, Landed, Ledger, Standing, effect};
 use crate::{
     catalog::{self, Folders},
     domain::{MergeMode, ObjectId, RepoPath, RequestId, Run, Stage, StepId, StepState, TreeEntry},
@@ -37,12 +37,12 @@ impl Bench<'_> {
         });
     }
 
-    fn path(&self, id: &RequestId, file: &str) -> RepoPath {
+    pub(super) fn path(&self, id: &RequestId, file: &str) -> RepoPath {
         self.folders.requests.join(&format!("{id}/{file}")).expect("a request's identifier makes a path")
     }
 
     /// A file at a commit; none where there is none or no commit.
-    fn bytes(&self, commit: Option<ObjectId>, path: &RepoPath) -> Looked<Option<File>> {
+    pub(super) fn bytes(&self, commit: Option<ObjectId>, path: &RepoPath) -> Looked<Option<File>> {
         let Some(commit) = commit else { return Ok(None) };
         Ok(self.site.look.file(&self.site.here.catalog, commit, path)?.ok().flatten().cloned())
     }
@@ -112,6 +112,7 @@ impl Bench<'_> {
             request: Some(id.clone()),
             files: vec![self.path(id, "plan.yaml")],
         };
+        let diff = self.bytes(Some(self.landed.commit), &self.path(id, "plan.diff"));
         let Some(file) = self.bytes(Some(self.landed.commit), &self.path(id, "plan.yaml"))? else {
             return Ok(Vec::new());
         };
@@ -177,6 +178,12 @@ impl Bench<'_> {
                 let message =
                     format!("the key of the plan of `{id}` does not follow from what the plan says");
                 doubts.push(doubt(Kind::PlanDiffers, message));
+            }
+            // What was planned in another version of the format is told as it was then.
+            if doubts.is_empty() {
+                let diff = diff?.map(|file| file.bytes);
+                let found = effect::doubts(self, id, &plan, diff.as_deref())?;
+                doubts.extend(found.into_iter().map(|(kind, message)| doubt(kind, message)));
             }
         }
         Ok(doubts)

@@ -11,14 +11,11 @@ use crate::{
     plan::{
         Decision,
         approval::Judgement,
-        command,
+        command::{self, BREAK_GLASS},
         facts::{Looked, Pending},
         message, ttl,
     },
 };
-
-/// The word of the command.
-pub(super) const WORD: &str = "break-glass";
 
 /// What becomes of a request that was merged past the rules.
 pub(super) enum Broken {
@@ -45,7 +42,7 @@ pub(super) fn broken(job: &Job<'_>, pull: &Pull, judgement: &Judgement) -> Looke
     let mut unclear = None;
     for command in command::commands(&pull.remarks) {
         let in_time = command.at >= merged_at && command.at <= until;
-        if command.word != WORD || command.rest.is_empty() || !in_time || command.by.is_app() {
+        if command.word != BREAK_GLASS || command.rest.is_empty() || !in_time || command.by.is_app() {
             continue;
         }
         match site.look.permission(&site.here.catalog, command.by) {
@@ -79,7 +76,7 @@ pub(super) fn broken(job: &Job<'_>, pull: &Pull, judgement: &Judgement) -> Looke
 pub(super) fn wait(job: &Job<'_>, pull: &Pull, why: &str, until: Timestamp) -> Decision {
     let reason = format!("It was merged past the rules and nothing is executed: {why}");
     let next = format!(
-        "nothing happens by itself. An administrator of this repository can have it carried out all the same until {until}: `chandlery approve-break-glass {} --reason …`, or a comment `/{WORD} REASON`. After that it ends as denied.",
+        "nothing happens by itself. An administrator of this repository can have it carried out all the same until {until}: `chandlery approve-break-glass {} --reason …`, or a comment `/{BREAK_GLASS} REASON`. After that it ends as denied.",
         job.id
     );
     Decision {

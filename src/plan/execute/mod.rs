@@ -7,7 +7,7 @@
 
 mod consent;
 mod follow_up;
-mod pinned;
+pub(super) mod pinned;
 mod standing;
 mod ordered;
 mod break_glass;

@@ -12,13 +12,13 @@ use crate::{
     },
 };
 
-pub(super) struct Pinned {
-    pub(super) action: Action,
+pub(in crate::plan) struct Pinned {
+    pub(in crate::plan) action: Action,
     templates: BTreeMap<TemplateName, Template>,
 }
 
 impl Pinned {
-    pub(super) fn recipe(&self, plan: &Plan) -> Recipe<'_> {
+    pub(in crate::plan) fn recipe(&self, plan: &Plan) -> Recipe<'_> {
         Recipe {
             action: &self.action,
             blob: plan.pins.action,
@@ -28,7 +28,7 @@ impl Pinned {
 }
 
 /// The action and templates that the plan was made from, read by their blobs.
-pub(super) fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, String>> {
+pub(in crate::plan) fn pinned(site: &Site<'_>, plan: &Plan) -> Looked<Result<Pinned, String>> {
     let present = Recipe::present(site.definitions, &plan.asked.action);
     if let Some(recipe) = present.filter(|recipe| recipe.blob == plan.pins.action) {
         let same = recipe

@@ -1,14 +1,17 @@
 //! How does a request stand that is still open? What decides about its pull request, without what is done.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Account, Evidence, Of, may, stands};
 use crate::{
     catalog::Definitions,
-    domain::{Diagnostic, Login, ObjectId, Pull, RequestId},
+    domain::{Diagnostic, Login, ObjectId, Pull, RequestId, Timestamp},
     plan::{
         build::{Built, Site},
-        facts::{Facts, Looked, Looker, Pending, Question},
+        facts::{Facts, Looked, Looker, Pending, Question, Then},
         preview::with_site,
         review,
     },
@@ -30,7 +33,7 @@ pub struct Opened {
 }
 
 /// The open request of this name; none where no open pull request to the default branch brings it. `login` is somebody of
-/// whom it is told whether they could have asked.
+/// whom it is told whether they could have asked; `at` is another moment than now, and what was said after it does not count.
 ///
 /// # Errors
 /// What must be known first; inside, what could not be learnt.
@@ -40,9 +43,16 @@ pub fn open(
     catalog: ObjectId,
     id: &RequestId,
     login: Option<&Login>,
+    at: Option<Timestamp>,
 ) -> Result<Result<Option<Opened>, String>, BTreeSet<Question>> {
     let look = Looker::new(facts);
-    let found = with_site(definitions, &look, catalog, |site| Ok(Ok(find(site, id, login)?)));
+    let found = match at {
+        None => with_site(definitions, &look, catalog, |site| Ok(Ok(find(site, id, login, None)?))),
+        Some(now) => {
+            let then = look.as_of(Then { now, files: BTreeMap::new() });
+            with_site(definitions, &then, catalog, |site| Ok(Ok(find(site, id, login, at)?)))
+        }
+    };
     match found {
         Err(Pending) => Err(look.missing()),
         Ok(Ok(found)) => Ok(found),
@@ -50,7 +60,12 @@ pub fn open(
     }
 }
 
-fn find(site: &Site<'_>, id: &RequestId, login: Option<&Login>) -> Looked<Result<Option<Opened>, String>> {
+fn find(
+    site: &Site<'_>,
+    id: &RequestId,
+    login: Option<&Login>,
+    until: Option<Timestamp>,
+) -> Looked<Result<Option<Opened>, String>> {
     let open = match site.look.open()? {
         Ok(open) => open,
         Err(why) => return Ok(Err(format!("what is open could not be learnt: {why}"))),
@@ -89,7 +104,7 @@ fn find(site: &Site<'_>, id: &RequestId, login: Option<&Login>) -> Looked<Result
                     activity: standing.activity.to_vec(),
                     chain: standing.chain.to_vec(),
                     key: standing.key.clone(),
-                    until: None,
+                    until,
                 };
                 let people = &standing.people;
                 let of = Of { plan: &built.plan, people, evidence: &evidence, is_merged: false };

@@ -31,6 +31,7 @@ pub(super) fn ask_early(site: &Site<'_>, within: i64) {
 
 /// What is known of a request that was merged.
 pub(super) struct Before {
+    pub(super) request: RequestId,
     pub(super) action: Option<ActionId>,
     pub(super) blueprint: Option<BlueprintId>,
     /// Who asked; nobody where it was pushed past a pull request.
@@ -98,6 +99,7 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
             return Ok(match plan_file::read_versioned::<Run>(&file.bytes) {
                 Err(why) => Err(format!("`{path}` cannot be read: {why}")),
                 Ok(run) => Ok(Before {
+                    request: arrival.request.clone(),
                     blueprint: blueprint(run.action.as_ref()),
                     action: run.action,
                     people: run.requesters.into_iter().collect(),
@@ -128,11 +130,12 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
         // Where that cannot be told, it is denied.
         Some(pull) => admit::requesters(site, pull, &arrival.request)?.unwrap_or_default(),
     };
-    Ok(Ok(Before { blueprint: blueprint(action.as_ref()), action, people }))
+    let request = arrival.request.clone();
+    Ok(Ok(Before { request, blueprint: blueprint(action.as_ref()), action, people }))
 }
 
 /// The plan of a request on the default branch; none where it was merged without one, so that nothing will come of it.
-fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
+pub(super) fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
     let path = read::request_path(site.definitions, id, "plan.yaml");
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => Ok(None),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        asking,
+        asking::{self, Asking},
         facts::{Looked, Pending},
         writeback,
     },
@@ -20,11 +20,15 @@ use crate::{
         Timestamp,
         later::{self, Piece},
     },
+    expr::Expression,
     plan::{
         people,
         plan_file::{EntityOperation, PlannedEntity},
     },
 };
+
+/// Of so many requests that came before `when` is asked; more cannot be judged.
+const MOST_ASKED: usize = 200;
 
 /// The limit of a policy.
 pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
@@ -33,7 +37,7 @@ pub(super) fn judge(case: &Case<'_>) -> Looked<Vec<Finding>> {
         Counted::Entities { blueprint, query, per_team } => {
             entities(case, limit, blueprint, query.as_deref(), *per_team)
         }
-        Counted::Requests { within, per } => requests(case, limit, *within, *per),
+        Counted::Requests { within, per, matching } => requests(case, limit, *within, *per, *matching),
     }
 }
 
@@ -258,12 +262,12 @@ fn queries(groups: &[Group], query: Option<&str>) -> Vec<String> {
     groups.iter().map(of).chain([everything]).collect()
 }
 
-fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec<Finding>> {
+fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per, matching: bool) -> Looked<Vec<Finding>> {
     let before = match history::merged_within(case, within)? {
         Ok(before) => before,
         Err(why) => return Ok(vec![case.unknown("limit", &why)]),
     };
-    let concerned: Vec<&history::Before> = before
+    let mut concerned: Vec<&history::Before> = before
         .iter()
         .filter(|one| {
             let concerns = &case.policy.concerns;
@@ -271,6 +275,23 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
             one.action.as_ref().is_none_or(|action| concerns.covers(action, one.blueprint.iter()))
         })
         .collect();
+    if matching {
+        if concerned.len() > MOST_ASKED {
+            let why = format!(
+                "{} requests came in that time, and `when` is asked of {MOST_ASKED} at most",
+                concerned.len()
+            );
+            return Ok(vec![case.unknown("limit", &why)]);
+        }
+        let asked: Vec<_> = concerned.iter().map(|one| is_like(case, one)).collect();
+        match asked.into_iter().collect::<Looked<Result<Vec<bool>, String>>>()? {
+            Err(why) => return Ok(vec![case.unknown("limit", &why)]),
+            Ok(holds) => {
+                let mut holds = holds.into_iter();
+                concerned.retain(|_| holds.next().unwrap_or(true));
+            }
+        }
+    }
     let (action, blueprint) = (&case.asking.action.identifier, &case.asking.action.blueprint);
     let mut counts: Vec<(String, usize)> = Vec::new();
     let count = |fits: &dyn Fn(&history::Before) -> bool| concerned.iter().filter(|one| fits(one)).count();
@@ -316,6 +337,36 @@ fn requests(case: &Case<'_>, limit: &Limit, within: i64, per: Per) -> Looked<Vec
         Finding::Refused(case.refusal("policy-limit", "limit", &message, help))
     });
     Ok(judged.collect())
+}
+
+/// Whether the policy's `when` holds of a request that came before: of what was asked and planned then, by whom, and of people and
+/// entities as they are now. Where that cannot be asked any more it counts.
+fn is_like(case: &Case<'_>, before: &history::Before) -> Looked<Result<bool, String>> {
+    let Some(text) = &case.policy.when else { return Ok(Ok(true)) };
+    let site = case.site;
+    let plan = match history::plan(site, &before.request)? {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return Ok(Ok(true)),
+        Err(why) => return Ok(Err(why)),
+    };
+    let Some(action) = site.definitions.actions.get(&plan.asked.action) else { return Ok(Ok(true)) };
+    let accepted = match asking::accepted(site, &action.value, &plan)? {
+        Ok(accepted) => accepted,
+        Err(why) => return Ok(Err(why)),
+    };
+    let asking = Asking {
+        action: &action.value,
+        accepted: &accepted,
+        people: &before.people,
+        steps: &plan.steps,
+        entities: &plan.entities,
+    };
+    let contexts = match asking::contexts(site, &asking, super::asks_teams(text))? {
+        Ok(contexts) => contexts,
+        Err(why) => return Ok(Err(why)),
+    };
+    let Ok(expression) = Expression::parse(text) else { return Ok(Ok(true)) };
+    Ok(Ok(contexts.iter().any(|context| expression.holds(context).unwrap_or(true))))
 }
 
 /// Teams with their members.

@@ -3,11 +3,14 @@
 //! Definitions and entities may be written by hand, too. What that makes wrong in the catalog is said before it is
 //! merged, and so is who wrote entities that others look after.
 
+mod requests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use requests::Tried;
 use serde_json::Value;
 
 use super::{check_step, say};
@@ -77,9 +80,28 @@ pub(super) fn decide(
     chain: Told<'_, ChainCommit>,
     activity: Told<'_, Activity>,
 ) -> Looked<Decision> {
-    let judged = site.look.judged(site.catalog, pull.head);
+    let merged = site.look.merged(site.catalog, pull.head);
     let changes = changes(site, diff);
     let who = who(site, pull, chain, activity);
+    // It is judged as it would be once merged, whatever came to the base since the branch began.
+    let (at, unmerged) = match merged? {
+        Ok(Some(merged)) => (merged, None),
+        Ok(None) => (pull.head, Some("it conflicts with the default branch".to_owned())),
+        Err(why) => (pull.head, Some(format!("merging it could not be tried: {why}"))),
+    };
+    let judged = site.look.judged(site.catalog, at);
+    let is_fork = pull.head_repository.as_ref() != Some(&site.here.catalog);
+    let not_tried = |why: &str| Tried {
+        untried: vec![format!("requests and what is derived, since {why}")],
+        ..Tried::default()
+    };
+    let tried = match unmerged {
+        _ if !requests::concerns(site, diff) => Ok(Tried::default()),
+        // What anybody may write is not asked what our access may read.
+        _ if is_fork => Ok(not_tried("it comes from a fork")),
+        Some(why) => Ok(not_tried(&why)),
+        None => requests::tried(site, pull.number, at, requests::derives(site, diff)),
+    };
     let (judged, changes, who) = (judged?, changes?, who?);
     let judged = match judged {
         Ok(judged) => judged,
@@ -97,24 +119,49 @@ pub(super) fn decide(
     let refused = refusals(site, &changes, &who)?;
     let wrong: Vec<Diagnostic> =
         judged.iter().filter(|one| one.severity == Severity::Error).cloned().collect();
-    let title = match title(site, pull, diff, &wrong, &refused)? {
+    let title = match title(site, at, diff, &wrong, &refused)? {
         Some(title) => Err(title),
         None if changes.is_empty() => Ok("the catalog stays sound".to_owned()),
         None => Ok(counted(changes.len(), "entity is", "entities are") + " changed by hand"),
     };
+    let tried = tried?;
     let conclusion = if title.is_ok() { Conclusion::Success } else { Conclusion::Failure };
-    let (Ok(title) | Err(title)) = title;
+    let (Ok(mut title) | Err(mut title)) = title;
+    if let Some(otherwise) = otherwise(&tried) {
+        title = format!("{title}; {otherwise}");
+    }
     let check = check_step(site, pull, KEY, Some(conclusion), (&title, IN_COMMENT));
     let mut steps: Vec<_> = check.into_iter().collect();
     let marker = message::by_hand_marker();
     let was_said = pull.comments.iter().any(|comment| message::marker_of(&comment.body) == marker);
     let problems: Vec<Diagnostic> = refused.into_iter().chain(wrong).collect();
-    if was_said || !problems.is_empty() || !changes.is_empty() {
-        let lines: Vec<String> = changes.iter().map(|(id, change)| line(id, change)).collect();
-        let body = message::by_hand(&title, &problems, &lines);
-        steps.extend(say(&site.here.catalog, pull.number, &pull.comments, body));
+    let lines: Vec<String> = changes.iter().map(|(id, change)| line(id, change)).collect();
+    let said = message::ByHand {
+        title: &title,
+        problems: &problems,
+        entities: &lines,
+        open: message::Tried { all: tried.open.all, otherwise: &tried.open.otherwise },
+        past: message::Tried { all: tried.past.all, otherwise: &tried.past.otherwise },
+        derived: &tried.derived,
+        untried: &tried.untried,
+    };
+    if was_said || said.is_something() {
+        steps.extend(say(&site.here.catalog, pull.number, &pull.comments, message::by_hand(&said)));
     }
     Ok(Decision { steps, ..Decision::nothing() })
+}
+
+/// How many requests would come out otherwise, and whether something derived would be lost.
+fn otherwise(tried: &Tried) -> Option<String> {
+    let open = (!tried.open.otherwise.is_empty())
+        .then(|| format!("{} of {} open requests", tried.open.otherwise.len(), tried.open.all));
+    let past = (!tried.past.otherwise.is_empty())
+        .then(|| format!("{} of the last {} carried out", tried.past.otherwise.len(), tried.past.all));
+    let both: Vec<String> = open.into_iter().chain(past).collect();
+    let both = (!both.is_empty()).then(|| format!("{} would come out otherwise", both.join(" and ")));
+    let derived = (!tried.derived.is_empty()).then(|| "derived values or levels would be lost".to_owned());
+    let all: Vec<String> = both.into_iter().chain(derived).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What becomes of which entity; one that only moves to another folder is changed in nothing.
@@ -296,7 +343,7 @@ fn may_not(
 /// What is wrong in one line, if anything is.
 fn title(
     site: &Site<'_>,
-    pull: &Pull,
+    at: ObjectId,
     diff: &Diff,
     wrong: &[Diagnostic],
     refused: &[Diagnostic],
@@ -314,7 +361,7 @@ fn title(
     }
     let (mut all, mut pending) = (0, false);
     for blueprint in &blueprints {
-        match site.look.entities(pull.head, blueprint) {
+        match site.look.entities(at, blueprint) {
             Err(Pending) => pending = true,
             Ok(found) => all += found.map_or(0, BTreeSet::len),
         }

@@ -6,6 +6,7 @@ mod branch;
 mod by_hand;
 mod comment;
 mod freeze;
+mod glass;
 mod request;
 mod reviewers;
 mod standing;
@@ -488,6 +489,10 @@ fn closed(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
 fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     let mut decision = Decision::nothing();
     let mut pending = false;
+    match glass::answers(site, pull) {
+        Err(Pending) => pending = true,
+        Ok(steps) => decision.steps.extend(steps),
+    }
     for (id, comments) in spoken_of(pull) {
         match execute::last_word(site, pull, &id) {
             Ok(Some((stage, steps))) => {

@@ -447,7 +447,8 @@ impl Local {
             }
             Deed::Propose { who, path, text } => {
                 let branch = format!("propose/{}", path.replace('/', "-"));
-                if self.tip(catalog, &branch).is_some() || !self.files(catalog, "main").contains(path) {
+                let is_new = !self.files(catalog, "main").contains(path) && !path.starts_with("policies/");
+                if self.tip(catalog, &branch).is_some() || is_new {
                     return None;
                 }
                 self.commit(who, catalog, &branch, &[(path, Some(text))])?;

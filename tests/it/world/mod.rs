@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chandlery::{
-    domain::{Known, PullState, RepoName, RepoPath, RequestId},
+    domain::{Execute, Known, PullState, RepoName, RepoPath, RequestId},
     plan::{
         facts::{Answer, Question},
         step::{Act, Acted},
@@ -74,7 +74,7 @@ pub enum Deed {
         id: String,
         ask: Ask,
     },
-    /// Opens a pull request that asks nothing: a file of the catalog says something else.
+    /// Opens a pull request that asks nothing: a file of the catalog says something else, or there is a new policy.
     Propose {
         who: String,
         path: String,
@@ -262,6 +262,10 @@ impl Ask {
             let value = self.inputs.get(name).map_or("_No response_", String::as_str);
             let heading = input.title.as_deref().unwrap_or(name);
             let _ = write!(text, "### {heading}\n\n{value}\n\n");
+        }
+        if matches!(&action.value.execute, Execute::Named(askers) if askers.on_behalf.is_some()) {
+            let value = self.inputs.get("onBehalfOf").map_or("_No response_", String::as_str);
+            let _ = write!(text, "### On behalf of\n\n{value}\n\n");
         }
         text.push_str("### Reason\n\n_No response_\n");
         text
@@ -502,11 +506,20 @@ pub fn told(world: &mut dyn World, number: u64) -> String {
             let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
             folded &= !line.starts_with("</details>");
             if is_shown && !line.starts_with("Plan `") {
-                let _ = writeln!(out, "{line}");
+                let _ = writeln!(out, "{}", without_dates(&without_times(line)));
             }
         }
     }
     out
+}
+
+/// A text in which the names of requests do without the month that they were made in.
+fn without_dates(text: &str) -> String {
+    let shown = |part: &str| match part.parse::<RequestId>() {
+        Ok(id) if part.starts_with("20") && part.contains('/') => short(&id),
+        _ => part.to_owned(),
+    };
+    text.split('`').map(shown).collect::<Vec<_>>().join("`")
 }
 
 fn short(id: &RequestId) -> String {

@@ -70,6 +70,8 @@ struct MergedDocument {
     requester: String,
     /// When it was merged.
     at: String,
+    /// What was asked, with what had a default, where a limit is `matching`; it counts whatever `when` says, if not said.
+    inputs: Option<Map<String, Value>>,
 }
 
 /// What is expected.
@@ -142,7 +144,7 @@ impl PolicyCaseDocument {
             let action = reader.name(&join(&path, "action"), &one.action);
             let requester = reader.name(&join(&path, "as"), &one.requester);
             if let (Some(action), Some(requester), Some(at)) = (action, requester, at) {
-                merged.push(Merged { action, requester, at });
+                merged.push(Merged { action, requester, at, inputs: one.inputs.clone() });
             }
         }
         let mut folders = BTreeMap::new();

@@ -1,0 +1,289 @@
+//! Does what people read and approved follow from what it was made from? The diff against the plan, the files that templates write
+//! whole against the pinned templates, and the entities against the pinned action and the catalog of then.
+//!
+//! Targets are elsewhere, so of what a plan changes inside files that were there only the ends of the diff are held against the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Kind, bench::Bench};
+use crate::{
+    catalog::{self, form, values::Segment},
+    domain::{Diagnostic, ObjectId, Place, RepoPath, Request, RequestFile, RequestId},
+    plan::{
+        admit, asking,
+        build::{self, Site},
+        diff,
+        execute::pinned,
+        facts::{Looked, Pending},
+        plan_file::{FileChange, Plan},
+        writeback,
+    },
+    render,
+};
+
+/// A plan is made at a commit of the default branch that was there shortly before its merge; so many are tried.
+const CANDIDATES: usize = 50;
+
+/// What does not follow.
+pub(super) type Doubts = Vec<(Kind, String)>;
+
+/// What the files of a plan would be.
+type Written = BTreeMap<(String, RepoPath), Option<ObjectId>>;
+
+/// What a plan would do, as its pinned parts say it at one commit of the catalog.
+struct Made {
+    /// Whether the same was asked.
+    asked: bool,
+    /// Whether the same entities would change.
+    entities: bool,
+    /// The diff of the catalog's entities.
+    diff: String,
+    /// The files that its templates write whole.
+    whole: BTreeMap<(String, RepoPath), Vec<u8>>,
+}
+
+/// Holds a plan and its diff against what they were made from.
+pub(super) fn doubts(bench: &Bench<'_>, id: &RequestId, plan: &Plan, diff: Option<&[u8]>) -> Looked<Doubts> {
+    let Some(diff) = diff else {
+        return Ok(vec![(Kind::DiffDiffers, format!("the plan of `{id}` has no plan.diff"))]);
+    };
+    let shown = diff::entries(&String::from_utf8_lossy(diff));
+    let mut found = Doubts::new();
+    if let Some(why) = against_plan(bench, plan, &shown)? {
+        found.push((Kind::DiffDiffers, format!("the diff of `{id}` is not what its plan changes: {why}")));
+    }
+    let Ok(pinned) = pinned::pinned(bench.site, plan)? else { return Ok(found) };
+    let path = bench.path(id, "request.yaml");
+    let request = bench.bytes(Some(bench.landed.commit), &path)?;
+    let request = request.and_then(|file| catalog::read_request(&path, &file.bytes).ok());
+    let Some((request, _)) = request else { return Ok(found) };
+    let catalog: String =
+        shown.iter().filter(|entry| entry.repository == "catalog").map(|entry| entry.text.as_str()).collect();
+    let (mut first, mut unmade) = (None, None);
+    for commit in bench.ledger.before(bench.landed.commit).take(CANDIDATES) {
+        let site = Site { catalog: commit, ..*bench.site };
+        let made = match make(&site, &pinned, plan, &request)? {
+            Ok(made) => made,
+            Err(why) => {
+                unmade.get_or_insert(why);
+                continue;
+            }
+        };
+        match wrong(plan, &shown, &catalog, &made) {
+            None => return Ok(found),
+            Some(why) => drop(first.get_or_insert(why)),
+        }
+    }
+    found.extend(match (first, unmade) {
+        (Some((kind, why)), _) => {
+            Some((kind, format!("the plan of `{id}` does not follow from what it was made from: {why}")))
+        }
+        (None, Some(why)) => {
+            Some((Kind::NotRecomputed, format!("the plan of `{id}` cannot be made anew: {why}")))
+        }
+        (None, None) => None,
+    });
+    Ok(found)
+}
+
+/// What a diff shows otherwise than its plan says.
+fn against_plan(bench: &Bench<'_>, plan: &Plan, shown: &[diff::Entry]) -> Looked<Option<String>> {
+    let pulls = plan.steps.iter().filter_map(|step| step.pull_request.as_ref());
+    let changes: Vec<(String, &FileChange)> = pulls
+        .flat_map(|pull| pull.changes.iter().map(|change| (pull.repository.to_string(), change)))
+        .collect();
+    let of_targets: Vec<&diff::Entry> = shown.iter().filter(|entry| entry.repository != "catalog").collect();
+    if changes.len() != of_targets.len() {
+        return Ok(Some(format!(
+            "it shows {} files, and the plan changes {}",
+            of_targets.len(),
+            changes.len()
+        )));
+    }
+    let mut pending = false;
+    for ((repository, change), entry) in changes.iter().zip(&of_targets) {
+        let named = format!("`{}` in {repository}", change.path);
+        if entry.repository != *repository || entry.path != change.path.as_str() {
+            return Ok(Some(format!("it does not show {named}")));
+        }
+        match ends(bench, change, entry) {
+            Err(Pending) => pending = true,
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(format!("it shows {named} otherwise"))),
+        }
+    }
+    if pending { Err(Pending) } else { Ok(None) }
+}
+
+/// Whether the diff of a file leads from the one blob to the other, as far as their bytes are known.
+fn ends(bench: &Bench<'_>, change: &FileChange, entry: &diff::Entry) -> Looked<bool> {
+    let is =
+        |bytes: Option<Vec<u8>>, blob: ObjectId| bytes.is_none_or(|bytes| ObjectId::of_blob(&bytes) == blob);
+    Ok(match (change.before, change.after) {
+        (None, Some(after)) => entry.creates() && is(entry.after(), after),
+        (Some(before), None) => entry.deletes() && is(entry.before(b""), before),
+        (Some(before), Some(after)) if before != after => {
+            let known = bench.site.look.blob(&bench.site.here.catalog, after)?;
+            let known = known.ok().flatten().map(|bytes| entry.before(bytes));
+            !entry.creates() && !entry.deletes() && is(known.flatten(), before)
+        }
+        _ => true,
+    })
+}
+
+/// What the pinned parts make at one commit of the catalog, or why that cannot be told.
+fn make(
+    site: &Site<'_>,
+    pinned: &pinned::Pinned,
+    plan: &Plan,
+    request: &RequestFile,
+) -> Looked<Result<Made, String>> {
+    let action = &pinned.action;
+    let first =
+        |problems: Vec<Diagnostic>| problems.into_iter().next().map_or_else(String::new, |one| one.message);
+    // What inputs mean to somebody, only who asks knows.
+    let accepted = match form::asks_who(action).0 {
+        true => asking::accepted(site, action, plan)?,
+        false => {
+            let place = Place::file("request.yaml");
+            let nobody = BTreeSet::new();
+            admit::accept(site, action, &plan.request, request, &nobody, &|_: &[Segment]| place.clone())?
+                .map_err(first)
+        }
+    };
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(why) => return Ok(Err(why)),
+    };
+    let Request { id: _, action: asked, entity, inputs, reason, on_behalf_of } = &accepted.request;
+    let asked = (asked, entity, inputs, reason, on_behalf_of)
+        == (
+            &plan.asked.action,
+            &plan.asked.entity,
+            &plan.asked.inputs,
+            &plan.asked.reason,
+            &plan.asked.on_behalf_of,
+        );
+    let context = build::context(action, &accepted);
+    let planned = match writeback::plan_entities(site, action, &context)? {
+        Ok(planned) => planned,
+        Err(problems) => return Ok(Err(first(problems))),
+    };
+    let recipe = pinned.recipe(plan);
+    let mut whole = BTreeMap::new();
+    for step in &plan.steps {
+        let of_action = action.steps.iter().find(|known| known.id == step.id);
+        let template = of_action.and_then(|step| recipe.templates.get(&step.pull_request()?.template));
+        let (Some(pull), Some(template)) = (&step.pull_request, template) else { continue };
+        let (files, edits) = match (render::files(template, &context), render::edits(template, "", &context))
+        {
+            (Ok(files), Ok(edits)) => (files, edits),
+            (Err(problems), _) | (_, Err(problems)) => return Ok(Err(first(problems))),
+        };
+        let edited: BTreeSet<&RepoPath> = edits.iter().map(|edit| &edit.path).collect();
+        let untouched = files.into_iter().filter(|(path, _)| !edited.contains(path));
+        whole
+            .extend(untouched.map(|(path, file)| ((pull.repository.to_string(), path), file.bytes.to_vec())));
+    }
+    let entities = planned.entities == plan.entities;
+    Ok(Ok(Made { asked, entities, diff: diff::of_repository("catalog", &planned.files), whole }))
+}
+
+fn wrong(plan: &Plan, shown: &[diff::Entry], catalog: &str, made: &Made) -> Option<(Kind, String)> {
+    if !made.asked {
+        return Some((Kind::PlanDiffers, "something else was asked".to_owned()));
+    }
+    if !made.entities {
+        return Some((Kind::PlanDiffers, "it would change entities otherwise".to_owned()));
+    }
+    let again: String = diff::entries(&made.diff).into_iter().map(|entry| entry.text).collect();
+    if again != catalog {
+        return Some((Kind::DiffDiffers, "its diff shows entities otherwise".to_owned()));
+    }
+    let pulls = plan.steps.iter().filter_map(|step| step.pull_request.as_ref());
+    let written: Written = pulls
+        .flat_map(|pull| {
+            pull.changes
+                .iter()
+                .map(|change| ((pull.repository.to_string(), change.path.clone()), change.after))
+        })
+        .collect();
+    for (file, after) in &written {
+        let Some(bytes) = made.whole.get(file) else { continue };
+        if *after != Some(ObjectId::of_blob(bytes)) {
+            return Some((Kind::PlanDiffers, format!("its template writes `{}` otherwise", file.1)));
+        }
+        let entry = shown.iter().find(|entry| entry.repository == file.0 && entry.path == file.1.as_str());
+        let before =
+            plan.steps.iter().filter_map(|step| step.pull_request.as_ref()).flat_map(|pull| &pull.changes);
+        let before = before.filter(|change| change.path == file.1).find_map(|change| change.before);
+        // What the file was follows from what it is and the diff.
+        let leads = entry.zip(before).and_then(|(entry, before)| Some((entry.before(bytes)?, before)));
+        if let Some((was, before)) = leads
+            && ObjectId::of_blob(&was) != before
+        {
+            return Some((Kind::DiffDiffers, format!("its diff shows `{}` otherwise", file.1)));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{
+        domain::Bytes,
+        plan::diff::{self, Versions},
+    };
+
+    fn of_one(before: Option<&str>, after: Option<&str>) -> String {
+        let bytes = |text: &str| Bytes::from(text.as_bytes().to_vec());
+        let versions = Versions::of(before.map(bytes), after.map(bytes));
+        diff::of_repository("acme/infra", &[("a/b.txt".parse().unwrap(), versions)].into())
+    }
+
+    fn leads_back(before: Option<&str>, after: Option<&str>) {
+        let shown = diff::entries(&of_one(before, after));
+        if before == after {
+            assert!(shown.is_empty());
+            return;
+        }
+        let [entry] = &shown[..] else { panic!("{shown:?}") };
+        assert_eq!((entry.repository.as_str(), entry.path.as_str()), ("acme/infra", "a/b.txt"));
+        assert_eq!((entry.creates(), entry.deletes()), (before.is_none(), after.is_none()));
+        let was = entry.before(after.unwrap_or_default().as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(was).unwrap(), before.unwrap_or_default());
+        if before.is_none() {
+            assert_eq!(entry.after().as_deref(), after.map(str::as_bytes));
+        }
+    }
+
+    #[test]
+    fn a_diff_leads_back_to_what_was() {
+        for (before, after) in [
+            (Some("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n"), Some("a\nB\nc\nd\ne\nf\ng\nh\ni\nj\nk\n")),
+            (Some("a\nb"), Some("a\nb\n")),
+            (Some("a\nb\n"), Some("b")),
+            (Some("# x\n-- y\n"), Some("+ z\n")),
+            (Some("one\n"), None),
+            (None, Some("one\ntwo")),
+            (None, Some("")),
+        ] {
+            leads_back(before, after);
+        }
+        // Of something else it is no diff.
+        let shown = diff::entries(&of_one(Some("a\nb\n"), Some("a\nc\n")));
+        assert_eq!(shown[0].before(b"something else\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_diff_leads_back_to_what_was(
+            before in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
+            after in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
+        ) {
+            leads_back(before.as_deref(), after.as_deref());
+        }
+    }
+}
