@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The most rounds of questions before a decision; one more is a bug.
-pub const MOST_ROUNDS: usize = 20;
+pub const MOST_ROUNDS: usize = 30;
 
 /// The most waves of a pass. A request needs about eight from its form to its end.
 const MOST_WAVES: usize = 60;

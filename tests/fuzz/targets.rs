@@ -14,7 +14,7 @@ use chandlery::{
     intake::issue_form::{self, Reading},
     plan::{
         code_owners::{CodeOwners, Owner},
-        command, log, message,
+        command, diff as diffs, log, message,
     },
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 pub type Target = fn(&[u8]);
 
 /// Each by its name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("loader", loader),
     ("query", query),
     ("guard", guard),
@@ -31,6 +31,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("owners", owners),
     ("comment", comment),
     ("form", form),
+    ("diff", diff),
 ];
 
 /// Files of a catalog: places lie inside the text, and what is read is what is written.
@@ -82,6 +83,23 @@ pub fn loader(bytes: &[u8]) {
         let again = yaml::parse("some.yaml", written.as_bytes());
         let again = again.unwrap_or_else(|found| panic!("{found:?}\n{written}")).value();
         assert_eq!(again, value, "{written}");
+    }
+}
+
+/// A diff of a plan: what it leads back to is no more than the file and what is shown, and a new file comes from nothing.
+pub fn diff(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for entry in diffs::entries(&text) {
+        let after = entry.after();
+        for file in [&b""[..], b"a\nb\nc\n", after.as_deref().unwrap_or_default()] {
+            let Some(before) = entry.before(file) else { continue };
+            assert!(before.len() <= file.len() + entry.text.len(), "{entry:?}");
+        }
+        if let Some(after) = after.filter(|_| !entry.deletes())
+            && let Some(before) = entry.before(&after)
+        {
+            assert!(before.is_empty(), "{entry:?}");
+        }
     }
 }
 

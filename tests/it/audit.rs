@@ -335,7 +335,7 @@ fn forge(clone: &Clone, folder: &str, merges: bool, change: impl Fn(&str) -> Str
     let path = clone.path(&format!("{folder}/plan.yaml"));
     let text = change(&std::fs::read_to_string(&path).unwrap());
     let mut plan: Plan = serde_yaml::from_str(&text).unwrap();
-    let old = std::mem::replace(&mut plan.key, String::new());
+    let old = std::mem::take(&mut plan.key);
     plan.key = plan.key_of(merges);
     assert_ne!(plan.key, old);
     std::fs::write(&path, text.replace(&old, &plan.key)).unwrap();

@@ -13,9 +13,8 @@ use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
         Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckId, CheckRun, Comment,
-        Diagnostic, Dismissal, Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull,
-        PullCommit, PullState, Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp,
-        TreeEntry,
+        Dismissal, Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit,
+        PullState, Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
     },
     forge::moves::Moves,
     plan::{

@@ -16,16 +16,17 @@ use super::super::{
 use crate::{
     catalog::{self, Definitions, MOST_TRIED, TooMany, report, values::Segment},
     domain::{
-        Diagnostic, Login, ObjectId, Place, PullState, RepoName, RepoPath, RequestFile, RequestId, Run,
-        Stage, StepId, Timestamp,
+        Diagnostic, Login, ObjectId, Place, PolicyId, PullState, RepoName, RepoPath, RequestFile, RequestId,
+        Run, Stage, StepId, Timestamp,
     },
     plan::{
         admit,
+        asking::{self, Asking},
         build::{Built, Site},
         facts::{Arrival, Looked, Pending, Then},
         message,
         plan_file::{self, Plan, PlannedStep},
-        read, ttl,
+        policy, read, ttl,
     },
 };
 
@@ -191,17 +192,54 @@ fn try_open(
                 continue;
             }
         };
-        let both = now.iter().zip(&then).filter(|(one, _)| asks(&one.name));
-        let lines = both.filter_map(|(now, then): (&Asked, &Asked)| {
-            let what = difference(&now.plan, &then.plan)?;
-            Some(format!("{} in #{number} {what}", message::quoted(&now.name)))
-        });
-        tried.open.otherwise.extend(lines);
+        for (now, then) in now.iter().zip(&then).filter(|(one, _)| asks(&one.name)) {
+            let frozen = match newly_frozen(site, would_be, now, then) {
+                Err(Pending) => {
+                    pending = true;
+                    continue;
+                }
+                Ok(frozen) => frozen,
+            };
+            let parts: Vec<String> = difference(&now.plan, &then.plan).into_iter().chain(frozen).collect();
+            if !parts.is_empty() {
+                let name = message::quoted(&now.name);
+                tried.open.otherwise.push(format!("{name} in #{number} {}", parts.join("; ")));
+            }
+        }
     }
     if left > 0 {
         tried.untried.push(format!("{left} more open requests: at most {MOST_OPEN} are"));
     }
     if pending { Err(Pending) } else { Ok(()) }
+}
+
+/// By which freezes a request would be held up now that do not hold it up as things are.
+fn newly_frozen(site: &Site<'_>, would_be: &Site<'_>, now: &Asked, then: &Asked) -> Looked<Option<String>> {
+    let (before, after) = (freezes(site, now), freezes(would_be, then));
+    let (before, after) = (before?, after?);
+    let new: Vec<String> = after
+        .into_iter()
+        .filter(|(policy, _)| !before.contains_key(policy))
+        .map(|(policy, until)| format!("would be frozen {until} by `{policy}`"))
+        .collect();
+    Ok((!new.is_empty()).then(|| new.join("; ")))
+}
+
+/// The freezes that hold now for a request, with until when; of one that cannot be asked none is known.
+fn freezes(site: &Site<'_>, asked: &Asked) -> Looked<BTreeMap<PolicyId, String>> {
+    let Ok(built) = &asked.plan else { return Ok(BTreeMap::new()) };
+    let plan = &built.plan;
+    let Some(action) = site.definitions.actions.get(&plan.asked.action) else { return Ok(BTreeMap::new()) };
+    let Ok(accepted) = asking::accepted(site, &action.value, plan)? else { return Ok(BTreeMap::new()) };
+    let asking = Asking {
+        action: &action.value,
+        accepted: &accepted,
+        people: &asked.requesters,
+        steps: &plan.steps,
+        entities: &plan.entities,
+    };
+    let frozen = policy::frozen(site, &asking)?.unwrap_or_default();
+    Ok(frozen.into_iter().map(|freeze| (freeze.policy.clone(), freeze.until())).collect())
 }
 
 /// What came to the default branch lately, oldest first.
