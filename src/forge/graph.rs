@@ -658,6 +658,28 @@ mod tests {
     }
 
     #[test]
+    fn statuses_stand_for_our_check_only_if_we_set_them() {
+        let read = |who: &str, planned_by: &str| {
+            let by = |login: &str| serde_json::json!({ "login": login, "__typename": "User" });
+            let commit = serde_json::json!({
+                "oid": "1".repeat(40), "parents": { "nodes": [] }, "authors": { "nodes": [] }, "committer": null,
+                "status": {
+                    "says": { "createdAt": "2026-11-02T00:00:00Z", "creator": by(who), "description": "waits", "state": "PENDING" },
+                    "plan": { "createdAt": "2026-11-01T00:00:00Z", "creator": by(planned_by), "description": "key" },
+                },
+            });
+            let commit: CommitFields = serde_json::from_value(commit).unwrap();
+            read_commit(commit, &"robot".parse().unwrap()).checks
+        };
+        assert!(read("robot", "eve").is_empty(), "the time of a plan is not anybody's to say");
+        let ours = read("robot", "robot");
+        assert_eq!((ours[0].external_id.as_str(), ours[0].title.as_str()), ("key", "waits"));
+        assert_eq!(ours[0].started_at, "2026-11-01T00:00:00Z".parse().unwrap());
+        assert_eq!(ours[0].conclusion, None);
+        assert_eq!(read("eve", "robot")[0].title, "", "what somebody else says is said anew");
+    }
+
+    #[test]
     fn a_list_that_is_cut_short_is_not_taken_for_the_whole() {
         let list: List<EditNode> =
             serde_json::from_str(r#"{"nodes": [], "pageInfo": {"hasNextPage": true, "endCursor": "x"}}"#)
