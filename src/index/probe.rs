@@ -38,7 +38,9 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
     let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
-        base.files_of(&folder).iter().for_each(|file| drop(writeln!(said, "{file:?}")));
+        for file in base.files_of(&folder).iter() {
+            let _ = writeln!(said, "{file:?}");
+        }
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);

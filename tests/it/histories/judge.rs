@@ -2,7 +2,7 @@
 //! which it happened, and from what stood on the default branch when a pass last looked before it acted.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -149,10 +149,10 @@ fn consent(world: &Simulated) -> Result<BTreeMap<String, String>, String> {
             _ => {}
         }
         for slug in executed {
-            if !begun.contains_key(&slug) {
-                let brought = Brought::by(world, &slug, index)?;
+            if let Entry::Vacant(new) = begun.entry(slug) {
+                let brought = Brought::by(world, new.key(), index)?;
                 agreed(world, &brought, index)?;
-                begun.insert(slug, brought.author);
+                new.insert(brought.author);
             }
         }
         if let Effect::Asked(backend) = effect {
@@ -327,7 +327,7 @@ impl Brought {
             Effect::Pushed { repository, branch, changes, .. }
                 if *repository == Repo::Infra.name() && slug_of(branch).as_ref() == Some(&slug) =>
             {
-                let blobs = changes.iter().filter_map(|(_, change)| change.bytes());
+                let blobs = changes.values().filter_map(Change::bytes);
                 blobs.into_iter().all(|bytes| planned.contains(ObjectId::of_blob(bytes).to_string().as_str()))
             }
             _ => true,
