@@ -580,16 +580,18 @@ pub(super) fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
         told.events.push(event.clone());
         happen(world, &event, told);
     };
-    if chance.one_in(5) {
-        play(world, told, Event::Deed(Deed::Mode { mode: "by-pull".into() }));
-    } else if chance.one_in(8) {
+    let stands = chance.one_in(12);
+    if stands {
         let (first, story) = chance.pick(&STANDING);
         let story = story.lines().take(if chance.one_in(2) { 20 } else { 0 });
         for line in [*first].into_iter().chain(story) {
             let event = line_of_a_ploy(world.real(), line, &[]);
             play(world, told, event);
         }
-    } else if chance.one_in(3) {
+    } else if chance.one_in(5) {
+        play(world, told, Event::Deed(Deed::Mode { mode: "by-pull".into() }));
+    }
+    if !stands && chance.one_in(3) {
         let beginning = *chance.pick(&BEGINNINGS);
         for line in IN_PROGRESS.lines().chain(beginning.lines()) {
             let event = if line == "reconcile" { Event::Pass } else { Event::Deed(line.parse().unwrap()) };
