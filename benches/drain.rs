@@ -5,6 +5,11 @@
 //!   that finds nothing to do.
 //! * Writing ten entities back in a catalog of 100,000, beside `git add` and `git commit` in a
 //!   work tree, and both with their push.
+//! * Deciding 1,000 open requests, beside reading their files.
+//! * A step of a run, by its kind, beside the bare act.
+//!
+//!     cargo bench --bench drain                all parts
+//!     cargo bench --bench drain -- decide      one part, or drain, or steps
 //!
 //! Both sides of each ratio are measured in one run. An aim that is missed is said to be missed.
 #![allow(
@@ -17,6 +22,12 @@
     reason = "a measurement touches the world and may panic; it shares the company of the tests"
 )]
 
+#[path = "drain/decide.rs"]
+mod decide;
+#[path = "catalog/side.rs"]
+mod side;
+#[path = "drain/steps.rs"]
+mod steps;
 #[path = "../tests/it/world/mod.rs"]
 mod world;
 
@@ -47,7 +58,31 @@ const FOLDERS: usize = 200;
 const WRITTEN: usize = 10;
 const ROUNDS: usize = 7;
 
+type Part = (&'static str, fn(&side::World));
+
+/// Each part, by its name.
+const PARTS: [Part; 3] = [("drain", |_| draining()), ("decide", decide::measure), ("steps", steps::measure)];
+
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [deciding, saved] = words.as_slice()
+        && deciding == "deciding"
+    {
+        decide::deciding(saved.as_ref());
+        return;
+    }
+    side::noise("before");
+    let bench = side::World::new(env!("CARGO_BIN_EXE_chandlery"));
+    for (name, measure) in PARTS {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            measure(&bench);
+        }
+    }
+    side::noise("after");
+    bench.conclude();
+}
+
+fn draining() {
     println!("Draining requests, beside their pushes replayed with plain git");
     println!(
         "{:>8} {:>9} {:>9} {:>7}   {:>6} {:>8} {:>7} {:>16}   {:>20}",

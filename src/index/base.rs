@@ -328,8 +328,17 @@ impl Base {
     /// Opens a base; none if it is damaged, or another program's.
     pub(super) fn open(place: Place) -> Option<Self> {
         let (pages, head) = Pages::open(place)?;
-        let head: Head = serde_json::from_slice(&head).ok()?;
-        (head.format == FORMAT && head.program == super::PROGRAM).then_some(Self { pages, head })
+        Self::read(pages, &head).filter(|base| base.head.program == super::PROGRAM)
+    }
+
+    /// Reads the head of a base; none if it names what is not in the file.
+    pub(super) fn read(pages: Pages, head: &[u8]) -> Option<Self> {
+        let head: Head = serde_json::from_slice(head).ok()?;
+        let lies_inside = |(at, length): &(u64, u64)| {
+            at.checked_add(*length).is_some_and(|end| end <= pages.len()) && *length < u64::from(NONE)
+        };
+        let is_one = head.format == FORMAT && head.tables.values().all(lies_inside);
+        is_one.then_some(Self { pages, head })
     }
 
     fn table(&self, table: Table) -> (u64, u64) {
@@ -412,6 +421,10 @@ impl Base {
     /// All rows of a blueprint.
     pub(super) fn rows_of(&self, blueprint: u32) -> Range<u32> {
         let (from, to) = self.head.rows_of.get(blueprint as usize).copied().unwrap_or_default();
+        if from > to || to > self.count(Table::Rows) {
+            self.pages.damage();
+            return 0..0;
+        }
         from..to
     }
 
@@ -505,7 +518,7 @@ impl Base {
     /// What a row says, as JSON.
     pub(super) fn look_value<T>(&self, row: &Row, look: impl FnOnce(&[u8]) -> T) -> T {
         let (at, length) = self.table(Table::Values);
-        if row.value + u64::from(row.value_length) > length {
+        if row.value.saturating_add(u64::from(row.value_length)) > length {
             self.pages.damage();
             return look(&[]);
         }

@@ -12,6 +12,7 @@ mod change;
 mod keep;
 mod commit;
 mod ask;
+pub mod probe;
 pub mod history;
 
 use std::{

@@ -117,10 +117,11 @@ impl Pages {
         let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
         let (pages, head, padding, sum) = (number(0), number(4), number(8), number(12));
         let sums_at = u64::from(pages) * PAGE as u64;
-        let mut sums = vec![0; usize::try_from(pages).ok()?.checked_mul(4)?];
-        if trailer[16..] != *MAGIC || sums_at + sums.len() as u64 + TRAILER as u64 != length {
+        // Nothing is made room for that cannot be there.
+        if trailer[16..] != *MAGIC || sums_at + u64::from(pages) * 4 + TRAILER as u64 != length {
             return None;
         }
+        let mut sums = vec![0; usize::try_from(pages).ok()?.checked_mul(4)?];
         place.read(sums_at, &mut sums).ok()?;
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&sums);
@@ -137,6 +138,11 @@ impl Pages {
     /// Whether anything that was read was not what had been written.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged.get()
+    }
+
+    /// How many bytes there are, whole pages.
+    pub(super) fn len(&self) -> u64 {
+        (self.sums.len() / 4 * PAGE) as u64
     }
 
     /// Notes that what was read cannot be.
@@ -182,8 +188,8 @@ impl Pages {
         let (first, start) = (at / PAGE as u64, (at % PAGE as u64) as usize);
         let count = (start + length).div_ceil(PAGE);
         let mut bytes = vec![0; count * PAGE];
-        let known = (self.sums.len() / 4) as u64;
-        if first + count as u64 > known || self.place.read(first * PAGE as u64, &mut bytes).is_err() {
+        let is_there = first + count as u64 <= self.len() / PAGE as u64;
+        if !is_there || self.place.read(first * PAGE as u64, &mut bytes).is_err() {
             self.damage();
             return vec![0; length];
         }

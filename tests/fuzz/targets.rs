@@ -11,6 +11,7 @@ use chandlery::{
     },
     domain::{Bytes, Direction, Operator, Query, Remark, Timestamp},
     expr::Expression,
+    index::probe,
     intake::issue_form::{self, Reading},
     plan::{
         code_owners::{CodeOwners, Owner},
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 pub type Target = fn(&[u8]);
 
 /// Each by its name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("loader", loader),
     ("query", query),
     ("guard", guard),
@@ -32,6 +33,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("comment", comment),
     ("form", form),
     ("diff", diff),
+    ("base", base),
 ];
 
 /// Files of a catalog: places lie inside the text, and what is read is what is written.
@@ -84,6 +86,21 @@ pub fn loader(bytes: &[u8]) {
         let again = again.unwrap_or_else(|found| panic!("{found:?}\n{written}")).value();
         assert_eq!(again, value, "{written}");
     }
+}
+
+/// What is kept of a catalog: nothing is believed of a file that was changed, and nothing breaks where the checksums are right
+/// and the rest is not. The first line is the head, the rest is the body.
+pub fn base(bytes: &[u8]) {
+    assert_eq!(probe::everything(bytes), None, "checksums are not come by by chance");
+    let (head, body) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
+    let mut file = probe::sealed(head, body);
+    let Some(said) = probe::everything(&file) else { return };
+    // One bit, somewhere.
+    let at = bytes.iter().fold(0_usize, |at, byte| at.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let place = at % file.len();
+    file[place] ^= 1 << (at % 8);
+    let found = probe::everything(&file);
+    assert!(found.is_none_or(|found| found == said), "changed at {place} and believed");
 }
 
 /// A diff of a plan: what it leads back to is no more than the file and what is shown, and a new file comes from nothing.

@@ -319,6 +319,10 @@ pub fn damage(kept: &Path, how: usize, at: usize) {
     for file in std::fs::read_dir(kept).into_iter().flatten().flatten() {
         let mut bytes = std::fs::read(file.path()).unwrap();
         let length = bytes.len();
+        // Whoever was killed at once wrote nothing yet.
+        if length == 0 {
+            continue;
+        }
         match how % 4 {
             0 => bytes.truncate(at % length),
             1 => bytes[at % length] ^= 1 << (at % 8),
@@ -396,4 +400,65 @@ proptest! {
             world.past.push((world.tree.clone(), world.entities, tree));
         }
     }
+}
+
+/// Processes that write what is kept at once, some of them killed at any moment: what is there afterwards is whole or not
+/// believed, and nobody is told anything else than of a repository where nothing was ever kept.
+#[test]
+fn processes_that_are_killed_leave_nothing_that_is_believed() {
+    use std::process::{Command, Stdio};
+
+    use crate::world::large;
+
+    /// Enough that writing takes longer than a process needs to start.
+    const ENTITIES: usize = 1_000;
+    const ROUNDS: usize = 8;
+
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("catalog.git");
+    let size = large::Size { entities: ENTITIES, commits: 1, changes: 10 };
+    large::generate(&repository, size, large::Packs::Imported);
+    // Each round has its own commit: half of it changed, and some of what others point at gone.
+    for round in 0..ROUNDS {
+        let mut files = large::changed(&(round..ENTITIES).step_by(2).collect::<Vec<_>>(), ENTITIES);
+        files.extend((0..3).map(|gone| (large::path((round * 7 + gone) * 2 + (round + 1) % 2), None)));
+        let mut seen = std::collections::BTreeSet::new();
+        files.retain(|(path, _)| seen.insert(path.clone()));
+        large::commit(&repository, &format!("round-{round}"), "main", &files);
+    }
+    let validate = |revision: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        command.current_dir(&repository).args(["validate", "--at", revision, "--format", "json", "."]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    };
+    let kept = repository.join("chandlery");
+    let mut dice = crate::histories::Chance::new(u64::from(std::process::id()));
+    let mut killed = 0;
+    for round in 0..ROUNDS {
+        let revision = format!("round-{round}");
+        let start = std::time::Instant::now();
+        let expected = validate(&revision).output().unwrap();
+        let usual = start.elapsed().as_micros() as usize;
+        assert!(String::from_utf8_lossy(&expected.stdout).contains("unknown-relation-target"));
+        std::fs::remove_dir_all(&kept).unwrap();
+        let mut writing: Vec<_> = (0..3).map(|_| validate(&revision).spawn().unwrap()).collect();
+        // SIGKILL, somewhere on its way; whoever has ended is not hurt.
+        std::thread::sleep(std::time::Duration::from_micros(dice.below(usual * 3) as u64));
+        writing[0].kill().unwrap();
+        for (number, child) in writing.into_iter().enumerate() {
+            let told = child.wait_with_output().unwrap();
+            killed += usize::from(told.status.code().is_none());
+            if number > 0 {
+                assert_eq!(told.stdout, expected.stdout, "beside one that was killed");
+            }
+        }
+        if dice.one_in(3) {
+            damage(&kept, dice.below(4), dice.below(1 << 16));
+        }
+        let told = validate(&revision).output().unwrap();
+        assert_eq!(told.stdout, expected.stdout, "after one was killed");
+        assert_eq!(told.status, expected.status);
+    }
+    assert!(killed > 0, "nobody was killed on the way");
 }

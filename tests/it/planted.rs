@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chandlery::{
-    domain::{ActivityKind, Attribution, Known, Permission, Pull, PullState, ReviewState, Timestamp},
+    catalog::Definitions,
+    domain::{
+        ActivityKind, Approval, Attribution, Execute, Known, Permission, Pull, PullState, Quorum,
+        ReviewState, Rule, Timestamp,
+    },
     plan::{
         facts::{Answer, ChainKind, Question},
         step::{Act, Acted},
@@ -38,33 +42,91 @@ enum Fault {
     ActsBeforeTheFollowUpIsMerged,
     PushesOverWhatIsThere,
     BelievesWhatWasKept,
+    ApprovalsNeverExpire,
+    OneIsEnough,
+    WhoeverAskedMayApprove,
+    OnlyTheFirstRuleCounts,
+    WhereNothingIsSaidNobodyNeedApprove,
+    EverybodyMayAsk,
+    ThereAreNoPolicies,
+    BrokenPoliciesAreNone,
+    PoliciesThatFailAreNone,
+    NothingIsDenied,
+    PoliciesNeedNoApproval,
+    NothingIsFrozen,
+    LimitsAreOffByOne,
+    NobodyAskedLately,
+    NothingElseIsOnItsWay,
+    ThereIsNothingToCount,
+    DefinitionsAreAsInTheBeginning,
+    BlueprintsAreAsInTheBeginning,
+    MembersAreAsInTheBeginning,
+    ReadersAreWriters,
+    WorkflowsAlwaysSucceed,
+    EditedCommandsCount,
+    TimeStandsStill,
+    TimeIsAlwaysOver,
+    TheFirstWordDecides,
+    RemarksApprove,
+    ApprovalsBeforeThePlanCount,
 }
 
-const ALL: [Fault; 18] = [
-    Fault::TrustsTheCommitThatAReviewNames,
-    Fault::CountsReviewsAfterTheMerge,
-    Fault::TakesAnyCommitForACleanMerge,
-    Fault::TakesEverybodyForAMember,
-    Fault::OverlooksRefusals,
-    Fault::CommentsAlways,
-    Fault::ChecksAlways,
-    Fault::SkipsTheReadBackOfPulls,
-    Fault::ForgetsRecords,
-    Fault::OverlooksForcePushes,
-    Fault::OverlooksContributors,
-    Fault::OverlooksEditorsOfIssues,
-    Fault::TakesDismissedForApproved,
-    Fault::TakesIdentifiersTwice,
-    Fault::TakesAnotherForTheRequester,
-    Fault::ActsBeforeTheFollowUpIsMerged,
-    Fault::PushesOverWhatIsThere,
-    Fault::BelievesWhatWasKept,
+/// Each fault, and the most histories in which it may hide.
+const ALL: [(Fault, u64); 45] = [
+    (Fault::TrustsTheCommitThatAReviewNames, 200),
+    (Fault::CountsReviewsAfterTheMerge, 200),
+    (Fault::TakesAnyCommitForACleanMerge, 200),
+    (Fault::TakesEverybodyForAMember, 200),
+    (Fault::OverlooksRefusals, 200),
+    (Fault::CommentsAlways, 200),
+    (Fault::ChecksAlways, 200),
+    (Fault::SkipsTheReadBackOfPulls, 200),
+    (Fault::ForgetsRecords, 200),
+    (Fault::OverlooksForcePushes, 500),
+    (Fault::OverlooksContributors, 500),
+    (Fault::OverlooksEditorsOfIssues, 1_000),
+    (Fault::TakesDismissedForApproved, 200),
+    (Fault::TakesIdentifiersTwice, 1_000),
+    (Fault::TakesAnotherForTheRequester, 500),
+    (Fault::ActsBeforeTheFollowUpIsMerged, 200),
+    (Fault::PushesOverWhatIsThere, 1_000),
+    (Fault::BelievesWhatWasKept, 200),
+    (Fault::ApprovalsNeverExpire, 200),
+    (Fault::OneIsEnough, 200),
+    (Fault::WhoeverAskedMayApprove, 500),
+    (Fault::OnlyTheFirstRuleCounts, 500),
+    (Fault::WhereNothingIsSaidNobodyNeedApprove, 500),
+    (Fault::EverybodyMayAsk, 500),
+    (Fault::ThereAreNoPolicies, 200),
+    (Fault::BrokenPoliciesAreNone, 200),
+    (Fault::PoliciesThatFailAreNone, 500),
+    (Fault::NothingIsDenied, 500),
+    (Fault::PoliciesNeedNoApproval, 200),
+    (Fault::NothingIsFrozen, 200),
+    (Fault::LimitsAreOffByOne, 200),
+    (Fault::NobodyAskedLately, 1_000),
+    (Fault::NothingElseIsOnItsWay, 500),
+    (Fault::ThereIsNothingToCount, 500),
+    (Fault::DefinitionsAreAsInTheBeginning, 200),
+    (Fault::BlueprintsAreAsInTheBeginning, 1_000),
+    (Fault::MembersAreAsInTheBeginning, 200),
+    (Fault::ReadersAreWriters, 200),
+    (Fault::WorkflowsAlwaysSucceed, 200),
+    (Fault::EditedCommandsCount, 1_000),
+    (Fault::TimeStandsStill, 1_000),
+    (Fault::TimeIsAlwaysOver, 1_000),
+    (Fault::TheFirstWordDecides, 1_000),
+    (Fault::RemarksApprove, 1_000),
+    (Fault::ApprovalsBeforeThePlanCount, 1_000),
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
 struct Careless {
     world: Simulated,
     fault: Fault,
+    /// What was seen first.
+    definitions: Option<Arc<Definitions>>,
+    time: Option<Timestamp>,
 }
 
 impl Careless {
@@ -105,6 +167,32 @@ impl Careless {
                     pull.merged_at = Some(pull.created_at);
                 }
             }
+            Fault::TheFirstWordDecides => {
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    let mut heard = BTreeSet::new();
+                    reviews.retain(|review| heard.insert(review.author.clone()));
+                }
+            }
+            Fault::RemarksApprove => {
+                if let Known::Yes(reviews) = &mut pull.reviews {
+                    for review in reviews.iter_mut().filter(|review| review.state == ReviewState::Commented) {
+                        review.state = ReviewState::Approved;
+                    }
+                }
+            }
+            Fault::ApprovalsBeforeThePlanCount => {
+                if let Known::Yes(commits) = &mut pull.commits {
+                    for check in commits.iter_mut().flat_map(|commit| &mut commit.checks) {
+                        check.started_at = Timestamp::from_seconds(0);
+                    }
+                }
+            }
+            Fault::EditedCommandsCount => {
+                for remark in pull.remarks.iter_mut().filter(|remark| remark.edited) {
+                    remark.edited = false;
+                    remark.body = remark.body.replace(" (edited)", "");
+                }
+            }
             Fault::OverlooksRefusals => {
                 if let Known::Yes(reviews) = &mut pull.reviews {
                     reviews.retain(|review| review.state != ReviewState::ChangesRequested);
@@ -125,8 +213,119 @@ impl Careless {
         }
     }
 
-    fn falsify(&self, question: &Question, answer: &mut Answer) {
+    fn definitions(&mut self, found: &mut Arc<Definitions>) {
+        let first = self.definitions.get_or_insert_with(|| Arc::clone(found));
+        let definitions = match self.fault {
+            Fault::DefinitionsAreAsInTheBeginning => {
+                *found = Arc::clone(first);
+                return;
+            }
+            Fault::BlueprintsAreAsInTheBeginning => {
+                let blueprints = first.blueprints.clone();
+                Arc::make_mut(found).blueprints = blueprints;
+                return;
+            }
+            Fault::ApprovalsNeverExpire
+            | Fault::OneIsEnough
+            | Fault::WhoeverAskedMayApprove
+            | Fault::OnlyTheFirstRuleCounts
+            | Fault::WhereNothingIsSaidNobodyNeedApprove
+            | Fault::EverybodyMayAsk
+            | Fault::ThereAreNoPolicies
+            | Fault::BrokenPoliciesAreNone
+            | Fault::PoliciesThatFailAreNone
+            | Fault::NothingIsDenied
+            | Fault::PoliciesNeedNoApproval
+            | Fault::NothingIsFrozen
+            | Fault::LimitsAreOffByOne => Arc::make_mut(found),
+            _ => return,
+        };
+        for action in definitions.actions.values_mut().map(|action| &mut action.value) {
+            if self.fault == Fault::EverybodyMayAsk {
+                action.execute = Execute::Writers;
+            }
+            let Approval::Rules(rules) = &mut action.approval else { continue };
+            if self.fault == Fault::OnlyTheFirstRuleCounts {
+                rules.truncate(1);
+            }
+            if self.fault == Fault::WhereNothingIsSaidNobodyNeedApprove
+                && rules.iter().all(|rule| *rule == Rule::anybody_with_write_access())
+            {
+                action.approval = Approval::NotNeeded;
+                continue;
+            }
+            for rule in rules {
+                match self.fault {
+                    Fault::ApprovalsNeverExpire => rule.terms.expires_after = None,
+                    Fault::OneIsEnough => rule.quorum = Quorum::Count(1),
+                    Fault::WhoeverAskedMayApprove => rule.terms.self_approval = true,
+                    _ => {}
+                }
+            }
+        }
+        match self.fault {
+            Fault::ThereAreNoPolicies => definitions.policies.clear(),
+            Fault::BrokenPoliciesAreNone => definitions.broken_policies.clear(),
+            Fault::PoliciesThatFailAreNone => {
+                let fails = |text: &String| text.contains("tonumber");
+                definitions.policies.retain(|_, policy| !policy.when.as_ref().is_some_and(fails));
+            }
+            _ => {}
+        }
+        for effects in definitions.policies.values_mut().map(|policy| &mut policy.effects) {
+            match self.fault {
+                Fault::NothingIsDenied => effects.deny = None,
+                Fault::PoliciesNeedNoApproval => effects.approval.clear(),
+                Fault::NothingIsFrozen => effects.freeze = None,
+                Fault::LimitsAreOffByOne => {
+                    effects.limit.iter_mut().for_each(|limit| limit.count += 1);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn falsify(&mut self, question: &Question, answer: &mut Answer) {
         match answer {
+            Answer::Definitions(Ok(definitions)) => self.definitions(definitions),
+            Answer::Arrivals(arrivals) if self.fault == Fault::NobodyAskedLately => {
+                for (age, arrival) in (0..).zip(Arc::make_mut(arrivals).iter_mut().rev()) {
+                    arrival.at = Timestamp::from_seconds(arrival.at.seconds() - age * 200_000);
+                }
+            }
+            Answer::Requests(requests) if self.fault == Fault::NothingElseIsOnItsWay => {
+                Arc::make_mut(requests).clear();
+            }
+            Answer::Found(found) if self.fault == Fault::ThereIsNothingToCount => {
+                Arc::make_mut(found).iter_mut().for_each(Vec::clear);
+            }
+            Answer::Now(now) if self.fault == Fault::TimeStandsStill && *question == Question::Now => {
+                *now = *self.time.get_or_insert(*now);
+            }
+            Answer::Now(now) if self.fault == Fault::TimeIsAlwaysOver && *question == Question::Now => {
+                *now = Timestamp::from_seconds(now.seconds() + 900_000);
+            }
+            Answer::WorkflowRun(Some(run)) if self.fault == Fault::WorkflowsAlwaysSucceed => {
+                if let Some(conclusion) = &mut Arc::make_mut(run).conclusion {
+                    *conclusion = "success".to_owned();
+                }
+            }
+            Answer::Activity(activity) if self.fault == Fault::ApprovalsBeforeThePlanCount => {
+                for entry in Arc::make_mut(activity).iter_mut().filter(|one| one.kind != ActivityKind::Forced)
+                {
+                    entry.at = Timestamp::from_seconds(0);
+                }
+            }
+            Answer::Permission(permission)
+                if self.fault == Fault::ReadersAreWriters && *permission == Permission::Read =>
+            {
+                *permission = Permission::Write;
+            }
+            Answer::Entity(Some((path, bytes))) if self.fault == Fault::MembersAreAsInTheBeginning => {
+                if path.as_str() == "entities/_team/platform.yaml" {
+                    *bytes = fixture::PLATFORM.as_bytes().into();
+                }
+            }
             Answer::Pull(Some(pull)) => self.pull(Arc::make_mut(pull)),
             Answer::Pulls(pulls) => {
                 if self.fault == Fault::SkipsTheReadBackOfPulls && matches!(question, Question::PullsFrom(..))
@@ -243,24 +442,26 @@ impl Story for Careless {
     }
 }
 
-/// The most histories in which a fault may hide.
-const MOST: u64 = 2_000;
-
 #[test]
 fn core_every_planted_fault_is_caught_first_half() {
-    hunt(&ALL[..ALL.len() / 2]);
+    hunt(0);
 }
 
 #[test]
 fn core_every_planted_fault_is_caught_second_half() {
-    hunt(&ALL[ALL.len() / 2..]);
+    hunt(1);
 }
 
-fn hunt(faults: &[Fault]) {
+/// Every second fault; `FAULT` names a single one.
+fn hunt(share: usize) {
+    let only = std::env::var("FAULT").unwrap_or_default();
     let mut hidden = Vec::new();
-    for &fault in faults {
-        let caught = (0..MOST).find(|seed| {
-            let mut world = Careless { world: Simulated::new(), fault };
+    for (fault, most) in ALL.into_iter().skip(share).step_by(2) {
+        if !format!("{fault:?}").contains(&only) {
+            continue;
+        }
+        let caught = (0..most).find(|seed| {
+            let mut world = Careless { world: Simulated::new(), fault, definitions: None, time: None };
             world.world.believes_what_was_kept = fault == Fault::BelievesWhatWasKept;
             let told =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(*seed, world).map(drop)));

@@ -100,6 +100,7 @@ impl fmt::Display for Deed {
                     How::Merge => "",
                     How::Squash => " squash",
                     How::Rebase => " rebase",
+                    How::Queue => " queue",
                 };
                 write!(f, "{who} merges {}{how}", At(at.0, at.1))
             }
@@ -173,6 +174,7 @@ impl FromStr for Deed {
                     "" => How::Merge,
                     "squash" => How::Squash,
                     "rebase" => How::Rebase,
+                    "queue" => How::Queue,
                     other => return Err(format!("nobody merges by `{other}`")),
                 };
                 Self::Merge { who, at: at(&third)?, how }

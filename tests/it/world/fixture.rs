@@ -11,6 +11,8 @@ pub const CATALOG: &str = "acme/catalog";
 pub const INFRA: &str = "acme/infra";
 pub const FRESH: &str = "acme/fresh";
 pub const ME: &str = "chandlery[bot]";
+/// Who merges what was put into the queue.
+pub const QUEUE: &str = "github-merge-queue[bot]";
 
 /// Login and what they may do in the catalog; in the target everybody who may write here may write there.
 pub const PEOPLE: &[(&str, &str)] = &[
@@ -20,6 +22,7 @@ pub const PEOPLE: &[(&str, &str)] = &[
     ("dan", "write"),
     ("eve", "write"),
     ("zoe", "read"),
+    (QUEUE, "write"),
     (ME, "admin"),
 ];
 
@@ -156,10 +159,11 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `timed` and `released` are ways of being on.
+/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `hasty`, `timed` and `released` are ways of being on.
 pub fn settings(mode: &str) -> String {
     match mode {
         "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
+        "hasty" => format!("{SETTINGS}requests: {{ expireAfter: 1h }}\n"),
         // Other actions, some of which have to do with time.
         "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
         "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),

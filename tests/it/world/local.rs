@@ -65,9 +65,24 @@ impl Local {
         Self::start(std::env::var_os("CHANDLERY_RECORD").map(|folder| Path::new(&folder).join("world.jsonl")))
     }
 
+    /// As `new`; the catalog holds these files, too.
+    #[allow(dead_code, reason = "the benches call it")]
+    pub fn holding(files: &mut dyn Iterator<Item = (String, String)>) -> Self {
+        Self::start_with(None, files)
+    }
+
     fn start(record: Option<PathBuf>) -> Self {
+        Self::start_with(record, &mut std::iter::empty())
+    }
+
+    fn start_with(record: Option<PathBuf>, files: &mut dyn Iterator<Item = (String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed(folder.path());
+        for (path, text) in files {
+            let path = folder.path().join("seed/catalog").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         let server = Server::start();
         point_at(&folder.path().join("seed/catalog"), &server.address);
         let mut world = Self::serve(folder, Some(seed), record, None);
@@ -510,7 +525,9 @@ impl Local {
                     How::Merge => "merge",
                     How::Squash => "squash",
                     How::Rebase => "rebase",
+                    How::Queue => "merge",
                 };
+                let who = if *how == How::Queue { fixture::QUEUE } else { who };
                 let path = format!("pulls/{}/merge", at.1);
                 self.does(who, "PUT", at.0, &path, &json!({ "merge_method": method })).map(drop)
             }
@@ -568,6 +585,10 @@ impl Local {
                 self.changes_of_the_action += 1;
                 let text = fixture::changed_action(self.changes_of_the_action);
                 self.put("ada", catalog, "main", "actions/create-bucket.yaml", &text)
+            }
+            Deed::Write { path, text } if text.trim().is_empty() => {
+                self.files(catalog, "main").contains(path).then_some(())?;
+                self.commit("ada", catalog, "main", &[(path, None)])
             }
             Deed::Write { path, text } => self.put("ada", catalog, "main", path, text),
             Deed::ChangeTarget { path, text } => self.put("ada", Repo::Infra, "main", path, text),

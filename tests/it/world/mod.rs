@@ -174,7 +174,7 @@ pub enum Deed {
     },
     /// The platform team changes the title that `create-bucket` gives its pull requests.
     ChangeAction,
-    /// The platform team writes a file of the catalog.
+    /// The platform team writes a file of the catalog, or removes it where nothing is to stand in it.
     Write {
         path: String,
         text: String,
@@ -299,6 +299,8 @@ pub enum How {
     Merge,
     Squash,
     Rebase,
+    /// By a merge queue, which does it under its own name.
+    Queue,
 }
 
 /// The file that somebody tampers with: one of the request, or, after a slash, any.

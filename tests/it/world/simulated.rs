@@ -22,7 +22,7 @@ use chandlery::{
             Answer, Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question,
             Repository,
         },
-        facts::{Mergeable, WorkflowRun},
+        facts::{Job, Mergeable, WorkflowRun},
         step::{Act, Acted, Backend, CHECK, Call, Commit, Outcome, Work},
     },
 };
@@ -104,6 +104,8 @@ pub enum Effect {
         approves: bool,
         folders: Folders,
     },
+    /// A pass looked: what happens later it does not know when it acts.
+    Looked,
     /// A pull request was merged, with these request folders.
     Merged {
         repository: Repo,
@@ -340,15 +342,24 @@ impl Simulated {
         author.map(|login| login.to_string())
     }
 
-    /// The action that a request file names.
-    pub fn action_of(&self, id: &str, folder: &BTreeMap<RepoPath, ObjectId>) -> String {
-        let path: RepoPath = format!("requests/{id}/request.yaml").parse().unwrap();
+    /// A file of a request that was merged, as YAML; null if there is none.
+    pub fn merged_file(
+        &self,
+        id: &str,
+        folder: &BTreeMap<RepoPath, ObjectId>,
+        name: &str,
+    ) -> serde_yaml::Value {
+        let path: RepoPath = format!("requests/{id}/{name}").parse().unwrap();
         let blob = folder.get(&path);
         let bytes = self.commits.values().find_map(|commit| {
             commit.tree.get(&path).filter(|(id, _)| Some(id) == blob).map(|(_, bytes)| bytes.clone())
         });
-        let text = String::from_utf8_lossy(&bytes.unwrap_or_else(|| Arc::from(&b""[..]))).into_owned();
-        text.lines().find_map(|line| line.strip_prefix("action: ")).unwrap_or_default().to_owned()
+        bytes.and_then(|bytes| serde_yaml::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// The time, in seconds.
+    pub fn now(&self) -> i64 {
+        self.now
     }
 
     /// The files of the catalog's default branch.
@@ -664,7 +675,10 @@ impl Simulated {
                 Arc::new(WorkflowRun {
                     conclusion: run.conclusion.clone(),
                     url: None,
-                    jobs: Vec::new(),
+                    jobs: vec![Job {
+                        name: "run".to_owned(),
+                        state: run.conclusion.clone().unwrap_or_else(|| "queued".to_owned()),
+                    }],
                     log: run.conclusion.is_some().then(|| Ok(run.log.clone())),
                 })
             })),
@@ -1155,7 +1169,9 @@ impl Simulated {
         let merger = Attribution::Account(who.clone());
         let mut brought = Vec::new();
         let commit = match how {
-            How::Merge => self.commit(vec![base, sim.pull.head], tree, vec![merger, Attribution::Forge]),
+            How::Merge | How::Queue => {
+                self.commit(vec![base, sim.pull.head], tree, vec![merger, Attribution::Forge])
+            }
             How::Squash => self.commit(vec![base], tree, vec![merger, Attribution::Forge]),
             How::Rebase => {
                 let mut tip = base;
@@ -1491,7 +1507,10 @@ impl Simulated {
                     None => false,
                 }
             }
-            Deed::Merge { who, at, how } => writes(who) && self.merge(&at.0.name(), at.1, *how, &login(who)),
+            Deed::Merge { who, at, how } => {
+                let by = if *how == How::Queue { fixture::QUEUE } else { who };
+                writes(who) && self.merge(&at.0.name(), at.1, *how, &login(by))
+            }
             Deed::Close { who, at } => {
                 let repository = at.0.name();
                 let author = self.store(&repository).pulls.get(&at.1).and_then(|sim| sim.pull.author.clone());
@@ -1572,6 +1591,15 @@ impl Simulated {
                 self.seen_deeds += 1;
                 let text = fixture::changed_action(self.seen_deeds as usize);
                 self.put(&catalog, &main_branch(), "actions/create-bucket.yaml", &text, "ada")
+            }
+            Deed::Write { path, text } if text.trim().is_empty() => {
+                let path: RepoPath = path.parse().unwrap();
+                let is_there = self.tree(self.store(&catalog).branches[&main_branch()]).contains_key(&path);
+                if is_there {
+                    let gone = [(path, Change::Delete)].into();
+                    self.push_commit(&catalog, &main_branch(), &gone, &login("ada"));
+                }
+                is_there
             }
             Deed::Write { path, text } => self.put(&catalog, &main_branch(), path, text, "ada"),
             Deed::ChangeTarget { path, text } => self.put(&infra, &main_branch(), path, text, "ada"),
@@ -1677,6 +1705,9 @@ fn diff(from: &Tree, to: &Tree) -> BTreeMap<RepoPath, DiffEntry> {
 impl World for Simulated {
     fn ask(&mut self, questions: &BTreeSet<Question>) -> Vec<(Question, Answer)> {
         self.looks += 1;
+        if self.log.last() != Some(&Effect::Looked) {
+            Arc::make_mut(&mut self.log).push(Effect::Looked);
+        }
         let asked = |question: &Question| match question {
             Question::Activity(repository, _) => Some(repository.clone()),
             _ => None,
