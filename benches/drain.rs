@@ -8,10 +8,8 @@
 //! * Deciding 1,000 open requests, beside reading their files.
 //! * A step of a run, by its kind, beside the bare act.
 //!
-//! To measure one of them, or all:
-//!
-//!     cargo bench --bench drain                all parts
-//!     cargo bench --bench drain -- decide      one part, or drain, or steps
+//! `cargo bench --bench drain` measures all parts, and `cargo bench --bench drain -- decide` one; the
+//! others are `drain` and `steps`.
 //!
 //! Both sides of each ratio are measured in one run. An aim that is missed is said to be missed.
 #![allow(

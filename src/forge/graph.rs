@@ -4,15 +4,22 @@
 //! Nothing here trusts that a value is one we know: what is new or missing becomes `Other`,
 //! `None` or `Unknown`, never a guess.
 
+mod nodes;
+
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use nodes::{
+    CommentNode, CommitFields, ContextNode, EditNode, GitActor, IssueNode, LabelNode, List, PullNode,
+    ReviewNode, RunNode, StatusNode, login,
+};
+
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::act::PLAN_STATUS;
 use crate::domain::{
-    Attribution, CheckId, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, ObjectId,
-    Pull, PullCommit, PullState, Remark, RepoName, Review, ReviewState, Timestamp,
+    Attribution, CheckId, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue, Known, Login, Pull,
+    PullCommit, PullState, Remark, RepoName, Review, ReviewState,
 };
 use crate::plan::step::CHECK;
 
@@ -71,229 +78,6 @@ pub(super) fn pull_fields() -> String {
         TIMELINE.replace("PAGE", "first: 100"),
         COMMITS.replace("PAGE", "first: 20"),
     )
-}
-
-#[derive(Deserialize)]
-struct Actor {
-    login: String,
-    #[serde(rename = "__typename")]
-    kind: Option<String>,
-}
-
-/// GraphQL leaves `[bot]` away from an App's login, which everything else has.
-fn login(actor: Option<Actor>) -> Option<Login> {
-    let Actor { login, kind } = actor?;
-    if kind.as_deref() == Some("Bot") && !login.ends_with("[bot]") {
-        return format!("{login}[bot]").parse().ok();
-    }
-    login.parse().ok()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct List<T> {
-    #[serde(default = "Vec::new")]
-    nodes: Vec<Option<T>>,
-    page_info: Option<PageInfo>,
-    /// Why the rest could not be read; put there by `look`.
-    unknown: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_next_page: bool,
-}
-
-impl<T> List<T> {
-    fn known(self, what: &str) -> Known<Vec<T>> {
-        if let Some(why) = self.unknown {
-            return Known::Unknown(why);
-        }
-        if self.page_info.is_some_and(|page| page.has_next_page) {
-            return Known::Unknown(format!("the forge did not give all {what}"));
-        }
-        Known::Yes(self.nodes.into_iter().flatten().collect())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Oid {
-    oid: ObjectId,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct IssueNode {
-    number: u64,
-    title: String,
-    body: String,
-    state: String,
-    locked: bool,
-    created_at: Timestamp,
-    last_edited_at: Option<Timestamp>,
-    author: Option<Actor>,
-    user_content_edits: Option<List<EditNode>>,
-    comments: List<CommentNode>,
-    timeline_items: List<EventNode>,
-    labels: Option<List<LabelNode>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EditNode {
-    edited_at: Timestamp,
-    editor: Option<Actor>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CommentNode {
-    url: String,
-    author: Option<Actor>,
-    body: String,
-    created_at: Timestamp,
-    last_edited_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EventNode {
-    #[serde(rename = "__typename")]
-    kind: Option<String>,
-    actor: Option<Actor>,
-    created_at: Option<Timestamp>,
-    previous_review_state: Option<String>,
-    review: Option<ReviewAddress>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReviewAddress {
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PullNode {
-    number: u64,
-    title: String,
-    body: String,
-    state: String,
-    is_draft: bool,
-    author: Option<Actor>,
-    head_ref_name: String,
-    head_ref_oid: ObjectId,
-    head_repository: Option<RepositoryNode>,
-    base_ref_name: String,
-    created_at: Timestamp,
-    closed_at: Option<Timestamp>,
-    merged_at: Option<Timestamp>,
-    merged_by: Option<Actor>,
-    merge_commit: Option<Oid>,
-    comments: List<CommentNode>,
-    reviews: Option<List<ReviewNode>>,
-    timeline_items: List<EventNode>,
-    commits: List<CommitNode>,
-    review_requests: Option<List<RequestNode>>,
-    labels: Option<List<LabelNode>>,
-    #[serde(default)]
-    url: String,
-}
-
-#[derive(Deserialize)]
-struct LabelNode {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RepositoryNode {
-    name_with_owner: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReviewNode {
-    url: String,
-    author: Option<Actor>,
-    state: String,
-    submitted_at: Option<Timestamp>,
-    commit: Option<Oid>,
-}
-
-#[derive(Deserialize)]
-struct CommitNode {
-    commit: CommitFields,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CommitFields {
-    oid: ObjectId,
-    parents: List<Oid>,
-    committer: Option<GitActor>,
-    authors: List<GitActor>,
-    check_suites: Option<List<SuiteNode>>,
-    status: Option<StatusNode>,
-}
-
-#[derive(Deserialize)]
-struct StatusNode {
-    says: Option<ContextNode>,
-    plan: Option<ContextNode>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ContextNode {
-    created_at: Timestamp,
-    creator: Option<Actor>,
-    description: Option<String>,
-    state: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct GitActor {
-    email: Option<String>,
-    user: Option<Actor>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SuiteNode {
-    app: Option<AppNode>,
-    check_runs: Option<List<RunNode>>,
-}
-
-#[derive(Deserialize)]
-struct AppNode {
-    slug: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RunNode {
-    url: String,
-    status: String,
-    conclusion: Option<String>,
-    started_at: Option<Timestamp>,
-    completed_at: Option<Timestamp>,
-    external_id: Option<String>,
-    title: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestNode {
-    requested_reviewer: Option<ReviewerNode>,
-}
-
-#[derive(Deserialize)]
-struct ReviewerNode {
-    login: Option<String>,
-    slug: Option<String>,
 }
 
 fn read<T: DeserializeOwned>(node: Value) -> Result<T, String> {
@@ -594,7 +378,7 @@ const _: () =
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{nodes::Actor, *};
 
     fn actor(login: &str, kind: &str) -> Option<Actor> {
         Some(Actor { login: login.to_owned(), kind: Some(kind.to_owned()) })
@@ -655,6 +439,28 @@ mod tests {
         let commit: CommitFields = serde_json::from_value(commit).unwrap();
         let read = read_commit(commit, &"chandlery[bot]".parse().unwrap());
         assert_eq!(read.checks.iter().map(|check| check.title.as_str()).collect::<Vec<_>>(), ["ours"]);
+    }
+
+    #[test]
+    fn statuses_stand_for_our_check_only_if_we_set_them() {
+        let read = |who: &str, planned_by: &str| {
+            let by = |login: &str| serde_json::json!({ "login": login, "__typename": "User" });
+            let commit = serde_json::json!({
+                "oid": "1".repeat(40), "parents": { "nodes": [] }, "authors": { "nodes": [] }, "committer": null,
+                "status": {
+                    "says": { "createdAt": "2026-11-02T00:00:00Z", "creator": by(who), "description": "waits", "state": "PENDING" },
+                    "plan": { "createdAt": "2026-11-01T00:00:00Z", "creator": by(planned_by), "description": "key" },
+                },
+            });
+            let commit: CommitFields = serde_json::from_value(commit).unwrap();
+            read_commit(commit, &"robot".parse().unwrap()).checks
+        };
+        assert!(read("robot", "eve").is_empty(), "the time of a plan is not anybody's to say");
+        let ours = read("robot", "robot");
+        assert_eq!((ours[0].external_id.as_str(), ours[0].title.as_str()), ("key", "waits"));
+        assert_eq!(ours[0].started_at, "2026-11-01T00:00:00Z".parse().unwrap());
+        assert_eq!(ours[0].conclusion, None);
+        assert_eq!(read("eve", "robot")[0].title, "", "what somebody else says is said anew");
     }
 
     #[test]

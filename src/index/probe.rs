@@ -38,8 +38,9 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
     let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
-        let files = base.files_of(&folder);
-        let _ = writeln!(said, "{:?}", files.iter().collect::<Vec<_>>());
+        for file in base.files_of(&folder).iter() {
+            let _ = writeln!(said, "{file:?}");
+        }
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);
