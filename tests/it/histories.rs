@@ -343,6 +343,9 @@ fn count() -> u64 {
 /// clock: work per history must not creep.
 const MOST_DECISIONS: u64 = 300;
 
+/// What is seldom done meets what seldom happens too seldom to be asked for.
+const SELDOM: [(Stage, &str); 2] = [(Stage::Expired, "meddle"), (Stage::Expired, "update branch")];
+
 /// What many histories came to.
 #[derive(Default)]
 struct Tally {
@@ -392,11 +395,13 @@ fn core_histories() {
         // Those that only steps of other backends come to are in `steps.rs`.
         let stages = Stage::ALL.iter().filter(|stage| !matches!(stage, Stage::TimedOut | Stage::Unknown));
         // Somebody takes back their own words too seldom to meet every stage.
-        let is_asked = |(stage, deed): &&(Stage, &str)| {
-            !["unsay", BACKENDS].contains(deed) && !matches!(stage, Stage::TimedOut | Stage::Unknown)
+        let is_asked = |pair: &&(Stage, &str)| {
+            !["unsay", BACKENDS].contains(&pair.1)
+                && !matches!(pair.0, Stage::TimedOut | Stage::Unknown)
+                && !SELDOM.contains(*pair)
         };
         let covered: BTreeSet<_> = covered.into_iter().filter(is_asked).collect();
-        let missing = stages.count() * (KINDS - 1) - covered.len();
+        let missing = stages.count() * (KINDS - 1) - SELDOM.len() - covered.len();
         assert!(
             missing == 0,
             "{missing} pairs of stage and deed never occurred; there were only {covered:?}"
