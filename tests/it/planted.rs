@@ -113,9 +113,9 @@ const ALL: [(Fault, u64); 45] = [
     (Fault::ReadersAreWriters, 500),
     (Fault::WorkflowsAlwaysSucceed, 500),
     (Fault::EditedCommandsCount, 1_000),
-    (Fault::TimeStandsStill, 500),
+    (Fault::TimeStandsStill, 4_000),
     (Fault::TimeIsAlwaysOver, 1_000),
-    (Fault::TheFirstWordDecides, 500),
+    (Fault::TheFirstWordDecides, 4_000),
     (Fault::RemarksApprove, 500),
     (Fault::ApprovalsBeforeThePlanCount, 1_000),
 ];
