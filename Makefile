@@ -56,7 +56,7 @@ test: ## Fetch what the tests need, and run them all
 		# What tests print that pass is shown to nobody, and kept to be looked through.
 		for tests in '$(CORE)' 'not ($(CORE))'; do
 			$(NEXTEST) -E "$$tests"
-			mv '$(CARGO_TARGET_DIR)/nextest/default/said.xml' '$(LEFT)/said/'"$${#tests}.xml"
+			mv target/nextest/default/said.xml '$(LEFT)/said/'"$${#tests}.xml"
 		done
 
 		echo 'Exchanges, judged by the description of the API'
