@@ -319,7 +319,9 @@ impl Local {
     /// Writes one file, unless it says this already.
     fn put(&self, who: &str, at: Repo, branch: &str, path: &str, text: &str) -> Option<()> {
         let same = ObjectId::of_blob(text.as_bytes()).to_string();
-        let known = self.get(at, &format!("contents/{path}?ref={branch}"));
+        // Files of templates have names that are no addresses.
+        let address = path.replace('{', "%7B").replace('}', "%7D").replace(' ', "%20");
+        let known = self.get(at, &format!("contents/{address}?ref={branch}"));
         if known.is_some_and(|file| file["sha"] == same.as_str()) {
             return None;
         }
