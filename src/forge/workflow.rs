@@ -55,7 +55,7 @@ impl Writer {
     /// <https://docs.github.com/rest/actions/workflow-runs#cancel-a-workflow-run>
     pub async fn cancel(&self, repository: &RepoName, run: u64) -> Acted {
         let path = format!("/actions/runs/{run}/cancel");
-        let reply = match self.send(repository, Method::POST, &path, &json!({})).await {
+        let reply = match self.send(repository, Method::POST, &path, &Value::Null).await {
             Ok(reply) => reply,
             Err(ForgeError::Limited { seconds }) => return Acted::Postponed { seconds },
             Err(error) => return Acted::Failed(error.to_string()),

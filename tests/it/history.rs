@@ -155,7 +155,8 @@ impl World {
                 let gone: Vec<String> =
                     self.tree.keys().filter(|path| path.starts_with(&from)).cloned().collect();
                 for path in gone {
-                    let (mode, text) = self.tree.remove(&path).unwrap();
+                    // One that was moved before may have taken its place.
+                    let Some((mode, text)) = self.tree.remove(&path) else { continue };
                     self.put(&path.replacen(&from, &to, 1), mode, text);
                 }
             }
