@@ -268,3 +268,60 @@ pub fn risks(repository: &RepoName, files: &BTreeMap<RepoPath, Versions>) -> Vec
     }
     risks
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of_one(before: Option<&str>, after: Option<&str>) -> String {
+        let bytes = |text: &str| Bytes::from(text.as_bytes().to_vec());
+        let versions = Versions::of(before.map(bytes), after.map(bytes));
+        of_repository("acme/infra", &[("a/b.txt".parse().unwrap(), versions)].into())
+    }
+
+    fn leads_back(before: Option<&str>, after: Option<&str>) {
+        let shown = entries(&of_one(before, after));
+        if before == after {
+            assert!(shown.is_empty());
+            return;
+        }
+        let [entry] = &shown[..] else { panic!("{shown:?}") };
+        assert_eq!((entry.repository.as_str(), entry.path.as_str()), ("acme/infra", "a/b.txt"));
+        assert_eq!((entry.creates(), entry.deletes()), (before.is_none(), after.is_none()));
+        let was = entry.before(after.unwrap_or_default().as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(was).unwrap(), before.unwrap_or_default());
+        if before.is_none() {
+            assert_eq!(entry.after().as_deref(), after.map(str::as_bytes));
+        }
+    }
+
+    #[test]
+    fn a_diff_leads_back_to_what_was() {
+        for (before, after) in [
+            (Some("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n"), Some("a\nB\nc\nd\ne\nf\ng\nh\ni\nj\nk\n")),
+            (Some("a\nb"), Some("a\nb\n")),
+            (Some("a\nb\n"), Some("b")),
+            (Some("# x\n-- y\n"), Some("+ z\n")),
+            (Some("one\n"), None),
+            (None, Some("one\ntwo")),
+            (None, Some("")),
+        ] {
+            leads_back(before, after);
+        }
+        // Of something else it is no diff.
+        let shown = entries(&of_one(Some("a\nb\n"), Some("a\nc\n")));
+        assert_eq!(shown[0].before(b"something else\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_diff_leads_back_to_what_was(
+            before in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
+            after in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
+        ) {
+            leads_back(before.as_deref(), after.as_deref());
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The plainest YAML, read in one go: block mappings and lists of scalars of one line, which nearly all entities are.
+//! What does the plainest YAML say? Block mappings and lists of scalars of one line, which nearly all entities are, read in one go.
 //! Anything else is left to the parser, which takes several times as long and says the same of what is read here.
 
 use serde_json::{Map, Value};

@@ -203,9 +203,11 @@ pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result
         additions.write.insert(settings_path, (new, true));
     }
     additions.secrets = secrets_of(&actions);
-    additions.next.extend(additions.secrets.iter().map(|name| {
-        format!("Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent.")
-    }).collect::<Vec<_>>());
+    for name in &additions.secrets {
+        additions.next.push(format!(
+            "Give whoever carries requests out the secret CHANDLERY_SECRET_{name}: it signs what is sent."
+        ));
+    }
     Ok(additions)
 }
 

@@ -1,4 +1,4 @@
-//! The shapes of what GitHub answers to our queries, as far as we read it.
+//! What shape has what GitHub answers to our queries, as far as we read it?
 
 use serde::Deserialize;
 

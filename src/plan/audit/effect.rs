@@ -27,9 +27,6 @@ const CANDIDATES: usize = 50;
 /// What does not follow.
 pub(super) type Doubts = Vec<(Kind, String)>;
 
-/// What the files of a plan would be.
-type Written = BTreeMap<(String, RepoPath), Option<ObjectId>>;
-
 /// What a plan would do, as its pinned parts say it at one commit of the catalog.
 struct Made {
     /// Whether the same was asked.
@@ -86,12 +83,15 @@ pub(super) fn doubts(bench: &Bench<'_>, id: &RequestId, plan: &Plan, diff: Optio
     Ok(found)
 }
 
+/// The files that a plan changes in targets, each with its repository.
+fn changes(plan: &Plan) -> impl Iterator<Item = (String, &FileChange)> {
+    let pulls = plan.steps.iter().filter_map(|step| step.pull_request.as_ref());
+    pulls.flat_map(|pull| pull.changes.iter().map(|change| (pull.repository.to_string(), change)))
+}
+
 /// What a diff shows otherwise than its plan says.
 fn against_plan(bench: &Bench<'_>, plan: &Plan, shown: &[diff::Entry]) -> Looked<Option<String>> {
-    let pulls = plan.steps.iter().filter_map(|step| step.pull_request.as_ref());
-    let changes: Vec<(String, &FileChange)> = pulls
-        .flat_map(|pull| pull.changes.iter().map(|change| (pull.repository.to_string(), change)))
-        .collect();
+    let changes: Vec<(String, &FileChange)> = changes(plan).collect();
     let of_targets: Vec<&diff::Entry> = shown.iter().filter(|entry| entry.repository != "catalog").collect();
     if changes.len() != of_targets.len() {
         return Ok(Some(format!(
@@ -200,25 +200,15 @@ fn wrong(plan: &Plan, shown: &[diff::Entry], catalog: &str, made: &Made) -> Opti
     if again != catalog {
         return Some((Kind::DiffDiffers, "its diff shows entities otherwise".to_owned()));
     }
-    let pulls = plan.steps.iter().filter_map(|step| step.pull_request.as_ref());
-    let written: Written = pulls
-        .flat_map(|pull| {
-            pull.changes
-                .iter()
-                .map(|change| ((pull.repository.to_string(), change.path.clone()), change.after))
-        })
-        .collect();
-    for (file, after) in &written {
-        let Some(bytes) = made.whole.get(file) else { continue };
-        if *after != Some(ObjectId::of_blob(bytes)) {
+    for (repository, change) in changes(plan) {
+        let file = (repository, change.path.clone());
+        let Some(bytes) = made.whole.get(&file) else { continue };
+        if change.after != Some(ObjectId::of_blob(bytes)) {
             return Some((Kind::PlanDiffers, format!("its template writes `{}` otherwise", file.1)));
         }
         let entry = shown.iter().find(|entry| entry.repository == file.0 && entry.path == file.1.as_str());
-        let before =
-            plan.steps.iter().filter_map(|step| step.pull_request.as_ref()).flat_map(|pull| &pull.changes);
-        let before = before.filter(|change| change.path == file.1).find_map(|change| change.before);
         // What the file was follows from what it is and the diff.
-        let leads = entry.zip(before).and_then(|(entry, before)| Some((entry.before(bytes)?, before)));
+        let leads = entry.zip(change.before).and_then(|(entry, before)| Some((entry.before(bytes)?, before)));
         if let Some((was, before)) = leads
             && ObjectId::of_blob(&was) != before
         {
@@ -226,64 +216,4 @@ fn wrong(plan: &Plan, shown: &[diff::Entry], catalog: &str, made: &Made) -> Opti
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use crate::{
-        domain::Bytes,
-        plan::diff::{self, Versions},
-    };
-
-    fn of_one(before: Option<&str>, after: Option<&str>) -> String {
-        let bytes = |text: &str| Bytes::from(text.as_bytes().to_vec());
-        let versions = Versions::of(before.map(bytes), after.map(bytes));
-        diff::of_repository("acme/infra", &[("a/b.txt".parse().unwrap(), versions)].into())
-    }
-
-    fn leads_back(before: Option<&str>, after: Option<&str>) {
-        let shown = diff::entries(&of_one(before, after));
-        if before == after {
-            assert!(shown.is_empty());
-            return;
-        }
-        let [entry] = &shown[..] else { panic!("{shown:?}") };
-        assert_eq!((entry.repository.as_str(), entry.path.as_str()), ("acme/infra", "a/b.txt"));
-        assert_eq!((entry.creates(), entry.deletes()), (before.is_none(), after.is_none()));
-        let was = entry.before(after.unwrap_or_default().as_bytes()).unwrap();
-        assert_eq!(String::from_utf8(was).unwrap(), before.unwrap_or_default());
-        if before.is_none() {
-            assert_eq!(entry.after().as_deref(), after.map(str::as_bytes));
-        }
-    }
-
-    #[test]
-    fn a_diff_leads_back_to_what_was() {
-        for (before, after) in [
-            (Some("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n"), Some("a\nB\nc\nd\ne\nf\ng\nh\ni\nj\nk\n")),
-            (Some("a\nb"), Some("a\nb\n")),
-            (Some("a\nb\n"), Some("b")),
-            (Some("# x\n-- y\n"), Some("+ z\n")),
-            (Some("one\n"), None),
-            (None, Some("one\ntwo")),
-            (None, Some("")),
-        ] {
-            leads_back(before, after);
-        }
-        // Of something else it is no diff.
-        let shown = diff::entries(&of_one(Some("a\nb\n"), Some("a\nc\n")));
-        assert_eq!(shown[0].before(b"something else\n"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn every_diff_leads_back_to_what_was(
-            before in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
-            after in proptest::option::of("([ab+@# -]{0,3}\n){0,12}[a-]{0,1}"),
-        ) {
-            leads_back(before.as_deref(), after.as_deref());
-        }
-    }
 }
