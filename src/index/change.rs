@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     base::{Base, FileRecord, Folder, NONE, Row},
-    walk::{Below, Listed, is_document, list, list_new},
+    walk::{Below, child, document, is_document, listed},
 };
 use crate::{
     catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
     domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
-    git::objects::{Objects, Read},
+    git::{
+        objects::{Node, Objects, Read},
+        tree::{Difference, differences, entries},
+    },
 };
 
 /// An entity file that the base does not have so.
@@ -197,60 +200,55 @@ impl Walk<'_> {
         {
             return Ok(());
         }
-        let listed = match (requests, after) {
-            (true, Some((path, tree))) => list(self.objects, path, tree)?,
-            (true, None) => Listed::default(),
-            (false, after) => self.files(known.as_ref(), after)?,
+        let path = match (&known, after) {
+            (_, Some((path, _))) => path.clone(),
+            (Some(folder), None) => match self.base.look_text(folder.path, str::parse) {
+                Ok(path) => path,
+                Err(_) => return Ok(self.base.pages.damage()),
+            },
+            (None, None) => return Ok(()),
+        };
+        let was = known.as_ref().map(|folder| self.base.folder_text(folder)).unwrap_or_default();
+        let is = after.map(|(_, tree)| self.objects.folder_text(tree)).transpose()?.unwrap_or_default();
+        let differences = match differences(&was, &is) {
+            Ok(differences) => differences,
+            Err(_) if entries(&was).any(|entry| entry.is_err()) => return Ok(self.base.pages.damage()),
+            Err(error) => return Err(error),
         };
         self.change.folders.extend(before);
-        if let Some((path, _)) = after {
-            self.change.refused.extend(listed.refused.iter().map(|name| (path.clone(), name.clone())));
-            if requests && !is_root && listed.is_open_request() {
-                self.change.open.insert(path.clone());
-            }
+        if requests && !is_root && listed(&path, &is)?.is_open_request() {
+            self.change.open.insert(path.clone());
         }
-        let mut children: BTreeMap<RepoPath, u32> = BTreeMap::new();
-        if let (Some(number), Some(folder)) = (before, &known) {
-            let mut child = number + 1;
-            while child < folder.end && !self.base.pages.is_damaged() {
-                let record: Folder = self.base.record(child);
-                if let Ok(path) = self.base.look_text(record.path, str::parse) {
-                    children.insert(path, child);
+        let refused_before =
+            before.is_some_and(|number| self.base.head.refused.iter().any(|(folder, _)| *folder == number));
+        if refused_before {
+            let refused = listed(&path, &is)?.refused;
+            self.change.refused.extend(refused.into_iter().map(|name| (path.clone(), name)));
+        }
+        for Difference { name, before, after } in differences {
+            let Some(child) = child(&path, name) else {
+                if after.is_some() && !refused_before {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    self.change.refused.push((path.clone(), name));
                 }
-                child = record.end;
+                continue;
+            };
+            if !requests && is_document(&child) {
+                if let (Some(_), Some(folder)) = (before.and_then(document), &known) {
+                    self.change.gone.extend(self.base.file_in(folder, child.file_name()));
+                }
+                self.found.extend(after.and_then(document).map(|blob| (child.clone(), blob)));
             }
-        }
-        for (path, tree) in &listed.folders {
-            let before = children.remove(path);
-            self.folder(before, Some((path, *tree)), requests, false)?;
-        }
-        for child in children.into_values() {
-            self.folder(Some(child), None, requests, false)?;
+            let folder = |node| match node {
+                Some(Node::Folder(tree)) => Some(tree),
+                Some(Node::File(_)) | None => None,
+            };
+            let (before, after) = (folder(before), folder(after));
+            if before.is_some() || after.is_some() {
+                let before = before.and_then(|_| self.base.folder(child.as_str()));
+                self.folder(before, after.map(|tree| (&child, tree)), requests, false)?;
+            }
         }
         Ok(())
-    }
-
-    /// The files of a folder, before and after, both in the order of their names. Of what is now, what the base does not have so.
-    fn files(&mut self, before: Option<&Folder>, after: Option<(&RepoPath, ObjectId)>) -> Read<Listed> {
-        let before = before.map(|folder| self.base.files_of(folder)).unwrap_or_default();
-        let mut before = before.iter().peekable();
-        let gone = &mut self.change.gone;
-        let mut listed = Listed::default();
-        if let Some((path, tree)) = after {
-            listed = list_new(self.objects, path, tree, &mut |name, blob| {
-                while let Some((number, ..)) = before.next_if(|(_, known, _)| *known < name) {
-                    gone.insert(number);
-                }
-                match before.next_if(|(_, known, _)| *known == name) {
-                    Some((_, _, known)) if known == blob => return true,
-                    Some((number, ..)) => drop(gone.insert(number)),
-                    None => {}
-                }
-                false
-            })?;
-        }
-        gone.extend(before.map(|(number, ..)| number));
-        self.found.extend(listed.files.iter().filter(|(path, _)| is_document(path)).cloned());
-        Ok(listed)
     }
 }
