@@ -240,13 +240,14 @@ impl Objects {
         Ok(())
     }
 
-    /// The text of a folder, as [`tree::entries`] reads it.
+    /// Looks at the text of a folder, which [`tree::entries`] reads.
     ///
     /// # Errors
-    /// When it is missing, or no folder.
-    pub fn folder_text(&self, folder: ObjectId) -> Read<Vec<u8>> {
-        let read = self.repository.odb().and_then(|odb| Ok(odb.read(to_git(folder))?.data().to_vec()));
-        read.map_err(|error| ReadError::broken(&error))
+    /// When it is missing, and those of `look`.
+    pub fn look_at_folder<T>(&self, folder: ObjectId, look: impl FnOnce(&[u8]) -> Read<T>) -> Read<T> {
+        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
+        let read = odb.read(to_git(folder)).map_err(|error| ReadError::broken(&error))?;
+        look(read.data())
     }
 
     /// What a branch changes against where it left the base.
@@ -299,8 +300,11 @@ impl Objects {
         if before == after {
             return Ok(());
         }
-        let text = |folder: Option<ObjectId>| folder.map(|id| self.folder_text(id)).transpose();
-        let (before, after) = (text(before)?.unwrap_or_default(), text(after)?.unwrap_or_default());
+        let text = |folder: Option<ObjectId>| match folder {
+            Some(folder) => self.look_at_folder(folder, |text| Ok(text.to_vec())),
+            None => Ok(Vec::new()),
+        };
+        let (before, after) = (text(before)?, text(after)?);
         for Difference { name, before, after } in differences(&before, &after)? {
             let path = below(path, name);
             let (old_folder, old_file) = split(before);

@@ -63,7 +63,7 @@ pub fn entries(text: &[u8]) -> impl Iterator<Item = Read<Entry<'_>>> {
 pub fn differences<'a>(mut before: &'a [u8], mut after: &'a [u8]) -> Read<Vec<Difference<'a>>> {
     let mut found = Vec::new();
     loop {
-        let equal = equal_entries(before, after)?;
+        let equal = equal_entries(before, after);
         (before, after) = (&before[equal..], &after[equal..]);
         let next = |text| entries(text).next().transpose();
         let (was, is) = match (next(before)?, next(after)?) {
@@ -89,33 +89,41 @@ pub fn differences<'a>(mut before: &'a [u8], mut after: &'a [u8]) -> Read<Vec<Di
 const ID: usize = 20;
 
 /// How many bytes at the beginning of both are the same entries.
-fn equal_entries(a: &[u8], b: &[u8]) -> Read<usize> {
+fn equal_entries(a: &[u8], b: &[u8]) -> usize {
     const BLOCK: usize = 256;
     let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count();
     let (a_rest, b_rest) = (&a[blocks * BLOCK..], &b[blocks * BLOCK..]);
     let equal = blocks * BLOCK + a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b).count();
     let mut whole = 0;
-    for entry in entries(&a[..equal]) {
-        // The last of them may be cut off.
-        let Ok(entry) = entry else { break };
-        whole = entry.at + entry.name.len() + 1 + ID;
+    // The last of them may be cut off.
+    while let Some(length) = length(&a[whole..equal]) {
+        whole += length;
     }
-    Ok(whole)
+    whole
+}
+
+/// How long the first entry is.
+fn length(text: &[u8]) -> Option<usize> {
+    let at = name_at(text)?;
+    let length = at + memchr::memchr(0, text.get(at..)?)? + 1 + ID;
+    (length <= text.len()).then_some(length)
+}
+
+/// A mode has five or six digits.
+fn name_at(text: &[u8]) -> Option<usize> {
+    [6, 5].into_iter().find(|space| text.get(*space) == Some(&b' ')).map(|space| space + 1)
 }
 
 /// The first entry, and how long it is: a mode in octal digits, a space, a name, a zero, an id.
 fn first(text: &[u8]) -> Option<(Entry<'_>, usize)> {
-    let space = text.iter().take(8).position(|byte| *byte == b' ')?;
-    let mode = text[..space].iter().try_fold(0_u32, |mode, digit| match digit {
+    let (at, length) = (name_at(text)?, length(text)?);
+    let mode = text[..at - 1].iter().try_fold(0_u32, |mode, digit| match digit {
         b'0'..=b'7' => Some(mode * 8 + u32::from(digit - b'0')),
         _ => None,
     })?;
-    let at = space + 1;
-    let name = text.get(at..)?;
-    let name = &name[..memchr::memchr(0, name)?];
-    let id = text.get(at + name.len() + 1..)?.first_chunk::<ID>()?;
-    let node = node(mode, ObjectId::from_bytes(*id));
-    (!name.is_empty()).then_some((Entry { name, at, node }, at + name.len() + 1 + ID))
+    let (name, id) = text[at..length].split_last_chunk::<ID>()?;
+    let name = &name[..name.len() - 1];
+    (!name.is_empty()).then_some((Entry { name, at, node: node(mode, ObjectId::from_bytes(*id)) }, length))
 }
 
 /// What has this mode in a folder.

@@ -69,9 +69,9 @@ impl Change {
     ) -> Read<Self> {
         let mut change = Self::default();
         let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
-        for (root, requests) in below.iter().zip([false, true]) {
+        for (root, keeps) in below.iter().zip([Keeps::Entities, Keeps::Requests]) {
             let before = base.folder(root.path.as_str());
-            walk.folder(before, root.tree.map(|tree| (&root.path, tree)), requests, true)?;
+            walk.folder(keeps, before, root.tree.map(|tree| (&root.path, tree)))?;
         }
         let mut found = walk.found;
         change.redefined(base, defined, &mut found);
@@ -185,69 +185,92 @@ struct Walk<'a> {
     found: BTreeMap<RepoPath, ObjectId>,
 }
 
+/// What is kept in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Entities,
+    Requests,
+    /// What belongs to one request.
+    Request,
+}
+
 impl Walk<'_> {
     /// A folder, before and after.
     fn folder(
         &mut self,
+        keeps: Keeps,
         before: Option<u32>,
         after: Option<(&RepoPath, ObjectId)>,
-        requests: bool,
-        is_root: bool,
     ) -> Read<()> {
-        let known: Option<Folder> = before.map(|number| self.base.record(number));
-        if let (Some(folder), Some((_, tree))) = (&known, after)
-            && folder.tree == tree
-        {
-            return Ok(());
-        }
-        let path = match (&known, after) {
-            (_, Some((path, _))) => path.clone(),
-            (Some(folder), None) => match self.base.look_text(folder.path, str::parse) {
-                Ok(path) => path,
-                Err(_) => return Ok(self.base.pages.damage()),
+        let before: Option<(u32, Folder)> = before.map(|number| (number, self.base.record(number)));
+        match (before, after) {
+            (Some((_, folder)), Some((_, tree))) if folder.tree == tree => Ok(()),
+            (before, Some((path, tree))) => {
+                let was = before.map(|(_, folder)| self.base.folder_text(&folder)).unwrap_or_default();
+                self.objects.look_at_folder(tree, |is| self.texts(keeps, path, before, &was, is))
+            }
+            (Some((_, folder)), None) => match self.base.look_text(folder.path, str::parse) {
+                Ok(path) => self.texts(keeps, &path, before, &self.base.folder_text(&folder), &[]),
+                Err(_) => {
+                    self.base.pages.damage();
+                    Ok(())
+                }
             },
-            (None, None) => return Ok(()),
-        };
-        let was = known.as_ref().map(|folder| self.base.folder_text(folder)).unwrap_or_default();
-        let is = after.map(|(_, tree)| self.objects.folder_text(tree)).transpose()?.unwrap_or_default();
-        let differences = match differences(&was, &is) {
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The texts of a folder, before and after.
+    fn texts(
+        &mut self,
+        keeps: Keeps,
+        path: &RepoPath,
+        before: Option<(u32, Folder)>,
+        was: &[u8],
+        is: &[u8],
+    ) -> Read<()> {
+        let differences = match differences(was, is) {
             Ok(differences) => differences,
-            Err(_) if entries(&was).any(|entry| entry.is_err()) => return Ok(self.base.pages.damage()),
+            Err(_) if entries(was).any(|entry| entry.is_err()) => {
+                self.base.pages.damage();
+                return Ok(());
+            }
             Err(error) => return Err(error),
         };
-        self.change.folders.extend(before);
-        if requests && !is_root && listed(&path, &is)?.is_open_request() {
+        if let Some((number, _)) = before {
+            self.change.folders.insert(number);
+        }
+        if keeps == Keeps::Request && listed(path, is)?.is_open_request() {
             self.change.open.insert(path.clone());
         }
-        let refused_before =
-            before.is_some_and(|number| self.base.head.refused.iter().any(|(folder, _)| *folder == number));
-        if refused_before {
-            let refused = listed(&path, &is)?.refused;
+        let refused = &self.base.head.refused;
+        let had_refused =
+            before.is_some_and(|(number, _)| refused.iter().any(|(folder, _)| *folder == number));
+        if had_refused {
+            let refused = listed(path, is)?.refused;
             self.change.refused.extend(refused.into_iter().map(|name| (path.clone(), name)));
         }
-        for Difference { name, before, after } in differences {
-            let Some(child) = child(&path, name) else {
-                if after.is_some() && !refused_before {
+        for Difference { name, before: was, after: is } in differences {
+            let Some(child) = child(path, name) else {
+                if is.is_some() && !had_refused {
                     let name = String::from_utf8_lossy(name).into_owned();
                     self.change.refused.push((path.clone(), name));
                 }
                 continue;
             };
-            if !requests && is_document(&child) {
-                if let (Some(_), Some(folder)) = (before.and_then(document), &known) {
-                    self.change.gone.extend(self.base.file_in(folder, child.file_name()));
+            if keeps == Keeps::Entities && is_document(&child) {
+                if let (Some(_), Some((_, folder))) = (was.and_then(document), before) {
+                    self.change.gone.extend(self.base.file_in(&folder, child.file_name()));
                 }
-                self.found.extend(after.and_then(document).map(|blob| (child.clone(), blob)));
+                self.found.extend(is.and_then(document).map(|blob| (child.clone(), blob)));
             }
             let folder = |node| match node {
                 Some(Node::Folder(tree)) => Some(tree),
                 Some(Node::File(_)) | None => None,
             };
-            let (before, after) = (folder(before), folder(after));
-            if before.is_some() || after.is_some() {
-                let before = before.and_then(|_| self.base.folder(child.as_str()));
-                self.folder(before, after.map(|tree| (&child, tree)), requests, false)?;
-            }
+            let below = if keeps == Keeps::Entities { Keeps::Entities } else { Keeps::Request };
+            let known = folder(was).and_then(|_| self.base.folder(child.as_str()));
+            self.folder(below, known, folder(is).map(|tree| (&child, tree)))?;
         }
         Ok(())
     }

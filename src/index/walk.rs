@@ -53,7 +53,7 @@ impl Listed {
 /// # Errors
 /// When it is missing.
 pub fn list(objects: &Objects, path: &RepoPath, tree: ObjectId) -> Read<Listed> {
-    listed(path, &objects.folder_text(tree)?)
+    objects.look_at_folder(tree, |text| listed(path, text))
 }
 
 /// What the text of a folder at this path says.
