@@ -1,6 +1,11 @@
 //! What does a commit hold? Files, folders, and what differs between two trees.
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{self, AtomicUsize},
+};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
@@ -248,6 +253,45 @@ impl Objects {
         let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
         let read = odb.read(to_git(folder)).map_err(|error| ReadError::broken(&error))?;
         look(read.data())
+    }
+
+    /// The texts of several folders. Large ones are read side by side, since to unpack them takes most of a small look.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn folder_texts(&self, folders: &[ObjectId]) -> Read<Vec<Vec<u8>>> {
+        /// Bytes; to open the repository once more costs as much as to unpack about so many.
+        const LARGE: usize = 1 << 19;
+        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
+        let size = |id: &ObjectId| odb.read_header(to_git(*id)).map_or(0, |(size, _)| size);
+        let threads = match folders.iter().map(size).sum::<usize>() {
+            size if size > LARGE => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => 1,
+        };
+        let next = AtomicUsize::new(0);
+        let read = |repository: &Repository| -> Read<Vec<(usize, Vec<u8>)>> {
+            let odb = repository.odb().map_err(|error| ReadError::broken(&error))?;
+            let mut texts = Vec::new();
+            while let at = next.fetch_add(1, atomic::Ordering::Relaxed)
+                && let Some(id) = folders.get(at)
+            {
+                let read = odb.read(to_git(*id)).map_err(|error| ReadError::broken(&error))?;
+                texts.push((at, read.data().to_vec()));
+            }
+            Ok(texts)
+        };
+        let folder = self.folder();
+        let helper =
+            || Repository::open(folder).map_err(|error| ReadError::broken(&error)).and_then(|own| read(&own));
+        let parts = std::thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads.min(folders.len())).map(|_| scope.spawn(helper)).collect();
+            let mut parts = vec![read(&self.repository)];
+            parts.extend(helpers.into_iter().map(|thread| thread.join().expect("a reader does not panic")));
+            parts
+        });
+        let mut texts: Vec<_> = parts.into_iter().collect::<Read<Vec<_>>>()?.into_iter().flatten().collect();
+        texts.sort_unstable_by_key(|(at, _)| *at);
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
     }
 
     /// What a branch changes against where it left the base.

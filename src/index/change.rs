@@ -71,7 +71,7 @@ impl Change {
         let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
         for (root, keeps) in below.iter().zip([Keeps::Entities, Keeps::Requests]) {
             let before = base.folder(root.path.as_str());
-            walk.folder(keeps, before, root.tree.map(|tree| (&root.path, tree)))?;
+            walk.folders(keeps, vec![(root.path.clone(), before, root.tree)])?;
         }
         let mut found = walk.found;
         change.redefined(base, defined, &mut found);
@@ -185,6 +185,9 @@ struct Walk<'a> {
     found: BTreeMap<RepoPath, ObjectId>,
 }
 
+/// Of how many folders the texts are in memory at once.
+const AT_ONCE: usize = 16;
+
 /// What is kept in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeps {
@@ -195,29 +198,25 @@ enum Keeps {
 }
 
 impl Walk<'_> {
-    /// A folder, before and after.
-    fn folder(
-        &mut self,
-        keeps: Keeps,
-        before: Option<u32>,
-        after: Option<(&RepoPath, ObjectId)>,
-    ) -> Read<()> {
-        let before: Option<(u32, Folder)> = before.map(|number| (number, self.base.record(number)));
-        match (before, after) {
-            (Some((_, folder)), Some((_, tree))) if folder.tree == tree => Ok(()),
-            (before, Some((path, tree))) => {
-                let was = before.map(|(_, folder)| self.base.folder_text(&folder)).unwrap_or_default();
-                self.objects.look_at_folder(tree, |is| self.texts(keeps, path, before, &was, is))
+    /// Folders, before and after, of which those that differ are looked at.
+    fn folders(&mut self, keeps: Keeps, folders: Vec<(RepoPath, Option<u32>, Option<ObjectId>)>) -> Read<()> {
+        let mut changed = Vec::new();
+        for (path, before, after) in folders {
+            let before: Option<(u32, Folder)> = before.map(|number| (number, self.base.record(number)));
+            if before.map(|(_, folder)| folder.tree) != after {
+                changed.push((path, before, after));
             }
-            (Some((_, folder)), None) => match self.base.look_text(folder.path, str::parse) {
-                Ok(path) => self.texts(keeps, &path, before, &self.base.folder_text(&folder), &[]),
-                Err(_) => {
-                    self.base.pages.damage();
-                    Ok(())
-                }
-            },
-            (None, None) => Ok(()),
         }
+        for some in changed.chunks(AT_ONCE) {
+            let trees: Vec<ObjectId> = some.iter().filter_map(|(_, _, after)| *after).collect();
+            let mut texts = self.objects.folder_texts(&trees)?.into_iter();
+            for (path, before, after) in some {
+                let was = before.map(|(_, folder)| self.base.folder_text(&folder)).unwrap_or_default();
+                let is = after.and_then(|_| texts.next()).unwrap_or_default();
+                self.texts(keeps, path, *before, &was, &is)?;
+            }
+        }
+        Ok(())
     }
 
     /// The texts of a folder, before and after.
@@ -250,6 +249,7 @@ impl Walk<'_> {
             let refused = listed(path, is)?.refused;
             self.change.refused.extend(refused.into_iter().map(|name| (path.clone(), name)));
         }
+        let mut folders = Vec::new();
         for Difference { name, before: was, after: is } in differences {
             let Some(child) = child(path, name) else {
                 if is.is_some() && !had_refused {
@@ -268,10 +268,12 @@ impl Walk<'_> {
                 Some(Node::Folder(tree)) => Some(tree),
                 Some(Node::File(_)) | None => None,
             };
-            let below = if keeps == Keeps::Entities { Keeps::Entities } else { Keeps::Request };
             let known = folder(was).and_then(|_| self.base.folder(child.as_str()));
-            self.folder(below, known, folder(is).map(|tree| (&child, tree)))?;
+            if known.is_some() || folder(is).is_some() {
+                folders.push((child, known, folder(is)));
+            }
         }
-        Ok(())
+        let below = if keeps == Keeps::Entities { Keeps::Entities } else { Keeps::Request };
+        self.folders(below, folders)
     }
 }
