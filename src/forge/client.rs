@@ -54,7 +54,7 @@ pub enum ForgeError {
         why: String,
     },
     /// No answer came.
-    #[error("no answer from the forge to {what}: {why}")]
+    #[error("no answer from the forge to {what}: {why}; is there a network, and is the address right?")]
     Silent {
         /// What was asked.
         what: String,
@@ -68,7 +68,7 @@ pub enum ForgeError {
     Key,
     /// The App may not go there at all.
     #[error(
-        "the App is not installed on {repository}: install it there, or take the repository out of `repositories`"
+        "the App is not installed on {repository}, or there is no such repository: look at its name, and install the App there; a target may be taken out of `repositories`"
     )]
     NotInstalled {
         /// Where.
@@ -87,7 +87,7 @@ pub enum ForgeError {
         word: String,
     },
     /// It answered with an error.
-    #[error("the forge answered {status} to {what}: {words}")]
+    #[error("the forge answered {status} to {what}: {words}{}", advice(*status, what))]
     Status {
         /// What was asked.
         what: String,
@@ -110,6 +110,20 @@ pub enum ForgeError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// What to do about an answer that says that something is set up wrongly rather than what.
+fn advice(status: u16, what: &str) -> &'static str {
+    match status {
+        401 if what.contains("/app") || what.ends_with("/installation") => {
+            "; the App ID and the private key must be those of one App, and this machine's clock right"
+        }
+        401 => "; the token has ended, was revoked or is not whole",
+        404 if what.ends_with(" /graphql") || what.ends_with(" /meta") => {
+            "; is this the address of an API? That of a GitHub Enterprise Server is https://HOST/api/v3"
+        }
+        _ => "",
+    }
 }
 
 /// How we treat a forge.

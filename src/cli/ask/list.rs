@@ -63,6 +63,12 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let query = match &args.query {
         Some(text) => {
             let value: Value = serde_yaml::from_str(text).context("the query is no YAML")?;
+            if !value.is_object() {
+                bail!(
+                    "the query is no mapping: it is written like '{{combinator: and, rules: [{{property: $identifier, operator: contains, value: shop}}]}}'; \
+                     a condition in jq goes with --jq"
+                );
+            }
             match parse_query(&value) {
                 Ok(query) => Some(query),
                 Err(problems) => bail!("the query cannot be asked: {}", problems.join("; ")),
@@ -156,7 +162,12 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let identifier: Value = id.identifier.as_str().into();
         std::iter::once(identifier).chain(columns.iter().map(|name| cell(id, name))).collect()
     };
-    let rows = ids.iter().map(row).collect();
+    let rows: Vec<Vec<Value>> = ids.iter().map(row).collect();
+    if rows.is_empty() && args.format == As::Table {
+        let which =
+            if query.is_some() || expression.is_some() { " is like that" } else { " is in the catalog" };
+        output::complain(&format!("no `{}`{which}", blueprint.identifier));
+    }
     let columns = std::iter::once("identifier".to_owned()).chain(columns.iter().cloned()).collect();
     output::print(&Table { columns, rows }.print(args.format)?)?;
     Ok(ExitCode::SUCCESS)

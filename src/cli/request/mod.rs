@@ -28,7 +28,7 @@ use super::{
     validate::{files_of_work_tree, locate},
 };
 use crate::{
-    catalog::{self, Definitions, Files, load_definitions, load_settings, report},
+    catalog::{self, Definitions, Files, Mode, load_definitions, load_settings, report},
     cli,
     domain::{
         Action, ActionId, Bytes, Diagnostic, Identifier, Login, RepoPath, RequestFile, RequestId, Timestamp,
@@ -269,6 +269,15 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
     }
     let url = submit(&settings, action, &submit::Asking { id, path, text, file, at: now })?;
     output::print(&format!("\nAsked: {url}\n"))?;
+    match definitions.settings.mode {
+        Mode::On => {}
+        Mode::Observe => output::complain(
+            "the catalog only observes (`mode: observe`): it answers, and carries nothing out",
+        ),
+        Mode::Off => {
+            output::complain("the catalog is switched off (`mode: off`): it answers once that is over")
+        }
+    }
     Ok(ExitCode::from(cli::CLEAN))
 }
 
