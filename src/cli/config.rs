@@ -396,11 +396,10 @@ mod tests {
             ("GITHUB_API_URL", "https://job.test"),
             ("GITHUB_SERVER_URL", "https://git.job.test"),
             ("GITHUB_TOKEN", "job"),
-            ("HOME", "/home/x"),
         ];
         let said = |settings: &ForgeSettings, environment: &[&[(&str, &str)]]| {
             let Settings { catalog, api_url, git_url, credentials, .. } =
-                resolve(settings, &environment.concat()).unwrap();
+                resolve(settings, &[&[("HOME", "/home/x")], &environment.concat()[..]].concat()).unwrap();
             let token = match credentials {
                 Credentials::Token(token) => token.expose().to_owned(),
                 Credentials::App { id, .. } => format!("App {id}"),

@@ -220,6 +220,9 @@ fn another_key_opens_nothing() {
     assert!(reconcile(&mut world).stopped.is_none());
 }
 
+/// Options, variables, the exit code, and what is said.
+type Careless<'a> = (&'a [&'a [&'a str]], &'a [(&'a str, &'a str)], i32, &'a str);
+
 /// Whoever sets it up carelessly is told what is wrong and what to do about it.
 #[test]
 fn careless_set_ups_are_answered_with_a_cure() {
@@ -233,7 +236,7 @@ fn careless_set_ups_are_answered_with_a_cure() {
     let (catalog, there) = (["--repository", "acme/catalog"], ["--api-url", &api]);
     let nowhere = ["--api-url", "http://127.0.0.1:1/api/v3"];
     let token = [("CHANDLERY_TOKEN", "made-up")];
-    let rows: [(&[&[&str]], &[(&str, &str)], i32, &str); 11] = [
+    let rows: [Careless<'_>; 11] = [
         (&[], &[], 3, "no catalog is named; give --repository OWNER/NAME"),
         (&[&catalog, &there], &[], 3, "no token is given; set CHANDLERY_TOKEN"),
         (

@@ -16,7 +16,7 @@ use crate::{
         view::{asked_for, parse_query},
     },
     cli::output,
-    domain::{EntityId, nearest},
+    domain::{BlueprintId, EntityId, Query, nearest},
     expr::Expression,
 };
 
@@ -76,6 +76,14 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    if let Some(query) = &query {
+        for (blueprint, identifiers) in related_to(query) {
+            read.blueprint(blueprint.as_str())?;
+            for identifier in identifiers {
+                read.entity(&view, blueprint.as_str(), identifier)?;
+            }
+        }
+    }
     let expression = match &args.jq {
         Some(text) => match Expression::typed(text) {
             Ok(expression) => Some(expression),
@@ -171,4 +179,13 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let columns = std::iter::once("identifier".to_owned()).chain(columns.iter().cloned()).collect();
     output::print(&Table { columns, rows }.print(args.format)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The entities that a query names, by their blueprints.
+fn related_to(query: &Query) -> Vec<(&BlueprintId, &[String])> {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().flat_map(related_to).collect(),
+        Query::RelatedTo { blueprint, identifiers, .. } => vec![(blueprint, identifiers)],
+        Query::Compare { .. } | Query::Along { .. } | Query::AnyOfType { .. } => Vec::new(),
+    }
 }

@@ -275,7 +275,7 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
             "the catalog only observes (`mode: observe`): it answers, and carries nothing out",
         ),
         Mode::Off => {
-            output::complain("the catalog is switched off (`mode: off`): it answers once that is over")
+            output::complain("the catalog is switched off (`mode: off`): it answers once that is over");
         }
     }
     Ok(ExitCode::from(cli::CLEAN))
