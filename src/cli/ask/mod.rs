@@ -19,7 +19,7 @@ use clap::Args;
 use super::{
     config::clock,
     output,
-    validate::{commit, files_of_work_tree},
+    validate::{commit, files_of_work_tree, no_catalog},
 };
 use crate::{
     catalog::{Definitions, Files, entity_at, load_definitions, load_settings, view::View},
@@ -85,13 +85,7 @@ impl Asked {
 
     fn definitions(&self, found: &Whole) -> anyhow::Result<Definitions> {
         let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
-            let path = found.root.settings_path();
-            if !found.files.contains_key(&path) {
-                bail!(
-                    "there is no `{path}`, so this is no catalog; name the catalog's folder with --catalog DIR"
-                );
-            }
-            bail!("this is no catalog that can be read: run `chandlery validate {}`", self.catalog.display());
+            return Err(no_catalog(found, &self.catalog));
         };
         let (definitions, problems) = load_definitions(&found.root, settings, &found.files);
         if !problems.is_empty() {

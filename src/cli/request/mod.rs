@@ -25,7 +25,7 @@ use super::{
     config::{ForgeSettings, clock},
     output,
     plan::{Target, World},
-    validate::{files_of_work_tree, locate},
+    validate::{files_of_work_tree, locate, no_catalog},
 };
 use crate::{
     catalog::{self, Definitions, Files, Mode, load_definitions, load_settings, report},
@@ -168,7 +168,7 @@ impl Catalog {
         let top = locate(folder, root.as_ref())?.top;
         let found = files_of_work_tree(folder, root.as_ref())?;
         let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
-            bail!("`{}` is no catalog that can be read: run `chandlery validate`", folder.display());
+            return Err(no_catalog(&found, folder));
         };
         // What is wrong with other definitions is for `validate` to say.
         let (definitions, _) = load_definitions(&found.root, settings, &found.files);
