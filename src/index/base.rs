@@ -493,6 +493,11 @@ impl Base {
         edges
     }
 
+    /// Where the edges of each row begin; one more than there are rows.
+    pub(super) fn starts(&self) -> Vec<u32> {
+        self.numbers(Table::Starts, 0..self.count(Table::Starts))
+    }
+
     fn start(&self, row: u32) -> u32 {
         self.numbers(Table::Starts, row..row + 1).first().copied().unwrap_or_default()
     }

@@ -3,14 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io::{self, Write},
-    path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use super::{
     base::{
-        Dangling, Edge, FORMAT, FileRecord, Folded, Folder, Head, NONE, Record, Row, Table, Text, by_parts,
+        Base, Dangling, Edge, FORMAT, FileRecord, Folded, Folder, Head, NONE, Record, Row, Table, Text,
+        by_parts,
     },
+    before::{Before, Known},
     pages::Writer,
     walk::{Below, is_document, listed},
 };
@@ -90,6 +91,20 @@ impl<'a> Names<'a> {
         let found = self.blueprints.binary_search_by(|known| known.as_str().cmp(name.as_str()));
         found.ok().map(|at| at as u32)
     }
+
+    /// The numbers that the names of a base have here.
+    fn of(&self, base: &Base) -> Numbers {
+        let number = |names: &[String], name: &String| names.binary_search(name).ok().map(|at| at as u32);
+        let blueprints = base.head.blueprints.iter().map(|name| number(&self.blueprints, name)).collect();
+        let fields = base.head.fields.iter().map(|name| number(&self.field_names, name)).collect();
+        Numbers { blueprints, fields }
+    }
+}
+
+/// By their number in a base: the numbers that blueprints and fields have now, where they are still spoken of.
+struct Numbers {
+    blueprints: Vec<Option<u32>>,
+    fields: Vec<Option<u32>>,
 }
 
 pub(super) fn field_name(field: Field<'_>) -> String {
@@ -130,13 +145,13 @@ struct Pointing {
     identifier: Text,
 }
 
-/// Makes a base of what is below these folders, and writes it.
+/// Makes a base of what is below these folders, and writes it. What `before` knows is not read again.
 pub(super) fn build<W: Write + Send>(
     objects: &Objects,
-    repository: &Path,
     definitions: &Definitions,
     below: &[Below; 2],
     defined: &BTreeMap<BlueprintId, String>,
+    before: Option<Before<'_>>,
     out: W,
 ) -> Result<W, BuildError> {
     let mut pool = Pool::default();
@@ -163,15 +178,33 @@ pub(super) fn build<W: Write + Send>(
     let names = Names::new(definitions, kinds);
 
     let writer = Mutex::new(Writer::new(out));
-    let wanted: Vec<ObjectId> = files.iter().map(|file| file.blob).collect();
-    let shares = read_blobs(repository, &wanted, Share::default, |share, at, bytes| {
-        share.take(definitions, &names, &paths[at], at as u32, bytes);
+    let numbers = before.map(|before| {
+        before.numbers(&folders, &files, |folder| pool.text(folder.path), |file| pool.get(file.name))
+    });
+    let numbers = numbers.unwrap_or_else(|| vec![None; files.len()]);
+    let wanted: Vec<usize> = (0..files.len()).filter(|file| numbers[*file].is_none()).collect();
+    let blobs: Vec<ObjectId> = wanted.iter().map(|file| files[*file].blob).collect();
+    let mut shares = read_blobs(objects.folder(), &blobs, Share::default, |share, at, bytes| {
+        let file = wanted[at];
+        share.take(definitions, &names, &paths[file], file as u32, bytes);
         if share.values.len() > GATHERED {
             share.write(&writer);
         }
     })?;
     drop(paths);
-    let mut shares = shares;
+    if let Some(before) = before {
+        let mut share = Share::default();
+        let (kept, known): (Vec<u32>, Vec<u32>) =
+            (0..).zip(&numbers).filter_map(|(file, number)| Some((file, (*number)?))).unzip();
+        let names = names.of(before.base);
+        before.each(&known, |at, known| {
+            share.recall(before.base, &names, kept[at], &known);
+            if share.values.len() > GATHERED {
+                share.write(&writer);
+            }
+        });
+        shares.push(share);
+    }
     for share in &mut shares {
         share.write(&writer);
         if let Some(error) = share.failed.take() {
@@ -337,6 +370,26 @@ impl Share {
         let (value, sound) = (self.values.len(), self.judge(definitions, names, path, &id, source, bytes));
         let value_length = (self.values.len() - value) as u32;
         self.rows.push(Draft { blueprint, identifier, file, value: value as u64, value_length, sound });
+    }
+
+    /// Takes over what a base knows of a file.
+    fn recall(&mut self, base: &Base, numbers: &Numbers, file: u32, known: &Known) {
+        let number = |numbers: &[Option<u32>], before: u32| numbers.get(before as usize).copied().flatten();
+        let Known { row, pointing } = known;
+        let Some(blueprint) = number(&numbers.blueprints, row.blueprint) else { return };
+        let source = self.rows.len() as u32;
+        let identifier = base.look_text(row.identifier, |text| self.pool.add(text));
+        for target in pointing {
+            let field = number(&numbers.fields, target.field);
+            if let (Some(field), Some(blueprint)) = (field, number(&numbers.blueprints, target.blueprint)) {
+                let identifier = self.pool.add(&target.identifier);
+                self.edges.push(Pointing { source, field, blueprint, identifier });
+            }
+        }
+        let value = self.values.len() as u64;
+        base.look_value(row, |bytes| self.values.extend_from_slice(bytes));
+        let value_length = row.value_length;
+        self.rows.push(Draft { blueprint, identifier, file, value, value_length, sound: row.sound });
     }
 
     /// Notes what an entity says and points at; whether nothing is wrong with it.

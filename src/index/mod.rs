@@ -8,6 +8,7 @@ mod pages;
 mod base;
 mod walk;
 mod build;
+mod before;
 mod change;
 mod keep;
 mod commit;
@@ -18,6 +19,7 @@ pub mod history;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Base, FileRecord, Folder, Row, Table};
+use before::Before;
 use build::BuildError;
 use change::{Change, id_of};
 use sha2::{Digest, Sha256};
@@ -78,7 +80,7 @@ impl Index {
             }
             kept.clear();
         }
-        let base = Self::build(objects, definitions, tree, &below, &defined, kept)?;
+        let base = Self::build(objects, definitions, tree, &below, &defined, None, kept)?;
         Ok(Self { base, change: Change::default(), below, is_new: true })
     }
 
@@ -88,16 +90,19 @@ impl Index {
         tree: ObjectId,
         below: &[Below; 2],
         defined: &BTreeMap<BlueprintId, String>,
+        before: Option<Before<'_>>,
         kept: &Kept,
     ) -> Result<Base, BuildError> {
-        let repository = objects.folder();
         let place = match kept.begin() {
             Some(file) => {
-                let file = build::build(objects, repository, definitions, below, defined, file)?;
+                let file = build::build(objects, definitions, below, defined, before, file)?;
+                if before.is_some_and(|before| before.base.pages.is_damaged()) {
+                    return Err(BuildError::Write(std::io::ErrorKind::InvalidData.into()));
+                }
                 pages::Place::File(kept.finish(file, tree)?)
             }
             None => {
-                let bytes = build::build(objects, repository, definitions, below, defined, Vec::new())?;
+                let bytes = build::build(objects, definitions, below, defined, before, Vec::new())?;
                 pages::Place::Memory(bytes)
             }
         };
@@ -113,9 +118,11 @@ impl Index {
     pub fn renew(&self, objects: &Objects, definitions: &Definitions, tree: ObjectId, kept: &Kept) {
         let files = self.base.count(Table::Files) as usize;
         if !self.is_new && self.change.len() * STALE > files && kept.is_writable() {
+            let defined = defined(definitions);
+            let before = Before { base: &self.base, change: &self.change };
             // It is only an aid: without it the next look takes longer.
             if let Err(error) =
-                Self::build(objects, definitions, tree, &self.below, &defined(definitions), kept)
+                Self::build(objects, definitions, tree, &self.below, &defined, Some(before), kept)
             {
                 tracing::warn!("the index could not be written: {error}");
             }
