@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::{
+    catalog::Mode,
     cli::{
         self,
         config::ForgeSettings,
@@ -54,6 +55,9 @@ pub fn run(args: &BreakGlassArgs) -> anyhow::Result<ExitCode> {
     let said = cli::runtime()?.block_on(async {
         let mut hands = Hands::new(settings)?;
         let (here, head, definitions) = definitions(&mut hands, &catalog).await?;
+        if definitions.settings.mode != Mode::On {
+            bail!("`{catalog}` carries nothing out while chandlery.yaml does not say `mode: on`");
+        }
         if definitions.settings.break_glass.is_none() {
             bail!("`{catalog}` allows nobody to do this: `breakGlass: {{ within: 1d }}` in chandlery.yaml would");
         }

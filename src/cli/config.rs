@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use crate::{
@@ -55,7 +55,7 @@ pub struct ForgeSettings {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Act as the GitHub App with this id [env: CHANDLERY_APP_ID]; its private key is read from CHANDLERY_APP_KEY or a file
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = app_id)]
     pub app_id: Option<u64>,
     /// Read the App's private key (PEM) from this file [env: CHANDLERY_APP_KEY_FILE]
     #[arg(long, value_name = "FILE")]
@@ -246,6 +246,13 @@ pub(super) fn secrets() -> BTreeMap<String, Secret> {
     known.collect()
 }
 
+/// The number of an App.
+pub(super) fn app_id(text: &str) -> Result<u64, &'static str> {
+    text.trim()
+        .parse()
+        .map_err(|_| "the App ID is a number, which stands on the App's page; it is not its name")
+}
+
 impl ForgeSettings {
     /// What the copy of a catalog says that this was started in. Addresses are never taken from there: whoever may change
     /// the file could have tokens sent elsewhere.
@@ -264,11 +271,9 @@ impl ForgeSettings {
     ) -> anyhow::Result<Credentials> {
         let id = match (self.app_id, environment("CHANDLERY_APP_ID")) {
             (Some(id), _) => Some(id),
-            (None, Some(text)) => Some(
-                text.trim()
-                    .parse()
-                    .context("CHANDLERY_APP_ID is no number: it is the App ID, not its name")?,
-            ),
+            (None, Some(text)) => {
+                Some(app_id(&text).map_err(|why| anyhow!("CHANDLERY_APP_ID is `{}`: {why}", text.trim()))?)
+            }
             (None, None) => None,
         };
         if let Some(id) = id {
@@ -368,6 +373,54 @@ mod tests {
         };
         assert_eq!(found(&with("", "")), "acme/catalog");
         assert_eq!(found(&with("GITHUB_REPOSITORY", "acme/other")), "acme/other");
+    }
+
+    /// docs/settings.md promises this order.
+    #[test]
+    fn an_option_comes_before_our_variable_and_that_before_the_one_of_a_job() {
+        let option = ForgeSettings {
+            repository: Some("a/option".to_owned()),
+            api_url: Some("https://option.test".to_owned()),
+            git_url: Some("https://git.option.test".to_owned()),
+            token_file: Some("token".into()),
+            ..ForgeSettings::default()
+        };
+        let ours = [
+            ("CHANDLERY_REPOSITORY", "a/ours"),
+            ("CHANDLERY_API_URL", "https://ours.test"),
+            ("CHANDLERY_GIT_URL", "https://git.ours.test"),
+            ("CHANDLERY_TOKEN", "ours"),
+        ];
+        let of_job = [
+            ("GITHUB_REPOSITORY", "a/job"),
+            ("GITHUB_API_URL", "https://job.test"),
+            ("GITHUB_SERVER_URL", "https://git.job.test"),
+            ("GITHUB_TOKEN", "job"),
+        ];
+        let said = |settings: &ForgeSettings, environment: &[&[(&str, &str)]]| {
+            let Settings { catalog, api_url, git_url, credentials, .. } =
+                resolve(settings, &[&[("HOME", "/home/x")], &environment.concat()[..]].concat()).unwrap();
+            let token = match credentials {
+                Credentials::Token(token) => token.expose().to_owned(),
+                Credentials::App { id, .. } => format!("App {id}"),
+            };
+            [catalog.to_string(), api_url, git_url, token]
+        };
+        let nothing = ForgeSettings::default();
+        let words = |word: &str| {
+            [format!("a/{word}"), format!("https://{word}.test"), format!("https://git.{word}.test")]
+        };
+        for (settings, environment, first, token) in [
+            (&option, &[&ours[..], &of_job[..]][..], "option", "from-a-file"),
+            (&nothing, &[&ours[..], &of_job[..]][..], "ours", "ours"),
+            (&nothing, &[&of_job[..]][..], "job", "job"),
+        ] {
+            let found = said(settings, environment);
+            assert_eq!((&found[..3], found[3].as_str()), (&words(first)[..], token));
+        }
+        // An App comes before any token.
+        let app = [("CHANDLERY_APP_ID", "7"), ("CHANDLERY_APP_KEY", "key")];
+        assert_eq!(said(&option, &[&app, &ours])[3], "App 7");
     }
 
     #[test]

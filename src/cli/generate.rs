@@ -158,8 +158,8 @@ fn carry_out(changes: &[Change], folder: &Path, forms: &Texts) -> anyhow::Result
 
 fn refuse(problems: &[Diagnostic]) -> anyhow::Result<ExitCode> {
     output::print(&format!(
-        "{} problems in the catalog: run `chandlery validate`, mend them, then generate again\n",
-        problems.len()
+        "{} in the catalog: run `chandlery validate`, mend what it says, then generate again\n",
+        output::counted(problems.len() as u64, "problem")
     ))?;
     Ok(ExitCode::from(1))
 }

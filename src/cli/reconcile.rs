@@ -85,14 +85,14 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
     }
     let _ = writeln!(
         text,
-        "{} acts; {} API calls ({} of them writes, {} unchanged), {} looks spared, {} pushes, {} fetches",
-        report.acts,
-        counts.calls,
+        "{}; {} ({} of them writes, {} unchanged), {} spared, {}, {}",
+        output::counted(report.acts as u64, "act"),
+        output::counted(counts.calls, "API call"),
         counts.writes,
         counts.unchanged,
-        counts.spared,
-        counts.pushes,
-        counts.fetches
+        output::counted(counts.spared, "look"),
+        output::counted(counts.pushes, "push"),
+        output::counted(counts.fetches, "fetch")
     );
     text
 }
@@ -166,8 +166,13 @@ fn summary(report: &Report, counts: Counts) -> String {
     let Counts { calls, unchanged, spared, writes, points, pushes, fetches } = counts;
     let _ = writeln!(
         text,
-        "\n{} acts; {calls} API calls ({writes} of them writes, {unchanged} unchanged and free, {points} GraphQL points), {spared} looks spared because nothing had moved, {pushes} pushes, {fetches} fetches\n",
-        report.acts
+        "\n{}; {} ({writes} of them writes, {unchanged} unchanged and free, {}), {} spared because nothing had moved, {}, {}\n",
+        output::counted(report.acts as u64, "act"),
+        output::counted(calls, "API call"),
+        output::counted(points, "GraphQL point"),
+        output::counted(spared, "look"),
+        output::counted(pushes, "push"),
+        output::counted(fetches, "fetch")
     );
     text
 }

@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::{config::clock, output};
@@ -186,6 +186,16 @@ pub(super) fn commit(path: &Path, folder: Option<&RepoPath>, rev: &str) -> anyho
     };
     let tree = objects.root(objects.commit_named(rev, Timestamp::from_seconds(clock()))?)?;
     Ok(Commit::new(objects, tree, root))
+}
+
+/// Why nothing can be asked of what lies there: the wrong folder, or settings with mistakes.
+pub(super) fn no_catalog(found: &Whole, folder: &Path) -> anyhow::Error {
+    let path = found.root.settings_path();
+    if found.files.contains_key(&path) {
+        anyhow!("this is no catalog that can be read: run `chandlery validate {}`", folder.display())
+    } else {
+        anyhow!("there is no `{path}`, so this is no catalog; name the catalog's folder with --catalog DIR")
+    }
 }
 
 /// Where the catalog lies: the top of the repository on disk, and its folder below that.

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::domain::{RepoName, Secret, Timestamp};
 
-use text::causes;
 pub(crate) use text::encode;
+use text::{advice, causes};
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ pub enum ForgeError {
         why: String,
     },
     /// No answer came.
-    #[error("no answer from the forge to {what}: {why}")]
+    #[error("no answer from the forge to {what}: {why}; is there a network, and is the address right?")]
     Silent {
         /// What was asked.
         what: String,
@@ -68,7 +68,7 @@ pub enum ForgeError {
     Key,
     /// The App may not go there at all.
     #[error(
-        "the App is not installed on {repository}: install it there, or take the repository out of `repositories`"
+        "the App is not installed on {repository}, or there is no such repository: look at its name, and install the App there; a target may be taken out of `repositories`"
     )]
     NotInstalled {
         /// Where.
@@ -87,7 +87,7 @@ pub enum ForgeError {
         word: String,
     },
     /// It answered with an error.
-    #[error("the forge answered {status} to {what}: {words}")]
+    #[error("the forge answered {status} to {what}: {words}{}", advice(*status, what))]
     Status {
         /// What was asked.
         what: String,

@@ -106,13 +106,19 @@ pub(super) fn missing(site: &Site<'_>, asking: &Asking<'_>, pull: Option<&Arc<Pu
         repository: catalog.clone(),
         branch,
         base: site.here.branch.clone(),
-        title: format!("{}: {}", action_title(site, built), one_line(asking.title, 80)),
+        title: pull_title(&action_title(site, built), &one_line(asking.title, 80)),
         body: format!(
             "Asked in {source}. This request is `{id}`{}\n\nThe comment below says what would change and who must approve.\n",
             asking.note
         ),
         draft: false,
     })))
+}
+
+/// The action and what was written as a title; a form begins that with the action's title already.
+fn pull_title(action: &str, written: &str) -> String {
+    let rest = written.strip_prefix(action).and_then(|rest| rest.strip_prefix(':')).unwrap_or(written).trim();
+    if rest.is_empty() || rest == action { action.to_owned() } else { format!("{action}: {rest}") }
 }
 
 fn action_title(site: &Site<'_>, built: &Built) -> String {
@@ -128,5 +134,23 @@ fn one_line(text: &str, longest: usize) -> String {
         line.chars().take(longest).chain("…".chars()).collect()
     } else {
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pull_title;
+
+    #[test]
+    fn the_actions_title_stands_once() {
+        for (written, title) in [
+            ("Create a bucket: logs", "Create a bucket: logs"),
+            ("logs", "Create a bucket: logs"),
+            ("Create a bucket: ", "Create a bucket"),
+            ("Create a bucket", "Create a bucket"),
+            ("Create a bucketful", "Create a bucket: Create a bucketful"),
+        ] {
+            assert_eq!(pull_title("Create a bucket", written), title);
+        }
     }
 }

@@ -484,13 +484,14 @@ reconcile
         format!("{month}/issue-{}", issue["number"])
     };
     let (merged, open) = (id(&world, 1), id(&world, 2));
-    let break_glass = |who: &str, request: &str, reason: &str| {
+    let (url, caches) = (world.url().to_owned(), world.folder().to_owned());
+    let break_glass = move |who: &str, request: &str, reason: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_chandlery"))
             .args(["approve-break-glass", request, "--reason", reason])
-            .args(["--repository", "acme/catalog", "--api-url", &format!("{}/api/v3", world.url())])
-            .args(["--git-url", world.url()])
+            .args(["--repository", "acme/catalog", "--api-url", &format!("{url}/api/v3")])
+            .args(["--git-url", &url])
             .env("CHANDLERY_TOKEN", format!("{who}-token"))
-            .env("CHANDLERY_CACHE", world.folder().join(who))
+            .env("CHANDLERY_CACHE", caches.join(who))
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -504,6 +505,13 @@ reconcile
         let (code, said) = break_glass(who, request, reason);
         assert!(code == 3 && said.contains(what), "{said}");
     }
+    tell(&mut world, "ada sets-mode observe");
+    let (code, said) = break_glass("ada", &merged, "now");
+    assert!(
+        code == 3 && said.contains("carries nothing out while chandlery.yaml does not say `mode: on`"),
+        "{said}"
+    );
+    tell(&mut world, "ada sets-mode released");
     let (code, said) = break_glass("ada", &merged, "the shop\nis down");
     assert!(code == 0 && said.contains("acme/catalog#3 as `ada`"), "{said}");
     tell(&mut world, "reconcile\nada merges infra#1\nreconcile");

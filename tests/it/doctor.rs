@@ -314,6 +314,7 @@ const ACTIONS: &[Row] = &[
 /// The files of the default branch.
 const CONTENT: &[Row] = &[
     row("settings-missing", Before(|b| b.remove("catalog/chandlery.yaml"))),
+    row("mode-off", Before(|b| b.replace("catalog/chandlery.yaml", "mode: on", "mode: off"))),
     row("settings-mistaken", Before(|b| b.replace("catalog/chandlery.yaml", "mode: on", "mode: maybe"))),
     row(
         "definitions-mistaken",

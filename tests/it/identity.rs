@@ -219,3 +219,84 @@ fn another_key_opens_nothing() {
     assert!(!said.contains("not a key"));
     assert!(reconcile(&mut world).stopped.is_none());
 }
+
+/// Options, variables, the exit code, and what is said.
+type Careless<'a> = (&'a [&'a [&'a str]], &'a [(&'a str, &'a str)], i32, &'a str);
+
+/// Whoever sets it up carelessly is told what is wrong and what to do about it.
+#[test]
+fn careless_set_ups_are_answered_with_a_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("exchanges.jsonl");
+    let (world, key) = Local::as_app_with_key(ID, &PERMISSIONS, &record);
+    let good = folder.path().join("key.pem");
+    std::fs::write(&good, key).unwrap();
+    let (api, good) = (format!("{}/api/v3", world.url()), good.to_str().unwrap().to_owned());
+    let app = ["--app-id", "4711", "--app-key-file", &good];
+    let (catalog, there) = (["--repository", "acme/catalog"], ["--api-url", &api]);
+    let nowhere = ["--api-url", "http://127.0.0.1:1/api/v3"];
+    let token = [("CHANDLERY_TOKEN", "made-up")];
+    let rows: [Careless<'_>; 11] = [
+        (&[], &[], 3, "no catalog is named; give --repository OWNER/NAME"),
+        (&[&catalog, &there], &[], 3, "no token is given; set CHANDLERY_TOKEN"),
+        (
+            &[&["--repository", "acme"], &there, &app],
+            &[],
+            3,
+            "`acme` is not a repository: it is written owner/name",
+        ),
+        (
+            &[&["--repository", "acme/catalogue"], &there, &app],
+            &[],
+            3,
+            "not installed on acme/catalogue, or there is no such repository",
+        ),
+        (
+            &[&catalog, &there, &["--app-id", "4712"], &app[2..]],
+            &[],
+            3,
+            "the App ID and the private key must be those of one App",
+        ),
+        (
+            &[&catalog, &there, &["--app-id", "chandlery"]],
+            &[],
+            2,
+            "the App ID is a number, which stands on the App's page; it is not its name",
+        ),
+        (
+            &[&catalog, &there],
+            &[("CHANDLERY_APP_ID", "chandlery")],
+            3,
+            "CHANDLERY_APP_ID is `chandlery`: the App ID is a number",
+        ),
+        (
+            &[&catalog, &there, &app[..2]],
+            &[],
+            3,
+            "the App's key is not given; set CHANDLERY_APP_KEY or name a file with --app-key-file",
+        ),
+        (&[&catalog, &there], &token, 3, "the token has ended, was revoked or is not whole"),
+        (
+            &[&catalog, &["--api-url", world.url()]],
+            &token,
+            3,
+            "is this the address of an API? That of a GitHub Enterprise Server is https://HOST/api/v3",
+        ),
+        (&[&catalog, &nowhere], &token, 3, "is there a network, and is the address right?"),
+    ];
+    for (words, environment, code, told) in rows {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_chandlery"))
+            .arg("reconcile")
+            .args(words.iter().copied().flatten())
+            .current_dir(folder.path())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("CHANDLERY_CACHE", folder.path().join("cache"))
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    }
+}

@@ -103,6 +103,18 @@ fn a_request_without_questions_goes_the_whole_way_and_is_asked_again() {
     assert!(said(&refused).contains("`eve` may not ask for `retire-bucket`"), "{}", said(&refused));
     let reader = command("zoe", &later, &words).output().unwrap();
     assert!(said(&reader).contains("`zoe` may only read acme/catalog"), "{}", said(&reader));
+
+    // In a catalog that carries nothing out, asking says so.
+    for (mode, told) in [("observe", "the catalog only observes"), ("off", "the catalog is switched off")] {
+        assert!(world.deed(&format!("ada sets-mode {mode}").parse().unwrap()));
+        let clone = folder.path().join(mode);
+        copy(&world, &clone);
+        let name = format!("name={}", if mode == "off" { "dark" } else { "seen" });
+        let asked = command("dan", &clone, &["request", "create-bucket", "--input", &name, "--yes"])
+            .output()
+            .unwrap();
+        assert!(asked.status.success() && said(&asked).contains(told), "{}", said(&asked));
+    }
 }
 
 /// A person at a terminal: waits for each text, then types.

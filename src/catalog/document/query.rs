@@ -141,6 +141,14 @@ fn compare(
 
 /// What an operator compares with.
 fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {
+    if let Some(name) = value["preset"].as_str().filter(|name| !PRESETS.contains(name)) {
+        let unknown = Wrong::new("not-a-choice", &join(path, "preset"), format!("cannot be `{name}`"));
+        wrong(unknown.help(match crate::domain::nearest(name, PRESETS) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it can be {}", PRESETS.map(|name| format!("`{name}`")).join(", ")),
+        }));
+        return;
+    }
     let a_list = "must be a list";
     let a_span =
         "must be `{ from: …, to: … }` with two dates or two numbers, or `{ preset: lastWeek }` and the like";

@@ -1,7 +1,11 @@
 //! `chandlery blame`: to whom does each value of an entity go back?
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
@@ -11,7 +15,10 @@ use super::{
     past::{Change, Kind, changes},
     print::{As, Table},
 };
-use crate::cli::output;
+use crate::{
+    cli::output,
+    domain::{EntityId, nearest},
+};
 
 /// Show for each value of an entity which change it goes back to
 ///
@@ -22,6 +29,9 @@ pub struct BlameArgs {
     kind: String,
     /// Its identifier
     id: String,
+    /// Only these values, such as `properties.tier`, `relations.system` or `title`; of properties the name is enough
+    #[arg(value_name = "VALUE")]
+    values: Vec<String>,
     #[command(flatten)]
     asked: Asked,
     /// How to print it
@@ -47,6 +57,13 @@ pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
         }
     }
     last.retain(|_, (value, _)| !value.is_null());
+    if !args.values.is_empty() {
+        let mut wanted = BTreeSet::new();
+        for value in &args.values {
+            wanted.insert(full_name(value, &id, &last.keys().copied().collect::<Vec<_>>())?);
+        }
+        last.retain(|name, _| wanted.contains(*name));
+    }
     let rows = last
         .into_iter()
         .map(|(name, (value, change))| {
@@ -65,4 +82,17 @@ pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
     let columns = ["value", "is", "since", "commit", "request", "who"].map(str::to_owned).into();
     output::print(&Table { columns, rows }.print(args.format)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of a value that an entity has.
+fn full_name(asked: &str, id: &EntityId, known: &[&str]) -> anyhow::Result<String> {
+    let ways = [asked.to_owned(), format!("properties.{asked}"), format!("relations.{asked}")];
+    if let Some(name) = ways.into_iter().find(|name| known.contains(&name.as_str())) {
+        return Ok(name);
+    }
+    let bare = known.iter().map(|name| name.split_once('.').map_or(*name, |(_, name)| name));
+    match nearest(asked, known.iter().copied().chain(bare)) {
+        Some(near) => bail!("`{id}` says no `{asked}`; did you mean `{near}`?"),
+        None => bail!("`{id}` says no `{asked}`; it says {}", known.join(", ")),
+    }
 }

@@ -11,9 +11,12 @@ use super::{
     print::words,
 };
 use crate::{
-    catalog::view::View,
-    cli::output::{self, Format, plain},
-    domain::{Entity, EntityId, RepoPath},
+    catalog::{Definitions, view::View},
+    cli::{
+        config::clock,
+        output::{self, Format, plain},
+    },
+    domain::{Entity, EntityId, Query, RepoPath, Scorecard, Timestamp},
 };
 
 /// Show what changed between two commits or days: entities, relations that broke, levels gained and lost
@@ -52,14 +55,16 @@ struct Differences {
 /// When one of the two cannot be read.
 pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let (from, to) = args.range.split_once("..").unwrap_or((&args.range, ""));
+    let now = Some(Timestamp::from_seconds(clock()));
     let asked = |rev: &str| Asked {
         catalog: args.catalog.clone(),
         at: (!rev.is_empty()).then(|| rev.to_owned()),
-        now: None,
+        now,
         root: args.root.clone(),
     };
     let (before, after) = (asked(from).read()?, asked(to).read()?);
-    let differences = compare(&before.view(), &after.view(), &before, &after);
+    let touched = after.touched_since(&before)?;
+    let differences = compare(&before.view(), &after.view(), &before, &after, touched);
     output::print(&match args.format {
         Format::Text => text(&differences),
         Format::Json => format!("{:#}\n", as_json(&differences)),
@@ -73,8 +78,20 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::from(crate::cli::PROBLEMS) })
 }
 
-fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::Read) -> Differences {
-    let ids = |view: &View<'_>| view.all().map(Entity::id).collect::<BTreeSet<EntityId>>();
+/// Compares what is touched, and whatever follows from it; everything where it is not known what is.
+fn compare(
+    before: &View<'_>,
+    after: &View<'_>,
+    old: &super::Read,
+    new: &super::Read,
+    touched: Option<BTreeSet<EntityId>>,
+) -> Differences {
+    let ids = |view: &View<'_>| -> BTreeSet<EntityId> {
+        match &touched {
+            Some(touched) => touched.iter().filter(|id| view.entity(id).is_some()).cloned().collect(),
+            None => view.all().map(Entity::id).collect(),
+        }
+    };
     let (were, are) = (ids(before), ids(after));
     let mut found = Differences {
         added: are.difference(&were).map(ToString::to_string).collect(),
@@ -88,10 +105,18 @@ fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::
             found.changed.push((id.to_string(), values));
         }
     }
+    // An arrow breaks or is mended where it changes, or where what it points at comes or goes.
+    let mut sources: BTreeSet<EntityId> = were.union(&are).cloned().collect();
+    if touched.is_some() {
+        for id in were.symmetric_difference(&are) {
+            for view in [before, after] {
+                sources.extend(view.pointed_at_by(id).iter().map(|(from, _)| from.clone()));
+            }
+        }
+    }
     let dangling = |view: &View<'_>| -> BTreeSet<String> {
-        let edges = view.all().flat_map(|entity| {
-            let id = entity.id();
-            let to = view.points_at(&id).into_iter().filter(|(_, to)| view.entity(to).is_none());
+        let edges = sources.iter().flat_map(|id| {
+            let to = view.points_at(id).into_iter().filter(|(_, to)| view.entity(to).is_none());
             to.map(|(relation, to)| format!("{id}: {relation} -> {to}")).collect::<Vec<_>>()
         });
         edges.collect()
@@ -100,17 +125,42 @@ fn compare(before: &View<'_>, after: &View<'_>, old: &super::Read, new: &super::
     found.broken = is_broken.difference(&was_broken).cloned().collect();
     found.mended = was_broken.difference(&is_broken).cloned().collect();
     for (name, scorecard) in &new.definitions.scorecards {
-        for id in &are {
+        let is_local = touched.is_some() && looks_at_itself(scorecard, &new.definitions);
+        let judged: Vec<EntityId> = if is_local {
+            are.iter().filter(|id| id.blueprint == scorecard.blueprint).cloned().collect()
+        } else {
+            after.of(&scorecard.blueprint).map(Entity::id).collect()
+        };
+        for id in judged.iter().filter(|id| before.entity(id).is_some()) {
             let level =
                 |view: &View<'_>, scorecard| view.standing(scorecard, id).map(|standing| standing.level);
             let was = old.definitions.scorecards.get(name).and_then(|scorecard| level(before, scorecard));
             let is = level(after, scorecard);
-            if was != is && were.contains(id) {
+            if was != is {
                 found.levels.push((name.clone(), id.to_string(), was, is));
             }
         }
     }
     found
+}
+
+/// Whether a scorecard judges by nothing but what stands in an entity's own file.
+fn looks_at_itself(scorecard: &Scorecard, definitions: &Definitions) -> bool {
+    let Some(blueprint) = definitions.blueprints.get(&scorecard.blueprint) else { return false };
+    let queries = scorecard.filter.iter().chain(scorecard.rules.iter().map(|rule| &rule.query));
+    let stored = |name: &str| {
+        matches!(name, "$identifier" | "$title" | "$blueprint")
+            || blueprint.properties.iter().any(|(known, _)| known.as_str() == name)
+    };
+    queries.into_iter().all(|query| is_of_stored(query, &stored))
+}
+
+fn is_of_stored(query: &Query, stored: &dyn Fn(&str) -> bool) -> bool {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().all(|query| is_of_stored(query, stored)),
+        Query::Compare { property, .. } => stored(property),
+        Query::RelatedTo { .. } | Query::Along { .. } | Query::AnyOfType { .. } => false,
+    }
 }
 
 /// What an entity says, defaults among it.

@@ -16,7 +16,7 @@ use crate::{
         view::{asked_for, parse_query},
     },
     cli::output,
-    domain::{EntityId, nearest},
+    domain::{BlueprintId, EntityId, Query, nearest},
     expr::Expression,
 };
 
@@ -63,6 +63,12 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let query = match &args.query {
         Some(text) => {
             let value: Value = serde_yaml::from_str(text).context("the query is no YAML")?;
+            if !value.is_object() {
+                bail!(
+                    "the query is no mapping: it is written like '{{combinator: and, rules: [{{property: $identifier, operator: contains, value: shop}}]}}'; \
+                     a condition in jq goes with --jq"
+                );
+            }
             match parse_query(&value) {
                 Ok(query) => Some(query),
                 Err(problems) => bail!("the query cannot be asked: {}", problems.join("; ")),
@@ -70,6 +76,14 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    if let Some(query) = &query {
+        for (blueprint, identifiers) in related_to(query) {
+            read.blueprint(blueprint.as_str())?;
+            for identifier in identifiers {
+                read.entity(&view, blueprint.as_str(), identifier)?;
+            }
+        }
+    }
     let expression = match &args.jq {
         Some(text) => match Expression::typed(text) {
             Ok(expression) => Some(expression),
@@ -156,8 +170,22 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let identifier: Value = id.identifier.as_str().into();
         std::iter::once(identifier).chain(columns.iter().map(|name| cell(id, name))).collect()
     };
-    let rows = ids.iter().map(row).collect();
+    let rows: Vec<Vec<Value>> = ids.iter().map(row).collect();
+    if rows.is_empty() && args.format == As::Table {
+        let which =
+            if query.is_some() || expression.is_some() { " is like that" } else { " is in the catalog" };
+        output::complain(&format!("no `{}`{which}", blueprint.identifier));
+    }
     let columns = std::iter::once("identifier".to_owned()).chain(columns.iter().cloned()).collect();
     output::print(&Table { columns, rows }.print(args.format)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The entities that a query names, by their blueprints.
+fn related_to(query: &Query) -> Vec<(&BlueprintId, &[String])> {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().flat_map(related_to).collect(),
+        Query::RelatedTo { blueprint, identifiers, .. } => vec![(blueprint, identifiers)],
+        Query::Compare { .. } | Query::Along { .. } | Query::AnyOfType { .. } => Vec::new(),
+    }
 }

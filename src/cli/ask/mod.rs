@@ -11,7 +11,7 @@ pub mod diff;
 mod past;
 pub(super) mod print;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -19,13 +19,13 @@ use clap::Args;
 use super::{
     config::clock,
     output,
-    validate::{commit, files_of_work_tree},
+    validate::{commit, files_of_work_tree, no_catalog},
 };
 use crate::{
-    catalog::{Definitions, Files, load_definitions, load_settings, view::View},
+    catalog::{Definitions, Files, entity_at, load_definitions, load_settings, view::View},
     domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
-    git::objects::{NoCommit, Objects},
-    index::{Index, Kept, Whole},
+    git::objects::{NoCommit, Node, Objects},
+    index::{Commit, Index, Kept, Whole},
 };
 
 /// Which catalog is asked.
@@ -52,6 +52,8 @@ pub(super) struct Read {
     definitions: Definitions,
     source: Source,
     now: Timestamp,
+    /// The commit that is asked, and the files of its definitions.
+    commit: Option<(Commit, Whole)>,
 }
 
 /// Where its entities are.
@@ -65,24 +67,25 @@ enum Source {
 impl Asked {
     fn read(&self) -> anyhow::Result<Read> {
         let now = self.now.unwrap_or_else(|| Timestamp::from_seconds(clock()));
-        let (definitions, source) = match &self.at {
+        let (definitions, source, commit) = match &self.at {
             Some(rev) => {
                 let commit = commit(&self.catalog, self.root.as_ref(), rev)?;
-                let definitions = self.definitions(&commit.definitions()?)?;
+                let files = commit.definitions()?;
+                let definitions = self.definitions(&files)?;
                 let index = commit.index(&definitions, &Kept::beside(commit.objects.common_folder()))?;
-                (definitions, Source::Commit(Box::new(index)))
+                (definitions, Source::Commit(Box::new(index)), Some((commit, files)))
             }
             None => {
                 let whole = files_of_work_tree(&self.catalog, self.root.as_ref())?;
-                (self.definitions(&whole)?, Source::Files(whole.files))
+                (self.definitions(&whole)?, Source::Files(whole.files), None)
             }
         };
-        Ok(Read { catalog: self.catalog.clone(), at: self.at.clone(), definitions, source, now })
+        Ok(Read { catalog: self.catalog.clone(), at: self.at.clone(), definitions, source, now, commit })
     }
 
     fn definitions(&self, found: &Whole) -> anyhow::Result<Definitions> {
         let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
-            bail!("this is no catalog that can be read: run `chandlery validate {}`", self.catalog.display());
+            return Err(no_catalog(found, &self.catalog));
         };
         let (definitions, problems) = load_definitions(&found.root, settings, &found.files);
         if !problems.is_empty() {
@@ -115,9 +118,47 @@ impl Read {
         view
     }
 
+    /// The entities whose files differ from an older catalog's, if nothing else does that decides what entities say; none
+    /// if all of them must be looked at.
+    fn touched_since(&self, older: &Self) -> anyhow::Result<Option<BTreeSet<EntityId>>> {
+        let (Some((before, were)), Some((after, are))) = (&older.commit, &self.commit) else {
+            return Ok(None);
+        };
+        if before.root != after.root || were.files != are.files || were.refused != are.refused {
+            return Ok(None);
+        }
+        let settings = &self.definitions.settings;
+        let folder = |commit: &Commit| -> anyhow::Result<Option<ObjectId>> {
+            Ok(match commit.objects.find(commit.tree, settings.folders.entities.as_str())? {
+                Some(Node::Folder(folder)) => Some(folder),
+                Some(Node::File(_)) | None => None,
+            })
+        };
+        let (Some(before), Some(now)) = (folder(before)?, folder(after)?) else { return Ok(None) };
+        let mut touched = BTreeSet::new();
+        for path in after.objects.changes(Some(before), now)?.keys() {
+            touched.extend(entity_at(settings, &settings.folders.entities.join(path.as_str())?));
+        }
+        Ok(Some(touched))
+    }
+
+    /// Whether there is a definition's file of this name, whatever stands in it.
+    fn is_file(&self, folder: &RepoPath, name: &str) -> bool {
+        let files = match (&self.source, &self.commit) {
+            (Source::Files(files), _) => files,
+            (Source::Commit(_), Some((_, whole))) => &whole.files,
+            (Source::Commit(_), None) => return false,
+        };
+        let file = |end: &str| folder.join(&format!("{name}.{end}")).ok();
+        ["yaml", "yml", "json"].into_iter().filter_map(file).any(|path| files.contains_key(&path))
+    }
+
     /// The blueprint of this name.
     fn blueprint(&self, name: &str) -> anyhow::Result<&Blueprint> {
         let found = name.parse::<BlueprintId>().ok().and_then(|name| self.definitions.blueprints.get(&name));
+        if found.is_none() && self.is_file(&self.definitions.settings.folders.blueprints, name) {
+            bail!("the blueprint `{name}` has mistakes, and is left out: run `chandlery validate`");
+        }
         found.with_context(|| {
             let known: Vec<&str> = self.definitions.blueprints.keys().map(BlueprintId::as_str).collect();
             match nearest(name, known.iter().copied()) {
@@ -136,7 +177,7 @@ impl Read {
         }
         let known: Vec<&str> = view.of(&id.blueprint).map(|entity| entity.identifier.as_str()).collect();
         match nearest(identifier, known.iter().copied()) {
-            Some(near) => bail!("`{id}` is not in the catalog; did you mean `{near}`?"),
+            Some(near) => bail!("`{id}` is not in the catalog; did you mean `{}/{near}`?", id.blueprint),
             None => bail!("`{id}` is not in the catalog; `chandlery list {kind}` names what is"),
         }
     }

@@ -54,6 +54,9 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<ExitCode> {
         found.push((rank, row.into()));
     }
     found.sort_by_key(|(rank, _)| *rank);
+    if found.is_empty() && args.format == As::Table {
+        output::complain(&format!("no entity holds `{}`", output::plain(&args.text)));
+    }
     let code = if found.is_empty() { ExitCode::from(crate::cli::PROBLEMS) } else { ExitCode::SUCCESS };
     let columns = ["blueprint", "identifier", "title", "in", "text"].map(str::to_owned).into();
     let rows = found.into_iter().map(|(_, row)| row).collect();

@@ -145,10 +145,10 @@ fn text(judged: &Judgement, mended: &[Mended]) -> String {
         |wanted: Severity| judged.findings.iter().filter(|finding| finding.severity == wanted).count();
     let _ = writeln!(
         text,
-        "{} errors, {} warnings, {} things not seen",
-        count(Severity::Error),
-        count(Severity::Warning),
-        judged.not_seen.len()
+        "{}, {}, {} not seen",
+        output::counted(count(Severity::Error) as u64, "error"),
+        output::counted(count(Severity::Warning) as u64, "warning"),
+        output::counted(judged.not_seen.len() as u64, "thing")
     );
     text
 }

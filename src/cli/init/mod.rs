@@ -376,6 +376,10 @@ Next, in {target}:
             workflows::ENVIRONMENT,
             words.branch
         ),
+        format!(
+            "Definitions are reviewed by {}: give it write access to {repository}, or name others with --owners.",
+            words.owners
+        ),
         format!("Import the rulesets in `{}` (Settings, Rules).", rulesets::FOLDER),
         format!(
             "`chandlery doctor --repository {repository}` tells what is missing, and with --fix does what it may."

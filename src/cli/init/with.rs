@@ -69,7 +69,8 @@ pub(super) fn named(names: &[String]) -> anyhow::Result<Vec<Ready>> {
     let one = |name: &String| {
         let Some(ready) = all.iter().find(|ready| ready.name == name) else {
             let near = nearest(name, all.iter().map(|ready| ready.name));
-            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let meant =
+                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| ";".to_owned());
             bail!(
                 "no action `{name}` comes with chandlery{meant} `chandlery init --list` shows those that do"
             );

@@ -25,10 +25,10 @@ use super::{
     config::{ForgeSettings, clock},
     output,
     plan::{Target, World},
-    validate::{files_of_work_tree, locate},
+    validate::{files_of_work_tree, locate, no_catalog},
 };
 use crate::{
-    catalog::{self, Definitions, Files, load_definitions, load_settings, report},
+    catalog::{self, Definitions, Files, Mode, load_definitions, load_settings, report},
     cli,
     domain::{
         Action, ActionId, Bytes, Diagnostic, Identifier, Login, RepoPath, RequestFile, RequestId, Timestamp,
@@ -168,7 +168,7 @@ impl Catalog {
         let top = locate(folder, root.as_ref())?.top;
         let found = files_of_work_tree(folder, root.as_ref())?;
         let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
-            bail!("`{}` is no catalog that can be read: run `chandlery validate`", folder.display());
+            return Err(no_catalog(&found, folder));
         };
         // What is wrong with other definitions is for `validate` to say.
         let (definitions, _) = load_definitions(&found.root, settings, &found.files);
@@ -269,6 +269,15 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
     }
     let url = submit(&settings, action, &submit::Asking { id, path, text, file, at: now })?;
     output::print(&format!("\nAsked: {url}\n"))?;
+    match definitions.settings.mode {
+        Mode::On => {}
+        Mode::Observe => output::complain(
+            "the catalog only observes (`mode: observe`): it answers, and carries nothing out",
+        ),
+        Mode::Off => {
+            output::complain("the catalog is switched off (`mode: off`): it answers once that is over");
+        }
+    }
     Ok(ExitCode::from(cli::CLEAN))
 }
 

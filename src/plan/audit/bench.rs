@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// So many files are named in a sentence; the rest is counted.
+const MOST_NAMED: usize = 10;
+
 /// One commit under examination.
 pub(super) struct Bench<'a> {
     pub(super) site: &'a Site<'a>,
@@ -399,7 +402,13 @@ impl Bench<'_> {
         asks: bool,
     ) {
         let files = || changed.keys().map(|path| (*path).clone()).collect::<Vec<_>>();
-        let names = |files: &[RepoPath]| files.iter().map(RepoPath::as_str).collect::<Vec<_>>().join(", ");
+        let names = |files: &[RepoPath]| {
+            let mut names: Vec<String> = files.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+            if let Some(others) = files.len().checked_sub(MOST_NAMED).filter(|others| *others > 0) {
+                names.push(format!("and {others} more"));
+            }
+            names.join(", ")
+        };
         let (kind, message, files) = if recorded.is_empty() {
             if changed.is_empty() {
                 return;

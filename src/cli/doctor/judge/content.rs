@@ -2,7 +2,7 @@
 
 use super::{Finding, Judgement, Mend, access::lacks_workflows};
 use crate::{
-    catalog::{Definitions, Files, Folders, load_definitions, load_settings},
+    catalog::{Definitions, Files, Folders, Mode, load_definitions, load_settings},
     cli::{doctor::look::Facts, generate},
     domain::{Diagnostic, RepoPath, Severity, Stage},
     intake::issue_form,
@@ -20,8 +20,9 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
     let settings = match load_settings(&facts.root, files.get(&path)) {
         Ok(settings) => settings,
         Err(problems) if problems.iter().any(|problem| problem.code.0 == "settings-missing") => {
-            judged.add(Finding::error("settings-missing", at, "there is no such file, so this is no catalog").cure(format!(
-                "in a clone of {catalog}: `chandlery init . --repository {catalog}`, commit; if the catalog lies in a folder, give --root"
+            // Most of what else is missing follows from it.
+            judged.findings.insert(0, Finding::error("settings-missing", at, "there is no such file, so this is no catalog").cure(format!(
+                "is this the right repository? In a clone of {catalog}: `chandlery init . --repository {catalog}`, commit; if the catalog lies in a folder, give --root"
             )));
             return;
         }
@@ -30,6 +31,12 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
             return;
         }
     };
+    if settings.mode == Mode::Off {
+        judged.add(
+            Finding::warning("mode-off", at, "`mode: off`: nothing is answered, and nothing carried out")
+                .cure("say `mode: on`, or `mode: observe`, which only comments and checks"),
+        );
+    }
     unowned(facts, files, &settings.folders, judged);
     if settings.labels {
         labels(facts, judged);
