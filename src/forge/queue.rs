@@ -20,15 +20,15 @@ use crate::{
     },
 };
 
-/// The most pull requests that may wait.
-const MOST_ENTRIES: usize = 50;
+/// How many of those that wait are looked at. The forge tries fewer at once, and what stands behind moves up.
+const MOST_ENTRIES: usize = 25;
 
 /// What is asked of a repository; `branch` is quoted, `checks` is what is read of a commit's checks.
 pub(super) fn selection(branch: &str, checks: &str, is_one_token: bool) -> String {
     let checks = with_statuses(checks, is_one_token);
     format!(
         "mergeQueue(branch: {branch}) {{ entries(first: {MOST_ENTRIES}) {{ nodes {{ position pullRequest {{ number }} \
-         baseCommit {{ oid }} headCommit {{ oid {checks} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+         baseCommit {{ oid }} headCommit {{ oid {checks} }} }} }} }}"
     )
 }
 
@@ -36,9 +36,6 @@ pub(super) fn selection(branch: &str, checks: &str, is_one_token: bool) -> Strin
 pub(super) fn read(mut node: Value, me: &Login) -> Known<Option<Arc<Vec<Queued>>>> {
     if node.is_null() {
         return Ok(None);
-    }
-    if node["entries"]["pageInfo"]["hasNextPage"] == true {
-        return Err(format!("more than {MOST_ENTRIES} pull requests wait in the merge queue"));
     }
     let Some(nodes) = node["entries"]["nodes"].as_array_mut() else {
         return Err("the forge does not give the merge queue".to_owned());

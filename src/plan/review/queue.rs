@@ -43,9 +43,8 @@ impl Said {
 
 /// What is said of a pull request that waits in the queue, on the commit that the forge made to try it.
 pub(super) fn decide(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
-    let queue = match site.look.queue(&site.here.catalog, &site.here.branch)? {
-        Ok(Some(queue)) => queue,
-        Ok(None) | Err(_) => return Ok(Decision::nothing()),
+    let Ok(Some(queue)) = site.look.queue(&site.here.catalog, &site.here.branch)? else {
+        return Ok(Decision::nothing());
     };
     let queued = queue.iter().find(|queued| queued.number == pull.number);
     let Some(group) = queued.and_then(|queued| queued.group.as_ref()) else { return Ok(Decision::nothing()) };
