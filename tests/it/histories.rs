@@ -114,7 +114,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Dismiss { .. } => "dismiss",
         Deed::Merge { .. } => "merge",
         Deed::Close { .. } => "close",
-        Deed::Reopen { .. } => "reopen",
+        Deed::Reopen { .. } | Deed::Retarget { .. } => "reopen",
         Deed::Ready { .. } => "mark ready",
         Deed::Smuggle { .. } => "smuggle",
         Deed::Remove { .. } => "remove",

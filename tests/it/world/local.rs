@@ -587,6 +587,15 @@ impl Local {
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
                     .map(drop)
             }
+            Deed::Retarget { who, pull, branch } => {
+                if self.tip(Repo::Catalog, branch).is_none() {
+                    let main = self.tip(Repo::Catalog, "main")?;
+                    let made = json!({ "ref": format!("refs/heads/{branch}"), "sha": main });
+                    self.does("ada", "POST", Repo::Catalog, "git/refs", &made)?;
+                }
+                let path = format!("pulls/{pull}");
+                self.does(who, "PATCH", Repo::Catalog, &path, &json!({ "base": branch })).map(drop)
+            }
             Deed::Ready { who, at } => {
                 let pull = self.pull(*at).filter(|pull| pull["state"] == "open" && pull["draft"] == true)?;
                 let query = "mutation($id: ID!) { markPullRequestReadyForReview(input: { pullRequestId: $id }) { pullRequest { isDraft } } }";

@@ -153,6 +153,12 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
+    /// Has a pull request of the catalog ask to change another branch, which is made where it is not there.
+    Retarget {
+        who: String,
+        pull: u64,
+        branch: String,
+    },
     /// Says that a draft is ready for review.
     Ready {
         who: String,

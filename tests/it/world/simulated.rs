@@ -1313,7 +1313,10 @@ impl Simulated {
             let mut out = None;
             for (at, waiting) in queue.iter().enumerate() {
                 let pull = &self.store(repository).pulls[&waiting.number].pull;
-                let fits = pull.state == PullState::Open && !pull.draft && pull.head == waiting.pinned;
+                let fits = pull.state == PullState::Open
+                    && !pull.draft
+                    && pull.head == waiting.pinned
+                    && pull.base_branch == main_branch();
                 if !fits {
                     out = Some(at);
                     break;
@@ -1713,6 +1716,18 @@ impl Simulated {
                     return false;
                 }
                 self.pull_mut(&repository, at.1).unwrap().pull.draft = false;
+                true
+            }
+            Deed::Retarget { who, pull, branch } => {
+                let Some(sim) = self.store(&catalog).pulls.get(pull).cloned() else { return false };
+                let may = writes(who) || sim.pull.author == Some(login(who));
+                if !may || sim.pull.state != PullState::Open || sim.pull.base_branch.as_str() == branch {
+                    return false;
+                }
+                let branch: Branch = branch.parse().unwrap();
+                let main = self.store(&catalog).branches[&main_branch()];
+                self.edit(&catalog).branches.entry(branch.clone()).or_insert(main);
+                self.pull_mut(&catalog, *pull).expect("it is there").pull.base_branch = branch;
                 true
             }
             Deed::Reopen { who, at } => {
