@@ -11,6 +11,7 @@ pub mod yaml;
 mod formats;
 mod mend;
 mod document;
+pub mod judged;
 mod declared;
 mod load;
 mod lost;

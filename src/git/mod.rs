@@ -7,6 +7,7 @@
 pub mod wire;
 pub mod mirror;
 pub mod objects;
+pub mod tree;
 pub mod bulk;
 pub mod history;
 pub mod touched;

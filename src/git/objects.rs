@@ -4,7 +4,10 @@ use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
-use super::wire::{Git, Remote};
+use super::{
+    tree::{self, Difference, differences},
+    wire::{Git, Remote},
+};
 use crate::{
     domain::{Branch, Bytes, FileMode, ObjectId, RepoPath, Timestamp, TreeEntry},
     plan::facts::{DiffEntry, File},
@@ -48,9 +51,6 @@ pub enum Node {
     /// Anything else.
     File(TreeEntry),
 }
-
-/// What is under one name before and after.
-type Sides = (Option<Node>, Option<Node>);
 
 /// What is done with each file that differs: its path, before and after.
 type VisitChange<'a> = dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> Read<()> + 'a;
@@ -240,15 +240,14 @@ impl Objects {
         Ok(())
     }
 
-    /// Visits what a folder holds, by name, without what is in its folders.
+    /// Looks at the text of a folder, which [`tree::entries`] reads.
     ///
     /// # Errors
-    /// When the folder is missing.
-    pub fn each_entry(&self, folder: ObjectId, visit: &mut dyn FnMut(&[u8], Node)) -> Read<()> {
-        for entry in &self.tree(folder)? {
-            visit(entry.name_bytes(), read_node(entry.filemode(), entry.id()));
-        }
-        Ok(())
+    /// When it is missing, and those of `look`.
+    pub fn look_at_folder<T>(&self, folder: ObjectId, look: impl FnOnce(&[u8]) -> Read<T>) -> Read<T> {
+        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
+        let read = odb.read(to_git(folder)).map_err(|error| ReadError::broken(&error))?;
+        look(read.data())
     }
 
     /// What a branch changes against where it left the base.
@@ -301,24 +300,13 @@ impl Objects {
         if before == after {
             return Ok(());
         }
-        let mut names: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
-        for (side, folder) in [before, after].into_iter().enumerate() {
-            let Some(folder) = folder else { continue };
-            for entry in &self.tree(folder)? {
-                let slot = names.entry(entry.name_bytes().to_vec()).or_default();
-                let node = Some(read_node(entry.filemode(), entry.id()));
-                if side == 0 {
-                    slot.0 = node;
-                } else {
-                    slot.1 = node;
-                }
-            }
-        }
-        for (name, (before, after)) in names {
-            if before == after {
-                continue;
-            }
-            let path = below(path, &name);
+        let text = |folder: Option<ObjectId>| match folder {
+            Some(folder) => self.look_at_folder(folder, |text| Ok(text.to_vec())),
+            None => Ok(Vec::new()),
+        };
+        let (before, after) = (text(before)?, text(after)?);
+        for Difference { name, before, after } in differences(&before, &after)? {
+            let path = below(path, name);
             let (old_folder, old_file) = split(before);
             let (new_folder, new_file) = split(after);
             self.compare(old_folder, new_folder, &path, visit)?;
@@ -443,15 +431,7 @@ fn span_of(rev: &str) -> Option<(i64, i64)> {
 }
 
 fn read_node(mode: i32, id: Oid) -> Node {
-    let id = from_git(id);
-    let mode = match mode {
-        0o040_000 => return Node::Folder(id),
-        0o120_000 => FileMode::Link,
-        0o160_000 => FileMode::Submodule,
-        mode if mode & 0o100 != 0 => FileMode::Executable,
-        _ => FileMode::File,
-    };
-    Node::File(TreeEntry { mode, id })
+    tree::node(mode.unsigned_abs(), from_git(id))
 }
 
 fn split(node: Option<Node>) -> (Option<ObjectId>, Option<TreeEntry>) {

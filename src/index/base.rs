@@ -13,7 +13,7 @@ use super::pages::{Pages, Place};
 use crate::domain::{BlueprintId, ObjectId, RepoPath};
 
 /// The first thing to change when the layout does. What the program thinks of entities is in [`super::PROGRAM`].
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// No row.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -55,11 +55,24 @@ pub(super) enum Table {
 }
 
 impl Table {
+    const ALL: [Self; 10] = [
+        Self::Values,
+        Self::Pool,
+        Self::Folders,
+        Self::Files,
+        Self::Rows,
+        Self::Starts,
+        Self::Edges,
+        Self::Dangling,
+        Self::Folded,
+        Self::Problems,
+    ];
+
     pub(super) const fn size(self) -> usize {
         match self {
             Self::Values | Self::Pool => 1,
             Self::Starts | Self::Problems => 4,
-            Self::Folders => 44,
+            Self::Folders => 48,
             Self::Files => 34,
             Self::Rows => 32,
             Self::Edges | Self::Folded => 8,
@@ -85,6 +98,9 @@ pub(super) struct Folder {
     pub(super) files_end: u32,
     /// The first folder that is not in it.
     pub(super) end: u32,
+    /// The text that Git keeps of it, in the pool: the names of files lie there.
+    pub(super) text: u32,
+    pub(super) text_length: u32,
     /// Whether it holds a request that is not over.
     pub(super) open: bool,
 }
@@ -173,6 +189,8 @@ impl Record for Folder {
             files: fields.u32(),
             files_end: fields.u32(),
             end: fields.u32(),
+            text: fields.u32(),
+            text_length: fields.u32(),
         }
     }
 
@@ -180,7 +198,7 @@ impl Record for Folder {
         put_text(into, self.path);
         into.extend(u16::from(self.open).to_le_bytes());
         into.extend(self.tree.bytes());
-        for number in [self.files, self.files_end, self.end, 0] {
+        for number in [self.files, self.files_end, self.end, self.text, self.text_length] {
             into.extend(number.to_le_bytes());
         }
     }
@@ -296,32 +314,12 @@ impl Record for Folded {
     }
 }
 
-/// The files of one folder, in the order of their names.
-#[derive(Default)]
-pub(super) struct FolderFiles {
-    first: u32,
-    records: Vec<u8>,
-    /// Where in the pool the names begin, which lie one after the other.
-    from: u32,
-    names: Vec<u8>,
-}
-
-impl FolderFiles {
-    /// The number, name and blob of each.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &[u8], ObjectId)> {
-        (self.first..).zip(self.records.chunks_exact(Table::Files.size())).map(|(number, record)| {
-            let file = FileRecord::read(record);
-            let at = file.name.at.wrapping_sub(self.from) as usize;
-            let name = self.names.get(at..at.saturating_add(file.name.length.into())).unwrap_or_default();
-            (number, name, file.blob)
-        })
-    }
-}
-
 /// A base that is being read.
 pub(super) struct Base {
     pub(super) pages: Pages,
     pub(super) head: Head,
+    /// Where each table lies, and how long it is.
+    tables: [(u64, u64); Table::ALL.len()],
 }
 
 impl Base {
@@ -338,11 +336,13 @@ impl Base {
             at.checked_add(*length).is_some_and(|end| end <= pages.len()) && *length < u64::from(NONE)
         };
         let is_one = head.format == FORMAT && head.tables.values().all(lies_inside);
-        is_one.then_some(Self { pages, head })
+        let place = |table: Table| head.tables.get(&format!("{table:?}")).copied().unwrap_or_default();
+        let tables = Table::ALL.map(place);
+        is_one.then_some(Self { pages, head, tables })
     }
 
     fn table(&self, table: Table) -> (u64, u64) {
-        self.head.tables.get(&format!("{table:?}")).copied().unwrap_or_default()
+        self.tables[table as usize]
     }
 
     pub(super) fn count(&self, table: Table) -> u32 {
@@ -400,16 +400,17 @@ impl Base {
         self.look_text(text, str::to_owned)
     }
 
-    /// The files of a folder.
-    pub(super) fn files_of(&self, folder: &Folder) -> FolderFiles {
-        let (first, last) = (folder.files, folder.files_end);
-        let records = self.bytes(Table::Files, first..last);
-        let name = |record: Option<&[u8]>| record.map(|record| FileRecord::read(record).name);
-        let size = Table::Files.size();
-        let names = (name(records.chunks_exact(size).next()), name(records.chunks_exact(size).next_back()));
-        let (Some(from), Some(to)) = names else { return FolderFiles::default() };
-        let names = self.bytes(Table::Pool, from.at..to.at.saturating_add(to.length.into()));
-        FolderFiles { first, records, from: from.at, names }
+    /// The text that Git keeps of a folder.
+    pub(super) fn folder_text(&self, folder: &Folder) -> Vec<u8> {
+        self.bytes(Table::Pool, folder.text..folder.text.saturating_add(folder.text_length))
+    }
+
+    /// The document of this name in a folder.
+    pub(super) fn file_in(&self, folder: &Folder, name: &str) -> Option<u32> {
+        let all = folder.files..folder.files_end;
+        let compare = |file: u32| self.look_text(self.record::<FileRecord>(file).name, |text| text.cmp(name));
+        let at = partition(all.clone(), |file| compare(file) == Ordering::Less);
+        (at < all.end && compare(at) == Ordering::Equal).then_some(at)
     }
 
     /// The place of a blueprint among the names.

@@ -12,7 +12,7 @@ use super::{
         Dangling, Edge, FORMAT, FileRecord, Folded, Folder, Head, NONE, Record, Row, Table, Text, by_parts,
     },
     pages::Writer,
-    walk::{Below, is_document},
+    walk::{Below, is_document, listed},
 };
 use crate::{
     catalog::{Definitions, Field, each_reference, entity_at, store_entity},
@@ -20,6 +20,7 @@ use crate::{
     git::{
         bulk::read_blobs,
         objects::{Objects, Read, ReadError},
+        tree::entries,
     },
 };
 
@@ -399,15 +400,25 @@ impl Listing<'_> {
     fn folder(&mut self, path: &RepoPath, tree: ObjectId, requests: bool, is_root: bool) -> Read<()> {
         let number = self.folders.len();
         let text = self.pool.add(path.as_str());
-        let listed = super::walk::list(self.objects, path, tree)?;
+        let at = self.pool.0.len();
+        self.objects.look_at_folder(tree, |text| {
+            self.pool.0.extend_from_slice(text);
+            Ok(())
+        })?;
+        let listed = listed(path, &self.pool.0[at..])?;
         let open = requests && !is_root && listed.is_open_request();
         let files = self.files.len() as u32;
-        let record = Folder { path: text, tree, files, files_end: files, end: 0, open };
+        let text_length = (self.pool.0.len() - at) as u32;
+        let record =
+            Folder { path: text, tree, files, files_end: files, end: 0, open, text: at as u32, text_length };
         self.folders.push(record);
         self.refused.extend(listed.refused.into_iter().map(|name| (number as u32, name)));
         if !requests {
+            let mut names = entries(&self.pool.0[at..]).filter_map(Result::ok);
             for (path, blob) in listed.files.into_iter().filter(|(path, _)| is_document(path)) {
-                let name = self.pool.add(path.file_name());
+                let name = path.file_name().as_bytes();
+                let Some(entry) = names.find(|entry| entry.name == name) else { continue };
+                let name = Text { at: (at + entry.at) as u32, length: name.len() as u16 };
                 self.files.push(FileRecord { name, folder: number as u32, blob, row: NONE });
                 self.paths.push(path);
             }

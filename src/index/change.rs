@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     base::{Base, FileRecord, Folder, NONE, Row},
-    walk::{Below, Listed, is_document, list, list_new},
+    walk::{Below, child, document, is_document, listed},
 };
 use crate::{
     catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
     domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
-    git::objects::{Objects, Read},
+    git::{
+        objects::{Node, Objects, Read},
+        tree::{Difference, differences, entries},
+    },
 };
 
 /// An entity file that the base does not have so.
@@ -66,9 +69,9 @@ impl Change {
     ) -> Read<Self> {
         let mut change = Self::default();
         let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
-        for (root, requests) in below.iter().zip([false, true]) {
+        for (root, keeps) in below.iter().zip([Keeps::Entities, Keeps::Requests]) {
             let before = base.folder(root.path.as_str());
-            walk.folder(before, root.tree.map(|tree| (&root.path, tree)), requests, true)?;
+            walk.folder(keeps, before, root.tree.map(|tree| (&root.path, tree)))?;
         }
         let mut found = walk.found;
         change.redefined(base, defined, &mut found);
@@ -182,75 +185,93 @@ struct Walk<'a> {
     found: BTreeMap<RepoPath, ObjectId>,
 }
 
+/// What is kept in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Entities,
+    Requests,
+    /// What belongs to one request.
+    Request,
+}
+
 impl Walk<'_> {
     /// A folder, before and after.
     fn folder(
         &mut self,
+        keeps: Keeps,
         before: Option<u32>,
         after: Option<(&RepoPath, ObjectId)>,
-        requests: bool,
-        is_root: bool,
     ) -> Read<()> {
-        let known: Option<Folder> = before.map(|number| self.base.record(number));
-        if let (Some(folder), Some((_, tree))) = (&known, after)
-            && folder.tree == tree
-        {
-            return Ok(());
-        }
-        let listed = match (requests, after) {
-            (true, Some((path, tree))) => list(self.objects, path, tree)?,
-            (true, None) => Listed::default(),
-            (false, after) => self.files(known.as_ref(), after)?,
-        };
-        self.change.folders.extend(before);
-        if let Some((path, _)) = after {
-            self.change.refused.extend(listed.refused.iter().map(|name| (path.clone(), name.clone())));
-            if requests && !is_root && listed.is_open_request() {
-                self.change.open.insert(path.clone());
+        let before: Option<(u32, Folder)> = before.map(|number| (number, self.base.record(number)));
+        match (before, after) {
+            (Some((_, folder)), Some((_, tree))) if folder.tree == tree => Ok(()),
+            (before, Some((path, tree))) => {
+                let was = before.map(|(_, folder)| self.base.folder_text(&folder)).unwrap_or_default();
+                self.objects.look_at_folder(tree, |is| self.texts(keeps, path, before, &was, is))
             }
-        }
-        let mut children: BTreeMap<RepoPath, u32> = BTreeMap::new();
-        if let (Some(number), Some(folder)) = (before, &known) {
-            let mut child = number + 1;
-            while child < folder.end && !self.base.pages.is_damaged() {
-                let record: Folder = self.base.record(child);
-                if let Ok(path) = self.base.look_text(record.path, str::parse) {
-                    children.insert(path, child);
+            (Some((_, folder)), None) => match self.base.look_text(folder.path, str::parse) {
+                Ok(path) => self.texts(keeps, &path, before, &self.base.folder_text(&folder), &[]),
+                Err(_) => {
+                    self.base.pages.damage();
+                    Ok(())
                 }
-                child = record.end;
-            }
+            },
+            (None, None) => Ok(()),
         }
-        for (path, tree) in &listed.folders {
-            let before = children.remove(path);
-            self.folder(before, Some((path, *tree)), requests, false)?;
-        }
-        for child in children.into_values() {
-            self.folder(Some(child), None, requests, false)?;
-        }
-        Ok(())
     }
 
-    /// The files of a folder, before and after, both in the order of their names. Of what is now, what the base does not have so.
-    fn files(&mut self, before: Option<&Folder>, after: Option<(&RepoPath, ObjectId)>) -> Read<Listed> {
-        let before = before.map(|folder| self.base.files_of(folder)).unwrap_or_default();
-        let mut before = before.iter().peekable();
-        let gone = &mut self.change.gone;
-        let mut listed = Listed::default();
-        if let Some((path, tree)) = after {
-            listed = list_new(self.objects, path, tree, &mut |name, blob| {
-                while let Some((number, ..)) = before.next_if(|(_, known, _)| *known < name) {
-                    gone.insert(number);
-                }
-                match before.next_if(|(_, known, _)| *known == name) {
-                    Some((_, _, known)) if known == blob => return true,
-                    Some((number, ..)) => drop(gone.insert(number)),
-                    None => {}
-                }
-                false
-            })?;
+    /// The texts of a folder, before and after.
+    fn texts(
+        &mut self,
+        keeps: Keeps,
+        path: &RepoPath,
+        before: Option<(u32, Folder)>,
+        was: &[u8],
+        is: &[u8],
+    ) -> Read<()> {
+        let differences = match differences(was, is) {
+            Ok(differences) => differences,
+            Err(_) if entries(was).any(|entry| entry.is_err()) => {
+                self.base.pages.damage();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some((number, _)) = before {
+            self.change.folders.insert(number);
         }
-        gone.extend(before.map(|(number, ..)| number));
-        self.found.extend(listed.files.iter().filter(|(path, _)| is_document(path)).cloned());
-        Ok(listed)
+        if keeps == Keeps::Request && listed(path, is)?.is_open_request() {
+            self.change.open.insert(path.clone());
+        }
+        let refused = &self.base.head.refused;
+        let had_refused =
+            before.is_some_and(|(number, _)| refused.iter().any(|(folder, _)| *folder == number));
+        if had_refused {
+            let refused = listed(path, is)?.refused;
+            self.change.refused.extend(refused.into_iter().map(|name| (path.clone(), name)));
+        }
+        for Difference { name, before: was, after: is } in differences {
+            let Some(child) = child(path, name) else {
+                if is.is_some() && !had_refused {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    self.change.refused.push((path.clone(), name));
+                }
+                continue;
+            };
+            if keeps == Keeps::Entities && is_document(&child) {
+                if let (Some(_), Some((_, folder))) = (was.and_then(document), before) {
+                    self.change.gone.extend(self.base.file_in(&folder, child.file_name()));
+                }
+                self.found.extend(is.and_then(document).map(|blob| (child.clone(), blob)));
+            }
+            let folder = |node| match node {
+                Some(Node::Folder(tree)) => Some(tree),
+                Some(Node::File(_)) | None => None,
+            };
+            let below = if keeps == Keeps::Entities { Keeps::Entities } else { Keeps::Request };
+            let known = folder(was).and_then(|_| self.base.folder(child.as_str()));
+            self.folder(below, known, folder(is).map(|tree| (&child, tree)))?;
+        }
+        Ok(())
     }
 }

@@ -158,6 +158,7 @@ impl Commit {
     /// # Errors
     /// When an object is missing.
     pub fn check(&self, since: Option<ObjectId>, kept: &Kept) -> anyhow::Result<Report> {
+        kept.recall();
         let small = self.definitions()?;
         let settings = match load_settings(&self.root, small.files.get(&self.root.settings_path())) {
             Ok(settings) => settings,
@@ -198,6 +199,7 @@ impl Commit {
             ..Counts::of_definitions(&definitions, &small.files)
         };
         index.renew(&self.objects, &definitions, self.tree, kept);
+        kept.remember();
         Ok(Report { diagnostics: in_order(diagnostics), counts })
     }
 

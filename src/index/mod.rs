@@ -15,12 +15,9 @@ mod ask;
 pub mod probe;
 pub mod history;
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Base, FileRecord, Folder, Row, Table, partition};
+use base::{Base, FileRecord, Folder, Row, Table};
 use build::BuildError;
 use change::{Change, id_of};
 use sha2::{Digest, Sha256};
@@ -275,13 +272,8 @@ impl Index {
         }
         let (folder, name) = path.as_str().rsplit_once('/')?;
         let folder: Folder = self.base.record(self.base.folder(folder)?);
-        let compare = |file: u32| {
-            self.base.look_text(self.base.record::<FileRecord>(file).name, |known| known.cmp(name))
-        };
-        let file = partition(folder.files..folder.files_end, |file| compare(file) == Ordering::Less);
-        let is_there =
-            file < folder.files_end && compare(file) == Ordering::Equal && !self.change.gone.contains(&file);
-        is_there.then(|| self.base.record::<FileRecord>(file).blob)
+        let file = self.base.file_in(&folder, name).filter(|file| !self.change.gone.contains(file))?;
+        Some(self.base.record::<FileRecord>(file).blob)
     }
 
     /// The files of an entity.

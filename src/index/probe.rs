@@ -38,9 +38,8 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
     let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
-        for file in base.files_of(&folder).iter() {
-            let _ = writeln!(said, "{file:?}");
-        }
+        let text = base.folder_text(&folder);
+        let _ = writeln!(said, "{:?} {:?}", base.file_in(&folder, "checkout.yaml"), crc32fast::hash(&text));
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);

@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{FileMode, ObjectId, RepoPath, TreeEntry},
-    git::objects::{Node, Objects, Read},
+    git::{
+        objects::{Node, Objects, Read},
+        tree::entries,
+    },
 };
 
 /// One of the folders that a catalog keeps much in, at one commit.
@@ -50,35 +53,37 @@ impl Listed {
 /// # Errors
 /// When it is missing.
 pub fn list(objects: &Objects, path: &RepoPath, tree: ObjectId) -> Read<Listed> {
-    list_new(objects, path, tree, &mut |_, _| false)
+    objects.look_at_folder(tree, |text| listed(path, text))
 }
 
-/// Reads one folder but for the files that are known already, which are told by name and blob, in the order of their names.
-pub(super) fn list_new(
-    objects: &Objects,
-    path: &RepoPath,
-    tree: ObjectId,
-    is_known: &mut dyn FnMut(&[u8], ObjectId) -> bool,
-) -> Read<Listed> {
+/// What the text of a folder at this path says.
+pub(super) fn listed(path: &RepoPath, text: &[u8]) -> Read<Listed> {
     let mut listed = Listed::default();
-    objects.each_entry(tree, &mut |name, node| {
-        let file = match node {
-            Node::File(TreeEntry { mode: FileMode::File | FileMode::Executable, id }) => Some(id),
-            _ => None,
+    for entry in entries(text) {
+        let entry = entry?;
+        let Some(path) = child(path, entry.name) else {
+            listed.refused.push(String::from_utf8_lossy(entry.name).into_owned());
+            continue;
         };
-        if file.is_some_and(|id| is_known(name, id)) {
-            return;
-        }
-        let Some(path) = std::str::from_utf8(name).ok().and_then(|name| path.join(name).ok()) else {
-            listed.refused.push(String::from_utf8_lossy(name).into_owned());
-            return;
-        };
-        match node {
+        match entry.node {
             Node::Folder(tree) => listed.folders.push((path, tree)),
-            Node::File(_) => listed.files.extend(file.map(|id| (path, id))),
+            Node::File(_) => listed.files.extend(document(entry.node).map(|blob| (path, blob))),
         }
-    })?;
+    }
     Ok(listed)
+}
+
+/// The path of what has this name in a folder; none where no file of a catalog can have it.
+pub(super) fn child(folder: &RepoPath, name: &[u8]) -> Option<RepoPath> {
+    folder.join(std::str::from_utf8(name).ok()?).ok()
+}
+
+/// The blob of what may hold a document: no link and no other repository.
+pub(super) fn document(node: Node) -> Option<ObjectId> {
+    match node {
+        Node::File(TreeEntry { mode: FileMode::File | FileMode::Executable, id }) => Some(id),
+        Node::File(_) | Node::Folder(_) => None,
+    }
 }
 
 /// Whether a file holds a document.

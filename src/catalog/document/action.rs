@@ -62,7 +62,7 @@ struct TtlDocument {
     warn_before: Option<String>,
 }
 
-kind!(ActionDocument, "action");
+kind!(ActionDocument, "action", definition: true);
 
 /// What an action does, and what its form asks.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -45,7 +45,7 @@ pub(in crate::catalog) struct BlueprintDocument {
     aggregation_properties: Option<BTreeMap<String, AggregationDocument>>,
 }
 
-kind!(BlueprintDocument, "blueprint");
+kind!(BlueprintDocument, "blueprint", definition: true);
 
 /// What entities may say.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

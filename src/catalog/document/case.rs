@@ -34,7 +34,7 @@ pub(in crate::catalog) struct CaseDocument {
     expect: ExpectDocument,
 }
 
-kind!(CaseDocument, "case");
+kind!(CaseDocument, "case", definition: true);
 
 /// The request, without who asks; its action is the one whose example it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

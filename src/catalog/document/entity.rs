@@ -35,7 +35,7 @@ pub(in crate::catalog) struct EntityDocument {
     relations: Option<BTreeMap<String, Value>>,
 }
 
-kind!(EntityDocument, "entity");
+kind!(EntityDocument, "entity", definition: false);
 
 impl EntityDocument {
     pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<Entity> {

@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
-    mend,
+    judged, mend,
     values::{Schema, Segment, Wrong, field_name},
     yaml::{self, Document},
 };
@@ -39,15 +39,19 @@ pub(super) trait Kind: JsonSchema + DeserializeOwned {
     /// The word for it, which names its schema's file too.
     const NAME: &'static str;
 
+    /// Whether a catalog has few of them, which are read again and again.
+    const IS_DEFINITION: bool;
+
     /// Its schema, compiled once.
     fn schema() -> &'static Schema;
 }
 
 /// Ties a struct to its name and its one compiled schema.
 macro_rules! kind {
-    ($document:ty, $name:literal) => {
+    ($document:ty, $name:literal, definition: $is_definition:literal) => {
         impl $crate::catalog::document::Kind for $document {
             const NAME: &'static str = $name;
+            const IS_DEFINITION: bool = $is_definition;
 
             fn schema() -> &'static $crate::catalog::values::Schema {
                 static SCHEMA: std::sync::OnceLock<$crate::catalog::values::Schema> =
@@ -143,9 +147,15 @@ pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), V
     let mut reader = Reader { document, value, found: Vec::new(), left_out: LeftOut::Nothing };
     let mut pruned = reader.value.clone();
     let mut left_out = LeftOut::Nothing;
-    for wrong in T::schema().judge(&reader.value) {
-        left_out = left_out.max(leave_out(&mut pruned, &wrong));
-        reader.wrong(wrong);
+    let digest = T::IS_DEFINITION.then(|| judged::digest(T::NAME, bytes));
+    if !digest.as_ref().is_some_and(judged::is_allowed) {
+        for wrong in T::schema().judge(&reader.value) {
+            left_out = left_out.max(leave_out(&mut pruned, &wrong));
+            reader.wrong(wrong);
+        }
+        if reader.found.is_empty() {
+            digest.into_iter().for_each(judged::note);
+        }
     }
     match serde_json::from_value(pruned) {
         Ok(read) => {

@@ -66,7 +66,7 @@ pub(in crate::catalog) struct PolicyDocument {
     removals: Option<RemovalsDocument>,
 }
 
-kind!(PolicyDocument, "policy");
+kind!(PolicyDocument, "policy", definition: true);
 
 /// How many there may be, of entities or of requests.
 #[derive(Debug, Deserialize, JsonSchema)]

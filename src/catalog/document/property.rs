@@ -214,11 +214,8 @@ impl PropertyDocument {
             }
             None => None,
         };
-        if let Some(pattern) = &self.pattern {
-            check_pattern(pattern, &join(path, "pattern"), reader);
-        }
         let keywords = [
-            ("pattern", self.pattern.map(Value::from), PropertyType::String),
+            ("pattern", self.pattern.clone().map(Value::from), PropertyType::String),
             ("minLength", self.min_length.map(Value::from), PropertyType::String),
             ("maxLength", self.max_length.map(Value::from), PropertyType::String),
             ("minimum", self.minimum, PropertyType::Number),
@@ -260,6 +257,7 @@ impl PropertyDocument {
             }
         }
         if reader.found.len() > before {
+            self.pattern.inspect(|pattern| check_pattern(pattern, &join(path, "pattern"), reader));
             return None;
         }
         let property = Property {
@@ -274,6 +272,15 @@ impl PropertyDocument {
             items,
             keywords: kept,
         };
+        if let Some(why) = schema_problem(&property) {
+            self.pattern.inspect(|pattern| check_pattern(pattern, &join(path, "pattern"), reader));
+            if reader.found.len() == before {
+                let wrong = Wrong::new("invalid-schema", path, format!("is not a JSON Schema: {why}"));
+                let help = "it stands on its own: patterns without look-around, no `$ref` to elsewhere";
+                reader.wrong(wrong.help(help));
+            }
+            return None;
+        }
         let property = with_examples(property, self.choices, self.default, path, reader);
         (reader.found.len() == before).then_some(property)
     }
@@ -287,12 +294,6 @@ fn with_examples(
     path: &[Segment],
     reader: &mut Reader,
 ) -> Property {
-    if let Some(why) = schema_problem(&property) {
-        let wrong = Wrong::new("invalid-schema", path, format!("is not a JSON Schema: {why}"));
-        reader
-            .wrong(wrong.help("it stands on its own: patterns without look-around, no `$ref` to elsewhere"));
-        return property;
-    }
     for (index, choice) in choices.iter().flatten().enumerate() {
         for wrong in check_value(&property, choice) {
             let place = join(&join(path, "enum"), index);

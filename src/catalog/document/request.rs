@@ -23,7 +23,7 @@ pub(in crate::catalog) struct RequestDocument {
     on_behalf_of: Option<String>,
 }
 
-kind!(RequestDocument, "request");
+kind!(RequestDocument, "request", definition: false);
 
 impl RequestDocument {
     pub(in crate::catalog) fn into_domain(self, reader: &mut Reader) -> Option<RequestFile> {

@@ -31,7 +31,7 @@ pub(in crate::catalog) struct ScorecardDocument {
     rules: Vec<RuleDocument>,
 }
 
-kind!(ScorecardDocument, "scorecard");
+kind!(ScorecardDocument, "scorecard", definition: true);
 
 /// A level.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -185,7 +185,7 @@ fn repositories(generator: &mut SchemaGenerator) -> schemars::Schema {
     json!({ "anyOf": [list, { "type": "null" }] }).try_into().unwrap_or_default()
 }
 
-kind!(SettingsDocument, "chandlery");
+kind!(SettingsDocument, "chandlery", definition: true);
 
 /// Whether Chandlery acts.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

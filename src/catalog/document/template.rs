@@ -31,7 +31,7 @@ pub(in crate::catalog) struct TemplateDocument {
     edits: Option<Vec<EditDocument>>,
 }
 
-kind!(TemplateDocument, "template");
+kind!(TemplateDocument, "template", definition: true);
 
 /// What holds for some of the files.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -42,7 +42,7 @@ pub(in crate::catalog) struct PolicyCaseDocument {
     expect: ExpectDocument,
 }
 
-kind!(PolicyCaseDocument, "policy-case");
+kind!(PolicyCaseDocument, "policy-case", definition: true);
 
 /// The request, without who asks.
 #[derive(Debug, Deserialize, JsonSchema)]
