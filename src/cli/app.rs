@@ -9,7 +9,7 @@ use super::output::{self, Format};
 use crate::forge::client::encode;
 
 /// Each permission with its level and what it is for; what is optional may be taken away on GitHub.
-pub(super) const PERMISSIONS: [(&str, &str, &str); 9] = [
+pub(super) const PERMISSIONS: [(&str, &str, &str); 10] = [
     ("metadata", "read", "every App has it: repositories, and what people may do in them"),
     ("contents", "write", "reads the catalog and the targets; pushes plans, records and follow-ups; merges"),
     ("pull_requests", "write", "opens requests and follow-ups, comments on them, asks for reviews"),
@@ -18,6 +18,7 @@ pub(super) const PERMISSIONS: [(&str, &str, &str); 9] = [
     ("statuses", "read", "waits for the checks of targets before it merges there"),
     ("members", "read", "who is in a team that a rule names (organisations only)"),
     ("actions", "write", "optional: only where a step starts a workflow"),
+    ("merge_queues", "write", "optional: only where merges go through a merge queue"),
     ("workflows", "write", "optional: only where a template writes below .github/workflows"),
 ];
 

@@ -138,6 +138,8 @@ pub struct Pull {
     pub closed_by: Option<Login>,
     /// When it was closed last, though it may have been opened again since.
     pub last_closed: Option<Timestamp>,
+    /// When it last left a merge queue, however that came.
+    pub left_queue: Option<Timestamp>,
     /// Its reviews, oldest first.
     pub reviews: Known<Vec<Review>>,
     /// The commits that it adds, oldest first, as the forge attributes them.

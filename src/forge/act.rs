@@ -43,6 +43,7 @@ impl Writer {
             Call::Merge { repository, number, head } => {
                 self.merge(repository, &format!("/pulls/{number}/merge"), &head.to_string()).await
             }
+            Call::Enqueue { repository, number, head } => self.enqueue(repository, *number, head).await,
             Call::AskReviewers { repository, number, users, teams } => {
                 self.ask(repository, &format!("/pulls/{number}/requested_reviewers"), users, teams).await
             }
@@ -237,6 +238,7 @@ fn name(call: &Call) -> &'static str {
         Call::OpenPull { .. } => "open pull",
         Call::ClosePull { .. } => "close pull",
         Call::Merge { .. } => "merge",
+        Call::Enqueue { .. } => "enqueue",
         Call::AskReviewers { .. } => "ask reviewers",
         Call::Say { .. } => "say",
         Call::Unsay { .. } => "unsay",

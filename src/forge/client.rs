@@ -363,6 +363,20 @@ impl Reader {
 }
 
 impl Writer {
+    /// Changes something by GraphQL, once; what was wrong is in `errors` of the answer.
+    pub(super) async fn mutate(
+        &self,
+        on: &RepoName,
+        query: &str,
+        variables: &Value,
+    ) -> Result<Value, ForgeError> {
+        self.0.keep_pace().await?;
+        self.0.tally().writes += 1;
+        let body = json!({ "query": query, "variables": variables });
+        let reply = self.0.call(Method::POST, &self.0.graphql, Some(&body), (Use::Write, on)).await?;
+        reply.success()?.json()
+    }
+
     /// Changes something, once.
     pub(super) async fn send(
         &self,

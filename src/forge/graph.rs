@@ -9,8 +9,8 @@ mod nodes;
 use std::collections::BTreeSet;
 
 use nodes::{
-    CommentNode, CommitFields, ContextNode, EditNode, GitActor, IssueNode, LabelNode, List, PullNode,
-    ReviewNode, RunNode, StatusNode, login,
+    ChecksNode, CommentNode, CommitFields, ContextNode, EditNode, GitActor, IssueNode, LabelNode, List,
+    PullNode, ReviewNode, RunNode, StatusNode, SuiteNode, login,
 };
 
 use serde::de::DeserializeOwned;
@@ -33,16 +33,21 @@ const EDITS: &str = "userContentEdits(PAGE) { nodes { editedAt editor { login __
 const COMMENTS: &str = "comments(PAGE) { nodes { url author { login __typename } body createdAt lastEditedAt } pageInfo { hasNextPage endCursor } }";
 const REVIEWS: &str = "reviews(PAGE) { nodes { url author { login __typename } state submittedAt commit { oid } } \
     pageInfo { hasNextPage endCursor } }";
-const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT]) { nodes { __typename \
+const TIMELINE: &str = "timelineItems(PAGE, itemTypes: [CLOSED_EVENT, REVIEW_DISMISSED_EVENT, REMOVED_FROM_MERGE_QUEUE_EVENT]) { nodes { __typename \
     ... on ClosedEvent { actor { login __typename } createdAt } \
+    ... on RemovedFromMergeQueueEvent { createdAt } \
     ... on ReviewDismissedEvent { createdAt previousReviewState review { url } } } \
     pageInfo { hasNextPage endCursor } }";
 const COMMITS: &str = "commits(PAGE) { nodes { commit { oid parents(first: 3) { nodes { oid } } \
     committer { email user { login __typename } } \
     authors(first: 20) { nodes { email user { login __typename } } pageInfo { hasNextPage endCursor } } \
-    checkSuites(first: 10) { nodes { app { slug } checkRuns(first: 10, filterBy: { checkType: ALL, checkName: \"chandlery\" }) { nodes { \
-    url status conclusion startedAt completedAt externalId title } } } } STATUS } } \
+    CHECKS } } \
     pageInfo { hasNextPage endCursor } }";
+
+/// Our check runs on a commit.
+pub(super) const CHECKS: &str = "checkSuites(first: 10) { nodes { app { slug } \
+    checkRuns(first: 10, filterBy: { checkType: ALL, checkName: \"chandlery\" }) { nodes { \
+    url status conclusion startedAt completedAt externalId title } } } } STATUS";
 
 /// The statuses that stand for our check where we can make none.
 const STATUS: &str = "status { says: context(name: \"chandlery\") { createdAt creator { login __typename } description state } \
@@ -50,7 +55,7 @@ const STATUS: &str = "status { says: context(name: \"chandlery\") { createdAt cr
 
 /// The lists of a pull request with what is read where our token is no App's.
 pub(super) fn with_statuses(fields: &str, is_one_token: bool) -> String {
-    fields.replace("STATUS", if is_one_token { STATUS } else { "" })
+    fields.replace("CHECKS", CHECKS).replace("STATUS", if is_one_token { STATUS } else { "" })
 }
 
 const LABELLED: &str = "labels(first: 100) { nodes { name } }";
@@ -139,12 +144,14 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
     let mut dismissed = Vec::new();
     let mut closed_by = None;
     let mut last_closed = None;
+    let mut left_queue = None;
     for event in events {
         match (event.kind.as_deref(), event.created_at) {
             (Some("ClosedEvent"), at) => {
                 closed_by = login(event.actor);
                 last_closed = at.max(last_closed);
             }
+            (Some("RemovedFromMergeQueueEvent"), at) => left_queue = at.max(left_queue),
             (Some("ReviewDismissedEvent"), Some(at)) => {
                 let was = review_state(event.previous_review_state.as_deref().unwrap_or_default());
                 dismissed.push((event.review.and_then(|review| read_id(&review.url)), Dismissal { at, was }));
@@ -192,6 +199,7 @@ pub(super) fn read_pull(repository: &RepoName, node: Value, me: &Login) -> Resul
         closed_at: node.closed_at,
         closed_by,
         last_closed,
+        left_queue,
         reviews,
         commits,
         comments,
@@ -288,7 +296,18 @@ fn read_commit(commit: CommitFields, me: &Login) -> PullCommit {
     });
     people.sort();
     people.dedup();
-    let suites = commit.check_suites.map(|suites| suites.nodes).unwrap_or_default();
+    let checks = checks_of(commit.check_suites, commit.status, me);
+    PullCommit {
+        id: commit.oid,
+        parents: commit.parents.nodes.into_iter().flatten().map(|parent| parent.oid).collect(),
+        people,
+        checks,
+    }
+}
+
+/// Our check runs on a commit, oldest first; or what stands for them.
+fn checks_of(suites: Option<List<SuiteNode>>, status: Option<StatusNode>, me: &Login) -> Vec<CheckRun> {
+    let suites = suites.map(|suites| suites.nodes).unwrap_or_default();
     let mut checks: Vec<CheckRun> = suites
         .into_iter()
         .flatten()
@@ -298,14 +317,15 @@ fn read_commit(commit: CommitFields, me: &Login) -> PullCommit {
         .collect();
     checks.sort_by_key(|check| check.id);
     if checks.is_empty() {
-        checks.extend(commit.status.and_then(|status| read_status(status, me)));
+        checks.extend(status.and_then(|status| read_status(status, me)));
     }
-    PullCommit {
-        id: commit.oid,
-        parents: commit.parents.nodes.into_iter().flatten().map(|parent| parent.oid).collect(),
-        people,
-        checks,
-    }
+    checks
+}
+
+/// What was asked by [`CHECKS`].
+pub(super) fn read_checks(node: Value, me: &Login) -> Result<Vec<CheckRun>, String> {
+    let ChecksNode { check_suites, status } = read(node)?;
+    Ok(checks_of(check_suites, status, me))
 }
 
 /// GitHub knows the account of a person's address, but not of an App's.

@@ -66,13 +66,14 @@ const EARLY: i64 = 600;
 const SIGNED: i64 = 480;
 
 /// What is read anywhere.
-const READ: [&str; 7] = ["actions", "checks", "contents", "issues", "members", "pull_requests", "statuses"];
+const READ: [&str; 8] =
+    ["actions", "checks", "contents", "issues", "members", "merge_queues", "pull_requests", "statuses"];
 /// What is written in the catalog, and in a target.
-const WRITE_CATALOG: [&str; 4] = ["checks", "contents", "issues", "pull_requests"];
-const WRITE_TARGET: [&str; 3] = ["checks", "contents", "pull_requests"];
+const WRITE_CATALOG: [&str; 5] = ["checks", "contents", "issues", "merge_queues", "pull_requests"];
+const WRITE_TARGET: [&str; 4] = ["checks", "contents", "merge_queues", "pull_requests"];
 /// What is taken along where it was granted: steps that start workflows need `actions`, files in `.github/workflows` need it,
-/// teams can be read only in organisations, and `statuses` are read before something is merged.
-const OPTIONAL: [&str; 4] = ["actions", "members", "statuses", "workflows"];
+/// teams can be read only in organisations, merge queues need `merge_queues`, and `statuses` are read before something is merged.
+const OPTIONAL: [&str; 5] = ["actions", "members", "merge_queues", "statuses", "workflows"];
 
 pub(super) struct Identity {
     who: Who,

@@ -13,7 +13,10 @@ use tokio::task::JoinSet;
 use super::{
     answers::{complete, numbers, read_head, read_here, read_permission, read_repository, reason},
     client::{ForgeError, MOST_PAGES, Reader, encode},
-    graph::{ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull, with_statuses},
+    graph::{
+        CHECKS, ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull, with_statuses,
+    },
+    queue,
     reply::GraphError,
 };
 use crate::{
@@ -74,6 +77,7 @@ impl Reader {
                 | Question::Head(..)
                 | Question::Repository(_)
                 | Question::PullsFrom(..)
+                | Question::Queue(..)
                 | Question::PullsOf(_) => small.push(question.clone()),
                 Question::Issue(number) => drop(wanted.insert(Large::Issue(catalog.clone(), *number))),
                 Question::Pull(number) => drop(wanted.insert(Large::Pull(catalog.clone(), *number))),
@@ -100,9 +104,10 @@ impl Reader {
         answers.extend(self.activity(pushes).await);
         let mut numbers: BTreeMap<Question, (RepoName, Vec<u64>)> = BTreeMap::new();
         let small = self.by_owner(small, |question| match question {
-            Question::Repository(name) | Question::Head(name, _) | Question::PullsFrom(name, _) => {
-                name.clone()
-            }
+            Question::Repository(name)
+            | Question::Head(name, _)
+            | Question::Queue(name, _)
+            | Question::PullsFrom(name, _) => name.clone(),
             _ => catalog.clone(),
         });
         for (on, chunk) in
@@ -261,6 +266,10 @@ impl Reader {
                     let full = quote(&branch.full());
                     query.push_str(&repository(index, name, &format!("ref(qualifiedName: {full}) {{ target {{ oid }} }}")));
                 }
+                Question::Queue(name, branch) => {
+                    let part = queue::selection(&quote(branch.as_str()), CHECKS, self.is_one_token());
+                    query.push_str(&repository(index, name, &part));
+                }
                 Question::PullsFrom(name, branch) => {
                     query.push_str(&repository(index, name, &format!(
                         "pullRequests(first: 100, headRefName: {}, orderBy: {{ field: CREATED_AT, direction: ASC }}) {NUMBERS}",
@@ -292,6 +301,7 @@ impl Reader {
         for (index, question) in questions.iter().enumerate() {
             let alias = format!("r{index}");
             let node = &data[&alias];
+            let me = || data["viewer"]["login"].as_str().ok_or("the forge does not say who we are");
             let here = || read_here(catalog, &data, &errors);
             let answer = match question {
                 Question::Here => here().map(|here| Small::Answer(Answer::Here(Arc::new(here)))),
@@ -303,6 +313,14 @@ impl Reader {
                 Question::Head(..) => read_head(&node["ref"]).map(|head| Small::Answer(Answer::Head(head))),
                 Question::PullsFrom(name, _) => {
                     complete(&node["pullRequests"]).map(|numbers| Small::Numbers(name.clone(), numbers))
+                }
+                Question::Queue(..) => {
+                    let me = me().and_then(|me| me.parse().map_err(|_| "our login cannot be handled"));
+                    match me {
+                        Ok(me) => queue::read(node["mergeQueue"].clone(), &me)
+                            .map(|queue| Small::Answer(Answer::Queue(queue))),
+                        Err(why) => Err(why.to_owned()),
+                    }
                 }
                 // A commit that the forge does not have came by no pull request.
                 Question::PullsOf(_) if node["object"].is_null() => {

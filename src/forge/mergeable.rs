@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
-use super::client::{ForgeError, MOST_PAGES, Reader};
+use super::{
+    act::PLAN_STATUS,
+    client::{ForgeError, MOST_PAGES, Reader},
+};
 use crate::{
     domain::{Login, ObjectId, RepoName},
     plan::{
@@ -71,8 +74,10 @@ impl Reader {
         for _ in 0..MOST_PAGES {
             let Some(path) = page.take() else { break };
             let (runs, next) = self.page_of(catalog, &path, "check_runs").await?;
+            // The check that is required says of what comes out of a merge queue that it may be merged.
             let ours = |run: &&Value| {
-                run["app"]["slug"].as_str().is_some_and(|slug| format!("{slug}[bot]") == me.as_str())
+                run["name"] != CHECK
+                    && run["app"]["slug"].as_str().is_some_and(|slug| format!("{slug}[bot]") == me.as_str())
             };
             let about = runs.iter().filter(ours).filter_map(|run| run["external_id"].as_str());
             found.extend(about.map(str::to_owned));
@@ -82,6 +87,7 @@ impl Reader {
             let statuses = self.pages(catalog, &format!("{at}/statuses?per_page=100")).await?;
             let ours = |status: &&Value| status["creator"]["login"].as_str() == Some(me.as_str());
             let about = statuses.iter().filter(ours).filter_map(|status| status["context"].as_str());
+            let about = about.filter(|context| *context != PLAN_STATUS);
             found.extend(about.filter_map(|context| context.strip_prefix("chandlery/")).map(str::to_owned));
         }
         Ok(Answer::Checks(Arc::new(found)))

@@ -126,6 +126,7 @@ impl Kept {
     }
 
     /// Recalls which definitions earlier processes of this program found in order.
+    #[expect(clippy::disallowed_methods, reason = "what is kept beside a repository is no part of it")]
     pub fn recall(&self) {
         let read = self.folder.as_ref().and_then(|folder| fs::read(folder.join(judged_name())).ok());
         judged::note_all(read.and_then(|bytes| unsealed(&bytes)).into_iter().flatten());

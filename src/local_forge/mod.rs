@@ -13,6 +13,7 @@ mod reply;
 mod render;
 mod motion;
 mod rules;
+mod queue;
 mod limits;
 mod exchange;
 mod faults;

@@ -366,6 +366,7 @@ pub(super) fn add_repository(
         statuses: Vec::new(),
         hooks: BTreeMap::new(),
         setup: Setup::default(),
+        queues: BTreeMap::new(),
         runs: Vec::new(),
     };
     objects::init(&shared.git_dir(&repository.key()))?;

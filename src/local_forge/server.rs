@@ -27,7 +27,7 @@ use super::listen::{Door, as_on_a_server};
 use super::reply::{Answer, Body, Call, Refusal, Reply, read_query, refuse};
 use super::store::State;
 use super::webhooks::{self, Delivery};
-use super::{Shared, control, git_http, graphql, motion, rest};
+use super::{Shared, control, git_http, graphql, motion, queue, rest};
 
 /// The largest body; pushes come whole.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
@@ -164,7 +164,11 @@ impl Forge {
         if self.faults.may_lag() {
             memory.past = Some(memory.state.clone());
         }
-        let result = self.run(&mut memory.state, incoming, change);
+        let result = self.run(&mut memory.state, incoming, |call| {
+            let answer = change(call)?;
+            queue::settle(call)?;
+            Ok(answer)
+        });
         self.changed.notify_one();
         let (answer, events) = result?;
         let copies = if incoming.met.contains(&Action::LoseWebhooks) {
@@ -349,7 +353,16 @@ fn page(path: &str) -> Option<String> {
 
 /// Whether this call moves refs, and so must not overlap with a push.
 fn moves_refs(method: &str, path: &str) -> bool {
-    let moving = ["/git/refs", "/contents/", "/merge", "/update-branch", "/forks", "/merge-upstream"];
+    let moving = [
+        "/git/refs",
+        "/check-runs",
+        "/statuses/",
+        "/contents/",
+        "/merge",
+        "/update-branch",
+        "/forks",
+        "/merge-upstream",
+    ];
     method != "GET" && moving.iter().any(|part| path.contains(part))
 }
 
@@ -372,6 +385,7 @@ async fn act(forge: &Arc<Forge>, incoming: &Incoming) -> Reply {
     let (own, request) = (Arc::clone(forge), incoming.clone());
     let answered = tokio::task::spawn_blocking(move || match request.path.as_str() {
         path if path.starts_with("/_control/") => control::answer(&own, &request),
+        "/api/graphql" if graphql::changes(&request.body) => own.with_change(&request, graphql::answer),
         "/api/graphql" => own.with_call(&request, graphql::answer),
         path if path == "/api/v3" || path.starts_with("/api/v3/") => own.rest(&request),
         _ => Err(super::reply::not_found()),

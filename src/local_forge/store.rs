@@ -118,6 +118,9 @@ pub(crate) struct Repository {
     pub(crate) check_runs: BTreeMap<u64, CheckRun>,
     pub(crate) statuses: Vec<Status>,
     pub(crate) hooks: BTreeMap<u64, Hook>,
+    /// What waits to be merged, by the branch.
+    #[serde(default)]
+    pub(crate) queues: BTreeMap<String, Vec<super::queue::Waiting>>,
     #[serde(default)]
     pub(crate) setup: Setup,
     /// The runs of workflows, oldest first.
@@ -214,6 +217,7 @@ pub(crate) enum EventKind {
     Merged,
     HeadRefForcePushed,
     HeadRefDeleted,
+    RemovedFromMergeQueue,
     /// Which review, and what it said before.
     ReviewDismissed {
         review: u64,
@@ -322,6 +326,7 @@ pub(crate) enum ActivityKind {
     BranchCreation,
     BranchDeletion,
     PrMerge,
+    MergeQueueMerge,
 }
 
 impl ActivityKind {
@@ -332,6 +337,7 @@ impl ActivityKind {
             Self::BranchCreation => "branch_creation",
             Self::BranchDeletion => "branch_deletion",
             Self::PrMerge => "pr_merge",
+            Self::MergeQueueMerge => "merge_queue_merge",
         }
     }
 }

@@ -114,6 +114,7 @@ impl Evidence {
             closed_at: until,
             closed_by: None,
             last_closed: None,
+            left_queue: None,
             reviews: Known::Yes(reviews.collect()),
             commits: Known::Yes(commits),
             comments: Vec::new(),

@@ -14,8 +14,8 @@ use std::{
 use crate::{
     catalog::{Definitions, TooMany},
     domain::{
-        Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, FileMode, Identifier, Issue, Login,
-        ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
+        Activity, BlueprintId, Branch, Bytes, CheckRun, Diagnostic, EntityId, FileMode, Identifier, Issue,
+        Login, ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
     },
     plan::step::{Attempt, Outcome},
 };
@@ -48,6 +48,8 @@ pub enum Question {
     Permission(RepoName, Login),
     /// The members of a team of the forge, `organisation/slug`. → `Members`
     Members(String),
+    /// What waits to be merged into a branch, where merges go through a queue. → `Queue`
+    Queue(RepoName, Branch),
     /// What keeps the head of a pull request from being merged. → `Mergeable`
     Mergeable(RepoName, u64, ObjectId),
     /// What the checks on a commit of the catalog speak of that somebody, we, made. → `Checks`
@@ -145,6 +147,7 @@ impl Question {
             | Self::Activity(..)
             | Self::Permission(..)
             | Self::Members(_)
+            | Self::Queue(..)
             | Self::Mergeable(..)
             | Self::Checks(..)
             | Self::WorkflowRun(..)
@@ -279,6 +282,26 @@ pub struct Mergeable {
     pub failed: BTreeSet<String>,
 }
 
+/// A pull request that waits in a merge queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// Which.
+    pub number: u64,
+    /// What is tried before it is merged, once the forge has made that.
+    pub group: Option<Group>,
+}
+
+/// What the base becomes if a pull request is merged after all that wait before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The base with all that wait before it.
+    pub base: ObjectId,
+    /// That with the pull request: the base moves there when the required checks of this commit are green.
+    pub head: ObjectId,
+    /// Our check runs on it, oldest first.
+    pub checks: Vec<CheckRun>,
+}
+
 /// A run of a workflow, as the forge tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkflowRun {
@@ -358,6 +381,8 @@ pub enum Answer {
     Requests(Arc<BTreeSet<RequestId>>),
     /// To `Arrivals`.
     Arrivals(Arc<Vec<Arrival>>),
+    /// To `Queue`, in their order; none where merges go through no queue.
+    Queue(Option<Arc<Vec<Queued>>>),
     /// To `Mergeable`.
     Mergeable(Arc<Mergeable>),
     /// To `Checks`.
@@ -564,6 +589,8 @@ impl<'a> Looker<'a> {
         unfinished(commit: ObjectId) -> &'a BTreeSet<RequestId>, Question::Unfinished(commit), Answer::Requests(requests) => requests.as_ref();
         /// The requests that came to the default branch, oldest first.
         arrivals(commit: ObjectId, since: Timestamp) -> &'a [Arrival], Question::Arrivals(commit, since), Answer::Arrivals(list) => list.as_slice();
+        /// What waits in the merge queue of a branch, in order; none where there is no queue.
+        queue(repository: &RepoName, branch: &Branch) -> Option<&'a [Queued]>, Question::Queue(repository.clone(), branch.clone()), Answer::Queue(queue) => queue.as_deref().map(Vec::as_slice);
         /// What a path has been, newest first.
         versions(commit: ObjectId, path: &RepoPath) -> &'a [ObjectId], Question::Versions(commit, path.clone()), Answer::Versions(list) => list.as_slice();
     }

@@ -223,32 +223,42 @@ fn stuck(pull: &Pull, branch: &Branch) -> String {
 
 /// What to do about an open pull request with records; none if it is not one of those.
 pub(super) fn decide(site: &Site<'_>, pull: &Pull) -> Looked<Option<Decision>> {
+    let (conclusion, title) = match judge(site, pull)? {
+        None => return Ok(None),
+        Some(Err(why)) => return Ok(Some(Decision::waiting(why))),
+        Some(Ok(judged)) => judged,
+    };
+    let check = review::check_step(site, pull, CHECK_KEY, Some(conclusion), (title, SUMMARY));
+    let mut decision = Decision { steps: check.into_iter().collect(), ..Decision::nothing() };
+    if conclusion == Conclusion::Success && decision.steps.is_empty() {
+        match review::merge(site.look, pull)? {
+            Ok(step) => decision.steps.extend(step),
+            Err(why) => decision.waits.push(why),
+        }
+    }
+    Ok(Some(decision))
+}
+
+/// What our check says of an open pull request with records, or why that is not known; none if it is not one of those.
+pub(super) fn judge(
+    site: &Site<'_>,
+    pull: &Pull,
+) -> Looked<Option<Result<(Conclusion, &'static str), String>>> {
     let Some(branch) = pull.head_branch.as_ref().filter(|_| is_ours(site.here, pull)) else {
         return Ok(None);
     };
     let pushed = match site.look.activity(&site.here.catalog, branch)? {
         Ok(pushed) => pushed,
-        Err(why) => {
-            return Ok(Some(Decision::waiting(format!(
-                "who pushed to `{branch}` could not be learnt: {why}"
-            ))));
-        }
+        Err(why) => return Ok(Some(Err(format!("who pushed to `{branch}` could not be learnt: {why}")))),
     };
-    let all_ours = !pushed.is_empty() && pushed.iter().all(|push| push.actor.as_ref() == Some(&site.here.me));
-    let (conclusion, title) = if all_ours {
-        (Conclusion::Success, "what became of requests")
-    } else if pushed.is_empty() {
-        return Ok(Some(Decision::waiting(format!("the forge does not say yet who pushed to `{branch}`"))));
+    let all_ours = pushed.iter().all(|push| push.actor.as_ref() == Some(&site.here.me));
+    Ok(Some(if pushed.is_empty() {
+        Err(format!("the forge does not say yet who pushed to `{branch}`"))
+    } else if all_ours {
+        Ok((Conclusion::Success, "what became of requests"))
     } else {
-        (Conclusion::Failure, "somebody else pushed to this branch: close it and delete the branch")
-    };
-    let check = review::check_step(site, pull, CHECK_KEY, Some(conclusion), (title, SUMMARY));
-    let mut steps: Vec<Step> = check.into_iter().collect();
-    if all_ours && steps.is_empty() {
-        let (repository, number, head) = (site.here.catalog.clone(), pull.number, pull.head);
-        steps.push(Step::Call(Call::Merge { repository, number, head }));
-    }
-    Ok(Some(Decision { steps, ..Decision::nothing() }))
+        Ok((Conclusion::Failure, "somebody else pushed to this branch: close it and delete the branch"))
+    }))
 }
 
 #[cfg(test)]

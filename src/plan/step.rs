@@ -38,6 +38,7 @@ impl Step {
                 Call::OpenPull { .. }
                 | Call::ClosePull { .. }
                 | Call::Merge { .. }
+                | Call::Enqueue { .. }
                 | Call::AskReviewers { .. }
                 | Call::CloseIssue { .. }
                 | Call::Label { .. },
@@ -127,6 +128,15 @@ pub enum Call {
     },
     /// Merges a pull request, if its head is still this commit.
     Merge {
+        /// Where.
+        repository: RepoName,
+        /// Which.
+        number: u64,
+        /// The head that was judged.
+        head: ObjectId,
+    },
+    /// Puts a pull request into the merge queue of its base, if its head is still this commit.
+    Enqueue {
         /// Where.
         repository: RepoName,
         /// Which.

@@ -123,7 +123,7 @@ fn most_awaited_first(mut calls: Vec<(Vec<Key>, Call)>) -> Vec<(Vec<Key>, Call)>
     let mut ranks: BTreeMap<Vec<Key>, u8> = BTreeMap::new();
     for (keys, call) in &calls {
         let rank = match call {
-            Call::Merge { .. } | Call::OpenPull { .. } => 0,
+            Call::Merge { .. } | Call::Enqueue { .. } | Call::OpenPull { .. } => 0,
             Call::ClosePull { .. } | Call::CloseIssue { .. } => 1,
             Call::Say { comment: None, .. } | Call::Check { run: None, .. } | Call::AskReviewers { .. } => 2,
             Call::Say { .. } | Call::Check { .. } | Call::Unsay { .. } | Call::Label { .. } => 3,

@@ -208,6 +208,7 @@ impl Hands {
             | Question::Activity(..)
             | Question::Permission(..)
             | Question::Members(_)
+            | Question::Queue(..)
             | Question::Mergeable(..)
             | Question::Checks(..)
             | Question::WorkflowRun(..)

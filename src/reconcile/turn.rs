@@ -197,7 +197,8 @@ impl Turn {
             Some(other) => return self.stop(&other.clone()),
         };
         let head = Question::Head(here.catalog.clone(), here.branch.clone());
-        let mut wanted = BTreeSet::from([Question::Now, head.clone()]);
+        let queue = Question::Queue(here.catalog.clone(), here.branch.clone());
+        let mut wanted = BTreeSet::from([Question::Now, head.clone(), queue]);
         if everything {
             wanted.insert(Question::Open);
         }
@@ -445,7 +446,9 @@ fn opens_the_way(act: &Act) -> bool {
         Act::Push { .. } | Act::Backend(_) => true,
         Act::Notify(_) => false,
         Act::Call(call) => match call {
-            Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } => true,
+            Call::OpenPull { .. } | Call::ClosePull { .. } | Call::Merge { .. } | Call::Enqueue { .. } => {
+                true
+            }
             Call::Check { run, .. } => run.is_none(),
             Call::Say { .. }
             | Call::Unsay { .. }

@@ -194,6 +194,18 @@ const BRANCHES: &[Row] = &[
     ),
     row("signatures-required", Before(|b| b.foreign(json!({"type": "required_signatures"})))),
     row("merge-queue", Before(|b| b.foreign(json!({"type": "merge_queue"})))),
+    row(
+        "merge-queue-skips-checks",
+        Before(|b| {
+            b.foreign(json!({"type": "merge_queue", "parameters": {"grouping_strategy": "HEADGREEN"}}))
+        }),
+    ),
+    row(
+        "merge-queue-hurries",
+        Before(|b| {
+            b.foreign(json!({"type": "merge_queue", "parameters": {"check_response_timeout_minutes": 5}}))
+        }),
+    ),
     mended("own-branches-open", Before(|b| drop(b.catalog().rulesets.remove(1)))),
     // `**` stops at a slash.
     mended(

@@ -209,6 +209,24 @@ fn a_merge_queue_takes_no_merge_by_rest() {
     let pull = forge.post("bo", &at("/pulls"), pull).expect(201).number("/number");
     let refused = forge.put("bo", &at(&format!("/pulls/{pull}/merge")), json!({})).expect(405);
     assert!(refused.text("/message").contains("Changes must be made through the merge queue"));
+    // It is put there with the head that it has, and nothing is required of it.
+    let id = forge.get("bo", &at(&format!("/pulls/{pull}"))).expect(200).body["node_id"].clone();
+    let enqueue = |head: &str| {
+        let input = format!("{{ pullRequestId: {id}, expectedHeadOid: \"{head}\" }}");
+        forge.graphql(
+            "bo",
+            &format!(
+                "mutation {{ enqueuePullRequest(input: {input}) {{ mergeQueueEntry {{ position }} }} }}"
+            ),
+        )
+    };
+    let moved = enqueue(&"0".repeat(40));
+    assert!(moved["errors"][0]["message"].to_string().contains("expected head sha"), "{moved}");
+    assert!(enqueue(&head).get("errors").is_none());
+    let pull = forge.get("bo", &at(&format!("/pulls/{pull}"))).expect(200).body;
+    assert_eq!(pull["merged"], true);
+    let tip = forge.get("bo", &at("/git/ref/heads/line/one")).expect(200).body["object"]["sha"].clone();
+    assert_eq!(tip, pull["merge_commit_sha"]);
 }
 
 #[test]

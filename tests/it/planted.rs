@@ -7,12 +7,12 @@ use std::sync::Arc;
 use chandlery::{
     catalog::Definitions,
     domain::{
-        ActivityKind, Approval, Attribution, Execute, Known, Permission, Pull, PullState, Quorum,
+        ActivityKind, Approval, Attribution, Conclusion, Execute, Known, Permission, Pull, PullState, Quorum,
         ReviewState, Rule, Timestamp,
     },
     plan::{
         facts::{Answer, ChainKind, Question},
-        step::{Act, Acted},
+        step::{Act, Acted, Call},
     },
 };
 
@@ -69,10 +69,12 @@ enum Fault {
     TheFirstWordDecides,
     RemarksApprove,
     ApprovalsBeforeThePlanCount,
+    GroupsAreNotJudged,
+    QueuesAreOverlooked,
 }
 
 /// Each fault, and the most histories in which it may hide.
-const ALL: [(Fault, u64); 45] = [
+const ALL: [(Fault, u64); 47] = [
     (Fault::TrustsTheCommitThatAReviewNames, 500),
     (Fault::CountsReviewsAfterTheMerge, 500),
     (Fault::TakesAnyCommitForACleanMerge, 500),
@@ -118,6 +120,8 @@ const ALL: [(Fault, u64); 45] = [
     (Fault::TheFirstWordDecides, 4_000),
     (Fault::RemarksApprove, 500),
     (Fault::ApprovalsBeforeThePlanCount, 1_000),
+    (Fault::GroupsAreNotJudged, 1_000),
+    (Fault::QueuesAreOverlooked, 500),
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -336,6 +340,7 @@ impl Careless {
                     self.pull(Arc::make_mut(pull));
                 }
             }
+            Answer::Queue(queue) if self.fault == Fault::QueuesAreOverlooked => *queue = None,
             Answer::Activity(activity) if self.fault == Fault::OverlooksForcePushes => {
                 for entry in Arc::make_mut(activity) {
                     if entry.kind == ActivityKind::Forced {
@@ -423,6 +428,12 @@ impl World for Careless {
                     commit.expect = head;
                 }
             }
+        }
+        if self.fault == Fault::GroupsAreNotJudged
+            && let Act::Call(Call::Check { commit, conclusion, .. }) = &mut act
+            && self.world.is_group(Repo::Catalog, *commit)
+        {
+            *conclusion = Some(Conclusion::Success);
         }
         self.world.act(&act)
     }

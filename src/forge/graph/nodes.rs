@@ -171,6 +171,13 @@ pub(super) struct CommitFields {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChecksNode {
+    pub(super) check_suites: Option<List<SuiteNode>>,
+    pub(super) status: Option<StatusNode>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct StatusNode {
     pub(super) says: Option<ContextNode>,
     pub(super) plan: Option<ContextNode>,

@@ -1,4 +1,4 @@
-//! What can be changed by GraphQL and not by REST? Whether a pull request is a draft.
+//! What can be changed by GraphQL and not by REST? Whether a pull request is a draft, and what waits in a merge queue.
 //! <https://docs.github.com/graphql/reference/mutations#markpullrequestreadyforreview>
 
 use graphql_parser::query::Selection;
@@ -6,6 +6,7 @@ use graphql_parser::query::Selection;
 use super::{Fields, Mistake, arguments};
 use crate::local_forge::{
     motion::tell_pull,
+    queue,
     render::node,
     reply::Call,
     rest::pulls::pull_mut,
@@ -39,6 +40,16 @@ pub(super) fn make(
         if !issue.open {
             let message = "Pull request is closed".to_owned();
             return Err(Mistake::new(message, json!({ "type": "UNPROCESSABLE" })));
+        }
+        if field.name == "enqueuePullRequest" {
+            let writes = call.require(&key, Permission::Write).is_ok();
+            let head = arguments(field, variables).get("input").map(|input| input["expectedHeadOid"].clone());
+            let head = head.as_ref().and_then(Value::as_str);
+            let forbidden = || "you may not add this pull request to the merge queue".to_owned();
+            let taken = if writes { queue::enqueue(call, &key, number, head) } else { Err(forbidden()) };
+            taken.map_err(|why| Mistake::new(why, json!({ "type": "UNPROCESSABLE" })))?;
+            changed.push((key, number));
+            continue;
         }
         let at = call.state.stamp();
         let pull = pull_mut(call, &key, number).map_err(|_| unknown())?;

@@ -139,6 +139,7 @@ pub(super) fn issue_field<'a>(
                     EventKind::Merged => "MERGED_EVENT",
                     EventKind::HeadRefForcePushed => "HEAD_REF_FORCE_PUSHED_EVENT",
                     EventKind::HeadRefDeleted => "HEAD_REF_DELETED_EVENT",
+                    EventKind::RemovedFromMergeQueue => "REMOVED_FROM_MERGE_QUEUE_EVENT",
                     EventKind::ReviewDismissed { .. } => "REVIEW_DISMISSED_EVENT",
                 };
                 wanted.as_ref().is_none_or(|wanted| wanted.contains(&name))

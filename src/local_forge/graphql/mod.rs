@@ -49,6 +49,12 @@ struct Walk<'a> {
     asked: RefCell<Vec<(String, u64)>>,
 }
 
+/// Whether a call may change something.
+pub(crate) fn changes(body: &[u8]) -> bool {
+    let word = b"mutation";
+    body.windows(word.len()).any(|part| part == word)
+}
+
 pub(crate) fn answer(call: &mut Call<'_>) -> Answer {
     if call.actor.is_none() {
         return Err(refuse(401, "This endpoint requires you to be authenticated."));

@@ -243,6 +243,7 @@ pub(crate) fn events(call: &Call<'_>, key: &str, number: u64) -> Answer {
             EventKind::Merged => "merged",
             EventKind::HeadRefForcePushed => "head_ref_force_pushed",
             EventKind::HeadRefDeleted => "head_ref_deleted",
+            EventKind::RemovedFromMergeQueue => "removed_from_merge_queue",
             EventKind::ReviewDismissed { .. } => "review_dismissed",
         };
         json!({

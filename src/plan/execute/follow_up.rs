@@ -16,7 +16,7 @@ use crate::{
         facts::{File, Looked, Pending},
         message::{self, FollowUp},
         plan_file::{FileChange, Plan, PlannedPull, PlannedStep},
-        read, say,
+        read, review, say,
         step::{Call, Commit, Step},
         target,
     },
@@ -338,8 +338,11 @@ fn merge_now(job: &Job<'_>, pull: &Pull) -> Looked<(Option<String>, Option<Step>
     } else if found.conflicts.is_none() && atomic {
         "the forge works out whether it can be merged".to_owned()
     } else {
-        let (repository, number, head) = (pull.repository.clone(), pull.number, pull.head);
-        return Ok((None, Some(Step::Call(Call::Merge { repository, number, head }))));
+        match review::merge(job.site.look, pull)? {
+            Ok(Some(step)) => return Ok((None, Some(step))),
+            Ok(None) => "waits in the merge queue".to_owned(),
+            Err(why) => why,
+        }
     };
     Ok((Some(why_not), None))
 }

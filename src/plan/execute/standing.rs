@@ -1,5 +1,5 @@
 //! Does what was merged still stand, as things are now? Whoever asked must still be allowed to. The policies of the moment are asked
-//! before anything is done, and can only tighten: a refusal ends the run as denied, and so does a rule of approval that the plan did not have, unless those whom it names
+//! before anything is done, and so is what the action asks for by now; both can only tighten: a refusal ends the run as denied, and so does a rule of approval that the plan did not have, unless those whom it names
 //! approved before the merge all the same. What time may mend, and a freeze, lets it wait in the open.
 
 use std::collections::BTreeSet;
@@ -72,7 +72,10 @@ impl<'a> Seen<'a> {
         if let Err(why) = may_still_ask(self.job, self.plan, self.action, (file, document))? {
             return Ok(Standing::Denied(why));
         }
-        if site.definitions.policies.is_empty() && site.definitions.broken_policies.is_empty() {
+        let present = site.definitions.actions.get(&self.plan.asked.action).map(|action| &action.value);
+        let tightened = present.filter(|present| present.approval != self.action.approval);
+        let no_policies = site.definitions.policies.is_empty() && site.definitions.broken_policies.is_empty();
+        if no_policies && tightened.is_none() {
             return Ok(Standing::Free(BTreeSet::new()));
         }
         let accepted = match asking::accepted(site, self.action, self.plan)? {
@@ -82,20 +85,37 @@ impl<'a> Seen<'a> {
         let asking = self.asking(&accepted);
         let ruling = policy::judge(site, self.job.id, &asking, Moment::Merged);
         let frozen = self.frozen(&asking);
+        // What the action asks for by now, of what was asked as the action was.
+        let by_now =
+            tightened.map(|present| Action { approval: present.approval.clone(), ..self.action.clone() });
+        let of_action = match &by_now {
+            Some(action) => rules::of_action(site, &Asking { action, ..asking }, Vec::new()),
+            None => Ok(Ok(Vec::new())),
+        };
         let ruling = ruling?;
         if let Some(refusal) = ruling.refusals.first() {
             return Ok(Standing::Denied(refusal.message.clone()));
         }
+        let of_action = match of_action? {
+            Ok(rules) => rules,
+            Err(problems) => {
+                let why = problems.first().map_or("", |problem| problem.message.as_str());
+                return Ok(Standing::Denied(format!("who must approve it by now cannot be told: {why}")));
+            }
+        };
         let mut approved = BTreeSet::new();
-        let is_new = |rule: &&PlannedRule| !self.plan.approval.contains(rule);
-        let added: Vec<PlannedRule> = ruling.rules.iter().filter(is_new).cloned().collect();
-        if !added.is_empty() {
+        for (who, rules) in [("a policy", &ruling.rules), ("the action", &of_action)] {
+            let is_new = |rule: &&PlannedRule| !self.plan.approval.contains(rule);
+            let added: Vec<PlannedRule> = rules.iter().filter(is_new).cloned().collect();
+            if added.is_empty() {
+                continue;
+            }
             match self.consent(&added)? {
                 Err(why) => return Ok(Standing::Waits(why)),
                 Ok(judgement) if judgement.is_given() => approved.extend(judgement.approved_by()),
                 Ok(judgement) => {
                     return Ok(Standing::Denied(format!(
-                        "a policy asks for more approvals than it did when this was planned: {}",
+                        "{who} asks for more approvals than it did when this was planned: {}",
                         why_not(&judgement)
                     )));
                 }
@@ -138,7 +158,7 @@ impl<'a> Seen<'a> {
 
     /// What is begun goes on to its end in a freeze; only Chandlery itself merges nothing.
     pub(super) fn without_merges(&self, mut decision: Decision) -> Looked<Decision> {
-        let merges = |step: &Step| matches!(step, Step::Call(Call::Merge { .. }));
+        let merges = |step: &Step| matches!(step, Step::Call(Call::Merge { .. } | Call::Enqueue { .. }));
         if !decision.steps.iter().any(merges) || self.job.site.definitions.policies.is_empty() {
             return Ok(decision);
         }

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Case, Moment};
 use crate::{
-    domain::{ActionId, BlueprintId, Login, PullState, RequestId, Run, Timestamp},
+    domain::{ActionId, BlueprintId, Login, Pull, PullState, RequestId, Run, Timestamp},
     plan::{
         admit,
         build::Site,
-        facts::{Arrival, Looked, Pending},
+        facts::{Arrival, Looked, Pending, Queued},
         plan_file::{self, Plan},
         read,
     },
@@ -125,7 +125,8 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
             )));
         }
     };
-    let people = match pulls.iter().find(|pull| pull.state == PullState::Merged) {
+    let merged = pulls.iter().find(|pull| pull.state == PullState::Merged).map(AsRef::as_ref);
+    let people = match merged.map_or_else(|| queued(site, arrival), |pull| Ok(Some(pull)))? {
         None => BTreeSet::new(),
         // Where that cannot be told, it is denied.
         Some(pull) => admit::requesters(site, pull, &arrival.request)?.unwrap_or_default(),
@@ -134,8 +135,18 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
     Ok(Ok(Before { request, blueprint: blueprint(action.as_ref()), action, people }))
 }
 
+/// The pull request that will have brought a request, where that goes before this one in the merge queue.
+fn queued<'a>(site: &Site<'a>, arrival: &Arrival) -> Looked<Option<&'a Pull>> {
+    let queue = site.look.queue(&site.here.catalog, &site.here.branch)?.ok().flatten().unwrap_or_default();
+    let brings = |queued: &&Queued| queued.group.as_ref().is_some_and(|group| group.head == arrival.commit);
+    match queue.iter().find(brings) {
+        Some(queued) => Ok(site.look.pull(queued.number)?.ok().flatten()),
+        None => Ok(None),
+    }
+}
+
 /// The plan of a request on the default branch; none where it was merged without one, so that nothing will come of it.
-pub(super) fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
+pub(in crate::plan) fn plan(site: &Site<'_>, id: &RequestId) -> Looked<Result<Option<Arc<Plan>>, String>> {
     let path = read::request_path(site.definitions, id, "plan.yaml");
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => Ok(None),

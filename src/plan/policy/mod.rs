@@ -32,6 +32,7 @@ use crate::{
 };
 
 pub(super) use freeze::{Frozen, frozen};
+pub(super) use history::plan;
 pub(super) use place::not_granted;
 
 /// When policies are asked.

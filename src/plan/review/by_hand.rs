@@ -73,6 +73,20 @@ impl Change {
     }
 }
 
+/// What is to be said of a change by hand.
+struct Judged {
+    changes: BTreeMap<EntityId, Change>,
+    problems: Vec<Diagnostic>,
+    /// In one line; the wrong way if it may not be merged.
+    title: Result<String, String>,
+}
+
+impl Judged {
+    fn conclusion(&self) -> Conclusion {
+        if self.title.is_ok() { Conclusion::Success } else { Conclusion::Failure }
+    }
+}
+
 pub(super) fn decide(
     site: &Site<'_>,
     pull: &Pull,
@@ -81,7 +95,6 @@ pub(super) fn decide(
     activity: Told<'_, Activity>,
 ) -> Looked<Decision> {
     let merged = site.look.merged(site.catalog, pull.head);
-    let changes = changes(site, diff);
     let who = who(site, pull, chain, activity);
     // It is judged as it would be once merged, whatever came to the base since the branch began.
     let (at, unmerged) = match merged? {
@@ -89,7 +102,7 @@ pub(super) fn decide(
         Ok(None) => (pull.head, Some("it conflicts with the default branch".to_owned())),
         Err(why) => (pull.head, Some(format!("merging it could not be tried: {why}"))),
     };
-    let judged = site.look.judged(site.catalog, at);
+    let judged = judge(site, pull, at, diff, who);
     let is_fork = pull.head_repository.as_ref() != Some(&site.here.catalog);
     let not_tried = |why: &str| Tried {
         untried: vec![format!("requests and what is derived, since {why}")],
@@ -102,31 +115,13 @@ pub(super) fn decide(
         Some(why) => Ok(not_tried(&why)),
         None => requests::tried(site, pull.number, at, requests::derives(site, diff)),
     };
-    let (judged, changes, who) = (judged?, changes?, who?);
-    let judged = match judged {
+    let judged = match judged? {
         Ok(judged) => judged,
-        Err(why) => {
-            return Ok(Decision::waiting(format!(
-                "what #{} does to the catalog could not be learnt: {why}",
-                pull.number
-            )));
-        }
-    };
-    let (changes, who) = match (changes, who) {
-        (Ok(changes), Ok(who)) => (changes, who),
-        (Err(why), _) | (_, Err(why)) => return Ok(Decision::waiting(why)),
-    };
-    let refused = refusals(site, &changes, &who)?;
-    let wrong: Vec<Diagnostic> =
-        judged.iter().filter(|one| one.severity == Severity::Error).cloned().collect();
-    let title = match title(site, at, diff, &wrong, &refused)? {
-        Some(title) => Err(title),
-        None if changes.is_empty() => Ok("the catalog stays sound".to_owned()),
-        None => Ok(counted(changes.len(), "entity is", "entities are") + " changed by hand"),
+        Err(why) => return Ok(Decision::waiting(why)),
     };
     let tried = tried?;
-    let conclusion = if title.is_ok() { Conclusion::Success } else { Conclusion::Failure };
-    let (Ok(mut title) | Err(mut title)) = title;
+    let conclusion = judged.conclusion();
+    let (Ok(mut title) | Err(mut title)) = judged.title;
     if let Some(otherwise) = otherwise(&tried) {
         title = format!("{title}; {otherwise}");
     }
@@ -134,11 +129,10 @@ pub(super) fn decide(
     let mut steps: Vec<_> = check.into_iter().collect();
     let marker = message::by_hand_marker();
     let was_said = pull.comments.iter().any(|comment| message::marker_of(&comment.body) == marker);
-    let problems: Vec<Diagnostic> = refused.into_iter().chain(wrong).collect();
-    let lines: Vec<String> = changes.iter().map(|(id, change)| line(id, change)).collect();
+    let lines: Vec<String> = judged.changes.iter().map(|(id, change)| line(id, change)).collect();
     let said = message::ByHand {
         title: &title,
-        problems: &problems,
+        problems: &judged.problems,
         entities: &lines,
         open: message::Tried { all: tried.open.all, otherwise: &tried.open.otherwise },
         past: message::Tried { all: tried.past.all, otherwise: &tried.past.otherwise },
@@ -149,6 +143,56 @@ pub(super) fn decide(
         steps.extend(say(&site.here.catalog, pull.number, &pull.comments, message::by_hand(&said)));
     }
     Ok(Decision { steps, ..Decision::nothing() })
+}
+
+/// What our check names, concludes and says of what merging a pull request gives; or why that is not known.
+pub(super) fn of_group(
+    site: &Site<'_>,
+    pull: &Pull,
+    head: ObjectId,
+    diff: &Diff,
+    chain: Told<'_, ChainCommit>,
+    activity: Told<'_, Activity>,
+) -> Looked<Result<(&'static str, Conclusion, String), String>> {
+    let who = who(site, pull, chain, activity);
+    Ok(judge(site, pull, head, diff, who)?.map(|judged| {
+        let conclusion = judged.conclusion();
+        let (Ok(title) | Err(title)) = judged.title;
+        (KEY, conclusion, title)
+    }))
+}
+
+/// Judges what a change by hand gives.
+fn judge(
+    site: &Site<'_>,
+    pull: &Pull,
+    at: ObjectId,
+    diff: &Diff,
+    who: Looked<Result<Result<BTreeSet<Login>, String>, String>>,
+) -> Looked<Result<Judged, String>> {
+    let changes = changes(site, diff);
+    let judged = site.look.judged(site.catalog, at);
+    let (judged, changes, who) = (judged?, changes?, who?);
+    let judged = match judged {
+        Ok(judged) => judged,
+        Err(why) => {
+            return Ok(Err(format!("what #{} does to the catalog could not be learnt: {why}", pull.number)));
+        }
+    };
+    let (changes, who) = match (changes, who) {
+        (Ok(changes), Ok(who)) => (changes, who),
+        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+    };
+    let refused = refusals(site, &changes, &who)?;
+    let wrong: Vec<Diagnostic> =
+        judged.iter().filter(|one| one.severity == Severity::Error).cloned().collect();
+    let title = match title(site, at, diff, &wrong, &refused)? {
+        Some(title) => Err(title),
+        None if changes.is_empty() => Ok("the catalog stays sound".to_owned()),
+        None => Ok(counted(changes.len(), "entity is", "entities are") + " changed by hand"),
+    };
+    let problems = refused.into_iter().chain(wrong).collect();
+    Ok(Ok(Judged { changes, problems, title }))
 }
 
 /// How many requests would come out otherwise, and whether something derived would be lost.

@@ -7,6 +7,7 @@ mod by_hand;
 mod comment;
 mod freeze;
 mod glass;
+mod queue;
 mod request;
 mod reviewers;
 mod standing;
@@ -16,19 +17,20 @@ use std::collections::BTreeMap;
 use branch::{PlanOnBranch, plan_commit};
 use comment::comment;
 pub(super) use freeze::{Held, held};
+pub(super) use queue::merge;
 use request::{Asked, judge_all, stage_of};
 use standing::combined_key;
 pub(super) use standing::standing;
 
 use crate::{
     catalog::{self, Mode},
-    domain::{Activity, Conclusion, Known, MergeMode, Pull, PullState, RequestId, Stage},
+    domain::{Activity, CheckRun, Conclusion, Known, MergeMode, ObjectId, Pull, PullState, RequestId, Stage},
     plan::{
         Decision, admit,
         approval::{self, Case, Judgement},
         build::{Built, Site},
         execute,
-        facts::{DiffEntry, Looked, Pending},
+        facts::{ChainCommit, DiffEntry, Looked, Pending},
         fork, labels, message, notice,
         plan_file::PlannedRule,
         react::{self, Ended},
@@ -53,10 +55,15 @@ pub(super) fn decide(site: &Site<'_>, number: u64) -> Looked<Decision> {
         return Ok(Decision::nothing());
     }
     let mut decision = match pull.state {
-        PullState::Open => open(site, pull),
-        PullState::Closed => closed(site, pull),
-        PullState::Merged => merged(site, pull),
-    }?;
+        PullState::Open => {
+            let queued = queue::decide(site, pull);
+            let mut decision = open(site, pull)?;
+            decision.extend(queued?);
+            decision
+        }
+        PullState::Closed => closed(site, pull)?,
+        PullState::Merged => merged(site, pull)?,
+    };
     // What is not settled is not told.
     let settled =
         decision.waits.is_empty() && !decision.steps.iter().any(|step| matches!(step, Step::Commit(_)));
@@ -170,36 +177,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     // 2. Who agrees?
     let key = combined_key(&asked);
-    let mut judgements = BTreeMap::new();
-    let (mut held, mut pending) = (BTreeMap::new(), false);
-    for request in &asked {
-        let Ok(built) = &request.plan else { continue };
-        let concerned = built.plan.asked.concerned(&request.requesters);
-        let judge = |rules: &[PlannedRule]| {
-            let case = Case {
-                rules,
-                requesters: &concerned,
-                pull,
-                activity,
-                chain,
-                key: &key,
-                until: None,
-                catalog: site.catalog,
-            };
-            approval::judge(site.look, site.here, site.definitions, &case)
-        };
-        match judge(&built.plan.approval) {
-            Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
-            Err(Pending) => pending = true,
-        }
-        match freeze::held(site, &request.requesters, &built.plan, &judge) {
-            Ok(found) => drop(held.insert(request.name.clone(), found)),
-            Err(Pending) => pending = true,
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
+    let Agreed { judgements, held } = agreed(site, pull, &asked, &key, (chain, activity))?;
     let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
     let frozen = held.values().flatten().next();
 
@@ -248,13 +226,55 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         })
     });
     if given && frozen.is_none() && auto && check_is_there && decision.steps.is_empty() {
-        decision.steps.push(Step::Call(Call::Merge {
-            repository: catalog.clone(),
-            number: pull.number,
-            head: pull.head,
-        }));
+        match queue::merge_of_catalog(site, pull)? {
+            Ok(step) => decision.steps.extend(step),
+            Err(why) => decision.waits.push(why),
+        }
     }
     Ok(decision)
+}
+
+/// Who agrees to each request of a pull request, and what holds it up.
+struct Agreed {
+    judgements: BTreeMap<String, Judgement>,
+    held: BTreeMap<String, Vec<Held>>,
+}
+
+fn agreed(
+    site: &Site<'_>,
+    pull: &Pull,
+    asked: &[Asked],
+    key: &str,
+    (chain, activity): (&[ChainCommit], &[Activity]),
+) -> Looked<Agreed> {
+    let mut judgements = BTreeMap::new();
+    let (mut held, mut pending) = (BTreeMap::new(), false);
+    for request in asked {
+        let Ok(built) = &request.plan else { continue };
+        let concerned = built.plan.asked.concerned(&request.requesters);
+        let judge = |rules: &[PlannedRule]| {
+            let case = Case {
+                rules,
+                requesters: &concerned,
+                pull,
+                activity,
+                chain,
+                key,
+                until: None,
+                catalog: site.catalog,
+            };
+            approval::judge(site.look, site.here, site.definitions, &case)
+        };
+        match judge(&built.plan.approval) {
+            Ok(judgement) => drop(judgements.insert(request.name.clone(), judgement)),
+            Err(Pending) => pending = true,
+        }
+        match freeze::held(site, &request.requesters, &built.plan, &judge) {
+            Ok(found) => drop(held.insert(request.name.clone(), found)),
+            Err(Pending) => pending = true,
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Agreed { judgements, held }) }
 }
 
 type Files<'a> = BTreeMap<String, &'a DiffEntry>;
@@ -403,14 +423,27 @@ pub(super) fn check_step(
     (title, summary): (&str, &str),
 ) -> Option<Step> {
     let Known::Yes(commits) = &pull.commits else { return None };
-    let newest = commits.iter().find(|commit| commit.id == pull.head).and_then(|commit| commit.checks.last());
+    let checks =
+        commits.iter().find(|commit| commit.id == pull.head).map_or(&[][..], |commit| &commit.checks);
+    check_on(site, (pull.head, checks), key, conclusion, (title, summary))
+}
+
+/// The same for any commit, with our check runs on it.
+fn check_on(
+    site: &Site<'_>,
+    (commit, checks): (ObjectId, &[CheckRun]),
+    key: &str,
+    conclusion: Option<Conclusion>,
+    (title, summary): (&str, &str),
+) -> Option<Step> {
+    let newest = checks.last();
     let same_key = newest.filter(|check| check.external_id == key);
     if same_key.is_some_and(|check| check.says(title, conclusion)) {
         return None;
     }
     Some(Step::Call(Call::Check {
         repository: site.here.catalog.clone(),
-        commit: pull.head,
+        commit,
         name: CHECK.to_owned(),
         external_id: key.to_owned(),
         conclusion,

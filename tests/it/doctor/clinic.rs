@@ -153,6 +153,7 @@ impl Beginning {
                 ("issues", "write"),
                 ("checks", "write"),
                 ("statuses", "read"),
+                ("merge_queues", "write"),
                 ("members", "read"),
                 ("workflows", "write"),
             ]),

@@ -25,6 +25,7 @@ use crate::world::{
 pub(super) fn judge(world: &Simulated, stages: &BTreeMap<RequestId, Stage>) -> Result<(), String> {
     once(world)?;
     let begun = consent(world)?;
+    queued(world)?;
     bounds(world, &begun, stages)?;
     valid(world)
 }
@@ -161,6 +162,43 @@ fn consent(world: &Simulated) -> Result<BTreeMap<String, String>, String> {
         }
     }
     Ok(begun)
+}
+
+/// Our check lets nothing through a merge queue that did not hold when a pass last looked, and leaves nobody waiting.
+fn queued(world: &Simulated) -> Result<(), String> {
+    if let Some(number) = world.waiting(Repo::Catalog).first() {
+        return Err(format!("catalog#{number} waits in the merge queue for ever"));
+    }
+    for (index, effect) in world.log.iter().enumerate() {
+        let Effect::Merged { repository: Repo::Catalog, number, folders, let_through: true } = effect else {
+            continue;
+        };
+        for (id, _) in folders {
+            let brought = Brought::by(world, &id.replace('/', "-"), index + 1)?;
+            if brought.at != index {
+                continue;
+            }
+            let now = seen(&world.log, index);
+            let says = Says::at(world, &brought, (Repo::Catalog, *number), now.len());
+            if !says.refusals.is_empty() {
+                return Err(format!(
+                    "{id} left the queue merged though {:?} asked for changes",
+                    says.refusals
+                ));
+            }
+            says.satisfy(&rules(world, &brought, now), &brought, &format!("what the queue merged: {id}"))?;
+            for policy in policies(now, &brought).iter().filter(|policy| !policy["deny"].is_null()) {
+                let is_large = brought.request["inputs"]["size"].as_i64().unwrap_or(1) > 4;
+                if policy["when"].as_str() != Some(".inputs.size > 4") || is_large {
+                    return Err(format!(
+                        "the queue merged {id} against the policy {:?}",
+                        policy["identifier"]
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The request whose follow-up comes from a branch.

@@ -117,7 +117,10 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             (Repo::Catalog, pulls.get(chance.below(pulls.len())).copied().unwrap_or(1))
         }
     };
-    let how = *chance.pick(&[How::Merge, How::Merge, How::Squash, How::Rebase, How::Queue]);
+    let how = match world.has_queue(Repo::Catalog) && chance.one_in(2) {
+        true => How::Queue,
+        false => *chance.pick(&[How::Merge, How::Merge, How::Squash, How::Rebase, How::Queue]),
+    };
     let id = chance.pick(&["first", "second", "2026/third"]).to_string();
     if pulls.is_empty() && issues.is_empty() || chance.one_in(8) {
         let who = if chance.one_in(6) { who } else { "dan".to_owned() };
@@ -133,6 +136,9 @@ fn some_deed(world: &Simulated, chance: &mut Chance) -> Deed {
             who: chance.pick(&["bo", "cleo", "eve", "bo", &who]).to_string(),
             at: any(chance),
         },
+        10..=16 if how == How::Queue && !world.has_queue(Repo::Catalog) && chance.one_in(3) => {
+            Deed::Queue { at: Repo::Catalog }
+        }
         10..=16 => Deed::Merge { who: chance.pick(&["ada", "bo", "dan"]).to_string(), at: any(chance), how },
         17 => Deed::RequestChanges { who, at: any(chance) },
         18 => Deed::Remark { who, at: any(chance) },
@@ -273,7 +279,7 @@ reconcile",
 
 /// Ways of getting past the rules. ID is an identifier, NAME a bucket's name, FRIEND a member of the team, # the newest
 /// pull request of the catalog and ISSUE the newest issue.
-const PLOYS: [&str; 32] = [
+const PLOYS: [&str; 35] = [
     // Who contributed approves.
     "dan asks ID create-bucket name=NAME
 reconcile
@@ -366,10 +372,40 @@ ada writes policies/second.yaml SECOND
 dan merges catalog##
 reconcile",
     "ada writes policies/second.yaml SECOND
+ada wants-a-queue catalog
 dan asks ID create-bucket name=NAME
 reconcile
 FRIEND approves catalog##
+reconcile
 dan merges catalog## queue
+reconcile",
+    // What waits in the merge queue is taken back, …
+    "ada wants-a-queue catalog
+dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+reconcile
+dan merges catalog## queue
+FRIEND refuses catalog##
+reconcile",
+    "ada wants-a-queue catalog
+dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+reconcile
+dan merges catalog## queue
+FRIEND pushes catalog## create-bucket name=NAME size=2
+reconcile
+dan merges catalog## queue
+reconcile",
+    // … or is denied by a policy that came since.
+    "ada wants-a-queue catalog
+dan asks ID create-bucket name=NAME size=7
+reconcile
+FRIEND approves catalog##
+reconcile
+dan merges catalog## queue
+ada writes policies/large.yaml LARGE
 reconcile",
     // … or freezes it, …
     "dan asks ID create-bucket name=NAME
@@ -532,6 +568,15 @@ reconcile",
         "dan asks one create-bucket name=logs
 reconcile
 everybody waits 4000
+reconcile
+dan asks two create-bucket name=data
+dan asks three create-bucket name=logs
+reconcile
+bo approves catalog#2
+dan merges catalog#2
+reconcile
+bo updates catalog#3
+bo meddles infra#1
 reconcile",
     ),
 ];

@@ -47,13 +47,17 @@ impl fmt::Display for At {
 fn at(word: &str) -> Result<(Repo, u64), String> {
     let (repository, number) =
         word.split_once('#').ok_or_else(|| format!("`{word}` is not repository#number"))?;
-    let repository = match repository {
+    let repository = self::repository(repository)?;
+    Ok((repository, number.parse().map_err(|_| format!("`{number}` is no number"))?))
+}
+
+fn repository(word: &str) -> Result<Repo, String> {
+    Ok(match word {
         "catalog" => Repo::Catalog,
         "infra" => Repo::Infra,
         "fresh" => Repo::Fresh,
-        _ => return Err(format!("there is no repository `{repository}`")),
-    };
-    Ok((repository, number.parse().map_err(|_| format!("`{number}` is no number"))?))
+        _ => return Err(format!("there is no repository `{word}`")),
+    })
 }
 
 struct Given<'a>(&'a [(String, String)]);
@@ -83,6 +87,7 @@ impl fmt::Display for Deed {
                 write!(f, "{who} proposes {path} {}", text.trim_end().replace('\n', "\\n"))
             }
             Self::Mode { mode } => write!(f, "ada sets-mode {mode}"),
+            Self::Queue { at } => write!(f, "ada wants-a-queue {}", at.name().name()),
             Self::Push { who, pull, ask } => write!(f, "{who} pushes {} {ask}", At(Repo::Catalog, *pull)),
             Self::Tamper { who, pull, file } => {
                 write!(f, "{who} tampers {} {file}", At(Repo::Catalog, *pull))
@@ -105,6 +110,9 @@ impl fmt::Display for Deed {
                 write!(f, "{who} merges {}{how}", At(at.0, at.1))
             }
             Self::Close { who, at } => write!(f, "{who} closes {}", At(at.0, at.1)),
+            Self::Retarget { who, pull, branch } => {
+                write!(f, "{who} retargets {} {branch}", At(Repo::Catalog, *pull))
+            }
             Self::Ready { who, at } => write!(f, "{who} marks-ready {}", At(at.0, at.1)),
             Self::Reopen { who, at } => write!(f, "{who} reopens {}", At(at.0, at.1)),
             Self::Smuggle { who, id, ask } => write!(f, "{who} smuggles {id} {ask}"),
@@ -158,6 +166,7 @@ impl FromStr for Deed {
             "proposes" => {
                 Self::Propose { who, path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
             }
+            "wants-a-queue" => Self::Queue { at: repository(&third)? },
             "sets-mode" => Self::Mode { mode: third.clone() },
             "pushes" => Self::Push { who, pull: pull()?, ask: rest.parse()? },
             "tampers" => Self::Tamper { who, pull: pull()?, file: rest },
@@ -180,6 +189,7 @@ impl FromStr for Deed {
                 Self::Merge { who, at: at(&third)?, how }
             }
             "closes" => Self::Close { who, at: at(&third)? },
+            "retargets" => Self::Retarget { who, pull: pull()?, branch: rest },
             "marks-ready" => Self::Ready { who, at: at(&third)? },
             "reopens" => Self::Reopen { who, at: at(&third)? },
             "smuggles" => Self::Smuggle { who, id: third.clone(), ask: rest.parse()? },

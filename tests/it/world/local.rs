@@ -286,6 +286,12 @@ impl Local {
         self.does("ada", "GET", at, path, &Value::Null)
     }
 
+    /// Whether merges into the default branch go through a queue.
+    fn has_queue(&self, at: Repo) -> bool {
+        let rules = self.get(at, "rules/branches/main").unwrap_or_default();
+        rules.as_array().into_iter().flatten().any(|rule| rule["type"] == "merge_queue")
+    }
+
     /// Where a branch points.
     pub fn tip(&self, at: Repo, branch: &str) -> Option<String> {
         Some(self.get(at, &format!("git/ref/heads/{branch}"))?["object"]["sha"].as_str()?.to_owned())
@@ -522,16 +528,48 @@ impl Local {
                 let path = format!("pulls/{}/reviews/{}/dismissals", at.1, last["id"]);
                 self.does(who, "PUT", at.0, &path, &json!({ "message": "not so" })).map(drop)
             }
+            Deed::Merge { who, at, how: How::Queue } => {
+                let id = self.pull(*at)?["node_id"].clone();
+                let query = "mutation($id: ID!) { enqueuePullRequest(input: { pullRequestId: $id }) { mergeQueueEntry { position } } }";
+                let body = json!({ "query": query, "variables": { "id": id } });
+                let (_, answer) = self.tries(who, "POST", "/api/graphql", &body);
+                answer.get("errors").is_none().then_some(())
+            }
             Deed::Merge { who, at, how } => {
                 let method = match how {
                     How::Merge => "merge",
                     How::Squash => "squash",
                     How::Rebase => "rebase",
-                    How::Queue => "merge",
+                    How::Queue => unreachable!("the queue merges"),
                 };
-                let who = if *how == How::Queue { fixture::QUEUE } else { who };
                 let path = format!("pulls/{}/merge", at.1);
                 self.does(who, "PUT", at.0, &path, &json!({ "merge_method": method })).map(drop)
+            }
+            Deed::Queue { at } => {
+                if self.has_queue(*at) {
+                    return None;
+                }
+                let (_, us) = self.tries(fixture::ME, "GET", "/api/v3/user", &Value::Null);
+                let mut rules = vec![json!({ "type": "merge_queue", "parameters": {
+                    "check_response_timeout_minutes": 60, "grouping_strategy": "ALLGREEN", "max_entries_to_build": 5,
+                    "max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1,
+                    "min_entries_to_merge_wait_minutes": 0,
+                }})];
+                if *at == Repo::Catalog {
+                    rules.push(json!({ "type": "required_status_checks", "parameters": {
+                        "strict_required_status_checks_policy": false, "do_not_enforce_on_create": false,
+                        "required_status_checks": [{ "context": "chandlery", "integration_id": us["id"] }],
+                    }}));
+                }
+                let bypass = json!([
+                    { "actor_id": us["id"], "actor_type": "Integration", "bypass_mode": "always" },
+                    { "actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always" },
+                ]);
+                let ruleset = json!({
+                    "name": "queue", "target": "branch", "enforcement": "active", "bypass_actors": bypass, "rules": rules,
+                    "conditions": { "ref_name": { "include": ["~DEFAULT_BRANCH"], "exclude": [] } },
+                });
+                self.does("ada", "POST", *at, "rulesets", &ruleset).map(drop)
             }
             Deed::Close { who, at } => {
                 self.open_pull(*at)?;
@@ -548,6 +586,15 @@ impl Local {
                 }
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
                     .map(drop)
+            }
+            Deed::Retarget { who, pull, branch } => {
+                if self.tip(Repo::Catalog, branch).is_none() {
+                    let main = self.tip(Repo::Catalog, "main")?;
+                    let made = json!({ "ref": format!("refs/heads/{branch}"), "sha": main });
+                    self.does("ada", "POST", Repo::Catalog, "git/refs", &made)?;
+                }
+                let path = format!("pulls/{pull}");
+                self.does(who, "PATCH", Repo::Catalog, &path, &json!({ "base": branch })).map(drop)
             }
             Deed::Ready { who, at } => {
                 let pull = self.pull(*at).filter(|pull| pull["state"] == "open" && pull["draft"] == true)?;

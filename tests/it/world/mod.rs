@@ -85,6 +85,10 @@ pub enum Deed {
     Mode {
         mode: String,
     },
+    /// From now on merges go through a queue, for all but administrators and our App.
+    Queue {
+        at: Repo,
+    },
     /// Pushes another request file to a pull request's branch.
     Push {
         who: String,
@@ -148,6 +152,12 @@ pub enum Deed {
     Reopen {
         who: String,
         at: (Repo, u64),
+    },
+    /// Has a pull request of the catalog ask to change another branch, which is made where it is not there.
+    Retarget {
+        who: String,
+        pull: u64,
+        branch: String,
     },
     /// Says that a draft is ready for review.
     Ready {
@@ -299,7 +309,7 @@ pub enum How {
     Merge,
     Squash,
     Rebase,
-    /// By a merge queue, which does it under its own name.
+    /// It is put into the merge queue, which merges it under its own name.
     Queue,
 }
 
@@ -410,6 +420,12 @@ pub fn view(world: &mut dyn World) -> String {
     {
         let names: Vec<&str> = files.keys().map(|path| path.file_name()).collect();
         let _ = writeln!(out, "fresh holds [{}]", names.join(" "));
+    }
+    for name in [catalog.clone(), Repo::Infra.name()] {
+        if let Answer::Queue(Some(queue)) = one(Question::Queue(name.clone(), "main".parse().unwrap())) {
+            let waits: Vec<String> = queue.iter().map(|queued| format!("#{}", queued.number)).collect();
+            let _ = writeln!(out, "the queue of {} holds [{}]", name.name(), waits.join(" "));
+        }
     }
     let Answer::Head(Some(head)) = one(Question::Head(catalog.clone(), "main".parse().unwrap())) else {
         return out;

@@ -13,8 +13,9 @@ use chandlery::{
     catalog::{self, Definitions, Root},
     domain::{
         Activity, ActivityKind, Attribution, Branch, Bytes, Change, Changes, CheckId, CheckRun, Comment,
-        Dismissal, Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull, PullCommit,
-        PullState, Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp, TreeEntry,
+        Conclusion, Dismissal, Edit, FileMode, Identifier, Issue, Known, Login, ObjectId, Permission, Pull,
+        PullCommit, PullState, Remark, RepoName, RepoPath, RequestId, Review, ReviewState, Timestamp,
+        TreeEntry,
     },
     forge::moves::Moves,
     plan::{
@@ -22,7 +23,7 @@ use chandlery::{
             Answer, Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Here, Open, Question,
             Repository,
         },
-        facts::{Job, Mergeable, WorkflowRun},
+        facts::{Group, Job, Mergeable, Queued, WorkflowRun},
         step::{Act, Acted, Backend, CHECK, Call, Commit, Outcome, Work},
     },
 };
@@ -77,7 +78,19 @@ struct Store {
     statuses: BTreeMap<ObjectId, BTreeMap<String, String>>,
     /// What the checks of a commit speak of that hold the logs of steps.
     logs: BTreeMap<ObjectId, BTreeSet<String>>,
+    /// What waits to be merged, where merges go through a queue.
+    queue: Option<Vec<Waiting>>,
     next: u64,
+}
+
+/// A pull request in the merge queue.
+#[derive(Debug, Clone)]
+struct Waiting {
+    number: u64,
+    /// The head that was put there.
+    pinned: ObjectId,
+    /// What it is tried on, and what it is tried as.
+    group: Option<(ObjectId, ObjectId)>,
 }
 
 /// What the log of effects remembers.
@@ -111,6 +124,8 @@ pub enum Effect {
         repository: Repo,
         number: u64,
         folders: Folders,
+        /// Whether our check let it through a queue while all was told as it was.
+        let_through: bool,
     },
 }
 
@@ -667,6 +682,19 @@ impl Simulated {
                 }
                 Answer::Mergeable(Arc::new(found))
             }
+            Question::Queue(repository, _) => {
+                Answer::Queue(self.listed(repository).queue.as_ref().map(|queue| {
+                    let queued = queue.iter().map(|waiting| Queued {
+                        number: waiting.number,
+                        group: waiting.group.map(|(base, head)| Group {
+                            base,
+                            head,
+                            checks: self.checks_of(repository, waiting.number, head).to_vec(),
+                        }),
+                    });
+                    Arc::new(queued.collect())
+                }))
+            }
             Question::Checks(commit, _) => {
                 let found = self.store(&catalog).logs.get(commit).into_iter().flatten();
                 Answer::Checks(Arc::new(found.cloned().collect()))
@@ -848,6 +876,12 @@ impl Simulated {
         versions
     }
 
+    fn settle_queues(&mut self) {
+        for repository in [Repo::Catalog, Repo::Infra] {
+            self.settle_queue(&repository.name());
+        }
+    }
+
     fn do_act(&mut self, act: &Act) -> Acted {
         match act {
             Act::Push { repository, commits, .. } => {
@@ -1000,6 +1034,7 @@ impl Simulated {
             closed_at: None,
             closed_by: None,
             last_closed: None,
+            left_queue: None,
             reviews: Known::Yes(Vec::new()),
             commits: Known::Yes(Vec::new()),
             comments: Vec::new(),
@@ -1041,6 +1076,12 @@ impl Simulated {
                     Acted::Done
                 } else {
                     Acted::Refused("not mergeable".into())
+                }
+            }
+            Call::Enqueue { repository, number, head } => {
+                match self.enqueue(repository, *number, Some(*head)) {
+                    Ok(()) => Acted::Done,
+                    Err(why) => Acted::Refused(why.into()),
                 }
             }
             Call::AskReviewers { repository, number, users, teams } => {
@@ -1169,9 +1210,8 @@ impl Simulated {
         let merger = Attribution::Account(who.clone());
         let mut brought = Vec::new();
         let commit = match how {
-            How::Merge | How::Queue => {
-                self.commit(vec![base, sim.pull.head], tree, vec![merger, Attribution::Forge])
-            }
+            How::Queue => unreachable!("the queue merges"),
+            How::Merge => self.commit(vec![base, sim.pull.head], tree, vec![merger, Attribution::Forge]),
             How::Squash => self.commit(vec![base], tree, vec![merger, Attribution::Forge]),
             How::Rebase => {
                 let mut tip = base;
@@ -1189,11 +1229,26 @@ impl Simulated {
             }
         };
         brought.push(commit);
+        self.land(repository, number, commit, brought, who);
+        true
+    }
+
+    /// The default branch moves to a commit that merges a pull request.
+    fn land(
+        &mut self,
+        repository: &RepoName,
+        number: u64,
+        commit: ObjectId,
+        brought: Vec<ObjectId>,
+        who: &Login,
+    ) {
+        let base = self.store(repository).branches[&main_branch()];
         self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
         let all = [Repo::Catalog, Repo::Infra, Repo::Fresh];
         let kind = all.into_iter().find(|kind| kind.name() == *repository).expect("a known repository");
         let folders = self.folders(commit);
-        Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders });
+        let let_through = who.as_str() == fixture::QUEUE && !self.lags;
+        Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders, let_through });
         let at = self.tick();
         let store = self.edit(repository);
         for id in brought {
@@ -1206,7 +1261,123 @@ impl Simulated {
         sim.pull.merge_commit = Some(commit);
         sim.pull.closed_at = Some(at);
         sim.base_at_end = Some(base);
-        true
+    }
+
+    fn checks_of(&self, repository: &RepoName, number: u64, commit: ObjectId) -> &[CheckRun] {
+        let sim = self.store(repository).pulls.get(&number);
+        sim.and_then(|sim| sim.checks.get(&commit)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Puts a pull request into the queue, with the head that it has, or that it must have.
+    fn enqueue(
+        &mut self,
+        repository: &RepoName,
+        number: u64,
+        expected: Option<ObjectId>,
+    ) -> Result<(), &'static str> {
+        let store = self.store(repository);
+        let Some(queue) = &store.queue else { return Err("there is no merge queue") };
+        let Some(sim) = store.pulls.get(&number) else { return Err("gone") };
+        let head = sim.pull.head;
+        if sim.pull.state != PullState::Open || sim.pull.draft {
+            return Err("it cannot be merged");
+        }
+        if expected.is_some_and(|expected| expected != head) {
+            return Err("head moved");
+        }
+        if queue.iter().any(|waiting| waiting.number == number) {
+            return Ok(());
+        }
+        if !self.is_green(repository, number, head).unwrap_or(false) {
+            return Err("a required check is missing");
+        }
+        let waiting = Waiting { number, pinned: head, group: None };
+        self.edit(repository).queue.as_mut().expect("it is there").push(waiting);
+        Ok(())
+    }
+
+    /// What the required check says of a commit: only the catalog requires one.
+    fn is_green(&self, repository: &RepoName, number: u64, commit: ObjectId) -> Option<bool> {
+        if *repository != Repo::Catalog.name() {
+            return Some(true);
+        }
+        let conclusion = self.checks_of(repository, number, commit).last()?.conclusion?;
+        Some(matches!(conclusion, Conclusion::Success | Conclusion::Neutral))
+    }
+
+    /// What the queue does by itself: tries each on what goes before it, throws out what fails, merges what is green.
+    fn settle_queue(&mut self, repository: &RepoName) {
+        while let Some(queue) = self.store(repository).queue.clone() {
+            let main = self.store(repository).branches[&main_branch()];
+            let mut base = main;
+            let mut out = None;
+            for (at, waiting) in queue.iter().enumerate() {
+                let pull = &self.store(repository).pulls[&waiting.number].pull;
+                let fits = pull.state == PullState::Open
+                    && !pull.draft
+                    && pull.head == waiting.pinned
+                    && pull.base_branch == main_branch();
+                if !fits {
+                    out = Some(at);
+                    break;
+                }
+                let head = match waiting.group {
+                    Some((on, head)) if on == base => head,
+                    _ => {
+                        let Some(tree) = self.merged_tree(base, waiting.pinned) else {
+                            out = Some(at);
+                            break;
+                        };
+                        let people = vec![Attribution::Account(login(fixture::QUEUE)), Attribution::Forge];
+                        let head = self.commit(vec![base, waiting.pinned], tree, people);
+                        self.edit(repository).queue.as_mut().expect("it is there")[at].group =
+                            Some((base, head));
+                        head
+                    }
+                };
+                match self.is_green(repository, waiting.number, head) {
+                    Some(false) => {
+                        out = Some(at);
+                        break;
+                    }
+                    Some(true) if base == main => {
+                        self.edit(repository).queue.as_mut().expect("it is there").remove(at);
+                        self.land(repository, waiting.number, head, vec![head], &login(fixture::QUEUE));
+                        out = Some(usize::MAX);
+                        break;
+                    }
+                    Some(true) | None => base = head,
+                }
+            }
+            match out {
+                None => return,
+                Some(usize::MAX) => {}
+                Some(at) => {
+                    let now = self.tick();
+                    let store = self.edit(repository);
+                    let gone = store.queue.as_mut().expect("it is there").remove(at);
+                    let sim = Arc::make_mut(store.pulls.get_mut(&gone.number).expect("it is there"));
+                    sim.pull.left_queue = Some(now);
+                }
+            }
+        }
+    }
+
+    /// The pull requests that wait to be merged into the default branch.
+    pub fn waiting(&self, repository: Repo) -> Vec<u64> {
+        let queue = &self.store(&repository.name()).queue;
+        queue.iter().flatten().map(|waiting| waiting.number).collect()
+    }
+
+    /// Whether a commit tries something that waits to be merged.
+    pub fn is_group(&self, repository: Repo, commit: ObjectId) -> bool {
+        let queue = &self.store(&repository.name()).queue;
+        queue.iter().flatten().any(|waiting| waiting.group.is_some_and(|(_, head)| head == commit))
+    }
+
+    /// Whether merges into a repository go through a queue.
+    pub fn has_queue(&self, repository: Repo) -> bool {
+        self.store(&repository.name()).queue.is_some()
     }
 
     fn review(&mut self, who: &str, at: (Repo, u64), state: ReviewState) -> bool {
@@ -1507,9 +1678,23 @@ impl Simulated {
                     None => false,
                 }
             }
+            Deed::Merge { who, at, how: How::Queue } => {
+                let repository = at.0.name();
+                let is_new = self
+                    .store(&repository)
+                    .queue
+                    .as_ref()
+                    .is_some_and(|queue| queue.iter().all(|waiting| waiting.number != at.1));
+                writes(who) && is_new && self.enqueue(&repository, at.1, None).is_ok()
+            }
             Deed::Merge { who, at, how } => {
-                let by = if *how == How::Queue { fixture::QUEUE } else { who };
-                writes(who) && self.merge(&at.0.name(), at.1, *how, &login(by))
+                let is_let_by = Self::permission_of(who) >= Permission::Admin || !self.has_queue(at.0);
+                writes(who) && is_let_by && self.merge(&at.0.name(), at.1, *how, &login(who))
+            }
+            Deed::Queue { at } => {
+                let is_new = !self.has_queue(*at);
+                self.edit(&at.name()).queue.get_or_insert_with(Vec::new);
+                is_new
             }
             Deed::Close { who, at } => {
                 let repository = at.0.name();
@@ -1533,6 +1718,18 @@ impl Simulated {
                 self.pull_mut(&repository, at.1).unwrap().pull.draft = false;
                 true
             }
+            Deed::Retarget { who, pull, branch } => {
+                let Some(sim) = self.store(&catalog).pulls.get(pull).cloned() else { return false };
+                let may = writes(who) || sim.pull.author == Some(login(who));
+                if !may || sim.pull.state != PullState::Open || sim.pull.base_branch.as_str() == branch {
+                    return false;
+                }
+                let branch: Branch = branch.parse().unwrap();
+                let main = self.store(&catalog).branches[&main_branch()];
+                self.edit(&catalog).branches.entry(branch.clone()).or_insert(main);
+                self.pull_mut(&catalog, *pull).expect("it is there").pull.base_branch = branch;
+                true
+            }
             Deed::Reopen { who, at } => {
                 let repository = at.0.name();
                 let store = Arc::clone(self.store(&repository));
@@ -1551,6 +1748,11 @@ impl Simulated {
                 sim.pull.closed_by = None;
                 sim.base_at_end = None;
                 true
+            }
+            Deed::Smuggle { who, .. } | Deed::Remove { who, .. }
+                if self.has_queue(Repo::Catalog) && Self::permission_of(who) < Permission::Admin =>
+            {
+                false
             }
             Deed::Smuggle { who, id, ask } => {
                 writes(who)
@@ -1731,11 +1933,16 @@ impl World for Simulated {
 
     fn act(&mut self, act: &Act) -> Acted {
         match self.mishap.take() {
-            None => self.do_act(act),
+            None => {
+                let acted = self.do_act(act);
+                self.settle_queues();
+                acted
+            }
             Some(Mishap::NotDone) => Acted::Failed("no answer".into()),
             Some(Mishap::Postponed) => Acted::Postponed { seconds: 600 },
             Some(Mishap::DoneNotTold) => {
                 self.do_act(act);
+                self.settle_queues();
                 Acted::Failed("no answer".into())
             }
         }
@@ -1746,6 +1953,7 @@ impl World for Simulated {
         if done {
             Arc::make_mut(&mut self.log).push(Effect::Deed(deed.clone()));
         }
+        self.settle_queues();
         done
     }
 

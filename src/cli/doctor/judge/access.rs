@@ -155,7 +155,8 @@ fn app(facts: &Facts, judged: &mut Judgement) {
                 )),
         ),
         Some(Some(installation)) => {
-            for (name, why) in lacking(installation) {
+            let has_queue = facts.rules.as_ref().is_ok_and(|rules| rules.iter().any(|rule| rule.kind == "merge_queue"));
+            for (name, why) in lacking(installation, has_queue) {
                 let asked = app.permissions.get(name).map_or(0, |word| level(word));
                 let needed = level(wanted(name));
                 let cure = if asked >= needed {
@@ -203,11 +204,15 @@ pub(super) fn lacks_workflows(installation: &Installation) -> bool {
 }
 
 /// What an installation does not allow and must.
-fn lacking(installation: &Installation) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn lacking(
+    installation: &Installation,
+    has_queue: bool,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
     PERMISSIONS
         .iter()
-        .filter(|(name, _, why)| match *name {
+        .filter(move |(name, _, why)| match *name {
             "metadata" => false,
+            "merge_queues" => has_queue,
             "members" => installation.of_organisation,
             _ => !why.starts_with(OPTIONAL),
         })
@@ -288,7 +293,7 @@ fn installed(facts: &Facts, name: &RepoName, target: &Target, judged: &mut Judge
         Some(Some(installation)) => {
             // What the catalog's own installation lacks was said there.
             if name.owner() != facts.catalog.owner() {
-                let missing: Vec<&str> = lacking(installation)
+                let missing: Vec<&str> = lacking(installation, false)
                     .map(|(name, _)| name)
                     .filter(|name| ["contents", "pull_requests", "checks"].contains(name))
                     .collect();

@@ -11,6 +11,8 @@ use crate::{
 /// Rules that refuse a bare push of a record.
 const REFUSING: [&str; 5] =
     ["pull_request", "required_status_checks", "update", "required_signatures", "merge_queue"];
+/// How long a merge queue should wait for our check, in minutes: a pass may have to wait for its runner and for another pass.
+const LEAST_MINUTES: u64 = 10;
 /// Rules without which others may touch our own branches.
 const CLOSING: [&str; 2] = ["creation", "update"];
 
@@ -174,14 +176,55 @@ fn default_branch(facts: &Facts, rules: &[Rule], rulesets: &[Ruleset], judged: &
                     page(facts)
                 )),
             )),
-            "merge_queue" => judged.add(from(
-                rule,
-                Finding::error("merge-queue", &here, "merges go through a queue, which Chandlery does not know yet")
-                    .cure(format!("{}: untick Require merge queue", page(facts))),
-            )),
+            "merge_queue" => queue(facts, rule, &from, judged),
             _ => {}
         }
     }
+}
+
+/// A queue is fine if every commit that it makes needs our check, and if it waits long enough for it.
+fn queue(facts: &Facts, rule: &Rule, from: &dyn Fn(&Rule, Finding) -> Finding, judged: &mut Judgement) {
+    let here = format!("{}: default branch", facts.catalog);
+    if rule.parameters["grouping_strategy"] == "HEADGREEN" {
+        return judged.add(from(
+            rule,
+            Finding::error(
+                "merge-queue-skips-checks",
+                &here,
+                "the merge queue merges what failed the check if what stands behind it passed",
+            )
+            .cure(format!(
+                "{}: Require merge queue, tick Require all queue entries to pass required checks",
+                page(facts)
+            )),
+        ));
+    }
+    let minutes = rule.parameters["check_response_timeout_minutes"].as_u64().unwrap_or(60);
+    if minutes < LEAST_MINUTES {
+        return judged.add(from(
+            rule,
+            Finding::warning(
+                "merge-queue-hurries",
+                &here,
+                format!(
+                    "the merge queue waits {minutes} minutes for a check, and Chandlery may be started later"
+                ),
+            )
+            .cure(format!(
+                "{}: Require merge queue, set Status check timeout to {LEAST_MINUTES} or more",
+                page(facts)
+            )),
+        ));
+    }
+    judged.add(from(
+        rule,
+        Finding::warning(
+            "merge-queue",
+            &here,
+            "merges go through a queue: what Chandlery does there is tried on its local forge only, never on GitHub's own",
+        )
+        .cure("try it with a request that changes little, and tell us what you saw"),
+    ));
 }
 
 fn wants_reviews(rule: &Rule) -> bool {
