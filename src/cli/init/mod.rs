@@ -56,6 +56,9 @@ pub struct InitArgs {
     /// DIR is this target repository: write the workflow that tells the catalog when a follow-up was merged
     #[arg(long, value_name = "OWNER/NAME")]
     target: Option<RepoName>,
+    /// With --target: a workflow that steps start there, by its `name`, whose end the catalog is told of, too
+    #[arg(long, value_name = "NAME", requires = "target", value_parser = workflows::read_workflow)]
+    workflow: Vec<String>,
     /// The App that Chandlery acts as; its account is NAME[bot]
     #[arg(long, default_value = "chandlery", value_name = "NAME", value_parser = workflows::read_name)]
     app: String,
@@ -110,8 +113,11 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         folders: settings.map(|settings| settings.folders).unwrap_or_default(),
     };
     if let Some(target) = &args.target {
-        let mut files = in_bytes(workflows::of_target(&words)?);
-        files.extend(with::of_target(&ready, target)?);
+        let with = with::of_target(&ready, target)?;
+        let mut followed = workflows::started(&with);
+        followed.extend(args.workflow.iter().cloned());
+        let mut files = in_bytes(workflows::of_target(&words, &followed)?);
+        files.extend(with);
         write_all(&top, &files)?;
         output::print(&next(args, &words))?;
         return Ok(ExitCode::SUCCESS);

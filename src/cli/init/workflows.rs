@@ -6,10 +6,11 @@ use std::{
 };
 
 use include_dir::{Dir, include_dir};
+use serde_json::Value;
 
 use super::texts;
 use crate::{
-    catalog::Folders,
+    catalog::{Files, Folders},
     domain::{RepoName, RepoPath},
 };
 
@@ -112,8 +113,34 @@ pub(super) fn of_catalog(words: &Words) -> anyhow::Result<BTreeMap<RepoPath, Str
     filled(&SETUP, words)
 }
 
-pub(super) fn of_target(words: &Words) -> anyhow::Result<BTreeMap<RepoPath, String>> {
-    filled(&TARGET, words)
+/// What a target needs to tell the catalog that a follow-up was merged, or that a workflow with one of these names has ended.
+pub(super) fn of_target(
+    words: &Words,
+    followed: &BTreeSet<String>,
+) -> anyhow::Result<BTreeMap<RepoPath, String>> {
+    let names: Vec<String> = followed.iter().map(|name| Value::from(name.as_str()).to_string()).collect();
+    let event = format!(
+        "  workflow_run: # zizmor: ignore[dangerous-triggers]\n    workflows: [{}]\n    types: [completed]\n",
+        names.join(", ")
+    );
+    let (event, or) = match followed.is_empty() {
+        true => ("", ""),
+        false => (event.as_str(), " || github.event.workflow_run.event == 'workflow_dispatch'"),
+    };
+    let filled = filled(&TARGET, words)?.into_iter();
+    Ok(filled
+        .map(|(path, text)| (path, text.replace("%ENDED%\n", event).replace("%OR_ENDED%", or)))
+        .collect())
+}
+
+/// The names of those of these files that the catalog may start.
+pub(super) fn started(files: &Files) -> BTreeSet<String> {
+    let workflows = files.iter().filter(|(path, _)| path.as_str().starts_with(".github/workflows/"));
+    workflows
+        .filter_map(|(_, bytes)| serde_yaml::from_slice::<Value>(bytes).ok())
+        .filter(|workflow| workflow["on"].get("workflow_dispatch").is_some())
+        .filter_map(|workflow| Some(workflow["name"].as_str()?.to_owned()))
+        .collect()
 }
 
 /// What a file would be if it were written now; none if it is not one of ours.
@@ -193,6 +220,14 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The name of a workflow, in one line.
+pub(super) fn read_workflow(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err("a workflow is named as the key `name` in its file says, in one line".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) fn read_action(text: &str) -> Result<Action, String> {
     text.parse()
 }
@@ -255,7 +290,7 @@ mod tests {
     fn every_place_is_filled() {
         let words = words();
         let mut files = of_catalog(&words).unwrap();
-        files.extend(of_target(&words).unwrap());
+        files.extend(of_target(&words, &BTreeSet::new()).unwrap());
         let place = regex::Regex::new("%[A-Z0-9]+%").unwrap();
         for (path, text) in files {
             let left = place.find(&text).map(|found| found.as_str().to_owned());

@@ -1,4 +1,4 @@
-//! Runs of workflows. Nothing runs here: a run that was started is queued until the control endpoint says what it does.
+//! Runs of workflows. Nothing runs here: a run that was started is queued until the control endpoint says what became of it.
 //! <https://docs.github.com/rest/actions/workflow-runs>, <https://docs.github.com/rest/actions/workflow-jobs>
 
 use jiff::Timestamp;
@@ -27,8 +27,19 @@ pub(crate) struct Run {
     /// `queued`, `in_progress` or `completed`.
     status: String,
     conclusion: Option<String>,
-    log: String,
+    /// One that waits, until it is told which there are.
+    jobs: Vec<Job>,
     pub(crate) inputs: Value,
+}
+
+/// A job of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Job {
+    id: u64,
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+    log: String,
 }
 
 /// What the control endpoint is told.
@@ -43,8 +54,29 @@ pub(crate) struct Move {
     #[serde(default = "completed")]
     status: String,
     conclusion: Option<String>,
+    /// What the newest job said.
     #[serde(default)]
     log: String,
+    /// The jobs that there are, instead of those known before.
+    #[serde(default)]
+    jobs: Vec<MovedJob>,
+}
+
+/// A job as the control endpoint is told of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MovedJob {
+    name: String,
+    #[serde(default = "completed")]
+    status: String,
+    conclusion: Option<String>,
+    #[serde(default)]
+    log: String,
+}
+
+/// What has ended has a conclusion.
+fn conclusion(status: &str, said: Option<&String>) -> Option<String> {
+    (status == "completed").then(|| said.map_or_else(|| "success".to_owned(), String::clone))
 }
 
 fn completed() -> String {
@@ -84,7 +116,13 @@ pub(super) fn start(
         updated_at: at,
         status: "queued".to_owned(),
         conclusion: None,
-        log: String::new(),
+        jobs: vec![Job {
+            id,
+            name: "run".to_owned(),
+            status: "queued".to_owned(),
+            conclusion: None,
+            log: String::new(),
+        }],
         inputs: inputs.clone(),
     });
     Ok(id)
@@ -93,6 +131,7 @@ pub(super) fn start(
 /// The control endpoint moves a run.
 pub(crate) fn move_on(call: &mut Call<'_>, wanted: &Move) -> Answer {
     let at = call.state.stamp();
+    let ids: Vec<u64> = wanted.jobs.iter().map(|_| call.state.next_id()).collect();
     let repository = call.state.repositories.get_mut(&wanted.repository).ok_or_else(not_found)?;
     let is_meant = |run: &&mut Run| match (wanted.run, &wanted.workflow) {
         (Some(id), _) => run.id == id,
@@ -101,10 +140,26 @@ pub(crate) fn move_on(call: &mut Call<'_>, wanted: &Move) -> Answer {
     };
     let run = repository.runs.iter_mut().rev().find(is_meant).ok_or_else(not_found)?;
     run.status.clone_from(&wanted.status);
-    run.conclusion = (wanted.status == "completed")
-        .then(|| wanted.conclusion.clone().unwrap_or_else(|| "success".to_owned()));
-    run.log.push_str(&wanted.log);
+    run.conclusion = conclusion(&wanted.status, wanted.conclusion.as_ref());
     run.updated_at = at;
+    if wanted.jobs.is_empty() {
+        for job in &mut run.jobs {
+            job.status.clone_from(&run.status);
+            job.conclusion.clone_from(&run.conclusion);
+        }
+    } else {
+        let told = |(id, MovedJob { name, status, conclusion: said, log }): (u64, MovedJob)| Job {
+            id,
+            name,
+            conclusion: conclusion(&status, said.as_ref()),
+            status,
+            log,
+        };
+        run.jobs = ids.into_iter().zip(wanted.jobs.clone()).map(told).collect();
+    }
+    if let Some(job) = run.jobs.last_mut() {
+        job.log.push_str(&wanted.log);
+    }
     ok(json!({ "id": run.id, "status": run.status, "inputs": run.inputs }))
 }
 
@@ -117,20 +172,23 @@ pub(super) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
         }
         ("GET", ["runs", id]) => ok(show(call, key, run(call, key, id)?)),
         ("GET", ["runs", id, "jobs"]) => {
-            let jobs = [run(call, key, id)?.clone()];
-            call.page_as(&jobs, |page| {
-                let shown: Vec<Value> = page.iter().map(|run| show_job(call, key, run)).collect();
-                json!({ "total_count": jobs.len(), "jobs": shown })
+            let run = run(call, key, id)?;
+            call.page_as(&run.jobs, |page| {
+                let shown: Vec<Value> = page.iter().map(|job| show_job(call, key, run, job)).collect();
+                json!({ "total_count": run.jobs.len(), "jobs": shown })
             })
         }
-        ("GET", ["jobs", id]) => ok(show_job(call, key, run(call, key, id)?)),
+        ("GET", ["jobs", id]) => {
+            let (run, job) = job(call, key, id)?;
+            ok(show_job(call, key, run, job))
+        }
         ("GET", ["jobs", id, "logs"]) => {
-            let id = run(call, key, id)?.id;
+            let id = job(call, key, id)?.1.id;
             let location = call.view().api(&format!("repos/{key}/actions/jobs/{id}/log-file"));
             Ok(Reply { status: 302, body: Body::Empty, headers: vec![("location", location)] })
         }
         ("GET", ["jobs", id, "log-file"]) => {
-            let log = run(call, key, id)?.log.clone();
+            let log = job(call, key, id)?.1.log.clone();
             Ok(Reply::raw("text/plain; charset=utf-8", log.into_bytes()))
         }
         ("POST", ["runs", id, "cancel"]) => {
@@ -141,6 +199,10 @@ pub(super) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
             let run = open.ok_or_else(|| refuse(409, "Cannot cancel a workflow run that is completed."))?;
             run.status = completed();
             run.conclusion = Some("cancelled".to_owned());
+            for job in run.jobs.iter_mut().filter(|job| job.status != "completed") {
+                job.status = completed();
+                job.conclusion.clone_from(&run.conclusion);
+            }
             run.updated_at = at;
             Ok(Reply::json(202, json!({})))
         }
@@ -148,18 +210,26 @@ pub(super) fn route(call: &mut Call<'_>, key: &str, rest: &[&str]) -> Answer {
     }
 }
 
-/// A run by its number; its only job has the same.
+/// A run by its number.
 fn run<'a>(call: &'a Call<'_>, key: &str, id: &str) -> Result<&'a Run, Refusal> {
     let runs = &call.repository(key).runs;
     runs.iter().find(|run| run.id.to_string() == id).ok_or_else(not_found)
 }
 
+/// A job by its number, and its run.
+fn job<'a>(call: &'a Call<'_>, key: &str, id: &str) -> Result<(&'a Run, &'a Job), Refusal> {
+    let all = call.repository(key).runs.iter().flat_map(|run| run.jobs.iter().map(move |job| (run, job)));
+    let mut found = all.filter(|(_, job)| job.id.to_string() == id);
+    found.next().ok_or_else(not_found)
+}
+
 fn list(call: &Call<'_>, key: &str, path: Option<&str>) -> Answer {
-    let event = call.parameter("event");
+    let (event, status) = (call.parameter("event"), call.parameter("status"));
     let runs = call.repository(key).runs.iter().rev();
     let found: Vec<&Run> = runs
         .filter(|run| path.is_none_or(|path| run.path == path))
         .filter(|_| event.is_none_or(|event| event == "workflow_dispatch"))
+        .filter(|run| status.is_none_or(|word| run.status == word || run.conclusion.as_deref() == Some(word)))
         .collect();
     call.page_as(&found, |page| {
         let shown: Vec<Value> = page.iter().map(|run| show(call, key, run)).collect();
@@ -191,17 +261,18 @@ fn show(call: &Call<'_>, key: &str, run: &Run) -> Value {
     })
 }
 
-fn show_job(call: &Call<'_>, key: &str, run: &Run) -> Value {
-    let Run { id, name, branch, commit, created_at, updated_at, status, conclusion, .. } = run;
+fn show_job(call: &Call<'_>, key: &str, run: &Run, job: &Job) -> Value {
+    let Run { id: of, name: workflow, branch, commit, created_at, updated_at, .. } = run;
+    let Job { id, name, status, conclusion, .. } = job;
     let view = call.view();
     let api = |path: &str| view.api(&format!("repos/{key}/{path}"));
     let completed = (status == "completed").then_some(updated_at);
     json!({
-        "id": id, "run_id": id, "run_url": api(&format!("actions/runs/{id}")), "run_attempt": 1, "node_id": node("CR", *id),
+        "id": id, "run_id": of, "run_url": api(&format!("actions/runs/{of}")), "run_attempt": 1, "node_id": node("CR", *id),
         "head_sha": commit, "head_branch": branch, "url": api(&format!("actions/jobs/{id}")),
-        "html_url": format!("{}/{key}/actions/runs/{id}/job/{id}", call.shared.url), "status": status, "conclusion": conclusion,
-        "created_at": created_at, "started_at": created_at, "completed_at": completed, "name": "run", "steps": [],
+        "html_url": format!("{}/{key}/actions/runs/{of}/job/{id}", call.shared.url), "status": status, "conclusion": conclusion,
+        "created_at": created_at, "started_at": created_at, "completed_at": completed, "name": name, "steps": [],
         "check_run_url": api(&format!("check-runs/{id}")), "labels": ["ubuntu-latest"], "runner_id": null, "runner_name": null,
-        "runner_group_id": null, "runner_group_name": null, "workflow_name": name,
+        "runner_group_id": null, "runner_group_name": null, "workflow_name": workflow,
     })
 }

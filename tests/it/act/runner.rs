@@ -4,6 +4,8 @@
 //! hands the event to `act`. Expressions, steps, the composite action, secrets and variables are `act`'s business. What it
 //! leaves out is done here, as GitHub's documentation has it:
 //! - `on:` with its types and branches, and `workflow_run` after a workflow has ended;
+//! - a run that somebody starts over the API waits at the forge until it is taken, and the forge hears what became of it, with
+//!   its jobs and their logs;
 //! - in a concurrency group one job runs and one waits, and a newer one takes the place of the one that waits; a job whose
 //!   `if` says no takes nobody's place;
 //! - what an environment keeps reaches its jobs only, and only on the default branch;
@@ -35,9 +37,11 @@ use crate::{
 const DEFAULT_BRANCH: &str = "refs/heads/main";
 const FOLDER: &str = ".github/workflows";
 /// The events that the generated workflows start on, as webhooks know them.
-const TOLD: [&str; 5] = ["issues", "pull_request", "pull_request_review", "push", "workflow_dispatch"];
+const TOLD: [&str; 4] = ["issues", "pull_request", "pull_request_review", "push"];
 /// A repository where nothing happens but that somebody rings.
 const BELL: &str = "acme/bell";
+/// What every shell of a job does at its end: `act` loses what was said right before.
+const LINGER: &str = "trap 'sleep 0.2' EXIT\n";
 /// How long the forge may take to deliver what it has.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -76,10 +80,10 @@ pub(super) enum Outcome {
     Failure,
 }
 
-/// A job that came to its end.
+/// What ran and came to its end.
 #[derive(Debug)]
 pub(super) struct Ran {
-    pub(super) job: String,
+    pub(super) workflow: String,
     pub(super) event: String,
     pub(super) by: String,
     pub(super) outcome: Outcome,
@@ -89,13 +93,12 @@ pub(super) struct Ran {
     pub(super) output: String,
 }
 
-/// A job that may run.
-struct Job {
+/// A workflow that may run.
+struct Run {
     repository: String,
     /// The file's name.
     file: String,
     workflow: Value,
-    id: String,
     event: Delivery,
     reference: String,
     checkout: Arc<TempDir>,
@@ -103,19 +106,20 @@ struct Job {
 
 pub(super) struct Runner<'a> {
     forge: &'a TestForge,
+    repositories: Vec<String>,
     setup: Setup,
     heard: Receiver<Delivery>,
     fates: &'static [Fate],
     /// How many were heard, the bell's aside.
     deliveries: usize,
-    /// Where a job says that it has ended, and where that is heard.
-    tells: Sender<(Job, Ran)>,
-    ends: Receiver<(Job, Ran)>,
+    /// Where a run says that it has ended, and where that is heard.
+    tells: Sender<(Run, Ran)>,
+    ends: Receiver<(Run, Ran)>,
     running: usize,
-    /// By concurrency group: whether a job runs, and the one that waits.
-    groups: BTreeMap<String, (bool, Option<Job>)>,
+    /// By concurrency group: whether one runs, and the one that waits.
+    groups: BTreeMap<String, (bool, Option<Run>)>,
     pub(super) ran: Vec<Ran>,
-    /// How often `act` had to judge whether a job may run.
+    /// How often `act` had to judge whether any job may run.
     pub(super) asked: usize,
 }
 
@@ -135,31 +139,46 @@ impl<'a> Runner<'a> {
         }
         let (ran, groups) = (Vec::new(), BTreeMap::new());
         let (tells, ends) = channel();
-        Self { forge, setup, heard, fates, deliveries: 0, tells, ends, running: 0, groups, ran, asked: 0 }
+        let repositories = repositories.iter().map(|&name| name.to_owned()).collect();
+        let (deliveries, running, asked) = (0, 0, 0);
+        Self {
+            forge,
+            repositories,
+            setup,
+            heard,
+            fates,
+            deliveries,
+            tells,
+            ends,
+            running,
+            groups,
+            ran,
+            asked,
+        }
     }
 
     /// Lets everything follow from what happened, until nothing runs and nothing waits.
     pub(super) fn settle(&mut self) {
         let mut free = None;
         loop {
-            // What came while a job ran finds its group taken, as it did when it came.
-            for event in self.hear() {
+            // What came while something ran finds its group taken, as it did when it came.
+            for event in self.hear().into_iter().chain(self.take()) {
                 self.start(&event);
             }
             if let Some(group) = free.take() {
                 let (busy, waits) = self.groups.entry(group).or_default();
                 *busy = false;
-                if let Some(job) = waits.take() {
-                    self.enter(job);
+                if let Some(run) = waits.take() {
+                    self.enter(run);
                 }
             }
             if self.running == 0 {
                 return;
             }
-            let (job, ran) = self.ends.recv().unwrap();
+            let (run, ran) = self.ends.recv().unwrap();
             self.running -= 1;
-            free = job.group();
-            self.ended(&job, ran);
+            free = run.group();
+            self.ended(&run, ran);
         }
     }
 
@@ -193,7 +212,26 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Starts every job of every workflow that this event starts.
+    /// Takes the runs that wait at the forge since somebody started them there, oldest first.
+    fn take(&self) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for repository in &self.repositories {
+            let path = format!("/repos/{repository}/actions/runs?status=queued");
+            let waits = self.forge.get("ada", &path).expect(200).body["workflow_runs"].take();
+            for run in waits.as_array().unwrap().iter().rev() {
+                let begins = json!({ "repository": repository, "run": run["id"], "status": "in_progress" });
+                let begun = self.forge.control("POST", "runs", begins).expect(200);
+                let payload = json!({
+                    "ref": format!("refs/heads/{}", run["head_branch"].as_str().unwrap()), "workflow": run["path"],
+                    "inputs": begun.body["inputs"], "repository": run["repository"], "sender": run["actor"], "run": run["id"],
+                });
+                taken.push(Delivery { event: "workflow_dispatch".to_owned(), payload, signed: true });
+            }
+        }
+        taken
+    }
+
+    /// Starts every workflow that this event starts.
     fn start(&mut self, event: &Delivery) {
         let repository = event.repository().to_owned();
         for (name, reference) in event.workflows() {
@@ -209,21 +247,18 @@ impl<'a> Runner<'a> {
                 if !event.starts(&file, &workflow) {
                     continue;
                 }
-                for id in workflow["jobs"].as_object().unwrap().keys() {
-                    let job = Job {
-                        repository: repository.clone(),
-                        file: file.clone(),
-                        workflow: workflow.clone(),
-                        id: id.clone(),
-                        event: event.clone(),
-                        reference: reference.clone(),
-                        checkout: Arc::clone(&checkout),
-                    };
-                    if self.is_let(&job) {
-                        self.enter(job);
-                    } else {
-                        self.never_ran(&job, Outcome::Skipped);
-                    }
+                let run = Run {
+                    repository: repository.clone(),
+                    file,
+                    workflow,
+                    event: event.clone(),
+                    reference: reference.clone(),
+                    checkout: Arc::clone(&checkout),
+                };
+                if self.is_let(&run) {
+                    self.enter(run);
+                } else {
+                    self.never_ran(&run, Outcome::Skipped);
                 }
             }
         }
@@ -242,67 +277,83 @@ impl<'a> Runner<'a> {
         Some(Arc::new(folder))
     }
 
-    /// Whether the job's `if` lets it run. `act` is the judge: it gets the workflow with nothing to do in it.
-    fn is_let(&mut self, job: &Job) -> bool {
+    /// Whether any job's `if` lets it run. `act` is the judge: it gets the workflow with nothing to do in it.
+    fn is_let(&mut self, run: &Run) -> bool {
         self.asked += 1;
-        let mut workflow = job.workflow.clone();
-        workflow["jobs"][&job.id]["steps"] = json!([{ "run": ":" }]);
+        let mut workflow = run.workflow.clone();
+        for job in workflow["jobs"].as_object_mut().unwrap().values_mut() {
+            job["steps"] = json!([{ "run": ":" }]);
+        }
         let machine = tempfile::tempdir().unwrap();
         let file = machine.path().join("asked.yml");
         fs::write(&file, workflow.to_string()).unwrap();
         let output =
-            job.act(&file, machine.path(), &self.setup.action, &self.forge.url, &Environment::default());
+            run.act(&file, machine.path(), &self.setup.action, &self.forge.url, &Environment::default());
         let text = text(&output);
         assert!(output.status.success(), "{text}");
-        result(&text).is_some()
+        !jobs(&text).is_empty()
     }
 
-    /// Runs the job, or lets it wait for its turn.
-    fn enter(&mut self, job: Job) {
-        let Some(group) = job.group() else { return self.run(job) };
+    /// Lets it run, or wait for its turn.
+    fn enter(&mut self, run: Run) {
+        let Some(group) = run.group() else { return self.run(run) };
         let (busy, waits) = self.groups.entry(group).or_default();
         if *busy {
-            if let Some(older) = waits.replace(job) {
+            if let Some(older) = waits.replace(run) {
                 self.never_ran(&older, Outcome::Superseded);
             }
             return;
         }
         *busy = true;
-        self.run(job);
+        self.run(run);
     }
 
-    fn run(&mut self, job: Job) {
-        let definition = &job.workflow["jobs"][&job.id];
-        let environment = definition["environment"].as_str().map(|name| {
-            assert_eq!(job.reference, DEFAULT_BRANCH, "`{name}` is for the default branch");
-            self.setup.environments[&(job.repository.clone(), name.to_owned())].clone()
+    fn run(&mut self, run: Run) {
+        let environment = run.said_by_its_job("environment").as_str().map(|name| {
+            assert_eq!(run.reference, DEFAULT_BRANCH, "`{name}` is for the default branch");
+            self.setup.environments[&(run.repository.clone(), name.to_owned())].clone()
         });
         let (action, url) = (self.setup.action.clone(), self.forge.url.clone());
         let tells = self.tells.clone();
         self.running += 1;
         std::thread::spawn(move || {
             let machine = tempfile::tempdir().unwrap();
-            let file = job.checkout.path().join(FOLDER).join(&job.file);
+            let file = run.checkout.path().join(FOLDER).join(&run.file);
             let began = Instant::now();
-            let output = job.act(&file, machine.path(), &action, &url, &environment.unwrap_or_default());
+            let output = run.act(&file, machine.path(), &action, &url, &environment.unwrap_or_default());
             let text = text(&output);
-            let good = output.status.success() && result(&text).as_deref() == Some("success");
-            let outcome = if good { Outcome::Success } else { Outcome::Failure };
-            let ran = Ran { began, output: text, ..job.ran(outcome) };
-            drop(tells.send((job, ran)));
+            let jobs = jobs(&text);
+            let is_good = !jobs.is_empty() && jobs.iter().all(|job| job["conclusion"] == "success");
+            let outcome =
+                if output.status.success() && is_good { Outcome::Success } else { Outcome::Failure };
+            let ran = Ran { began, output: text, ..run.ran(outcome) };
+            drop(tells.send((run, ran)));
         });
     }
 
-    fn never_ran(&mut self, job: &Job, outcome: Outcome) {
-        self.ended(job, job.ran(outcome));
+    fn never_ran(&mut self, run: &Run, outcome: Outcome) {
+        self.ended(run, run.ran(outcome));
     }
 
-    /// A workflow of one job ends with it, and others may wait for that.
-    fn ended(&mut self, job: &Job, ran: Ran) {
+    /// The forge hears of it, if it is the forge's; and other workflows may wait for that.
+    fn ended(&mut self, run: &Run, ran: Ran) {
+        let Delivery { event, payload, .. } = &run.event;
+        if !payload["run"].is_null() {
+            let conclusion = match ran.outcome {
+                Outcome::Skipped => "skipped",
+                Outcome::Superseded => "cancelled",
+                Outcome::Success => "success",
+                Outcome::Failure => "failure",
+            };
+            let end = json!({
+                "repository": run.repository, "run": payload["run"], "conclusion": conclusion, "jobs": jobs(&ran.output),
+            });
+            self.forge.control("POST", "runs", end).expect(200);
+        }
         self.ran.push(ran);
         let payload = json!({
-            "action": "completed", "workflow_run": { "name": job.workflow["name"] },
-            "repository": job.event.payload["repository"], "sender": job.event.payload["sender"],
+            "action": "completed", "workflow_run": { "name": run.workflow["name"], "event": event },
+            "repository": payload["repository"], "sender": payload["sender"],
         });
         self.start(&Delivery { event: "workflow_run".to_owned(), payload, signed: true });
     }
@@ -355,10 +406,18 @@ impl Delivery {
     }
 }
 
-impl Job {
+impl Run {
+    /// What its only job says of something that only workflows of one job may have here.
+    fn said_by_its_job(&self, what: &str) -> &Value {
+        let jobs = self.workflow["jobs"].as_object().unwrap();
+        let said = jobs.values().map(|job| &job[what]).find(|said| !said.is_null());
+        assert!(said.is_none() || jobs.len() == 1, "`{what}` in {} jobs", jobs.len());
+        said.unwrap_or(&Value::Null)
+    }
+
     /// Its concurrency group, which is the repository's own.
     fn group(&self) -> Option<String> {
-        let concurrency = &self.workflow["jobs"][&self.id]["concurrency"];
+        let concurrency = self.said_by_its_job("concurrency");
         let name = concurrency["group"].as_str()?;
         assert!(!name.contains("${{") && concurrency["cancel-in-progress"] == false, "{concurrency}");
         Some(format!("{} {name}", self.repository))
@@ -368,7 +427,7 @@ impl Job {
     fn ran(&self, outcome: Outcome) -> Ran {
         let (now, action) = (Instant::now(), self.event.word("/action"));
         Ran {
-            job: format!("{} {}", self.repository, self.file.trim_end_matches(".yml")),
+            workflow: format!("{} {}", self.repository, self.file.trim_end_matches(".yml")),
             event: format!("{} {action}", self.event.event).trim_end_matches(" -").to_owned(),
             by: self.event.word("/sender/login").to_owned(),
             outcome,
@@ -378,7 +437,7 @@ impl Job {
         }
     }
 
-    /// Lets `act` do this job as a workflow in a file says, on a machine of its own.
+    /// Lets `act` do what a workflow in a file says, on a machine of its own.
     fn act(
         &self,
         file: &Path,
@@ -403,10 +462,11 @@ impl Job {
             ("GITHUB_SERVER_URL", url.to_owned()),
             ("GITHUB_API_URL", format!("{url}/api/v3")),
             ("GITHUB_GRAPHQL_URL", format!("{url}/api/graphql")),
+            ("BASH_ENV", write("linger", LINGER.to_owned()).display().to_string()),
         ];
         Command::new("act")
             .arg(&self.event.event)
-            .args(["--json", "--job", &self.id, "--platform", "ubuntu-24.04=-self-hosted"])
+            .args(["--json", "--platform", "ubuntu-24.04=-self-hosted"])
             .args(["--no-cache-server", "--action-offline-mode", "--pull=false"])
             .args(["--local-repository", &format!("{name}={}", folder.display())])
             .args(["--actor", self.event.word("/sender/login")])
@@ -439,8 +499,25 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// What `act` says of the job; none when its `if` said no.
-fn result(output: &str) -> Option<String> {
-    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| Some(line["jobResult"].as_str()?.to_owned())).next_back()
+/// What `act` says of each job that its `if` let run, as the forge is told: how it ended, and its log in GitHub's form.
+fn jobs(output: &str) -> Vec<Value> {
+    let mut jobs = Vec::<Value>::new();
+    for line in output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(name) = line["jobID"].as_str() else { continue };
+        let at = jobs.iter().position(|job| job["name"] == name).unwrap_or_else(|| {
+            jobs.push(json!({ "name": name, "log": "" }));
+            jobs.len() - 1
+        });
+        if line["raw_output"] == true || line["level"] == "error" {
+            let said = line["msg"].as_str().unwrap().trim_end();
+            let log =
+                format!("{}{} {said}\n", jobs[at]["log"].as_str().unwrap(), line["time"].as_str().unwrap());
+            jobs[at]["log"] = log.into();
+        }
+        if let Some(result) = line["jobResult"].as_str() {
+            jobs[at]["conclusion"] = result.into();
+        }
+    }
+    jobs.retain(|job| !job["conclusion"].is_null());
+    jobs
 }
