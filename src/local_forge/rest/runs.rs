@@ -28,6 +28,7 @@ pub(crate) struct Run {
     status: String,
     conclusion: Option<String>,
     /// One that waits, until it is told which there are.
+    #[serde(default)]
     jobs: Vec<Job>,
     pub(crate) inputs: Value,
 }
