@@ -547,6 +547,6 @@ fn blame_is_asked_for_single_values() {
     }
     let told = past.asks("blame thing a next --format csv");
     assert!(told.contains("relations.next,a,2026-02-01T12:00:00Z,"), "{told}");
-    let told = past.asks("blame thing a sise");
-    assert_eq!(told, "error: `thing/a` says no `sise`; did you mean `size`?\n(exit code 3)\n");
+    let told = past.asks("blame thing a sizes");
+    assert_eq!(told, "error: `thing/a` says no `sizes`; did you mean `size`?\n(exit code 3)\n");
 }
