@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use super::sarif::sarif;
 use super::{check::Counts, secret};
-use crate::domain::{Bytes, Diagnostic, Place, Related, Severity};
+use crate::domain::{Bytes, Diagnostic, Place, Related, Severity, counted};
 
 /// As a compiler prints it; `sources` finds the text of a file.
 pub fn text(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>) -> String {
@@ -107,14 +107,11 @@ fn snippet<'a>(
 
 /// The last line: how much was looked at and what was found.
 pub fn summary(diagnostics: &[Diagnostic], counts: &Counts) -> String {
-    let number = |number: usize, one: &str, many: &str| {
-        if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
-    };
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     let warnings = diagnostics.len() - errors;
     let warned = match warnings {
         0 => String::new(),
-        warnings => format!(", {}", number(warnings, "warning", "warnings")),
+        warnings => format!(", {}", counted(warnings, "warning", "warnings")),
     };
     let mended = match diagnostics.iter().filter(|diagnostic| diagnostic.fix.is_some()).count() {
         0 => String::new(),
@@ -122,12 +119,12 @@ pub fn summary(diagnostics: &[Diagnostic], counts: &Counts) -> String {
     };
     format!(
         "checked {}, {}, {}, {}, {}: {}{warned}{mended}",
-        number(counts.blueprints, "blueprint", "blueprints"),
-        number(counts.entities, "entity", "entities"),
-        number(counts.actions, "action", "actions"),
-        number(counts.templates, "template", "templates"),
-        number(counts.requests, "open request", "open requests"),
-        if errors == 0 { "no problems".to_owned() } else { number(errors, "problem", "problems") },
+        counted(counts.blueprints, "blueprint", "blueprints"),
+        counted(counts.entities, "entity", "entities"),
+        counted(counts.actions, "action", "actions"),
+        counted(counts.templates, "template", "templates"),
+        counted(counts.requests, "open request", "open requests"),
+        if errors == 0 { "no problems".to_owned() } else { counted(errors, "problem", "problems") },
     )
 }
 

@@ -16,7 +16,7 @@ use super::{
     validate::{Location, files_of_work_tree, locate},
 };
 use crate::catalog::{Definitions, Files, entity_at, load_definitions, load_settings, search};
-use crate::domain::{BlueprintId, Diagnostic, Identifier, RepoPath, Severity};
+use crate::domain::{BlueprintId, Diagnostic, Identifier, RepoPath, Severity, counted};
 use crate::intake::{
     issue_form::{self, Listed},
     request_schema,
@@ -159,7 +159,7 @@ fn carry_out(changes: &[Change], folder: &Path, forms: &Texts) -> anyhow::Result
 fn refuse(problems: &[Diagnostic]) -> anyhow::Result<ExitCode> {
     output::print(&format!(
         "{} in the catalog: run `chandlery validate`, mend what it says, then generate again\n",
-        output::counted(problems.len() as u64, "problem")
+        counted(problems.len(), "problem", "problems")
     ))?;
     Ok(ExitCode::from(1))
 }

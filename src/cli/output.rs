@@ -32,15 +32,6 @@ pub fn complain(text: &str) {
     eprintln!("{}", plain(text));
 }
 
-/// `1 error`, `2 errors`.
-pub fn counted(number: u64, one: &str) -> String {
-    let several = match one {
-        "fetch" | "push" => "es",
-        _ => "s",
-    };
-    format!("{number} {one}{}", if number == 1 { "" } else { several })
-}
-
 /// Text of others without what a terminal would obey.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()

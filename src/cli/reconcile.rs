@@ -18,7 +18,7 @@ use crate::{
         config::{self, ForgeSettings},
         output::{self, Format},
     },
-    domain::RepoName,
+    domain::{RepoName, counted},
     plan::{Key, message},
     reconcile::{Counts, Hands, Report, Stopped, drive},
 };
@@ -86,13 +86,13 @@ pub(super) fn text(report: &Report, counts: Counts) -> String {
     let _ = writeln!(
         text,
         "{}; {} ({} of them writes, {} unchanged), {} spared, {}, {}",
-        output::counted(report.acts as u64, "act"),
-        output::counted(counts.calls, "API call"),
+        counted(report.acts, "act", "acts"),
+        counted(counts.calls, "API call", "API calls"),
         counts.writes,
         counts.unchanged,
-        output::counted(counts.spared, "look"),
-        output::counted(counts.pushes, "push"),
-        output::counted(counts.fetches, "fetch")
+        counted(counts.spared, "look", "looks"),
+        counted(counts.pushes, "push", "pushes"),
+        counted(counts.fetches, "fetch", "fetches")
     );
     text
 }
@@ -167,12 +167,12 @@ fn summary(report: &Report, counts: Counts) -> String {
     let _ = writeln!(
         text,
         "\n{}; {} ({writes} of them writes, {unchanged} unchanged and free, {}), {} spared because nothing had moved, {}, {}\n",
-        output::counted(report.acts as u64, "act"),
-        output::counted(calls, "API call"),
-        output::counted(points, "GraphQL point"),
-        output::counted(spared, "look"),
-        output::counted(pushes, "push"),
-        output::counted(fetches, "fetch")
+        counted(report.acts, "act", "acts"),
+        counted(calls, "API call", "API calls"),
+        counted(points, "GraphQL point", "GraphQL points"),
+        counted(spared, "look", "looks"),
+        counted(pushes, "push", "pushes"),
+        counted(fetches, "fetch", "fetches")
     );
     text
 }

@@ -164,6 +164,11 @@ impl Diagnostic {
     }
 }
 
+/// A number with its noun: `1 error`, `2 errors`.
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(number: N, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == N::from(1) { one } else { several })
+}
+
 /// "did you mean …": the candidate nearest to `text`, if one is near enough.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     near(text, candidates).min().map(|(_, candidate)| candidate)

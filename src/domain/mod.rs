@@ -41,7 +41,7 @@ mod diagnostic;
 pub use action::{Action, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl};
 pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
 pub use diagnostic::{
-    Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, nearest, only_near,
+    Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, counted, nearest, only_near,
 };
 pub use entity::Entity;
 pub use files::{Bytes, Change, Changes, FileMode, ObjectId, Pin, RepoPath, TreeEntry};

@@ -1,6 +1,7 @@
 //! How is the forge spoken to? Within its limits, with reading calls tried again and writing
 //! calls never: a write whose answer was lost may have been done, and the next turn will see it.
 
+mod error;
 mod text;
 
 use std::{
@@ -25,8 +26,9 @@ use super::{
 };
 use crate::domain::{RepoName, Secret, Timestamp};
 
+pub use error::ForgeError;
+use text::causes;
 pub(crate) use text::encode;
-use text::{advice, causes};
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,76 +43,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LARGEST_ANSWER: usize = 32 << 20;
 /// A list with more pages than this is not read to its end.
 pub(super) const MOST_PAGES: usize = 20;
-
-/// Why the forge could not be asked, or would not.
-#[derive(Debug, thiserror::Error)]
-pub enum ForgeError {
-    /// The address cannot be used.
-    #[error("`{url}` is not the address of a forge: {why}")]
-    Address {
-        /// The address.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// No answer came.
-    #[error("no answer from the forge to {what}: {why}; is there a network, and is the address right?")]
-    Silent {
-        /// What was asked.
-        what: String,
-        /// What happened.
-        why: String,
-    },
-    /// The App's key cannot be used.
-    #[error(
-        "the App's private key cannot be read: give the PEM file that GitHub made for the App, unchanged"
-    )]
-    Key,
-    /// The App may not go there at all.
-    #[error(
-        "the App is not installed on {repository}, or there is no such repository: look at its name, and install the App there; a target may be taken out of `repositories`"
-    )]
-    NotInstalled {
-        /// Where.
-        repository: RepoName,
-    },
-    /// The App may not do this.
-    #[error(
-        "the App may not {word} `{resource}` at {owner}: give it that permission, and have the owner accept it"
-    )]
-    NotGranted {
-        /// Whose repositories.
-        owner: String,
-        /// The permission, as GitHub names it.
-        resource: String,
-        /// `read` or `write`.
-        word: String,
-    },
-    /// It answered with an error.
-    #[error("the forge answered {status} to {what}: {words}{}", advice(*status, what))]
-    Status {
-        /// What was asked.
-        what: String,
-        /// The HTTP status.
-        status: u16,
-        /// Its words.
-        words: String,
-    },
-    /// We have asked too often.
-    #[error("the forge takes no more calls for {seconds} seconds (its rate limit); try again then")]
-    Limited {
-        /// How long.
-        seconds: u64,
-    },
-    /// Its answer makes no sense.
-    #[error("the forge's answer to {what} cannot be read: {why}")]
-    Strange {
-        /// What was asked.
-        what: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
 
 /// How we treat a forge.
 #[derive(Debug, Clone, Default)]

@@ -256,10 +256,6 @@ impl PropertyDocument {
                 );
             }
         }
-        if reader.found.len() > before {
-            self.pattern.inspect(|pattern| check_pattern(pattern, &join(path, "pattern"), reader));
-            return None;
-        }
         let property = Property {
             kind,
             format,
@@ -272,9 +268,15 @@ impl PropertyDocument {
             items,
             keywords: kept,
         };
-        if let Some(why) = schema_problem(&property) {
-            self.pattern.inspect(|pattern| check_pattern(pattern, &join(path, "pattern"), reader));
-            if reader.found.len() == before {
+        // A pattern is made ready with the rest, and looked at alone only where something is wrong.
+        let problem = schema_problem(&property);
+        if problem.is_some() || reader.found.len() > before {
+            if let Some(pattern) = &self.pattern {
+                check_pattern(pattern, &join(path, "pattern"), reader);
+            }
+            if let Some(why) = problem
+                && reader.found.len() == before
+            {
                 let wrong = Wrong::new("invalid-schema", path, format!("is not a JSON Schema: {why}"));
                 let help = "it stands on its own: patterns without look-around, no `$ref` to elsewhere";
                 reader.wrong(wrong.help(help));

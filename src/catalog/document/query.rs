@@ -143,10 +143,7 @@ fn compare(
 fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {
     if let Some(name) = value["preset"].as_str().filter(|name| !PRESETS.contains(name)) {
         let unknown = Wrong::new("not-a-choice", &join(path, "preset"), format!("cannot be `{name}`"));
-        wrong(unknown.help(match crate::domain::nearest(name, PRESETS) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it can be {}", PRESETS.map(|name| format!("`{name}`")).join(", ")),
-        }));
+        wrong(unknown.did_you_mean(name, PRESETS));
         return;
     }
     let a_list = "must be a list";

@@ -142,21 +142,11 @@ impl Read {
         Ok(Some(touched))
     }
 
-    /// Whether there is a definition's file of this name, whatever stands in it.
-    fn is_file(&self, folder: &RepoPath, name: &str) -> bool {
-        let files = match (&self.source, &self.commit) {
-            (Source::Files(files), _) => files,
-            (Source::Commit(_), Some((_, whole))) => &whole.files,
-            (Source::Commit(_), None) => return false,
-        };
-        let file = |end: &str| folder.join(&format!("{name}.{end}")).ok();
-        ["yaml", "yml", "json"].into_iter().filter_map(file).any(|path| files.contains_key(&path))
-    }
-
     /// The blueprint of this name.
     fn blueprint(&self, name: &str) -> anyhow::Result<&Blueprint> {
-        let found = name.parse::<BlueprintId>().ok().and_then(|name| self.definitions.blueprints.get(&name));
-        if found.is_none() && self.is_file(&self.definitions.settings.folders.blueprints, name) {
+        let id = name.parse::<BlueprintId>().ok();
+        let found = id.as_ref().and_then(|id| self.definitions.blueprints.get(id));
+        if id.is_some_and(|id| self.definitions.unusable.blueprints.contains(&id)) {
             bail!("the blueprint `{name}` has mistakes, and is left out: run `chandlery validate`");
         }
         found.with_context(|| {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli,
-    domain::Severity,
+    domain::{Severity, counted},
     forge::{
         client::{ForgeError, Manners, Writer, connect},
         identity::Credentials,
@@ -146,9 +146,9 @@ fn text(judged: &Judgement, mended: &[Mended]) -> String {
     let _ = writeln!(
         text,
         "{}, {}, {} not seen",
-        output::counted(count(Severity::Error) as u64, "error"),
-        output::counted(count(Severity::Warning) as u64, "warning"),
-        output::counted(judged.not_seen.len() as u64, "thing")
+        counted(count(Severity::Error), "error", "errors"),
+        counted(count(Severity::Warning), "warning", "warnings"),
+        counted(judged.not_seen.len(), "thing", "things")
     );
     text
 }

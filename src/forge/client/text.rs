@@ -26,20 +26,6 @@ pub(crate) fn encode(text: &str) -> String {
         .collect()
 }
 
-/// What to do about an answer that says that something is set up wrongly rather than what.
-pub(super) fn advice(status: u16, what: &str) -> &'static str {
-    match status {
-        401 if what.contains("/app") || what.ends_with("/installation") => {
-            "; the App ID and the private key must be those of one App, and this machine's clock right"
-        }
-        401 => "; the token has ended, was revoked or is not whole",
-        404 if what.ends_with(" /graphql") || what.ends_with(" /meta") => {
-            "; is this the address of an API? That of a GitHub Enterprise Server is https://HOST/api/v3"
-        }
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

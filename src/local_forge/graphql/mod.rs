@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod resolve;
 mod issues;
+mod queue;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

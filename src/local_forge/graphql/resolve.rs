@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::issues::{comment_field, issue_field, issues, pull_connection, pull_field, pulls, review_field};
-use super::{Arguments, Mistake, Walk};
+use super::{Arguments, Mistake, Walk, queue};
 use crate::local_forge::objects;
-use crate::local_forge::queue::{self, Waiting};
+use crate::local_forge::queue::Waiting;
 use crate::local_forge::render::node;
 use crate::local_forge::rest::{checks, commits::associated};
 use crate::local_forge::store::{
@@ -258,17 +258,7 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
         }
         Thing::Changed(key, number) => match name {
             "clientMutationId" => leaf(Value::Null),
-            "mergeQueueEntry" => {
-                let found = walk.call.state.repositories.get(key);
-                let queues = found
-                    .into_iter()
-                    .flat_map(|found| found.queues.values().map(move |queue| (found, queue)));
-                let mut all =
-                    queues.flat_map(|(found, queue)| (1..).zip(queue).map(move |(at, one)| (found, at, one)));
-                one(all
-                    .find(|(_, _, one)| one.number == *number)
-                    .map(|(found, at, one)| Thing::Waiting(found, at, one)))
-            }
+            "mergeQueueEntry" => queue::entry_of(walk, key, *number),
             _ => {
                 let found = walk.call.state.repositories.get(key);
                 let issue = found.and_then(|found| found.issues.get(number));
@@ -277,34 +267,8 @@ pub(super) fn field<'a>(walk: &Walk<'a>, thing: &Thing<'a>, name: &str, argument
                     .and_then(|(found, issue)| Some(Thing::Pull(found, issue, issue.pull.as_ref()?))))
             }
         },
-        Thing::Queue(found, branch) => match name {
-            "entries" => {
-                let queue = found.queues.get(*branch).into_iter().flatten();
-                let things = (1..).zip(queue).map(|(at, waiting)| Thing::Waiting(found, at, waiting));
-                connection("MergeQueueEntryConnection", things.collect(), arguments)
-            }
-            "url" => leaf(format!("{}/{}/queue/{branch}", walk.call.shared.url, found.key())),
-            _ => leaf(node("MQ", found.id)),
-        },
-        Thing::Waiting(found, at, waiting) => {
-            let commit = |id: Option<&String>| {
-                one(id.and_then(|id| objects::oid(id).ok()).map(|id| Thing::Object(found, "Commit", id)))
-            };
-            match name {
-                "position" => leaf(*at),
-                "enqueuedAt" => time(waiting.at),
-                "enqueuer" => actor(walk, Some(&waiting.enqueuer)),
-                "baseCommit" => commit(waiting.group.as_ref().map(|group| &group.base)),
-                "headCommit" => commit(waiting.group.as_ref().map(|group| &group.head)),
-                "jump" | "solo" => leaf(false),
-                "state" => leaf(if waiting.group.is_some() { "AWAITING_CHECKS" } else { "QUEUED" }),
-                "pullRequest" => {
-                    let issue = found.issues.get(&waiting.number);
-                    one(issue.and_then(|issue| Some(Thing::Pull(found, issue, issue.pull.as_ref()?))))
-                }
-                _ => leaf(node("MQE", waiting.id)),
-            }
-        }
+        Thing::Queue(found, branch) => queue::queue_field(walk, found, branch, name, arguments),
+        Thing::Waiting(found, at, waiting) => queue::entry_field(walk, found, *at, waiting, name),
         Thing::Status(latest) => match name {
             "context" => {
                 let wanted = arguments.get("name").and_then(Value::as_str);
@@ -421,16 +385,7 @@ fn repository<'a>(walk: &Walk<'a>, found: &'a Repository, name: &str, arguments:
                 "Could not resolve to a PullRequest with the number of {number}."
             ))),
         },
-        "mergeQueue" => {
-            let branch = arguments.get("branch").and_then(Value::as_str).unwrap_or(&found.default_branch);
-            let branch = found
-                .refs
-                .keys()
-                .find_map(|name| name.strip_prefix("refs/heads/").filter(|name| *name == branch));
-            one(branch
-                .filter(|branch| queue::of_branch(found, branch).is_some())
-                .map(|branch| Thing::Queue(found, branch)))
-        }
+        "mergeQueue" => queue::of_repository(found, arguments),
         "issues" => issues(found, arguments),
         _ => pulls(found, arguments),
     }

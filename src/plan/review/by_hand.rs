@@ -18,6 +18,7 @@ use crate::{
     catalog::{self, ByHand, Editors, yaml},
     domain::{
         Activity, Bytes, Conclusion, Diagnostic, EntityId, Login, ObjectId, Place, Pull, RepoPath, Severity,
+        counted,
     },
     plan::{
         Decision,
@@ -428,10 +429,6 @@ fn title(
         parts.push(counted(mistakes, "mistake", "mistakes"));
     }
     Ok((!parts.is_empty()).then(|| parts.join(", ")))
-}
-
-fn counted(number: usize, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn line(id: &EntityId, change: &Change) -> String {
