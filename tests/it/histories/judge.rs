@@ -312,7 +312,7 @@ struct Brought {
 impl Brought {
     fn by(world: &Simulated, slug: &str, until: usize) -> Result<Self, String> {
         let log = &world.log[..until];
-        // The merge that brought it: the first after which it was there.
+        // The first merge that brought it; what was pushed past all of them was brought by none.
         let merge = log.iter().enumerate().find_map(|(index, effect)| match effect {
             Effect::Merged { repository: Repo::Catalog, number, folders, .. } => folders
                 .iter()

@@ -119,7 +119,7 @@ pub enum Effect {
     },
     /// A pass looked: what happens later it does not know when it acts.
     Looked,
-    /// A pull request was merged, with these request folders.
+    /// A pull request was merged, which brought these request folders: before it they were not there.
     Merged {
         repository: Repo,
         number: u64,
@@ -1246,7 +1246,9 @@ impl Simulated {
         self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
         let all = [Repo::Catalog, Repo::Infra, Repo::Fresh];
         let kind = all.into_iter().find(|kind| kind.name() == *repository).expect("a known repository");
-        let folders = self.folders(commit);
+        let known: BTreeSet<String> = self.folders(base).into_iter().map(|(id, _)| id).collect();
+        let mut folders = self.folders(commit);
+        folders.retain(|(id, _)| !known.contains(id));
         let let_through = who.as_str() == fixture::QUEUE && !self.lags;
         Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders, let_through });
         let at = self.tick();
