@@ -577,6 +577,8 @@ dan merges catalog#2
 reconcile
 bo updates catalog#3
 bo meddles infra#1
+dan files create-bucket name=more
+dan closes-issue 4
 reconcile",
     ),
 ];
