@@ -6,7 +6,7 @@ mod clinic;
 
 use std::{collections::BTreeSet, path::Path};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use clinic::{APP, Beginning, CATALOG, Clinic, TARGET};
 
@@ -28,6 +28,14 @@ use Spoil::{Before, While};
 
 const fn row(code: &'static str, spoil: Spoil) -> Row {
     Row { code, mended: false, spoil }
+}
+
+/// A rule that merges go through a queue.
+fn queue(strategy: &str, minutes: u64) -> Value {
+    json!({"type": "merge_queue", "parameters": {
+        "check_response_timeout_minutes": minutes, "grouping_strategy": strategy, "max_entries_to_build": 5,
+        "max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1, "min_entries_to_merge_wait_minutes": 5,
+    }})
 }
 
 const fn mended(code: &'static str, spoil: Spoil) -> Row {
@@ -193,19 +201,9 @@ const BRANCHES: &[Row] = &[
         Before(|b| b.rule("pull_request")["required_approving_review_count"] = 2.into()),
     ),
     row("signatures-required", Before(|b| b.foreign(json!({"type": "required_signatures"})))),
-    row("merge-queue", Before(|b| b.foreign(json!({"type": "merge_queue"})))),
-    row(
-        "merge-queue-skips-checks",
-        Before(|b| {
-            b.foreign(json!({"type": "merge_queue", "parameters": {"grouping_strategy": "HEADGREEN"}}))
-        }),
-    ),
-    row(
-        "merge-queue-hurries",
-        Before(|b| {
-            b.foreign(json!({"type": "merge_queue", "parameters": {"check_response_timeout_minutes": 5}}))
-        }),
-    ),
+    row("merge-queue", Before(|b| b.foreign(queue("ALLGREEN", 60)))),
+    row("merge-queue-skips-checks", Before(|b| b.foreign(queue("HEADGREEN", 60)))),
+    row("merge-queue-hurries", Before(|b| b.foreign(queue("ALLGREEN", 5)))),
     mended("own-branches-open", Before(|b| drop(b.catalog().rulesets.remove(1)))),
     // `**` stops at a slash.
     mended(
@@ -461,7 +459,7 @@ fn a_healthy_catalog_has_nothing_wrong_and_nothing_unseen() {
 #[test]
 fn several_things_are_mended_at_once_and_the_rest_is_said() {
     let mut beginning = Beginning::healthy();
-    beginning.foreign(json!({"type": "merge_queue"}));
+    beginning.foreign(queue("ALLGREEN", 60));
     beginning.catalog().rulesets.drain(..2);
     beginning.catalog().environments.clear();
     beginning.catalog().no_issues = true;
