@@ -555,16 +555,22 @@ impl Local {
                     "max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1,
                     "min_entries_to_merge_wait_minutes": 0,
                 }})];
+                let mut check = json!({ "context": "chandlery" });
+                let mut bypass =
+                    vec![json!({ "actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always" })];
+                // As a person, what we say is a status, which is nobody's.
+                if us["id"].is_u64() {
+                    check["integration_id"] = us["id"].clone();
+                    bypass.push(
+                        json!({ "actor_id": us["id"], "actor_type": "Integration", "bypass_mode": "always" }),
+                    );
+                }
                 if *at == Repo::Catalog {
                     rules.push(json!({ "type": "required_status_checks", "parameters": {
                         "strict_required_status_checks_policy": false, "do_not_enforce_on_create": false,
-                        "required_status_checks": [{ "context": "chandlery", "integration_id": us["id"] }],
+                        "required_status_checks": [check],
                     }}));
                 }
-                let bypass = json!([
-                    { "actor_id": us["id"], "actor_type": "Integration", "bypass_mode": "always" },
-                    { "actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always" },
-                ]);
                 let ruleset = json!({
                     "name": "queue", "target": "branch", "enforcement": "active", "bypass_actors": bypass, "rules": rules,
                     "conditions": { "ref_name": { "include": ["~DEFAULT_BRANCH"], "exclude": [] } },
