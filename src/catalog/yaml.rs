@@ -365,6 +365,10 @@ pub(super) fn plain_value(text: &str) -> Option<Value> {
         "false" | "False" | "FALSE" => return Some(false.into()),
         _ => {}
     }
+    // Nearly all is text, which its first letter tells.
+    if !text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {
+        return Some(text.into());
+    }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
         return None;

@@ -2,15 +2,15 @@
 //! others are differences to. They are worked on by several threads while it reads.
 
 use std::{
-    io::{BufRead, BufReader, BufWriter, Read as _, Write},
+    io::{self, BufWriter, Read as _, Write},
+    ops::Range,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
+    time::Duration,
 };
 
-use git2::Repository;
-
-use super::objects::{Read, ReadError, to_git};
+use super::objects::{Objects, Read, ReadError, to_git};
 use crate::domain::ObjectId;
 
 /// Fewer than this are read here: a program takes longer to start.
@@ -19,6 +19,8 @@ const FEW: usize = 1_000;
 const SHARE: usize = 1 << 18;
 /// How many such shares may lie ready for each thread.
 const READY: usize = 4;
+/// How long git is left alone when it has said little: less than it takes to fill its pipe.
+const NAP: Duration = Duration::from_millis(1);
 
 /// Reads blobs and does something with each: its place in the list, and its bytes. Each thread works on a
 /// state of its own, made by `start`. Blobs near each other in the list should be alike.
@@ -26,34 +28,33 @@ const READY: usize = 4;
 /// # Errors
 /// When one is missing or the repository is broken; nothing is said about the others then.
 pub fn read_blobs<S: Send>(
-    repository: &Path,
+    objects: &Objects,
     wanted: &[ObjectId],
     start: impl Fn() -> S + Sync,
     each: impl Fn(&mut S, usize, &[u8]) + Sync,
 ) -> Read<Vec<S>> {
     // Where there is no such program it takes longer.
-    match (wanted.len() >= FEW).then(|| git(repository)) {
+    match (wanted.len() >= FEW).then(|| git(objects.folder())) {
         Some(Ok(child)) => by_git(child, wanted, start, each),
-        Some(Err(_)) | None => here(repository, wanted, start(), each),
+        Some(Err(_)) | None => here(objects, wanted, start(), each),
     }
 }
 
 fn here<S>(
-    repository: &Path,
+    objects: &Objects,
     wanted: &[ObjectId],
     mut state: S,
     each: impl Fn(&mut S, usize, &[u8]),
 ) -> Read<Vec<S>> {
-    let repository = Repository::open(repository).map_err(|error| ReadError::broken(&error))?;
     for (place, id) in wanted.iter().enumerate() {
-        let blob = repository.find_blob(to_git(*id)).map_err(ReadError::of(*id))?;
+        let blob = objects.repository.find_blob(to_git(*id)).map_err(ReadError::of(*id))?;
         each(&mut state, place, blob.content());
     }
     Ok(vec![state])
 }
 
 #[expect(clippy::disallowed_methods, reason = "git is started here, too: it only reads")]
-fn git(repository: &Path) -> std::io::Result<Child> {
+fn git(repository: &Path) -> io::Result<Child> {
     Command::new("git")
         .arg("--git-dir")
         .arg(repository)
@@ -67,10 +68,10 @@ fn git(repository: &Path) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Blobs one after the other: from which place in the list, and where each ends.
+/// Blobs one after the other: from which place in the list, and where each lies among the bytes.
 struct Share {
     first: usize,
-    ends: Vec<usize>,
+    blobs: Vec<Range<usize>>,
     bytes: Vec<u8>,
 }
 
@@ -92,10 +93,8 @@ fn by_git<S: Send>(
         loop {
             let next = shares.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(share) = next else { return state };
-            let mut from = 0;
-            for (place, end) in (share.first..).zip(share.ends) {
-                each(&mut state, place, &share.bytes[from..end]);
-                from = end;
+            for (place, blob) in (share.first..).zip(share.blobs) {
+                each(&mut state, place, &share.bytes[blob]);
             }
         }
     };
@@ -106,7 +105,8 @@ fn by_git<S: Send>(
             wanted.iter().try_for_each(|id| writeln!(input, "{id}")).and_then(|()| input.flush())
         });
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let read = answers(BufReader::with_capacity(SHARE, output), wanted, &sender);
+        widen(&output);
+        let read = answers(output, wanted, &sender);
         drop(sender);
         let states: Vec<S> =
             workers.into_iter().map(|thread| thread.join().expect("a worker does not panic")).collect();
@@ -127,36 +127,73 @@ fn by_git<S: Send>(
 
 /// Passes on what git says; the first blob that is missing, if one is.
 fn answers(
-    mut output: impl BufRead,
+    mut output: ChildStdout,
     wanted: &[ObjectId],
     sender: &mpsc::SyncSender<Share>,
-) -> std::io::Result<Option<ObjectId>> {
-    let mut line = String::new();
-    let mut share = Share { first: 0, ends: Vec::new(), bytes: Vec::with_capacity(SHARE) };
-    for (place, id) in wanted.iter().enumerate() {
-        line.clear();
-        output.read_line(&mut line)?;
-        let mut words = line.split_whitespace().skip(1);
-        let (Some("blob"), Some(Ok(size))) = (words.next(), words.next().map(str::parse::<u64>)) else {
-            return if line.is_empty() {
-                Err(std::io::ErrorKind::UnexpectedEof.into())
-            } else {
-                Ok(Some(*id))
-            };
-        };
-        let read = output.by_ref().take(size).read_to_end(&mut share.bytes)?;
-        let mut end = [0];
-        output.read_exact(&mut end)?;
-        if read as u64 != size {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        share.ends.push(share.bytes.len());
-        if share.bytes.len() >= SHARE || place + 1 == wanted.len() {
-            let next = Share { first: place + 1, ends: Vec::new(), bytes: Vec::with_capacity(SHARE) };
-            if sender.send(std::mem::replace(&mut share, next)).is_err() {
-                return Err(std::io::ErrorKind::BrokenPipe.into());
+) -> io::Result<Option<ObjectId>> {
+    let mut share = Share { first: 0, blobs: Vec::new(), bytes: Vec::new() };
+    let (mut filled, mut at) = (0, 0);
+    while let Some(id) = wanted.get(share.first + share.blobs.len()) {
+        if let Some(head) = head(&share.bytes[at..filled]) {
+            let Ok(Head { length, size }) = head else { return Ok(Some(*id)) };
+            let end = at + length + size;
+            // One byte more ends the answer.
+            if end < filled {
+                share.blobs.push(at + length..end);
+                at = end + 1;
+                if at >= SHARE {
+                    let rest = share.bytes[at..filled].to_vec();
+                    let first = share.first + share.blobs.len();
+                    let next = Share { first, blobs: Vec::new(), bytes: rest };
+                    (filled, at) = (filled - at, 0);
+                    send(sender, std::mem::replace(&mut share, next))?;
+                }
+                continue;
             }
+            share.bytes.resize(share.bytes.len().max(end + 1), 0);
+        }
+        share.bytes.resize(share.bytes.len().max(filled + SHARE), 0);
+        let read = output.read(&mut share.bytes[filled..])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        filled += read;
+        // Git writes a few blobs at a time, and to wake somebody each time costs it as much as to unpack them.
+        if read < SHARE / 4 && filled < SHARE {
+            std::thread::sleep(NAP);
         }
     }
+    send(sender, share)?;
     Ok(None)
 }
+
+fn send(sender: &mpsc::SyncSender<Share>, share: Share) -> io::Result<()> {
+    sender.send(share).map_err(|_| io::ErrorKind::BrokenPipe.into())
+}
+
+/// The line before a blob.
+struct Head {
+    /// How long it is, its end included.
+    length: usize,
+    /// How long the blob is.
+    size: usize,
+}
+
+/// The line that a text begins with, if all of it is there: an id, `blob` and a size. An error where it says anything else.
+fn head(text: &[u8]) -> Option<Result<Head, ()>> {
+    let end = memchr::memchr(b'\n', text)?;
+    let words = std::str::from_utf8(&text[..end]).unwrap_or_default();
+    let size = words.split_once(" blob ").and_then(|(_, size)| size.parse().ok());
+    Some(size.map(|size| Head { length: end + 1, size }).ok_or(()))
+}
+
+/// Gives a pipe room for what is written during a nap; where it stays small, git waits now and then.
+#[cfg(target_os = "linux")]
+fn widen(pipe: &ChildStdout) {
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(pipe, 4 * SHARE) {
+        tracing::debug!("a pipe stays small: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen(_: &ChildStdout) {}

@@ -255,43 +255,49 @@ impl Objects {
         look(read.data())
     }
 
-    /// The texts of several folders. Large ones are read side by side, since to unpack them takes most of a small look.
+    /// Looks at the texts of several folders, each with its place in the list; of none, the text is empty. Large ones are
+    /// looked at side by side, since to unpack them takes most of a small look.
     ///
     /// # Errors
-    /// When one is missing.
-    pub fn folder_texts(&self, folders: &[ObjectId]) -> Read<Vec<Vec<u8>>> {
+    /// When one is missing, and those of `look`.
+    pub fn look_at_folders<T: Send>(
+        &self,
+        folders: &[Option<ObjectId>],
+        look: impl Fn(usize, &[u8]) -> Read<T> + Sync,
+    ) -> Read<Vec<T>> {
         /// Bytes; to open the repository once more costs as much as to unpack about so many.
         const LARGE: usize = 1 << 19;
         let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
         let size = |id: &ObjectId| odb.read_header(to_git(*id)).map_or(0, |(size, _)| size);
-        let threads = match folders.iter().map(size).sum::<usize>() {
+        let threads = match folders.iter().flatten().map(size).sum::<usize>() {
             size if size > LARGE => std::thread::available_parallelism().map_or(1, usize::from),
             _ => 1,
         };
         let next = AtomicUsize::new(0);
-        let read = |repository: &Repository| -> Read<Vec<(usize, Vec<u8>)>> {
+        let some = |repository: &Repository| -> Read<Vec<(usize, T)>> {
             let odb = repository.odb().map_err(|error| ReadError::broken(&error))?;
-            let mut texts = Vec::new();
+            let mut looked = Vec::new();
             while let at = next.fetch_add(1, atomic::Ordering::Relaxed)
                 && let Some(id) = folders.get(at)
             {
-                let read = odb.read(to_git(*id)).map_err(|error| ReadError::broken(&error))?;
-                texts.push((at, read.data().to_vec()));
+                let read = id.map(|id| odb.read(to_git(id))).transpose();
+                let read = read.map_err(|error| ReadError::broken(&error))?;
+                looked.push((at, look(at, read.as_ref().map_or(&[], |read| read.data()))?));
             }
-            Ok(texts)
+            Ok(looked)
         };
         let folder = self.folder();
         let helper =
-            || Repository::open(folder).map_err(|error| ReadError::broken(&error)).and_then(|own| read(&own));
+            || Repository::open(folder).map_err(|error| ReadError::broken(&error)).and_then(|own| some(&own));
         let parts = std::thread::scope(|scope| {
             let helpers: Vec<_> = (1..threads.min(folders.len())).map(|_| scope.spawn(helper)).collect();
-            let mut parts = vec![read(&self.repository)];
+            let mut parts = vec![some(&self.repository)];
             parts.extend(helpers.into_iter().map(|thread| thread.join().expect("a reader does not panic")));
             parts
         });
-        let mut texts: Vec<_> = parts.into_iter().collect::<Read<Vec<_>>>()?.into_iter().flatten().collect();
-        texts.sort_unstable_by_key(|(at, _)| *at);
-        Ok(texts.into_iter().map(|(_, text)| text).collect())
+        let mut looked: Vec<_> = parts.into_iter().collect::<Read<Vec<_>>>()?.into_iter().flatten().collect();
+        looked.sort_unstable_by_key(|(at, _)| *at);
+        Ok(looked.into_iter().map(|(_, one)| one).collect())
     }
 
     /// What a branch changes against where it left the base.

@@ -12,12 +12,13 @@ use super::{
         by_parts,
     },
     before::{Before, Known},
+    change::Added,
     pages::Writer,
     walk::{Below, is_document, listed},
 };
 use crate::{
-    catalog::{Definitions, Field, each_reference, entity_at, store_entity},
-    domain::{BlueprintId, EntityId, ObjectId, RepoPath},
+    catalog::{Definitions, Field, each_reference},
+    domain::{BlueprintId, ObjectId, RepoPath},
     git::{
         bulk::read_blobs,
         objects::{Objects, Read, ReadError},
@@ -182,18 +183,26 @@ pub(super) fn build<W: Write + Send>(
         before.numbers(&folders, &files, |folder| pool.text(folder.path), |file| pool.get(file.name))
     });
     let numbers = numbers.unwrap_or_else(|| vec![None; files.len()]);
-    let wanted: Vec<usize> = (0..files.len()).filter(|file| numbers[*file].is_none()).collect();
+    let added = |file: usize| {
+        let added = before?.change.added.get(&paths[file])?;
+        (numbers[file].is_none() && added.blob == files[file].blob).then_some(added)
+    };
+    let wanted: Vec<usize> =
+        (0..files.len()).filter(|file| numbers[*file].is_none() && added(*file).is_none()).collect();
     let blobs: Vec<ObjectId> = wanted.iter().map(|file| files[*file].blob).collect();
-    let mut shares = read_blobs(objects.folder(), &blobs, Share::default, |share, at, bytes| {
+    let mut shares = read_blobs(objects, &blobs, Share::default, |share, at, bytes| {
         let file = wanted[at];
-        share.take(definitions, &names, &paths[file], file as u32, bytes);
+        let added = Added::read(definitions, &paths[file], blobs[at], bytes);
+        share.take(definitions, &names, file as u32, &added);
         if share.values.len() > GATHERED {
             share.write(&writer);
         }
     })?;
-    drop(paths);
     if let Some(before) = before {
         let mut share = Share::default();
+        for (file, added) in (0..files.len()).filter_map(|file| Some((file, added(file)?))) {
+            share.take(definitions, &names, file as u32, added);
+        }
         let (kept, known): (Vec<u32>, Vec<u32>) =
             (0..).zip(&numbers).filter_map(|(file, number)| Some((file, (*number)?))).unzip();
         let names = names.of(before.base);
@@ -255,17 +264,25 @@ pub(super) fn build<W: Write + Send>(
     let mut starts = vec![0_u32; order.len() + 1];
     let mut pointing: Vec<(u32, Edge)> = Vec::new();
     let mut dangling: Vec<(u32, &[u8], Edge)> = Vec::new();
-    for (share, numbers) in shares.iter().zip(&numbers) {
-        for edge in &share.edges {
-            let identifier = share.pool.get(edge.identifier);
+    // To look so many up takes a while, so each thread's are looked up by a thread.
+    let look_up = |share: &Share| -> Vec<Option<u32>> {
+        let target = |edge: &Pointing| first.get(&(edge.blueprint, share.pool.get(edge.identifier))).copied();
+        share.edges.iter().map(target).collect()
+    };
+    let targets: Vec<Vec<Option<u32>>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = shares.iter().map(|share| scope.spawn(|| look_up(share))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a look does not panic")).collect()
+    });
+    for ((share, numbers), targets) in shares.iter().zip(&numbers).zip(targets) {
+        for (edge, target) in share.edges.iter().zip(targets) {
             let made = Edge { source: numbers[edge.source as usize], field: edge.field };
-            match first.get(&(edge.blueprint, identifier)) {
+            match target {
                 Some(row) => {
-                    starts[*row as usize + 1] += 1;
-                    pointing.push((*row, made));
+                    starts[row as usize + 1] += 1;
+                    pointing.push((row, made));
                 }
                 None => {
-                    dangling.push((edge.blueprint, identifier, made));
+                    dangling.push((edge.blueprint, share.pool.get(edge.identifier), made));
                     bad[made.source as usize] |= is_judged(defined, &names, edge.blueprint);
                 }
             }
@@ -355,21 +372,29 @@ fn written<T: Record>(records: &[T]) -> Vec<u8> {
 }
 
 impl Share {
-    fn take(
-        &mut self,
-        definitions: &Definitions,
-        names: &Names<'_>,
-        path: &RepoPath,
-        file: u32,
-        bytes: &[u8],
-    ) {
-        let Some(id) = entity_at(&definitions.settings, path) else { return };
+    /// Notes what a file says and points at, and whether nothing is wrong with it.
+    fn take(&mut self, definitions: &Definitions, names: &Names<'_>, file: u32, added: &Added) {
+        let Some(id) = &added.id else { return };
         let Some(blueprint) = names.blueprint(&id.blueprint) else { return };
         let source = self.rows.len() as u32;
         let identifier = self.pool.add(id.identifier.as_str());
-        let (value, sound) = (self.values.len(), self.judge(definitions, names, path, &id, source, bytes));
+        let value = self.values.len();
+        if let Some(entity) = &added.entity {
+            each_reference(definitions, entity, &mut |field, _, target, text| {
+                if let (Some(field), Some(blueprint)) = (names.fields.get(&field), names.blueprint(target)) {
+                    let identifier = self.pool.add(text);
+                    self.edges.push(Pointing { source, field: *field, blueprint, identifier });
+                }
+            });
+            if added.sound
+                && let Err(error) = serde_json::to_writer(&mut self.values, entity)
+            {
+                self.failed = Some(error.into());
+            }
+        }
         let value_length = (self.values.len() - value) as u32;
-        self.rows.push(Draft { blueprint, identifier, file, value: value as u64, value_length, sound });
+        let (value, sound) = (value as u64, added.sound);
+        self.rows.push(Draft { blueprint, identifier, file, value, value_length, sound });
     }
 
     /// Takes over what a base knows of a file.
@@ -390,37 +415,6 @@ impl Share {
         base.look_value(row, |bytes| self.values.extend_from_slice(bytes));
         let value_length = row.value_length;
         self.rows.push(Draft { blueprint, identifier, file, value, value_length, sound: row.sound });
-    }
-
-    /// Notes what an entity says and points at; whether nothing is wrong with it.
-    fn judge(
-        &mut self,
-        definitions: &Definitions,
-        names: &Names<'_>,
-        path: &RepoPath,
-        id: &EntityId,
-        source: u32,
-        bytes: &[u8],
-    ) -> bool {
-        if !definitions.blueprints.contains_key(&id.blueprint) {
-            return false;
-        }
-        let stored = store_entity(path, bytes, definitions);
-        let Some(entity) = stored.entity.filter(|entity| entity.blueprint == id.blueprint) else {
-            return false;
-        };
-        each_reference(definitions, &entity, &mut |field, _, target, text| {
-            if let (Some(field), Some(blueprint)) = (names.fields.get(&field), names.blueprint(target)) {
-                let identifier = self.pool.add(text);
-                self.edges.push(Pointing { source, field: *field, blueprint, identifier });
-            }
-        });
-        if stored.sound
-            && let Err(error) = serde_json::to_writer(&mut self.values, &entity)
-        {
-            self.failed = Some(error.into());
-        }
-        stored.sound
     }
 
     /// Writes what was gathered, and tells the rows where it lies.

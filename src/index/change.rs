@@ -10,6 +10,7 @@ use crate::{
     catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
     domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
     git::{
+        bulk::read_blobs,
         objects::{Node, Objects, Read},
         tree::{Difference, differences, entries},
     },
@@ -26,6 +27,21 @@ pub(super) struct Added {
     pub(super) sound: bool,
     /// What it points at of the blueprints that there are.
     pub(super) targets: Vec<EntityId>,
+}
+
+impl Added {
+    /// Reads and judges a file, seen alone; what it points at is not asked yet.
+    pub(super) fn read(definitions: &Definitions, path: &RepoPath, blob: ObjectId, bytes: &[u8]) -> Self {
+        let id = entity_at(&definitions.settings, path);
+        let defined = id.as_ref().filter(|id| definitions.blueprints.contains_key(&id.blueprint));
+        let Stored { entity, sound } = match defined {
+            Some(_) => store_entity(path, bytes, definitions),
+            None => Stored { entity: None, sound: false },
+        };
+        let entity = entity.filter(|entity| defined.is_some_and(|id| entity.blueprint == id.blueprint));
+        let sound = sound && entity.is_some();
+        Self { blob, id, entity, sound, targets: Vec::new() }
+    }
 }
 
 /// What differs.
@@ -59,30 +75,6 @@ impl Change {
         self.folders.contains(&folder)
     }
 
-    /// Finds out what differs, and what that does to others.
-    pub(super) fn find(
-        base: &Base,
-        objects: &Objects,
-        definitions: &Definitions,
-        below: &[Below; 2],
-        defined: &BTreeMap<BlueprintId, String>,
-    ) -> Read<Self> {
-        let mut change = Self::default();
-        let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
-        for (root, keeps) in below.iter().zip([Keeps::Entities, Keeps::Requests]) {
-            let before = base.folder(root.path.as_str());
-            walk.folders(keeps, vec![(root.path.clone(), before, root.tree)])?;
-        }
-        let mut found = walk.found;
-        change.redefined(base, defined, &mut found);
-        for (path, blob) in found {
-            let bytes = objects.blob(blob)?;
-            change.add(definitions, path, blob, &bytes);
-        }
-        change.consequences(base, defined);
-        Ok(change)
-    }
-
     /// Entities of blueprints that are defined otherwise now are judged again; so is what points at
     /// entities of those that came or went.
     fn redefined(
@@ -111,34 +103,26 @@ impl Change {
         }
     }
 
-    fn add(&mut self, definitions: &Definitions, path: RepoPath, blob: ObjectId, bytes: &[u8]) {
-        let id = entity_at(&definitions.settings, &path);
-        let is_defined = id.as_ref().is_some_and(|id| definitions.blueprints.contains_key(&id.blueprint));
-        let Stored { entity, sound } = match is_defined {
-            true => store_entity(&path, bytes, definitions),
-            false => Stored { entity: None, sound: false },
-        };
-        let entity = entity.filter(|entity| id.as_ref().is_some_and(|id| entity.blueprint == id.blueprint));
-        let mut targets = Vec::new();
-        if let Some(entity) = &entity {
+    fn add(&mut self, definitions: &Definitions, path: &RepoPath, mut added: Added) {
+        if let Some(entity) = &added.entity {
             each_reference(definitions, entity, &mut |field, _, blueprint, text| {
                 let Ok(identifier) = text.parse() else { return };
                 let target = EntityId { blueprint: blueprint.clone(), identifier };
-                if let (Field::Relation(name), true) = (field, sound) {
+                if let (Field::Relation(name), true) = (field, added.sound) {
                     let pointing = self.pointing.entry(target.clone()).or_default();
                     pointing.push((entity.id(), name.to_owned()));
                 }
                 if definitions.blueprints.contains_key(blueprint) {
-                    targets.push(target);
+                    added.targets.push(target);
                 }
             });
         }
-        if let Some(id) = &id {
+        if let Some(id) = &added.id {
             let folded = (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
             self.folded.entry(folded).or_default().insert(id.identifier.clone());
             self.by_id.entry(id.clone()).or_default().insert(path.clone());
         }
-        self.added.insert(path, Added { blob, id, entity, sound, targets });
+        self.added.insert(path.clone(), added);
     }
 
     /// Who points at an entity that came or went, and who holds one that another file holds too.
@@ -166,6 +150,48 @@ impl Change {
     }
 }
 
+/// The files that differ, of which nothing was read yet.
+pub(super) struct Walked {
+    change: Change,
+    /// Documents that the base does not have so.
+    found: BTreeMap<RepoPath, ObjectId>,
+}
+
+impl Walked {
+    /// Finds out which files differ. What they are about is not asked, so no definitions are needed.
+    pub(super) fn find(base: &Base, objects: &Objects, below: &[Below; 2]) -> Read<Self> {
+        let mut change = Change::default();
+        let mut walk = Walk { base, objects, change: &mut change, found: BTreeMap::new() };
+        for (root, keeps) in below.iter().zip([Keeps::Entities, Keeps::Requests]) {
+            let before = base.folder(root.path.as_str());
+            walk.folders(keeps, vec![(root.path.clone(), before, root.tree)])?;
+        }
+        let found = walk.found;
+        Ok(Self { change, found })
+    }
+
+    /// Reads them, and finds out what they do to others.
+    pub(super) fn read(
+        self,
+        base: &Base,
+        objects: &Objects,
+        definitions: &Definitions,
+        defined: &BTreeMap<BlueprintId, String>,
+    ) -> Read<Change> {
+        let Self { mut change, mut found } = self;
+        change.redefined(base, defined, &mut found);
+        let (paths, blobs): (Vec<RepoPath>, Vec<ObjectId>) = found.into_iter().unzip();
+        let read = read_blobs(objects, &blobs, Vec::new, |read, at, bytes| {
+            read.push((at, Added::read(definitions, &paths[at], blobs[at], bytes)));
+        })?;
+        for (at, added) in read.into_iter().flatten() {
+            change.add(definitions, &paths[at], added);
+        }
+        change.consequences(base, defined);
+        Ok(change)
+    }
+}
+
 /// What the row of a base is about.
 pub(super) fn id_of(base: &Base, row: u32) -> Option<EntityId> {
     if row == NONE {
@@ -185,9 +211,6 @@ struct Walk<'a> {
     found: BTreeMap<RepoPath, ObjectId>,
 }
 
-/// Of how many folders the texts are in memory at once.
-const AT_ONCE: usize = 16;
-
 /// What is kept in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeps {
@@ -197,63 +220,89 @@ enum Keeps {
     Request,
 }
 
+/// What differs in a folder.
+#[derive(Default)]
+struct Compared {
+    /// By name: before and after.
+    differences: Vec<(Vec<u8>, Option<Node>, Option<Node>)>,
+    /// Whether it is that of a request that is not over.
+    is_open: bool,
+    /// All refused names that it has, if it had one before.
+    refused: Option<Vec<String>>,
+}
+
+/// Compares a folder of the base with its text now.
+fn compare(
+    base: &Base,
+    keeps: Keeps,
+    path: &RepoPath,
+    before: Option<(u32, Folder)>,
+    is: &[u8],
+) -> Read<Compared> {
+    let was = before.map(|(_, folder)| base.folder_text(&folder)).unwrap_or_default();
+    let found = match differences(&was, is) {
+        Ok(found) => found,
+        Err(_) if entries(&was).any(|entry| entry.is_err()) => {
+            base.pages.damage();
+            return Ok(Compared::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let had_refused =
+        before.is_some_and(|(number, _)| base.head.refused.iter().any(|(folder, _)| *folder == number));
+    let differences =
+        found.into_iter().map(|Difference { name, before, after }| (name.to_vec(), before, after));
+    Ok(Compared {
+        differences: differences.collect(),
+        is_open: keeps == Keeps::Request && listed(path, is)?.is_open_request(),
+        refused: if had_refused { Some(listed(path, is)?.refused) } else { None },
+    })
+}
+
 impl Walk<'_> {
     /// Folders, before and after, of which those that differ are looked at.
     fn folders(&mut self, keeps: Keeps, folders: Vec<(RepoPath, Option<u32>, Option<ObjectId>)>) -> Read<()> {
         let mut changed = Vec::new();
+        let mut trees = Vec::new();
         for (path, before, after) in folders {
             let before: Option<(u32, Folder)> = before.map(|number| (number, self.base.record(number)));
             if before.map(|(_, folder)| folder.tree) != after {
-                changed.push((path, before, after));
+                changed.push((path, before));
+                trees.push(after);
             }
         }
-        for some in changed.chunks(AT_ONCE) {
-            let trees: Vec<ObjectId> = some.iter().filter_map(|(_, _, after)| *after).collect();
-            let mut texts = self.objects.folder_texts(&trees)?.into_iter();
-            for (path, before, after) in some {
-                let was = before.map(|(_, folder)| self.base.folder_text(&folder)).unwrap_or_default();
-                let is = after.and_then(|_| texts.next()).unwrap_or_default();
-                self.texts(keeps, path, *before, &was, &is)?;
-            }
+        let base = self.base;
+        let compared = self.objects.look_at_folders(&trees, |at, is| {
+            let (path, before) = &changed[at];
+            compare(base, keeps, path, *before, is)
+        })?;
+        for ((path, before), compared) in changed.iter().zip(compared) {
+            self.take(keeps, path, *before, compared)?;
         }
         Ok(())
     }
 
-    /// The texts of a folder, before and after.
-    fn texts(
+    /// Notes what differs in a folder, and goes on with the folders in it.
+    fn take(
         &mut self,
         keeps: Keeps,
         path: &RepoPath,
         before: Option<(u32, Folder)>,
-        was: &[u8],
-        is: &[u8],
+        Compared { differences, is_open, refused }: Compared,
     ) -> Read<()> {
-        let differences = match differences(was, is) {
-            Ok(differences) => differences,
-            Err(_) if entries(was).any(|entry| entry.is_err()) => {
-                self.base.pages.damage();
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
         if let Some((number, _)) = before {
             self.change.folders.insert(number);
         }
-        if keeps == Keeps::Request && listed(path, is)?.is_open_request() {
+        if is_open {
             self.change.open.insert(path.clone());
         }
-        let refused = &self.base.head.refused;
-        let had_refused =
-            before.is_some_and(|(number, _)| refused.iter().any(|(folder, _)| *folder == number));
-        if had_refused {
-            let refused = listed(path, is)?.refused;
-            self.change.refused.extend(refused.into_iter().map(|name| (path.clone(), name)));
-        }
+        let had_refused = refused.is_some();
+        self.change.refused.extend(refused.into_iter().flatten().map(|name| (path.clone(), name)));
         let mut folders = Vec::new();
-        for Difference { name, before: was, after: is } in differences {
-            let Some(child) = child(path, name) else {
+        for (name, was, is) in differences {
+            let Some(child) = child(path, &name) else {
                 if is.is_some() && !had_refused {
-                    let name = String::from_utf8_lossy(name).into_owned();
+                    let name = String::from_utf8_lossy(&name).into_owned();
                     self.change.refused.push((path.clone(), name));
                 }
                 continue;

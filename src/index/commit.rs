@@ -3,18 +3,22 @@
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
+    thread,
 };
 
-use super::{Index, Kept, Seen, list};
+use super::{Index, Kept, Near, Seen, list};
 use crate::{
     catalog::{
-        Checked, Counts, Definitions, Files, Report, Root, check_all, in_order, load_definitions,
+        Checked, Counts, Definitions, Files, Report, Root, Settings, check_all, in_order, load_definitions,
         load_settings,
     },
     domain::{Action, Bytes, Diagnostic, Dynamic, ObjectId, Place, RepoPath, TemplateName},
     git::objects::{Node, Objects, Read},
     render,
 };
+
+/// Bytes of stack for whoever loads definitions: as much as a program's first thread has.
+const STACK: usize = 8 << 20;
 
 /// All the files of a catalog.
 #[derive(Debug)]
@@ -166,8 +170,18 @@ impl Commit {
                 return Ok(Report { diagnostics: in_order(diagnostics), counts: Counts::default() });
             }
         };
-        let (definitions, mut diagnostics) = load_definitions(&self.root, settings, &small.files);
-        let open = || Index::open(&self.objects, &definitions, self.tree, since, kept);
+        let near = |settings: &Settings| Near::find(&self.objects, settings, self.tree, since, kept);
+        // Of a small look this is most, so it is done by two.
+        let (loaded, found) = std::thread::scope(|scope| {
+            let (root, files, own) = (&self.root, &small.files, settings.clone());
+            let load = move || load_definitions(root, own, files);
+            let loading = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, load);
+            let found = near(&settings);
+            (loading.map(|loading| loading.join().expect("definitions are loaded or refused")), found)
+        });
+        let (definitions, mut diagnostics) =
+            loaded.unwrap_or_else(|_| load_definitions(&self.root, settings, &small.files));
+        let open = |near: Near| Index::from_near(near, &self.objects, &definitions, self.tree, kept);
         let judge = |index: &Index| -> Read<Vec<Diagnostic>> {
             let seen = Seen { index, objects: &self.objects };
             let checked = Checked::new(&definitions, &small.files, &seen);
@@ -175,11 +189,11 @@ impl Commit {
             found.extend(index.refused().iter().map(|(folder, name)| refusal(folder, name)));
             Ok(found)
         };
-        let mut index = open()?;
+        let mut index = open(found?)?;
         let mut judged = judge(&index)?;
         if index.is_damaged() {
             kept.clear();
-            index = open()?;
+            index = open(near(&definitions.settings)?)?;
             judged = judge(&index)?;
         }
         let places = judged

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Base, FileRecord, Folder, Row, Table};
 use before::Before;
 use build::BuildError;
-use change::{Change, id_of};
+use change::{Change, Walked, id_of};
 use sha2::{Digest, Sha256};
 use walk::Below;
 
@@ -49,6 +49,29 @@ pub struct Index {
     is_new: bool,
 }
 
+/// The base that is nearest to a tree, and the files in which the two differ.
+struct Near {
+    below: [Below; 2],
+    /// None where no base can be used.
+    found: Option<(Base, Walked)>,
+}
+
+impl Near {
+    /// Looks for it. Definitions are not needed, so this may be done while they are made ready.
+    fn find(
+        objects: &Objects,
+        settings: &Settings,
+        tree: ObjectId,
+        since: Option<ObjectId>,
+        kept: &Kept,
+    ) -> Read<Self> {
+        let below = below(objects, settings, tree)?;
+        let walk = |base: Base| Walked::find(&base, objects, &below).map(|walked| (base, walked));
+        let found = kept.near(tree, since, &below).map(walk).transpose()?;
+        Ok(Self { below, found })
+    }
+}
+
 /// How the catalog at a commit was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looked {
@@ -70,11 +93,20 @@ impl Index {
         since: Option<ObjectId>,
         kept: &Kept,
     ) -> anyhow::Result<Self> {
-        let below = below(objects, &definitions.settings, tree)?;
+        let near = Near::find(objects, &definitions.settings, tree, since, kept)?;
+        Self::from_near(near, objects, definitions, tree, kept)
+    }
+
+    fn from_near(
+        Near { below, found }: Near,
+        objects: &Objects,
+        definitions: &Definitions,
+        tree: ObjectId,
+        kept: &Kept,
+    ) -> anyhow::Result<Self> {
         let defined = defined(definitions);
-        let near = kept.near(tree, since, &below);
-        if let Some(base) = near {
-            let change = Change::find(&base, objects, definitions, &below, &defined)?;
+        if let Some((base, walked)) = found {
+            let change = walked.read(&base, objects, definitions, &defined)?;
             if !base.pages.is_damaged() {
                 return Ok(Self { base, change, below, is_new: false });
             }

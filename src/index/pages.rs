@@ -4,12 +4,14 @@
 //! would take longer than most questions do.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::HashMap,
     fs::File,
     io::{self, Write},
     os::unix::fs::FileExt,
-    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 pub(super) const PAGE: usize = 4096;
@@ -104,8 +106,8 @@ impl Place {
 pub(super) struct Pages {
     place: Place,
     sums: Vec<u8>,
-    kept: RefCell<HashMap<u64, Rc<[u8; PAGE]>>>,
-    damaged: Cell<bool>,
+    kept: Mutex<HashMap<u64, Arc<[u8; PAGE]>>>,
+    damaged: AtomicBool,
 }
 
 impl Pages {
@@ -129,7 +131,7 @@ impl Pages {
         if hasher.finalize() != sum {
             return None;
         }
-        let pages = Self { place, sums, kept: RefCell::default(), damaged: Cell::new(false) };
+        let pages = Self { place, sums, kept: Mutex::default(), damaged: AtomicBool::new(false) };
         let head_at = sums_at.checked_sub(u64::from(padding) + u64::from(head))?;
         let head = pages.bytes(head_at, head as usize);
         (!pages.is_damaged()).then_some((pages, head))
@@ -137,7 +139,7 @@ impl Pages {
 
     /// Whether anything that was read was not what had been written.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damaged.get()
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// How many bytes there are, whole pages.
@@ -147,17 +149,21 @@ impl Pages {
 
     /// Notes that what was read cannot be.
     pub(super) fn damage(&self) {
-        self.damaged.set(true);
+        self.damaged.store(true, Ordering::Relaxed);
     }
 
-    fn page(&self, number: u64) -> Rc<[u8; PAGE]> {
-        if let Some(kept) = self.kept.borrow().get(&number) {
+    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Arc<[u8; PAGE]>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn page(&self, number: u64) -> Arc<[u8; PAGE]> {
+        if let Some(kept) = self.kept().get(&number) {
             return kept.clone();
         }
         let mut page = [0; PAGE];
         self.load(number, &mut page);
-        let page = Rc::new(page);
-        self.kept.borrow_mut().insert(number, page.clone());
+        let page = Arc::new(page);
+        self.kept().insert(number, page.clone());
         page
     }
 

@@ -18,7 +18,7 @@ pub(super) fn entries(text: &str) -> Option<Vec<(String, Value)>> {
         return None;
     }
     let mut found: Vec<(String, Value)> = Vec::with_capacity(8);
-    let mut lines = Lines { rest: text.split('\n'), line: None };
+    let mut lines = Lines { rest: text, line: None };
     lines.advance()?;
     lines.mapping(0, 0, &mut |key, value| {
         let is_new = found.iter().all(|(known, _)| known != key);
@@ -36,12 +36,13 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn is_item(self) -> bool {
-        self.text == "-" || self.text.starts_with("- ")
+        matches!(self.text.as_bytes(), [b'-'] | [b'-', b' ', ..])
     }
 }
 
 struct Lines<'a> {
-    rest: std::str::Split<'a, char>,
+    /// What comes after that line.
+    rest: &'a str,
     /// The line that is to be read next; none at the end.
     line: Option<Line<'a>>,
 }
@@ -50,12 +51,15 @@ impl<'a> Lines<'a> {
     /// Goes on to the next line that says something.
     fn advance(&mut self) -> Option<()> {
         self.line = None;
-        for line in self.rest.by_ref() {
-            let text = line.trim_start_matches(' ');
-            if line.ends_with(' ') {
+        while !self.rest.is_empty() {
+            let end = memchr::memchr(b'\n', self.rest.as_bytes()).unwrap_or(self.rest.len());
+            let line = &self.rest[..end];
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            if line.as_bytes().last() == Some(&b' ') {
                 return None;
             }
-            if !text.is_empty() && !text.starts_with('#') {
+            let text = after_spaces(line);
+            if !matches!(text.as_bytes().first(), None | Some(b'#')) {
                 self.line = Some(Line { indent: line.len() - text.len(), text });
                 break;
             }
@@ -77,15 +81,15 @@ impl<'a> Lines<'a> {
         while let Some(line) = self.line.filter(|line| line.indent == indent && !line.is_item()) {
             let end = line.text.bytes().position(|byte| !is_of_key(byte))?;
             let (key, rest) = line.text.split_at(end);
-            let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            let starts = key.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
             if !starts || key.len() > KEY {
                 return None;
             }
-            let rest = rest.strip_prefix(':')?;
             self.advance()?;
-            let value = match rest {
-                "" => self.nested(indent, depth)?,
-                _ => scalar(rest.strip_prefix(' ')?.trim_start_matches(' '))?,
+            let value = match rest.as_bytes() {
+                [b':'] => self.nested(indent, depth)?,
+                [b':', b' ', ..] => scalar(after_spaces(&rest[1..]))?,
+                _ => return None,
             };
             if self.goes_on(indent) {
                 return None;
@@ -117,7 +121,7 @@ impl<'a> Lines<'a> {
     fn list(&mut self, indent: usize) -> Option<Value> {
         let mut items = Vec::new();
         while let Some(line) = self.line.filter(|line| line.indent == indent && line.is_item()) {
-            items.push(scalar(line.text.strip_prefix("- ")?.trim_start_matches(' '))?);
+            items.push(scalar(after_spaces(&line.text[1..]))?);
             self.advance()?;
             if self.goes_on(indent) {
                 return None;
@@ -125,6 +129,12 @@ impl<'a> Lines<'a> {
         }
         Some(Value::Array(items))
     }
+}
+
+/// A text without the spaces that it begins with, byte by byte: this is asked of every line.
+fn after_spaces(text: &str) -> &str {
+    let spaces = text.bytes().position(|byte| byte != b' ');
+    &text[spaces.unwrap_or(text.len())..]
 }
 
 fn is_of_key(byte: u8) -> bool {

@@ -260,7 +260,7 @@ fn find_updated(objects: &Objects, all: &mut [Lived]) -> Result<(), ReadError> {
             }
         }
         let wanted: Vec<ObjectId> = asked.iter().flat_map(|(_, before, after)| [*before, *after]).collect();
-        let sums = read_blobs(objects.folder(), &wanted, Vec::new, |sums, place, bytes| {
+        let sums = read_blobs(objects, &wanted, Vec::new, |sums, place, bytes| {
             let mut hasher = DefaultHasher::new();
             values(bytes).hash(&mut hasher);
             sums.push((place, hasher.finish()));
