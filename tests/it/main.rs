@@ -69,3 +69,4 @@ mod code_owners;
 mod cost;
 mod import;
 mod request;
+mod targets;

@@ -638,7 +638,7 @@ impl Simulated {
             Question::Repository(repository) => Answer::Repository(self.repos.get(repository).map(|store| {
                 let head = store.branches.get(&main_branch());
                 let default_branch = head.map(|head| (main_branch(), *head));
-                Arc::new(Repository { default_branch, archived: false })
+                Arc::new(Repository { default_branch, archived: false, renamed: None })
             })),
             Question::Issue(number) => Answer::Issue(self.store(&catalog).issues.get(number).cloned()),
             Question::Pull(number) => {
