@@ -91,6 +91,7 @@ fn definitions(action: Action) -> Definitions {
         webhooks: Default::default(),
         scripts_as: None,
         retry_for: 0,
+        contact: None,
         expire_after: None,
         replay: 0,
         break_glass: None,

@@ -1114,6 +1114,16 @@ impl Simulated {
                 }
                 Acted::Done
             }
+            Call::DropBranch { repository, branch } => {
+                let at = self.tick();
+                let store = self.edit(repository);
+                if let Some(before) = store.branches.remove(branch) {
+                    let kind = ActivityKind::Deleted;
+                    let gone = Activity { actor: Some(me()), kind, before: Some(before), after: None, at };
+                    store.activity.entry(branch.clone()).or_default().push(gone);
+                }
+                Acted::Done
+            }
             Call::Unsay { repository, comment } => {
                 let store = self.edit(repository);
                 for sim in store.pulls.values_mut() {
