@@ -52,6 +52,7 @@ mod layers;
 mod readme;
 mod init;
 mod inputs;
+mod ways;
 mod ask;
 mod audit;
 mod ttl;
