@@ -124,7 +124,11 @@ pub(super) fn answers(
     let (mut steps, mut pending) = (Vec::new(), false);
     for command in new.take(MOST_ANSWERS) {
         let marker = message::answer_marker(command.id);
-        if spoken.comments.iter().any(|comment| message::marker_of(&comment.body) == marker) {
+        // What was answered stays as it was, once.
+        if let Some(given) =
+            spoken.comments.iter().find(|comment| message::marker_of(&comment.body) == marker)
+        {
+            steps.extend(say(&site.here.catalog, spoken.number, spoken.comments, given.body.clone()));
             continue;
         }
         match answer_to_merged(site, spoken, &command, ended, requesters) {
