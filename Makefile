@@ -90,6 +90,10 @@ test: ## Fetch what the tests need, and run them all
 		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-catalog' --repository acme/catalog > '$(LEFT)/init.txt'
 		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-target' --repository acme/catalog \
 			--target acme/infrastructure >> '$(LEFT)/init.txt'
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-catalog-that-follows' --repository acme/catalog \
+			--workflow 'apply it' >> '$(LEFT)/init.txt'
+		'$(CARGO_TARGET_DIR)/release/chandlery' init '$(LEFT)/rendered/new-target-that-is-followed' --repository acme/catalog \
+			--target acme/infrastructure --workflow 'apply it' --workflow "say 'done'" >> '$(LEFT)/init.txt'
 		mkdir '$(LEFT)/rendered/ours'
 		cp -r .github action.yml '$(LEFT)/rendered/ours'
 		'$(PYTHON)/bin/python' tests/render/check.py '$(LEFT)/rendered' \

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::plan::step::{Outcome, Send};
 
-/// How long one try may take.
+/// How long one try may take, if the step does not say.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause before the second try; each further one is three times as long.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -26,9 +26,10 @@ pub(super) async fn send(vault: &Vault, call: &Send) -> Outcome {
             Ok(request) => request,
             Err(why) => return Outcome::Refused(why),
         };
-        let answer = match timeout(PATIENCE, once(request)).await {
+        let patience = call.seconds.map_or(PATIENCE, Duration::from_secs);
+        let answer = match timeout(patience, once(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err("it took too long".to_owned()),
+            Err(_) => Err(format!("it took longer than {} s", patience.as_secs())),
         };
         info!(method = %call.method, outcome = ?answer.as_ref().map(|(status, ..)| *status), "called a server");
         match answer {

@@ -191,6 +191,8 @@ pub struct Settings {
     pub webhooks: BTreeSet<String>,
     /// The user of the machine that scripts run as; none means that none is run.
     pub scripts_as: Option<String>,
+    /// Whom people ask when a request has mistakes or fails.
+    pub contact: Option<String>,
     /// How long a request may wait for people, in seconds; none means for ever.
     pub expire_after: Option<i64>,
     /// How many of the requests that were carried out last are planned once more with a change of definitions.

@@ -116,7 +116,11 @@ impl<'a> Offline<'a> {
             Question::Repository(name) => match &self.past {
                 Some(past) if name == &self.here.catalog => {
                     let default_branch = Some((self.here.branch.clone(), past.commit));
-                    Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false })))
+                    Answer::Repository(Some(Arc::new(Repository {
+                        default_branch,
+                        archived: false,
+                        renamed: None,
+                    })))
                 }
                 _ => {
                     bail!("the repository `{name}` is needed: give a local copy with --target {name}=FOLDER")

@@ -224,7 +224,11 @@ impl Copies {
                     let default_branch = objects
                         .checked_out()
                         .with_context(|| format!("cannot read `{}`", folder.display()))?;
-                    Some(Answer::Repository(Some(Arc::new(Repository { default_branch, archived: false }))))
+                    Some(Answer::Repository(Some(Arc::new(Repository {
+                        default_branch,
+                        archived: false,
+                        renamed: None,
+                    }))))
                 }
             },
             Question::Head(name, branch) => match self.0.get(name) {

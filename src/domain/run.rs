@@ -168,7 +168,7 @@ pub struct BreakGlass {
 pub struct RunStep {
     /// Which.
     pub step: StepId,
-    /// What it does: `workflow`, `webhook`, `script`; `pullRequest` where one was left out.
+    /// What it does: `workflow`, `webhook`, `script`; `pullRequest` where one was left out, or the run went on without it.
     pub kind: String,
     /// How it stands.
     pub state: StepState,

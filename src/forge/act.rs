@@ -40,6 +40,12 @@ impl Writer {
                     &|_| false,
                 )
             }
+            Call::DropBranch { repository, branch } => {
+                let path = format!("/git/refs/heads/{branch}");
+                judge(self.send(repository, Method::DELETE, &path, &Value::Null).await, &|reply| {
+                    reply.status == 404 || reply.status == 422
+                })
+            }
             Call::Merge { repository, number, head } => {
                 self.merge(repository, &format!("/pulls/{number}/merge"), &head.to_string()).await
             }
@@ -237,6 +243,7 @@ fn name(call: &Call) -> &'static str {
     match call {
         Call::OpenPull { .. } => "open pull",
         Call::ClosePull { .. } => "close pull",
+        Call::DropBranch { .. } => "drop branch",
         Call::Merge { .. } => "merge",
         Call::Enqueue { .. } => "enqueue",
         Call::AskReviewers { .. } => "ask reviewers",

@@ -73,6 +73,7 @@ pub(super) fn read_head(node: &Value) -> Known<Option<ObjectId>> {
 }
 
 pub(super) fn read_repository(
+    asked: &RepoName,
     node: &Value,
     errors: &[GraphError],
     alias: &str,
@@ -92,7 +93,10 @@ pub(super) fn read_repository(
         }
         _ => None,
     };
-    Ok(Some(Arc::new(Repository { default_branch, archived: node["isArchived"] == true })))
+    // The forge follows a repository to its new name: <https://docs.github.com/graphql/reference/queries#repository>
+    let name = node["nameWithOwner"].as_str().filter(|name| !name.eq_ignore_ascii_case(asked.as_str()));
+    let renamed = name.and_then(|name| name.parse().ok());
+    Ok(Some(Arc::new(Repository { default_branch, archived: node["isArchived"] == true, renamed })))
 }
 
 /// <https://docs.github.com/en/rest/repos/repos#list-repository-activities>

@@ -261,7 +261,7 @@ impl Reader {
         let mut query = self.beginning(catalog, on);
         for (index, question) in questions.iter().enumerate() {
             match question {
-                Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
+                Question::Repository(name) => query.push_str(&repository(index, name, "nameWithOwner isArchived defaultBranchRef { name target { oid } }")),
                 Question::Head(name, branch) => {
                     let full = quote(&branch.full());
                     query.push_str(&repository(index, name, &format!("ref(qualifiedName: {full}) {{ target {{ oid }} }}")));
@@ -305,7 +305,7 @@ impl Reader {
             let here = || read_here(catalog, &data, &errors);
             let answer = match question {
                 Question::Here => here().map(|here| Small::Answer(Answer::Here(Arc::new(here)))),
-                Question::Repository(_) => read_repository(node, &errors, &alias)
+                Question::Repository(name) => read_repository(name, node, &errors, &alias)
                     .map(|known| Small::Answer(Answer::Repository(known))),
                 _ if node.is_null() || errors.iter().any(|error| error.path.first() == Some(&alias)) => {
                     Err(reason(&errors, &[&alias], "the repository does not exist, or we may not see it"))

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -210,12 +211,19 @@ impl Reader {
         }
     }
 
-    /// Whether a file is on the default branch.
+    /// What a file on the default branch says, if it is there.
     ///
     /// # Errors
     /// When the forge does not say.
-    pub async fn has_file(&self, name: &RepoName, path: &str) -> Result<bool, ForgeError> {
-        Ok(there(self.get(name, &format!("/repos/{name}/contents/{path}")).await?)?.is_some())
+    pub async fn text(&self, name: &RepoName, path: &str) -> Result<Option<String>, ForgeError> {
+        let reply = self.get(name, &format!("/repos/{name}/contents/{path}")).await?;
+        let strange = reply.strange("it gives no text");
+        let Some(found) = there(reply)? else { return Ok(None) };
+        let lines = found["content"].as_str().filter(|_| found["encoding"] == "base64").unwrap_or("-");
+        match STANDARD.decode(lines.split_whitespace().collect::<String>()) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(_) => Err(strange),
+        }
     }
 
     /// The names of a repository's labels.

@@ -205,6 +205,8 @@ pub struct Repository {
     pub default_branch: Option<(Branch, ObjectId)>,
     /// Whether it takes no changes any more.
     pub archived: bool,
+    /// What the forge calls it now, where that is another name than it was asked by.
+    pub renamed: Option<RepoName>,
 }
 
 /// A file and what it is.

@@ -90,21 +90,10 @@ fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
         Ok(ours) => ours,
         Err(why) => return Ok(Decision::waiting(why)),
     };
-    match ours.map(|pull| pull.state) {
-        // What happens now is decided about the request; when it has ended, its record says so.
-        Some(PullState::Merged) => {
-            let pull = ours.map(|pull| read::reference(&site.here.catalog, pull.number)).unwrap_or_default();
-            let comments = ours.map(|pull| review::spoken_of(pull).remove(&id).unwrap_or_default());
-            let stage = review::in_progress(&comments.unwrap_or_default());
-            let body = match stage {
-                Stage::Denied => message::issue_ended(stage, Some(&pull), None),
-                _ => message::issue_in_progress(&pull),
-            };
-            let steps = say(&site.here.catalog, number, &issue.comments, body);
-            return Ok(Decision { stages: [(id, stage)].into(), steps, ..Decision::nothing() });
-        }
-        Some(PullState::Closed) => return closed(site, issue, &id, ours),
-        Some(PullState::Open) | None => {}
+    match ours {
+        Some(pull) if pull.state == PullState::Merged => return merged(site, issue, id, pull),
+        Some(pull) if pull.state == PullState::Closed => return closed(site, issue, &id, ours),
+        Some(_) | None => {}
     }
     if issue.locked {
         return Ok(match ours {
@@ -180,6 +169,32 @@ fn decide_open(site: &Site<'_>, issue: &Issue) -> Looked<Decision> {
         message::issue_asked(&read::reference(&site.here.catalog, pull.number)),
     );
     Ok(Decision { stages, steps, ..Decision::nothing() })
+}
+
+/// What happens now is decided about the request, and told on its pull request: whoever asked hears the same here. When
+/// it has ended, its record says so.
+fn merged(site: &Site<'_>, issue: &Issue, id: RequestId, pull: &Pull) -> Looked<Decision> {
+    let reference = read::reference(&site.here.catalog, pull.number);
+    let comments = review::spoken_of(pull).remove(&id).unwrap_or_default();
+    let stage = review::in_progress(&comments);
+    let told = comments.first().map_or("", |comment| comment.body.as_str());
+    let body = match stage {
+        Stage::Denied => message::issue_ended(stage, Some(&reference), None, ""),
+        _ => message::issue_in_progress(&reference, told),
+    };
+    let mut steps = say(&site.here.catalog, issue.number, &issue.comments, body);
+    if let Some(merged_at) = pull.merged_at {
+        let spoken = react::Spoken {
+            number: issue.number,
+            remarks: &issue.remarks,
+            comments: &issue.comments,
+            merged_at,
+            pull: Some(&reference),
+        };
+        let requesters = || Ok(admit::people_of_issue(issue, pull.merged_at).unwrap_or_default());
+        steps.extend(react::answers(site, &spoken, None, &requesters)?);
+    }
+    Ok(Decision { stages: [(id, stage)].into(), steps, ..Decision::nothing() })
 }
 
 /// What an issue asks, in the words of its form as it is now.
@@ -323,7 +338,9 @@ pub fn request_bytes(file: &RequestFile) -> Vec<u8> {
 }
 
 fn invalid(site: &Site<'_>, issue: &Issue, id: &RequestId, problems: &[Diagnostic]) -> Decision {
-    let steps = say(&site.here.catalog, issue.number, &issue.comments, message::issue_mistakes(problems));
+    let contact = site.definitions.settings.contact.as_deref();
+    let body = message::issue_mistakes(problems, contact);
+    let steps = say(&site.here.catalog, issue.number, &issue.comments, body);
     Decision { stages: [(id.clone(), Stage::Invalid)].into(), steps, ..Decision::nothing() }
 }
 
@@ -357,7 +374,8 @@ fn finish(
     reason: Option<&str>,
 ) -> Decision {
     let reference = pull.map(|number| read::reference(&site.here.catalog, number));
-    let body = message::issue_ended(stage, reference.as_deref(), reason);
+    let help = execute::who_helps(site, stage);
+    let body = message::issue_ended(stage, reference.as_deref(), reason, &help);
     let mut steps = say(&site.here.catalog, issue.number, &issue.comments, body);
     // A closed issue is not looked at again: it is closed last, and not before doubles of a new comment could be seen.
     if !steps.iter().any(|step| matches!(step, Step::Call(Call::Say { comment: None, .. }))) {

@@ -4,6 +4,7 @@
 //! neither mention anybody nor imitate us.
 
 mod by_hand;
+mod issue;
 mod plan;
 mod whole_log;
 
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use by_hand::{ByHand, Tried, by_hand, by_hand_marker};
+pub use issue::{issue_asked, issue_ended, issue_in_progress, issue_marker, issue_mistakes, issue_observed};
 pub(super) use plan::rule_as_written;
 use plan::{asked, effect, rules_as_written};
 pub use plan::{preview, summary};
@@ -56,11 +58,6 @@ fn stage_marker(stage: Stage) -> String {
 pub fn stage_of(body: &str) -> Option<Stage> {
     let name = body.lines().nth(1)?.strip_prefix("<!-- chandlery:stage ")?.strip_suffix(" -->")?;
     Stage::ALL.into_iter().find(|stage| stage.name() == name)
-}
-
-/// The marker of the comment on an issue.
-pub fn issue_marker() -> &'static str {
-    "<!-- chandlery:issue -->"
 }
 
 /// The marker of the comment on a pull request from a fork.
@@ -210,25 +207,24 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// The comment on a request with mistakes.
-pub fn mistakes(about: &About<'_>, problems: &[Diagnostic]) -> String {
-    with_mistakes(about.heading(), problems, "Edit the request")
+pub fn mistakes(about: &About<'_>, problems: &[Diagnostic], contact: Option<&str>) -> String {
+    with_mistakes(about.heading(), problems, "Edit the request", contact)
 }
 
-/// The comment on an issue whose form has mistakes.
-pub fn issue_mistakes(problems: &[Diagnostic]) -> String {
-    let heading = format!("{}\n### This request has mistakes\n\n", issue_marker());
-    with_mistakes(heading, problems, "Edit the issue")
+/// Who can help, as the settings say; nothing where they do not.
+pub(super) fn who_helps(contact: Option<&str>) -> String {
+    contact.map_or_else(String::new, |contact| format!(" Who can help: {contact}."))
 }
 
 /// The comment on a pull request from a fork whose request has mistakes.
 pub fn fork_mistakes(problems: &[Diagnostic]) -> String {
     let heading = format!("{}\n### This request has mistakes\n\n", fork_marker());
-    with_mistakes(heading, problems, "Push a better one to your fork")
+    with_mistakes(heading, problems, "Push a better one to your fork", None)
 }
 
-fn with_mistakes(mut text: String, problems: &[Diagnostic], cure: &str) -> String {
-    let problems = report::markdown(problems);
-    let _ = write!(text, "\n{problems}\n\n{cure}, and it is tried again. Nothing else was made.\n");
+fn with_mistakes(mut text: String, problems: &[Diagnostic], cure: &str, contact: Option<&str>) -> String {
+    let (problems, help) = (report::markdown(problems), who_helps(contact));
+    let _ = write!(text, "\n{problems}\n\n{cure}, and it is tried again. Nothing else was made.{help}\n");
     cut(text)
 }
 
@@ -238,37 +234,6 @@ pub fn fork_taken(pull: &str) -> String {
         "{}\n### Asked\n\nThis became {pull}: there stands what would change and who must approve. A plan cannot be committed to a fork, so it goes on there, and this is closed. To ask for something else, open another one.\n",
         fork_marker()
     )
-}
-
-/// The comment on an issue that became a pull request.
-pub fn issue_asked(pull: &str) -> String {
-    format!(
-        "{}\n### Asked\n\nThis became {pull}: there stands what would change and who must approve. Edit this issue to change the request; close it to take it back.\n",
-        issue_marker()
-    )
-}
-
-/// The comment on an issue whose request was approved.
-pub fn issue_in_progress(pull: &str) -> String {
-    format!(
-        "{}\n### In progress\n\nIt is being carried out: {pull} says how far it is, and on whose word.\n",
-        issue_marker()
-    )
-}
-
-/// The comment on an issue whose request ended.
-pub fn issue_ended(stage: Stage, pull: Option<&str>, reason: Option<&str>) -> String {
-    let mut text = format!("{}\n### {}\n\n", issue_marker(), first_upper(stage_in_words(stage)));
-    if let Some(reason) = reason {
-        let _ = writeln!(text, "{}", first_upper(reason));
-    }
-    if let Some(pull) = pull {
-        let _ = writeln!(text, "\nThe whole story is at {pull}.");
-    }
-    if matches!(stage, Stage::Cancelled | Stage::Declined | Stage::Expired) {
-        text.push_str("\nTo ask again, file a new issue; this one is not taken up again.\n");
-    }
-    text
 }
 
 fn first_upper(text: &str) -> String {
@@ -297,17 +262,6 @@ pub fn planned(
 
 /// What a catalog that only observes says of what comes next.
 pub const OBSERVES: &str = "nothing. This catalog only observes (`mode: observe` in chandlery.yaml): it shows what would happen, and commits, opens and merges nothing.";
-
-/// The comment on an issue that would become a pull request, were it not that the catalog only observes.
-pub fn issue_observed(about: &About<'_>, built: &Built) -> String {
-    let heading = about.heading();
-    let mut text = heading.replacen(marker_of(&heading), issue_marker(), 1);
-    text.push_str(&asked(&built.plan));
-    let _ = writeln!(text, "\n**Now:** {OBSERVES}\n");
-    text.push_str(&rules_as_written(&built.plan));
-    text.push_str(&effect(built, text.len()));
-    text
-}
 
 fn approvals(judgement: &Judgement, plan: &Plan) -> String {
     let mut text = String::from("**Who must approve**\n\n");
@@ -429,7 +383,16 @@ pub(super) fn step_line(name: &str, step: &RunStep, more: Option<&str>) -> Follo
         let _ = write!(state, " · [{}]({url})", plain(title));
     }
     let log = if step.state == StepState::Success { Vec::new() } else { step.log.clone() };
-    FollowUp { reference: format!("**{}** ({})", plain(name), plain(&step.kind)), state, log }
+    FollowUp { reference: step_reference(name, &step.kind), state, log }
+}
+
+/// A step that is not begun.
+pub(super) fn step_to_come(name: &str, kind: &str) -> FollowUp {
+    FollowUp { reference: step_reference(name, kind), state: "to come".to_owned(), log: Vec::new() }
+}
+
+fn step_reference(name: &str, kind: &str) -> String {
+    format!("**{}** ({})", plain(name), plain(kind))
 }
 
 fn time_in_words(seconds: i64) -> String {

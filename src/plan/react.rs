@@ -102,6 +102,82 @@ impl<'a> About<'a> {
     }
 }
 
+/// What was said about a request that was merged, and where.
+pub(super) struct Spoken<'a> {
+    pub(super) number: u64,
+    pub(super) remarks: &'a [Remark],
+    pub(super) comments: &'a [Comment],
+    pub(super) merged_at: Timestamp,
+    /// The pull request, if this is not it.
+    pub(super) pull: Option<&'a str>,
+}
+
+/// What is answered while a merged request is carried out, and when it has ended: since then `ended` says when and how.
+/// `requesters` is asked only where it matters.
+pub(super) fn answers(
+    site: &Site<'_>,
+    spoken: &Spoken<'_>,
+    ended: Option<(Timestamp, Stage)>,
+    requesters: &dyn Fn() -> Looked<BTreeSet<Login>>,
+) -> Looked<Vec<Step>> {
+    let new = commands(spoken.remarks).into_iter().filter(|command| command.at >= spoken.merged_at);
+    let (mut steps, mut pending) = (Vec::new(), false);
+    for command in new.take(MOST_ANSWERS) {
+        let marker = message::answer_marker(command.id);
+        // What was answered stays as it was, once.
+        if let Some(given) =
+            spoken.comments.iter().find(|comment| message::marker_of(&comment.body) == marker)
+        {
+            steps.extend(say(&site.here.catalog, spoken.number, spoken.comments, given.body.clone()));
+            continue;
+        }
+        match answer_to_merged(site, spoken, &command, ended, requesters) {
+            Err(Pending) => pending = true,
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                let body = format!("{marker}\n{text}\n");
+                steps.extend(say(&site.here.catalog, spoken.number, spoken.comments, body));
+            }
+        }
+    }
+    if pending { Err(Pending) } else { Ok(steps) }
+}
+
+/// None where what happens is answer enough.
+fn answer_to_merged(
+    site: &Site<'_>,
+    spoken: &Spoken<'_>,
+    command: &Command<'_>,
+    ended: Option<(Timestamp, Stage)>,
+    requesters: &dyn Fn() -> Looked<BTreeSet<Login>>,
+) -> Looked<Option<String>> {
+    let answer = |text: &str| Ok(Some(format!("`{}`: {text}", command.by)));
+    match command.word {
+        "help" => return Ok(Some(message::commands())),
+        "plan" => return answer("it is merged: what was approved is carried out, and nothing else."),
+        "decline" => return answer("it is merged: `/cancel` ends what is still to come of it."),
+        BREAK_GLASS => {
+            return Ok(spoken.pull.map(|pull| format!("`{}`: say it at {pull}.", command.by)));
+        }
+        "retry" | "cancel" => {}
+        _ => return Ok(None),
+    }
+    let may = requesters()?.contains(command.by) || {
+        let permission = site.look.permission(&site.here.catalog, command.by)?;
+        permission.is_ok_and(|permission| permission >= Permission::Write)
+    };
+    if !may {
+        return answer("only who asked, or who has write access, may say this.");
+    }
+    match ended {
+        // One that ended it is not too late, whatever the record says of the time.
+        Some((at, stage)) if command.at > at && (command.word != "cancel" || stage != Stage::Cancelled) => {
+            answer("it has ended: ask again under another name.")
+        }
+        _ => Ok(None),
+    }
+}
+
 /// How a closed pull request was ended, if we closed it because of a command.
 pub(super) fn how_it_ended(
     site: &Site<'_>,

@@ -37,6 +37,7 @@ impl Step {
             Self::Call(
                 Call::OpenPull { .. }
                 | Call::ClosePull { .. }
+                | Call::DropBranch { .. }
                 | Call::Merge { .. }
                 | Call::Enqueue { .. }
                 | Call::AskReviewers { .. }
@@ -125,6 +126,13 @@ pub enum Call {
         repository: RepoName,
         /// Which.
         number: u64,
+    },
+    /// Removes a branch of ours that nobody needs any more. "Is not there" is success.
+    DropBranch {
+        /// Where.
+        repository: RepoName,
+        /// Which.
+        branch: Branch,
     },
     /// Merges a pull request, if its head is still this commit.
     Merge {
@@ -305,6 +313,8 @@ pub struct Send {
     pub idempotency_key: String,
     /// How often it is tried again.
     pub retries: u32,
+    /// How long each try may take, in seconds, if the step says so.
+    pub seconds: Option<u64>,
     /// The answers that mean success; those from 200 to 299 if empty.
     pub success_codes: Vec<u16>,
 }

@@ -244,6 +244,16 @@ pub(super) fn repository(
             return Ok(Err(problem.help("nothing to do: it is tried again on the next pass")));
         }
     };
+    if let Some(name) = &known.renamed {
+        let problem = Diagnostic::error(
+            "repository-renamed",
+            place.clone(),
+            format!("the repository `{repository}` is called `{name}` now"),
+        );
+        return Ok(Err(problem.help(format!(
+            "the platform team must write `{name}` in the action and in `repositories` of chandlery.yaml"
+        ))));
+    }
     if known.archived {
         let problem =
             Diagnostic::error("repository-archived", place.clone(), format!("`{repository}` is archived"));

@@ -126,7 +126,11 @@ fn most_awaited_first(mut calls: Vec<(Vec<Key>, Call)>) -> Vec<(Vec<Key>, Call)>
             Call::Merge { .. } | Call::Enqueue { .. } | Call::OpenPull { .. } => 0,
             Call::ClosePull { .. } | Call::CloseIssue { .. } => 1,
             Call::Say { comment: None, .. } | Call::Check { run: None, .. } | Call::AskReviewers { .. } => 2,
-            Call::Say { .. } | Call::Check { .. } | Call::Unsay { .. } | Call::Label { .. } => 3,
+            Call::Say { .. }
+            | Call::Check { .. }
+            | Call::Unsay { .. }
+            | Call::Label { .. }
+            | Call::DropBranch { .. } => 3,
         };
         let least = ranks.entry(keys.clone()).or_insert(rank);
         *least = rank.min(*least);

@@ -452,6 +452,7 @@ fn opens_the_way(act: &Act) -> bool {
             Call::Check { run, .. } => run.is_none(),
             Call::Say { .. }
             | Call::Unsay { .. }
+            | Call::DropBranch { .. }
             | Call::AskReviewers { .. }
             | Call::Label { .. }
             | Call::CloseIssue { .. } => false,

@@ -42,14 +42,6 @@ const fn mended(code: &'static str, spoil: Spoil) -> Row {
     Row { code, mended: true, spoil }
 }
 
-const PUBLISH: &str = "identifier: publish
-trigger: { operation: CREATE, blueprintIdentifier: site, userInputs: { properties: { name: { type: string } }, required: [name] } }
-steps:
-  - { id: publish, workflow: { repository: acme/infrastructure, workflow: publish.yml } }
-entities:
-  - create: { blueprint: site, identifier: \"{{ inputs.name }}\" }
-";
-
 const WORKFLOW: &str = "catalog/.github/workflows/chandlery.yml";
 
 fn as_token(beginning: &mut Beginning) {
@@ -291,12 +283,19 @@ const ACTIONS: &[Row] = &[
     row(
         "step-workflow-missing",
         Before(|b| {
-            for folder in ["blueprints", "actions"] {
-                std::fs::create_dir_all(b.file(&format!("catalog/{folder}"))).unwrap();
-            }
-            b.write("catalog/blueprints/site.yaml", "identifier: site\n");
-            b.write("catalog/actions/publish.yaml", PUBLISH);
-            b.generate();
+            b.publishes(TARGET, "workflow_dispatch");
+            b.remove("infrastructure/.github/workflows/publish.yml");
+        }),
+    ),
+    row("step-workflow-missing", Before(|b| b.publishes(TARGET, "push"))),
+    row("step-workflow-unfollowed", Before(|b| b.publishes(TARGET, "workflow_dispatch"))),
+    row("step-workflow-unfollowed", Before(|b| b.publishes(CATALOG, "workflow_dispatch"))),
+    row(
+        "permission-missing",
+        Before(|b| {
+            b.permissions().remove("actions");
+            b.publishes(CATALOG, "workflow_dispatch");
+            b.init("catalog", &["--workflow", "publish it"]);
         }),
     ),
     mended(
@@ -454,6 +453,28 @@ fn a_healthy_catalog_has_nothing_wrong_and_nothing_unseen() {
         "{:#}",
         said.report
     );
+}
+
+/// What it says is to be done where nothing tells that a workflow has ended does help.
+#[test]
+fn a_workflow_is_followed_once_init_was_told_of_it() {
+    for (repository, folder) in [(TARGET, "infrastructure"), (CATALOG, "catalog")] {
+        let beginning = Beginning::healthy();
+        beginning.publishes(repository, "workflow_dispatch");
+        if repository == TARGET {
+            beginning.remove("infrastructure/.github/workflows/chandlery-wake.yml");
+            beginning.init(folder, &["--target", TARGET, "--workflow", "publish it"]);
+        } else {
+            beginning.init(folder, &["--workflow", "publish it"]);
+        }
+        let said = beginning.open().doctor(&[]);
+        assert_eq!((said.code, said.codes()), (Some(0), vec![]), "{repository}: {:#}", said.report);
+    }
+    let beginning = Beginning::healthy();
+    beginning.publishes(TARGET, "workflow_dispatch");
+    let said = beginning.open().doctor(&[]);
+    let cure = said.finding("step-workflow-unfollowed").unwrap()["cure"].as_str().unwrap().to_owned();
+    assert!(cure.contains("--target acme/infrastructure --workflow 'publish it'`"), "{cure}");
 }
 
 #[test]

@@ -299,6 +299,12 @@ fn workflows_are_files_and_can_be_started() {
     start("wake.yml", json!({"ref": "main"})).expect(204);
     start("wake.yml", json!({"ref": "main", "return_run_details": true})).expect(200);
     start("wake.yml", json!({"ref": "gone"})).expect(422);
+    let head = forge.get("bo", &at("/git/ref/heads/main")).expect(200).body["object"]["sha"].clone();
+    let tag = json!({"ref": "refs/tags/v1", "sha": head});
+    forge.post("chandlery", &at("/git/refs"), tag).expect(201);
+    for name in ["v1", "refs/tags/v1"] {
+        start("wake.yml", json!({"ref": name})).expect(204);
+    }
     start("other.yml", json!({"ref": "main"})).expect(422);
     start("none.yml", json!({"ref": "main"})).expect(404);
     forge.put("bo", &at(&format!("/actions/workflows/{id}/disable")), Value::Null).expect(204);

@@ -2,7 +2,7 @@
 //! its own examples in a new catalog and in an old one, and nothing that people wrote is lost.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -125,7 +125,7 @@ fn blueprints_are_the_same_in_every_folder() {
 
 /// Whoever writes an action finds each kind of input and each operation in one of them.
 #[test]
-fn between_them_they_use_every_kind_of_input_and_every_operation() {
+fn between_them_they_use_every_kind_of_input_every_backend_and_every_operation() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = folder.path().join("catalog");
     let (code, said) = with_all(&catalog, &["--repository", "acme/catalog"]);
@@ -161,6 +161,9 @@ fn between_them_they_use_every_kind_of_input_and_every_operation() {
     )
     .collect();
     assert!(unused.is_empty(), "no action that comes along uses {unused:?}");
+    let steps = definitions.actions.values().flat_map(|defined| &defined.value.steps);
+    let backends: BTreeSet<&str> = steps.map(|step| step.does.name()).collect();
+    assert_eq!(backends, ["pullRequest", "script", "webhook", "workflow"].into());
 }
 
 #[test]

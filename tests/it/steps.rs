@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use chandlery::{
-    plan::step::{Act, Attempt, Call, Work},
+    plan::{
+        facts::{Answer, Question},
+        step::{Act, Attempt, Call, Work},
+    },
     reconcile::{Input, Output, Turn},
 };
 
 use serde_json::{Value, json};
 
 use crate::world::{
-    Repo, World,
+    Repo, World, fixture,
     local::Local,
     name_of_pass, reconcile,
     simulated::{Effect, Mishap, Simulated},
-    view,
+    told, view,
 };
 
 /// How a pass is disturbed at one of its acts.
@@ -135,6 +138,18 @@ fn check(world: &Simulated, what: &str) {
     let seen = view(&mut world.clone());
     let run =
         seen.lines().find(|line| line.starts_with("run it ")).unwrap_or_else(|| panic!("{what}:\n{seen}"));
+    if run.contains(" success ") {
+        let steps = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "))
+            .filter(|line| !line.ends_with(" skipped"));
+        for step in steps.filter_map(|line| line.split(' ').nth(1)) {
+            assert!(seen.contains(&format!("has the log of it/{step}/")), "{what}: no log of {step}\n{seen}");
+        }
+        let branch = Question::Head(Repo::Catalog.name(), "chandlery/run/it".parse().unwrap());
+        let (_, left) = world.clone().ask(&[branch].into()).pop().unwrap();
+        assert!(matches!(left, Answer::Head(None)), "{what}: the branch of the run is left");
+    }
     let is_told = ["unknown", "failure"].iter().any(|state| seen.contains(&format!(" {state}")));
     assert!(run.contains(" success ") || run.contains(" in_progress ") && is_told, "{what}:\n{seen}");
 }
@@ -389,6 +404,49 @@ fn a_removal_and_a_new_pointer_do_not_meet_in_two_records() {
     let seen = view(&mut world);
     let (gone, lock) = (seen.contains("run gone success"), seen.contains("run lock success"));
     assert!(gone != lock && seen.contains(" failure "), "one of them must see the other:\n{seen}");
+}
+
+/// A step says how long a call of its server may take.
+#[test]
+fn a_server_that_does_not_answer_in_its_time_fails_the_step() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let slow = format!(
+        "identifier: slow-bucket\ntrigger: {{ operation: DAY-2, blueprintIdentifier: bucket }}\napproval: none\nmerge: auto\nsteps:\n  - id: call\n    timeout: 1s\n    webhook: {{ url: \"{address}/slow\", retries: 1 }}\nentities:\n  - update: {{ blueprint: bucket, identifier: \"{{{{ entity.identifier }}}}\", properties: {{ label: called }} }}\n"
+    );
+    let settings = fixture::SETTINGS.replace("http://127.0.0.1:1", &address);
+    let files = [("actions/slow-bucket.yaml", slow), ("chandlery.yaml", settings)];
+    let mut world = Local::holding(&mut files.into_iter().map(|(path, text)| (path.to_owned(), text)));
+    plays(&mut world, "dan asks one slow-bucket of old\nreconcile");
+    let seen = told(&mut world, 1);
+    assert!(seen.contains("no answer after 2 tries: it took longer than 1 s"), "{seen}");
+}
+
+/// Two pull requests are open together unless the second asks what became of the first.
+#[test]
+fn a_pull_request_that_asks_for_another_waits_for_it() {
+    let note = "identifier: note-bucket\ntitle: Note a bucket\ntrigger: { operation: DAY-2, blueprintIdentifier: bucket }\napproval: none\nmerge: auto\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: note, branch: one }\n  - id: more\n    if: .steps.code.state == \"success\"\n    pullRequest: { repository: acme/infra, template: more, branch: two }\nentities:\n  - update: { blueprint: bucket, identifier: \"{{ entity.identifier }}\", properties: { label: noted } }\n";
+    let files = [
+        ("actions/note-bucket.yaml", note),
+        ("action-templates/note/template.yaml", "description: A note\n"),
+        ("action-templates/note/files/notes/{{ entity.identifier }}.md", "noted\n"),
+        ("action-templates/more/template.yaml", "description: More\n"),
+        ("action-templates/more/files/more/{{ entity.identifier }}.md", "more\n"),
+    ];
+    let mut files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let mut world = Local::holding(&mut files);
+    let open = |world: &Local| {
+        let pulls = world.get(Repo::Infra, "pulls?state=open").unwrap();
+        let branch = |pull: &Value| pull["head"]["ref"].as_str().unwrap().to_owned();
+        pulls.as_array().unwrap().iter().map(branch).collect::<Vec<_>>()
+    };
+    plays(&mut world, "dan asks one note-bucket of old\nreconcile");
+    assert_eq!(open(&world), ["one"]);
+    assert!(told(&mut world, 1).contains("- **more** (pullRequest): to come"));
+    plays(&mut world, "ada merges infra#1\nreconcile");
+    assert_eq!(open(&world), ["two"]);
+    plays(&mut world, "ada merges infra#2\nreconcile");
+    assert!(view(&mut world).contains("run one success"));
 }
 
 /// Whoever else writes to the branch of a run ends it: what was begun is not known, and nothing more is.

@@ -123,6 +123,20 @@ fn compare(
         return Some(Query::AnyOfType { kind, format: text("format"), operator, value });
     }
     match entries.get("property") {
+        Some(Value::String(property)) if property == TEAM && value.is_string() && !is_of_a_list(operator) => {
+            let negated = matches!(
+                operator,
+                Operator::NotEqual | Operator::DoesNotBeginWith | Operator::DoesNotEndWith
+            );
+            let fitting = if negated { "doesNotContains" } else { "contains" };
+            let problem = Wrong::new(
+                "invalid-query",
+                &join(path, "operator"),
+                "compares a text with `$team`, which is a list",
+            );
+            wrong(problem.help(format!("write `operator: {fitting}`")));
+            None
+        }
         Some(Value::String(property)) => Some(Query::Compare { property: property.clone(), operator, value }),
         Some(_) => {
             wrong(Wrong::new("wrong-type", &join(path, "property"), "must be the name of a property"));
@@ -137,6 +151,14 @@ fn compare(
             None
         }
     }
+}
+
+/// An entity may have several teams.
+const TEAM: &str = "$team";
+
+/// Whether an operator asks for an item of a list.
+fn is_of_a_list(operator: Operator) -> bool {
+    matches!(operator, Operator::Contains | Operator::DoesNotContain)
 }
 
 /// What an operator compares with.

@@ -63,6 +63,10 @@ pub(in crate::catalog) struct SettingsDocument {
     /// How long a run whose step failed can be retried, such as `24h`, which it is if not said.
     #[serde(default)]
     retry_for: Option<String>,
+    /// Whom people ask when a request has mistakes or fails, such as `#platform in Slack`; told in one line where that happens.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), pattern(r"^[^<>\r\n]+$"))]
+    contact: Option<String>,
     /// What becomes of requests that nobody looks after, and of those that were carried out.
     #[serde(default)]
     requests: Option<RequestsDocument>,
@@ -323,6 +327,7 @@ impl SettingsDocument {
             notifications,
             webhooks,
             scripts_as: self.scripts.map(|scripts| scripts.user),
+            contact: self.contact,
             expire_after,
             replay: requests.replay.map_or(REPLAY, usize::from),
             break_glass,

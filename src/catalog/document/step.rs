@@ -24,6 +24,9 @@ pub(in crate::catalog) const MOST_INPUTS: usize = 25;
 /// The longest that a step may take, in seconds: thirty days.
 const LONGEST: i64 = 30 * 24 * 3600;
 
+/// The longest that one call of a server may take, in seconds: another pass takes what is not answered for ten minutes as lost.
+const LONGEST_CALL: i64 = 300;
+
 /// One thing that happens: exactly one of `pullRequest`, `workflow`, `webhook` and `script`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -225,8 +228,11 @@ pub(super) fn span(said: Option<&str>, longest: i64, path: &[Segment], reader: &
     let end = text.parse::<jiff::Span>().ok().and_then(|span| start.checked_add(span).ok());
     let seconds = end.map(|end| end.timestamp().as_second()).filter(|length| (1..=longest).contains(length));
     if seconds.is_none() {
-        let days = longest / (24 * 3600);
-        let message = format!("is `{text}`, which is no amount of time of at most {days} days");
+        let most = match longest / (24 * 3600) {
+            0 => format!("{} minutes", longest / 60),
+            days => format!("{days} days"),
+        };
+        let message = format!("is `{text}`, which is no amount of time of at most {most}");
         reader
             .wrong(Wrong::new("wrong-value", path, message).help("write it as `90s`, `30m`, `12h` or `7d`"));
     }
@@ -236,7 +242,13 @@ pub(super) fn span(said: Option<&str>, longest: i64, path: &[Segment], reader: &
 impl StepDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<Step> {
         let id = reader.name(&join(path, "id"), &self.id);
-        let timeout = seconds(self.timeout.as_deref(), &join(path, "timeout"), reader);
+        // While a server is called that does not report later, a pass waits for it.
+        let longest = if self.webhook.as_ref().is_some_and(|webhook| !webhook.callback) {
+            LONGEST_CALL
+        } else {
+            LONGEST
+        };
+        let timeout = span(self.timeout.as_deref(), longest, &join(path, "timeout"), reader);
         if let Some(text) = &self.when {
             check_program(text, &join(path, "if"), reader);
         }

@@ -1,6 +1,6 @@
 //! What a form of Port's decides while it is filled in: kept where it can be asked here, too.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Porter, Spot, is_computed, text};
 use crate::{
@@ -55,6 +55,9 @@ impl Porter<'_> {
                 message,
                 "write it anew: docs/actions.md tells what can be computed",
             );
+        }
+        if let Some(dataset) = made.get_mut("dataset") {
+            contextual(dataset);
         }
         if let Some(why) = made.get("dataset").and_then(problem) {
             made.shift_remove("dataset");
@@ -149,6 +152,32 @@ impl Porter<'_> {
             }
             None => drop(trigger.insert("condition".to_owned(), condition)),
         }
+    }
+}
+
+/// Has a dataset ask whoever asks by what expressions see of them. People are named by their login here.
+fn contextual(query: &mut Value) {
+    match query {
+        Value::Object(entries) => {
+            let context = entries.get("value").and_then(Value::as_object).filter(|value| value.len() == 2);
+            let named = |key: &str| context.and_then(|value| text(value, key));
+            let program = match (named("context"), named("property")) {
+                (Some("user"), Some("$identifier")) => Some(".user.login".to_owned()),
+                (Some("user"), Some(property)) if !property.starts_with('$') => {
+                    Some(format!(".user.properties[{}]", Value::from(property)))
+                }
+                (Some("userTeams"), Some("$identifier")) => Some(".user.teamsIdentifiers".to_owned()),
+                _ => None,
+            };
+            match program {
+                Some(program) => {
+                    entries.insert("value".to_owned(), json!({ "jqQuery": program }));
+                }
+                None => entries.values_mut().for_each(contextual),
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(contextual),
+        _ => {}
     }
 }
 

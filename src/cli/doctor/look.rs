@@ -31,7 +31,7 @@ pub(super) const APP_KEY: &str = "CHANDLERY_APP_KEY";
 /// A branch such as Chandlery makes; it need not be there.
 const OWN_BRANCH: &str = "chandlery/request/doctor";
 /// Where a target tells the catalog that a follow-up was merged.
-const WAKE: &str = ".github/workflows/chandlery-wake.yml";
+pub(super) const WAKE: &str = ".github/workflows/chandlery-wake.yml";
 
 /// Whether the forge knows us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub(super) struct Facts {
     pub(super) files: Seen<Files>,
     pub(super) labels: Seen<Names>,
     pub(super) targets: BTreeMap<RepoName, Target>,
-    /// Whether the workflows that actions start are there, by repository and path.
-    pub(super) started: BTreeMap<(RepoName, String), Seen<bool>>,
+    /// What the workflows say that actions start, by repository and path.
+    pub(super) started: BTreeMap<(RepoName, String), Seen<Option<String>>>,
     /// The clone that we run in, if it has no whole history.
     pub(super) shallow: Option<PathBuf>,
 }
@@ -86,7 +86,8 @@ pub(super) struct Target {
     /// As we see it.
     pub(super) ours: Seen<Option<Repository>>,
     pub(super) installation: Seen<Option<Installation>>,
-    pub(super) has_wake: Seen<bool>,
+    /// The workflow that tells the catalog.
+    pub(super) wake: Seen<Option<String>>,
 }
 
 /// With whose eyes is looked, and at what.
@@ -276,7 +277,7 @@ impl Eyes<'_> {
             let target = Target {
                 ours: seen(self.own.repository(&name).await),
                 installation: seen(self.own.installation(&name).await),
-                has_wake: seen(eyes.has_file(&name, WAKE).await),
+                wake: seen(eyes.text(&name, WAKE).await),
             };
             targets.insert(name, target);
         }
@@ -286,7 +287,11 @@ impl Eyes<'_> {
 
 impl Eyes<'_> {
     /// The workflows that actions start, where their repository is written out.
-    async fn started(&self, eyes: &Reader, files: &Files) -> BTreeMap<(RepoName, String), Seen<bool>> {
+    async fn started(
+        &self,
+        eyes: &Reader,
+        files: &Files,
+    ) -> BTreeMap<(RepoName, String), Seen<Option<String>>> {
         let root = &self.settings.root;
         let Ok(settings) = load_settings(root, files.get(&root.settings_path())) else {
             return BTreeMap::new();
@@ -298,7 +303,7 @@ impl Eyes<'_> {
             let Ok(repository) = workflow.repository.parse::<RepoName>() else { continue };
             let path = format!(".github/workflows/{}", workflow.workflow);
             if !started.contains_key(&(repository.clone(), path.clone())) {
-                let there = seen(eyes.has_file(&repository, &path).await);
+                let there = seen(eyes.text(&repository, &path).await);
                 started.insert((repository, path), there);
             }
         }

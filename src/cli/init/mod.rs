@@ -56,8 +56,8 @@ pub struct InitArgs {
     /// DIR is this target repository: write the workflow that tells the catalog when a follow-up was merged
     #[arg(long, value_name = "OWNER/NAME")]
     target: Option<RepoName>,
-    /// With --target: a workflow that steps start there, by its `name`, whose end the catalog is told of, too
-    #[arg(long, value_name = "NAME", requires = "target", value_parser = workflows::read_workflow)]
+    /// A workflow that steps start in this repository, by its `name`: its end wakes Chandlery, too
+    #[arg(long, value_name = "NAME", value_parser = workflows::read_workflow)]
     workflow: Vec<String>,
     /// The App that Chandlery acts as; its account is NAME[bot]
     #[arg(long, default_value = "chandlery", value_name = "NAME", value_parser = workflows::read_name)]
@@ -136,6 +136,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     };
     let mut files = in_bytes(files);
     let mut left = Vec::new();
+    left.extend(follow(&top, &mut files, &args.workflow)?);
     if !ready.is_empty() {
         let Some(added) = with_actions(&top, &ready, &files, &words)? else {
             return Ok(ExitCode::from(crate::cli::PROBLEMS));
@@ -173,12 +174,34 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
 
 /// Has the acting workflow hand secrets on that steps need; says what people must do where that is not known how.
 fn hand_on(top: &Path, files: &mut Files, names: &BTreeSet<String>) -> anyhow::Result<Option<String>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let with_secrets = |text: &str| workflows::with_secrets(text, names);
+    amend(top, files, with_secrets, "have it hand those secrets on")
+}
+
+/// Has the end of these workflows of the catalog wake Chandlery; says what people must do where that is not known how.
+fn follow(top: &Path, files: &mut Files, names: &[String]) -> anyhow::Result<Option<String>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let names = names.iter().cloned().collect();
+    let with_followed = |text: &str| workflows::with_followed(text, &names);
+    amend(top, files, with_followed, "name them in its `workflow_run`")
+}
+
+/// Changes the acting workflow, whether it is there or about to be written.
+fn amend(
+    top: &Path,
+    files: &mut Files,
+    change: impl FnOnce(&str) -> Option<String>,
+    by_hand: &str,
+) -> anyhow::Result<Option<String>> {
     let acting: RepoPath = workflows::ACTING.parse()?;
     let there = read_if_there(&top.join(acting.as_str()))?;
-    let Some(old) = there.as_ref().or_else(|| files.get(&acting)).filter(|_| !names.is_empty()) else {
-        return Ok(None);
-    };
-    match workflows::with_secrets(&String::from_utf8_lossy(old), names) {
+    let Some(old) = there.as_ref().or_else(|| files.get(&acting)) else { return Ok(None) };
+    match change(&String::from_utf8_lossy(old)) {
         Some(new) if new.as_bytes() == old.as_ref() => {}
         Some(new) if there.is_some() => {
             write_over(top, &acting, new.as_bytes())?;
@@ -187,7 +210,7 @@ fn hand_on(top: &Path, files: &mut Files, names: &BTreeSet<String>) -> anyhow::R
         Some(new) => drop(files.insert(acting, new.into_bytes().into())),
         None => {
             return Ok(Some(format!(
-                "`{acting}` was changed by hand, so nothing was added to it: have it hand those secrets on."
+                "`{acting}` was changed by hand, so nothing was added to it: {by_hand}."
             )));
         }
     }

@@ -136,11 +136,56 @@ pub(super) fn of_target(
 /// The names of those of these files that the catalog may start.
 pub(super) fn started(files: &Files) -> BTreeSet<String> {
     let workflows = files.iter().filter(|(path, _)| path.as_str().starts_with(".github/workflows/"));
-    workflows
-        .filter_map(|(_, bytes)| serde_yaml::from_slice::<Value>(bytes).ok())
-        .filter(|workflow| workflow["on"].get("workflow_dispatch").is_some())
-        .filter_map(|workflow| Some(workflow["name"].as_str()?.to_owned()))
-        .collect()
+    workflows.filter_map(|(path, bytes)| startable(path.as_str(), &String::from_utf8_lossy(bytes))).collect()
+}
+
+/// The name of a workflow, if it can be started by `workflow_dispatch`. One without a name is called as its file is:
+/// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#name>
+pub(in crate::cli) fn startable(path: &str, text: &str) -> Option<String> {
+    const EVENT: &str = "workflow_dispatch";
+    let workflow: Value = serde_yaml::from_str(text).ok()?;
+    let on = &workflow["on"];
+    let is_startable = on == EVENT
+        || on.get(EVENT).is_some()
+        || on.as_array().is_some_and(|events| events.iter().any(|event| event == EVENT));
+    is_startable.then(|| workflow["name"].as_str().unwrap_or(path).to_owned())
+}
+
+/// The names of the workflows whose end wakes this one.
+pub(in crate::cli) fn followed(text: &str) -> BTreeSet<String> {
+    let workflow: Value = serde_yaml::from_str(text).unwrap_or_default();
+    let names = workflow["on"]["workflow_run"]["workflows"].as_array();
+    names.into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+}
+
+/// How the line of the acting workflow begins that says whose end wakes it.
+const FOLLOWS: &str = "    workflows: [chandlery wake";
+
+/// The acting workflow, which the end of these wakes, too; none where it is not known where it says so.
+pub(super) fn with_followed(text: &str, names: &BTreeSet<String>) -> Option<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let line = lines.iter_mut().find(|line| listed(line).is_some())?;
+    let mut all = listed(line)?;
+    all.extend(names.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+    let more = all.iter().map(|name| format!(", {}", Value::from(name.as_str())));
+    *line = format!("{FOLLOWS}{}]", more.collect::<String>());
+    Some(lines.join("\n") + "\n")
+}
+
+/// The acting workflow as it was before it followed others. Their end wakes it, and gives nothing away.
+pub(in crate::cli) fn without_followed(text: &str) -> String {
+    let line = |line: &str| match listed(line.trim_end_matches('\n')) {
+        Some(_) => format!("{FOLLOWS}]\n"),
+        None => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// The names that such a line adds.
+fn listed(line: &str) -> Option<Vec<String>> {
+    let more = line.strip_prefix(FOLLOWS)?.strip_suffix(']')?;
+    let names: Vec<String> = serde_json::from_str(&format!("[\"\"{more}]")).ok()?;
+    Some(names.into_iter().skip(1).collect())
 }
 
 /// What a file would be if it were written now; none if it is not one of ours.
@@ -320,6 +365,33 @@ mod tests {
         let given_away = text + "          CHANDLERY_SECRET_X: ${{ secrets.CHANDLERY_APP_KEY }}\n";
         assert_eq!(without_secrets(&given_away), given_away);
         assert_eq!(with_secrets("on: push\n", &names), None);
+    }
+
+    #[test]
+    fn the_acting_workflow_follows_others_and_is_otherwise_as_it_was() {
+        let text = expected(ACTING, &words()).unwrap();
+        let names: BTreeSet<String> = ["apply".to_owned(), "say \"done\": #1".to_owned()].into();
+        let with = with_followed(&text, &names).unwrap();
+        let told: BTreeSet<String> = followed(&with);
+        assert_eq!(told, ["apply", "chandlery wake", "say \"done\": #1"].map(str::to_owned).into());
+        assert_eq!(with_followed(&with, &names).as_ref(), Some(&with));
+        assert_eq!(without_followed(&with), text);
+        let other = text.replace("[chandlery wake]", "[chandlery wake, \"a\"], branches: [x]");
+        assert_eq!(without_followed(&other), other);
+        assert_eq!(with_followed("on: push\n", &names), None);
+    }
+
+    #[test]
+    fn what_can_be_started_has_a_name() {
+        for (text, name) in [
+            ("name: apply\non:\n  workflow_dispatch:\n", Some("apply")),
+            ("name: apply\non: [push, workflow_dispatch]\n", Some("apply")),
+            ("on: workflow_dispatch\n", Some("a.yml")),
+            ("name: apply\non: push\n", None),
+            ("name: [\n", None),
+        ] {
+            assert_eq!(startable("a.yml", text).as_deref(), name, "{text}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub(crate) fn value(property: &Property, text: &str) -> Value {
             _ => text.into(),
         },
         PropertyType::Object => match read() {
-            Some(mapping @ Value::Object(_)) => mapping,
+            Some(found @ (Value::Object(_) | Value::Array(_))) => found,
             _ => text.into(),
         },
         PropertyType::Array => match read().filter(|_| text.trim_start().starts_with('[')) {

@@ -209,7 +209,7 @@ impl<'a> Rehearsal<'a> {
             Question::Members(team) => Answer::Members(Arc::new(self.members(team))),
             Question::Repository(name) => Answer::Repository(self.targets.get(name).map(|(commit, _)| {
                 let default_branch = Some((self.here.branch.clone(), *commit));
-                Arc::new(Repository { default_branch, archived: false })
+                Arc::new(Repository { default_branch, archived: false, renamed: None })
             })),
             Question::File(name, commit, path) => {
                 let tree = self.targets.get(name).filter(|(now, _)| now == commit).map(|(_, tree)| tree);

@@ -235,25 +235,15 @@ fn answer(field: &Field<'_>, text: &str) -> Result<Option<Value>, Mistake> {
     if line.contains('\n') {
         return Err(("has several lines".to_owned(), "answer it in one line".to_owned()));
     }
+    // What is none of the options is held against the action like everything else.
     let choose = |options: &[(String, Value)], text: &str| {
         let found = options.iter().find(|(option, _)| option == text).map(|(_, value)| value.clone());
-        found.ok_or_else(|| {
-            let help = match nearest(text, options.iter().map(|(option, _)| option.as_str())) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "use one of: {}",
-                    options.iter().map(|(option, _)| option.as_str()).collect::<Vec<_>>().join(", ")
-                ),
-            };
-            (format!("is `{text}`, which is none of its options"), help)
-        })
+        let numbers = options.iter().any(|(_, value)| value.is_number());
+        found.unwrap_or_else(|| if numbers { number(text) } else { text.into() })
     };
     Ok(Some(match &field.answer {
-        Answer::Choice(options) => choose(options, line)?,
-        Answer::Choices(options) => {
-            let values = line.split(',').map(|text| choose(options, text.trim()));
-            Value::Array(values.collect::<Result<_, _>>()?)
-        }
+        Answer::Choice(options) => choose(options, line),
+        Answer::Choices(options) => line.split(',').map(|text| choose(options, text.trim())).collect(),
         Answer::Number => number(line),
         Answer::Entity(_)
         | Answer::Line

@@ -169,10 +169,9 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
     call.require(key, Permission::Write)?;
     let workflow = find(call, key, id)?;
     let reference = call.needed("Workflow", "ref")?;
-    let full = format!("refs/heads/{}", reference.trim_start_matches("refs/heads/"));
-    if !call.repository(key).refs.contains_key(&full) {
+    let Some(full) = branch_or_tag(call, key, &reference) else {
         return Err(refuse(422, format!("No ref found for: {reference}")));
-    }
+    };
     let on = &workflow.on;
     let by_hand = on.get("workflow_dispatch").is_some()
         || on == "workflow_dispatch"
@@ -190,7 +189,7 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
         "workflow_dispatch",
         |_| json!({"ref": full, "workflow": workflow.path, "inputs": inputs}),
     );
-    let branch = full.trim_start_matches("refs/heads/").to_owned();
+    let branch = full.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/").to_owned();
     let Workflow { path, name, run_name, .. } = &workflow;
     let run = runs::start(call, key, path, name, run_name.as_deref(), &branch, &inputs)?;
     if call.flag("return_run_details") != Some(true) {
@@ -200,6 +199,14 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
         "workflow_run_id": run, "run_url": call.view().api(&format!("repos/{key}/actions/runs/{run}")),
         "html_url": format!("{}/{key}/actions/runs/{run}", call.shared.url),
     }))
+}
+
+/// The full name of what a workflow is to run on; of a branch and a tag with one name, the branch.
+fn branch_or_tag(call: &Call<'_>, key: &str, reference: &str) -> Option<String> {
+    let refs = &call.repository(key).refs;
+    let full = ["refs/heads/", "refs/tags/"]
+        .map(|prefix| format!("{prefix}{}", reference.trim_start_matches(prefix)));
+    full.into_iter().find(|full| refs.contains_key(full))
 }
 
 /// <https://docs.github.com/rest/repos/repos#create-a-repository-dispatch-event>

@@ -49,6 +49,11 @@ fn number(text: &str) -> Result<u64, Refusal> {
 
 fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> Answer {
     let key = call.repository_key(owner, name, Permission::Read)?;
+    if !key.eq_ignore_ascii_case(&format!("{owner}/{name}")) {
+        // It was renamed: <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>
+        let status = if call.method == "GET" { 301 } else { 307 };
+        return Err(refuse(status, "Moved Permanently"));
+    }
     if let Some(grant) = &call.grant {
         grant.require(call.method, rest)?;
     }

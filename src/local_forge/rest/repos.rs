@@ -145,7 +145,34 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
     repository.private = private.unwrap_or(repository.private);
     repository.default_branch = branch.unwrap_or_else(|| repository.default_branch.clone());
     repository.description = description.or_else(|| repository.description.take());
-    get(call, key)
+    match call.text("name").map(str::to_owned) {
+        Some(name) if name != call.repository(key).name => rename(call, key, &name),
+        _ => get(call, key),
+    }
+}
+
+/// Queries and Git follow a repository to its new name; REST says where it is.
+fn rename(call: &mut Call<'_>, key: &str, name: &str) -> Answer {
+    let new = format!("{}/{name}", call.repository(key).owner);
+    if call.state.repositories.contains_key(&new) {
+        return Err(invalid("Repository", "name", "custom", Some("name already exists on this account")));
+    }
+    std::fs::rename(call.shared.git_dir(key), call.shared.git_dir(&new))?;
+    if let Some(mut repository) = call.state.repositories.remove(key) {
+        name.clone_into(&mut repository.name);
+        call.state.repositories.insert(new.clone(), repository);
+    }
+    for repository in call.state.repositories.values_mut() {
+        let pulls = repository.issues.values_mut().filter_map(|issue| issue.pull.as_mut());
+        pulls
+            .filter(|pull| pull.head_repository == key)
+            .for_each(|pull| pull.head_repository.clone_from(&new));
+    }
+    let renames = &mut call.state.renames;
+    renames.values_mut().filter(|known| *known == key).for_each(|known| known.clone_from(&new));
+    renames.remove(&new);
+    renames.insert(key.to_owned(), new.clone());
+    get(call, &new)
 }
 
 pub(crate) fn delete(call: &mut Call<'_>, key: &str) -> Answer {

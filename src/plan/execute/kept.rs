@@ -2,19 +2,20 @@
 //!
 //! On a branch of ours, one for each run: a claim there lands at once, whatever is required of pull requests, and as on the
 //! default branch only one of two passes can make it. What ended is recorded on the default branch as ever. Once a run has
-//! such a branch, it is asked and written whatever the settings say since.
+//! such a branch, it is asked and written whatever the settings say since. It goes when the end is recorded on the default
+//! branch.
 //!
 //! Assumptions: nobody else writes to the branch. If somebody did, or took it away, it is not known what was begun, and
 //! nothing more is.
 
 use crate::{
     catalog::RecordBy,
-    domain::{ActivityKind, Branch, ObjectId, RequestId, Run},
+    domain::{Activity, ActivityKind, Branch, ObjectId, RequestId, Run},
     plan::{
         build::Site,
         facts::Looked,
         plan_file, read,
-        step::{CatalogChange, Commit},
+        step::{Call, CatalogChange, Commit, Step},
     },
 };
 
@@ -70,6 +71,12 @@ pub(super) fn kept(site: &Site<'_>, id: &RequestId) -> Looked<Result<Kept, Strin
         Ok(pushed) => pushed,
         Err(why) => return Ok(Err(format!("who pushed to `{branch}` could not be learnt: {why}"))),
     };
+    // We take it away when the record has landed: whoever sees only the first has looked too early.
+    let is_swept =
+        |push: &Activity| push.kind == ActivityKind::Deleted && push.actor.as_ref() == Some(&site.here.me);
+    if head.is_none() && pushed.iter().any(is_swept) {
+        return Ok(Err(format!("`{branch}` went with the record of its run, which is not seen yet")));
+    }
     let is_ours = |kind: ActivityKind| matches!(kind, ActivityKind::Created | ActivityKind::Pushed);
     let foreign =
         pushed.iter().find(|push| push.actor.as_ref() != Some(&site.here.me) || !is_ours(push.kind));
@@ -83,6 +90,13 @@ pub(super) fn kept(site: &Site<'_>, id: &RequestId) -> Looked<Result<Kept, Strin
         return Ok(Err(format!("the forge does not say yet who pushed to `{branch}`")));
     }
     Ok(record.map(|record| Kept::OnBranch(head, record.map(Box::new))))
+}
+
+/// What takes the branch of a run away whose end is recorded on the default branch.
+pub(super) fn sweep(site: &Site<'_>, id: &RequestId) -> Looked<Option<Step>> {
+    let (repository, branch) = (site.here.catalog.clone(), branch(id));
+    let is_there = matches!(site.look.head(&repository, &branch)?, Ok(Some(_)));
+    Ok(is_there.then_some(Step::Call(Call::DropBranch { repository, branch })))
 }
 
 /// The commit that remembers what changes of a run in progress, if its branch is still where it was.

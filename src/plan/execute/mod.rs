@@ -11,6 +11,8 @@ pub(super) mod pinned;
 mod standing;
 mod ordered;
 mod break_glass;
+mod spoken;
+mod logs;
 mod told;
 mod begun;
 mod kept;
@@ -26,8 +28,9 @@ use follow_up::{
 use kept::{Kept, kept};
 use ordered::Merged;
 use pinned::pinned;
+use spoken::cancelled;
 use standing::{Seen, Standing};
-pub(super) use told::last_word;
+pub(super) use told::{last_word, who_helps};
 
 use crate::{
     catalog::{self, RecordBy},
@@ -39,7 +42,6 @@ use crate::{
         Decision, admit,
         approval::Judgement,
         build::{Recipe, Site},
-        command,
         facts::{Appearance, Looked, Pending},
         message::{self, FollowUp},
         notice,
@@ -332,14 +334,6 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
     }
     let decision = carry_out(&job, pull, &plan, &recipe, &file, &document, &follow_ups)?;
     Seen::new(&job, pull, introduced.parent, &pinned.action, &plan, merged_at).without_merges(decision)
-}
-
-/// Who took a merged request back by a comment.
-fn cancelled<'a>(job: &Job<'_>, pull: &'a Pull) -> Looked<Option<&'a Login>> {
-    let all = command::commands(&pull.remarks).into_iter();
-    let asked = all.filter(|command| command.word == "cancel" && Some(command.at) >= pull.merged_at);
-    let found = command::newest_allowed(job.site, asked, &job.requesters)?;
-    Ok(found.map(|command| command.by))
 }
 
 /// One request on its way, with all that its messages and its record need.

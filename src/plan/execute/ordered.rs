@@ -8,7 +8,6 @@
 //! (`kept.rs`); a claim that has landed on neither allows nothing.
 
 mod backend;
-mod logs;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Job, cancelled,
     follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
-    kept,
+    kept, logs,
 };
 use crate::{
     catalog,
@@ -162,25 +161,24 @@ impl<'a> Course<'a> {
                         break;
                     }
                 }
-                Flow::Halt => {
-                    self.keep_logs()?;
-                    return Ok(self.rest());
-                }
+                Flow::Halt => return self.goes_on(),
                 Flow::End(stage, why) => return self.end(stage, &why),
             }
         }
         if !plan.atomic || self.unready == 0 {
             self.decision.steps.append(&mut self.merges);
         }
-        if waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty() {
-            self.keep_logs()?;
-            return Ok(self.rest());
-        }
-        if self.must_be_kept_first() {
-            self.keep_logs()?;
-            return Ok(self.rest());
+        let is_at_work = waits || !self.decision.steps.is_empty() || !self.decision.waits.is_empty();
+        if is_at_work || self.must_be_kept_first() {
+            return self.goes_on();
         }
         self.succeed()
+    }
+
+    fn goes_on(mut self) -> Looked<Decision> {
+        self.keep_logs()?;
+        self.show_what_is_to_come();
+        Ok(self.rest())
     }
 
     /// Whether what is new must be remembered before the run ends: its record may wait for long, and must say the same each time.
@@ -232,10 +230,15 @@ impl<'a> Course<'a> {
         map.iter().map(|(name, value)| Ok((name.clone(), self.filled(value)?))).collect()
     }
 
-    /// A pull request. What became of it is told by the forge; only that it was left out must be remembered.
+    /// A pull request. What became of it is told by the forge; only that it was left out, or that the run goes on without
+    /// it, must be remembered.
     fn pull(&mut self, step: &'a PlannedStep, planned: &'a PlannedPull) -> Looked<Flow> {
-        if self.records.get(&step.id).is_some_and(|record| record.state == StepState::Skipped) {
-            self.outputs.insert(step.id.clone(), (StepState::Skipped, Map::new()));
+        let is_there = self.merged.follow_ups.contains_key(&step.id);
+        if let Some(record) = self.records.get(&step.id).filter(|_| !is_there).cloned() {
+            self.outputs.insert(step.id.clone(), (record.state, Map::new()));
+            if record.state != StepState::Skipped {
+                self.show(step, &record, None);
+            }
             return Ok(Flow::Next);
         }
         let merged = self.merged;
@@ -314,7 +317,11 @@ impl<'a> Course<'a> {
         if step.on_failure.stops() {
             return Flow::End(stage, why);
         }
-        self.outputs.insert(step.id.clone(), (StepState::Failure, Map::new()));
+        let state = if stage == Stage::TimedOut { StepState::TimedOut } else { StepState::Failure };
+        let record = RunStep { reason: Some(why), ..RunStep::new(step.id.clone(), "pullRequest", state) };
+        self.outputs.insert(step.id.clone(), (state, Map::new()));
+        self.show(step, &record, None);
+        self.records.insert(step.id.clone(), record);
         Flow::Next
     }
 
@@ -435,6 +442,28 @@ impl<'a> Course<'a> {
         let mut decision = finishing.record(run, files);
         decision.steps.extend(self.logs);
         Ok(decision)
+    }
+
+    /// Adds the checks with the logs of steps that are not there yet.
+    fn keep_logs(&mut self) -> Looked<()> {
+        let Merged { pull, plan, .. } = self.merged;
+        let missing =
+            logs::missing(self.job.site, self.job.id, pull.merge_commit, plan, self.records.values())?;
+        self.logs.extend(missing);
+        Ok(())
+    }
+
+    /// The steps of which nothing was begun.
+    fn show_what_is_to_come(&mut self) {
+        for step in self.merged.plan.steps.iter().filter(|step| !step.is_nothing()) {
+            let id = &step.id;
+            let is_begun = self.records.contains_key(id)
+                || self.outputs.contains_key(id)
+                || self.merged.follow_ups.contains_key(id);
+            if let (Some(does), false) = (step.does(), is_begun) {
+                self.shown.push(message::step_to_come(step.name(), backend::kind(does)));
+            }
+        }
     }
 
     /// What people read of a step that is recorded.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{follow_up::say_once, recorded};
+use super::{follow_up::say_once, kept, logs, recorded};
 use crate::{
     domain::{Login, Pull, RequestId, Stage, StepState},
     plan::{
@@ -13,6 +13,12 @@ use crate::{
         step::Step,
     },
 };
+
+/// Who can help where something went wrong.
+pub(in crate::plan) fn who_helps(site: &Site<'_>, stage: Stage) -> String {
+    let went_wrong = matches!(stage, Stage::Failure | Stage::TimedOut | Stage::Unknown);
+    message::who_helps(site.definitions.settings.contact.as_deref().filter(|_| went_wrong))
+}
 
 /// How a request that has ended is told on its pull request: its stage, and what is still unsaid.
 pub(in crate::plan) fn last_word(
@@ -64,15 +70,30 @@ pub(in crate::plan) fn last_word(
         Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
     };
     let reason = message::with_break_glass(run.break_glass.as_ref(), &requesters, run.reason.as_deref());
-    let body = message::progress(&about, &follow_ups, reason.as_deref(), next);
-    let mut steps = notice::tell(site, pull, &about, reason.as_deref(), body);
-    if run.status != Stage::Success && run.plan.is_some() {
+    let next = format!("{next}{}", who_helps(site, run.status));
+    let body = message::progress(&about, &follow_ups, reason.as_deref(), &next);
+    let told = notice::tell(site, pull, &about, reason.as_deref(), body);
+    let has_logs = run.progress.iter().any(|step| step.attempt > 0);
+    let mut steps = Vec::new();
+    if run.plan.is_some() && (run.status != Stage::Success || has_logs && !told.is_empty()) {
         let path = read::request_path(site.definitions, id, "plan.yaml");
         if let Ok(Some(file)) = site.look.file(&site.here.catalog, pull.head, &path)?
             && let Ok(plan) = plan_file::read_plan(file)
         {
-            steps.extend(say_once(site, &plan)?);
+            // The last word comes after the logs: whoever finds it unsaid looks for those, too.
+            if !told.is_empty() {
+                steps.extend(logs::missing(site, id, pull.merge_commit, &plan, run.progress.iter())?);
+            }
+            if run.status != Stage::Success {
+                steps.extend(say_once(site, &plan)?);
+            }
         }
     }
+    // What others wrote to the branch of a run stays there, for people to see.
+    let has_branch = run.status != Stage::Unknown && (!run.progress.is_empty() || run.break_glass.is_some());
+    if has_branch && !told.is_empty() {
+        steps.extend(kept::sweep(site, id)?);
+    }
+    steps.extend(told);
     Ok(Some((run.status, steps)))
 }

@@ -36,7 +36,8 @@ pub(super) fn comment(
                 requesters: &request.requesters,
                 stage: Stage::Invalid,
             };
-            notice::tell(site, pull, &about, None, message::mistakes(&about, problems))
+            let contact = site.definitions.settings.contact.as_deref();
+            notice::tell(site, pull, &about, None, message::mistakes(&about, problems, contact))
         }
         Ok(built) => {
             let about = message::About {

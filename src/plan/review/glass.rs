@@ -25,7 +25,9 @@ pub(super) fn answers(site: &Site<'_>, pull: &Pull) -> Looked<Vec<Step>> {
     let (mut steps, mut pending) = (Vec::new(), false);
     for command in asked {
         let marker = message::answer_marker(command.id);
-        if pull.comments.iter().any(|comment| message::marker_of(&comment.body) == marker) {
+        if let Some(given) = pull.comments.iter().find(|comment| message::marker_of(&comment.body) == marker)
+        {
+            steps.extend(say(&site.here.catalog, pull.number, &pull.comments, given.body.clone()));
             continue;
         }
         match why_not(site, pull, command) {

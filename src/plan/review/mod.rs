@@ -2,6 +2,7 @@
 //! checked and planned, the plan is committed onto its branch, and one comment a request and one
 //! check say what would change and who must agree.
 
+mod answers;
 mod branch;
 mod by_hand;
 mod comment;
@@ -115,7 +116,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                 let mut steps = Vec::new();
                 if let Some(issue) = issue {
                     let reference = read::reference(catalog, pull.number);
-                    let body = message::issue_ended(Stage::Cancelled, Some(&reference), None);
+                    let body = message::issue_ended(Stage::Cancelled, Some(&reference), None, "");
                     steps = say(catalog, number, &issue.comments, body);
                     steps.extend(labels::step(site, number, &issue.labels, [Stage::Cancelled]));
                 }
@@ -539,6 +540,10 @@ fn merged(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
             }
             Err(Pending) => pending = true,
         }
+    }
+    match answers::answers(site, pull) {
+        Err(Pending) => pending = true,
+        Ok(steps) => decision.steps.extend(steps),
     }
     if pending { Err(Pending) } else { Ok(decision) }
 }

@@ -23,6 +23,14 @@ pub const CATALOG: &str = "acme/catalog";
 pub const TARGET: &str = "acme/infrastructure";
 const ACTION: &str = "acme/chandlery@0123456789abcdef0123456789abcdef01234567";
 
+const PUBLISH: &str = "identifier: publish
+trigger: { operation: CREATE, blueprintIdentifier: site, userInputs: { properties: { name: { type: string } }, required: [name] } }
+steps:
+  - { id: publish, workflow: { repository: REPOSITORY, workflow: publish.yml } }
+entities:
+  - create: { blueprint: site, identifier: \"{{ inputs.name }}\" }
+";
+
 /// The forge before it is started, and who is to be sent.
 pub struct Beginning {
     pub seed: Seed,
@@ -156,6 +164,7 @@ impl Beginning {
                 ("merge_queues", "write"),
                 ("members", "read"),
                 ("workflows", "write"),
+                ("actions", "write"),
             ]),
             installations: vec![SeedInstallation {
                 account: "acme".to_owned(),
@@ -237,6 +246,32 @@ impl Beginning {
         let old = fs::read_to_string(self.file(path)).unwrap();
         assert!(old.contains(from), "{path} does not say {from}");
         self.write(path, &old.replace(from, to));
+    }
+
+    /// Has an action start the workflow `publish` of this repository, which says what starts it.
+    pub fn publishes(&self, repository: &str, on: &str) {
+        let name = repository.split('/').nth(1).unwrap();
+        for folder in ["catalog/blueprints", "catalog/actions", &format!("{name}/.github/workflows")] {
+            fs::create_dir_all(self.file(folder)).unwrap();
+        }
+        self.write("catalog/blueprints/site.yaml", "identifier: site\n");
+        self.write("catalog/actions/publish.yaml", &PUBLISH.replace("REPOSITORY", repository));
+        if repository == CATALOG {
+            self.replace("catalog/chandlery.yaml", &format!("[{TARGET}]"), &format!("[{TARGET}, {CATALOG}]"));
+        }
+        self.write(
+            &format!("{name}/.github/workflows/publish.yml"),
+            &format!("name: publish it\non: {on}\n"),
+        );
+        self.generate();
+    }
+
+    /// Writes what `init` would write.
+    pub fn init(&self, folder: &str, more: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chandlery"));
+        command.arg("init").arg(self.file(folder)).args(["--repository", CATALOG]).args(more);
+        let made = command.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
     /// Makes the issue forms that follow from the actions.

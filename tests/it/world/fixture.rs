@@ -159,13 +159,14 @@ const CATALOG_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `hasty`, `timed` and `released` are ways of being on.
+/// `chandlery.yaml` in a mode; `by-pull`, `by-api`, `hasty`, `timed`, `helped` and `released` are ways of being on.
 pub fn settings(mode: &str) -> String {
     match mode {
         "by-pull" => format!("{SETTINGS}state: pullRequest\n"),
         "hasty" => format!("{SETTINGS}requests: {{ expireAfter: 1h }}\n"),
         // Other actions, some of which have to do with time.
         "timed" => format!("{SETTINGS}folders: {{ actions: timed }}\nrequests: {{ expireAfter: 5d }}\n"),
+        "helped" => format!("{SETTINGS}contact: \"#platform in Slack\"\n"),
         "released" => format!("{SETTINGS}breakGlass: {{ within: 1d }}\n"),
         "by-api" => SETTINGS.replace("acme/infra,", "{ name: acme/infra, commits: api },") + "commits: api\n",
         // Buckets are not for everybody to write.

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chandlery::{
     catalog::{Definitions, Root},
     domain::{ObjectId, Secret},
@@ -332,6 +333,20 @@ impl Local {
             return None;
         }
         self.commit(who, at, branch, &[(path, Some(text))])
+    }
+
+    /// What a file of the default branch says.
+    #[allow(dead_code, reason = "the benches read no file")]
+    pub fn read(&self, at: Repo, path: &str) -> String {
+        let found = self.get(at, &format!("contents/{path}")).unwrap();
+        let lines = found["content"].as_str().unwrap().split_whitespace().collect::<String>();
+        String::from_utf8(STANDARD.decode(lines).unwrap()).unwrap()
+    }
+
+    /// Has a file of the default branch say something else, or takes it away; whether that could be done.
+    #[allow(dead_code, reason = "the benches spoil no target")]
+    pub fn replaced(&self, at: Repo, path: &str, text: Option<&str>) -> bool {
+        self.commit("ada", at, "main", &[(path, text)]).is_some()
     }
 
     /// The files of a commit or branch.
@@ -755,9 +770,8 @@ pub fn key_pair() -> (String, String) {
         rsa::{KeyPair, KeySize},
         signature::KeyPair as _,
     };
-    use base64::Engine;
     let pem = |name: &str, der: &[u8]| {
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let text = STANDARD.encode(der);
         let lines: Vec<_> =
             text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
         format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines.join("\n"))

@@ -389,7 +389,12 @@ pub fn view(world: &mut dyn World) -> String {
         if let Some(merge) = pull.merge_commit
             && let Answer::Checks(about) = one(Question::Checks(merge, me.clone()))
         {
-            about.iter().for_each(|attempt| line.push_str(&format!(", has the log of {attempt}")));
+            for attempt in about.iter() {
+                // Requests of issues are named after the month.
+                let month = attempt.get(..8).filter(|month| month.starts_with("20") && month.ends_with('/'));
+                let shown = attempt.strip_prefix(month.unwrap_or_default()).unwrap_or(attempt);
+                line.push_str(&format!(", has the log of {shown}"));
+            }
         }
         let _ = writeln!(out, "{line}");
         for comment in &pull.comments {
@@ -512,21 +517,58 @@ pub fn view(world: &mut dyn World) -> String {
 
 /// What our comments on a pull request of the catalog say, without what is folded, and without ids.
 pub fn told(world: &mut dyn World, number: u64) -> String {
-    let mut answers = world.ask(&[Question::Pull(number)].into());
-    let Answer::Pull(Some(pull)) = answers.pop().expect("an answer").1 else {
-        panic!("there is no pull request #{number}")
-    };
+    let comments = [Question::Pull(number), Question::Issue(number)].into_iter().find_map(|question| {
+        match world.ask(&[question].into()).pop().expect("an answer").1 {
+            Answer::Pull(Some(pull)) => Some(pull.comments.clone()),
+            Answer::Issue(Some(issue)) => Some(issue.comments.clone()),
+            _ => None,
+        }
+    });
     let mut out = String::new();
-    for comment in &pull.comments {
+    for comment in
+        comments.unwrap_or_else(|| panic!("there is neither a pull request nor an issue #{number}"))
+    {
         let mut folded = false;
         for line in comment.body.lines() {
             folded |= line.starts_with("<details>");
             let is_shown = !folded && !line.trim().is_empty() && !line.starts_with("<!--");
             folded &= !line.starts_with("</details>");
             if is_shown && !line.starts_with("Plan `") {
-                let _ = writeln!(out, "{}", without_dates(&without_times(line)));
+                let _ = writeln!(
+                    out,
+                    "{}",
+                    without_dates(&without_times(&without_durations(&without_runs(line))))
+                );
             }
         }
+    }
+    out
+}
+
+/// A text without links to where something runs: the simulated world has no such place.
+fn without_runs(text: &str) -> String {
+    let mut parts = text.split(" · [");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((link, rest)) if link.contains("](http://127.0.0.1") => out.push_str(rest),
+            _ => out.push_str(&format!(" · [{part}")),
+        }
+    }
+    out
+}
+
+/// A text with each duration as `…`.
+fn without_durations(text: &str) -> String {
+    let mut parts = text.split(" after ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_one =
+            rest.len() < part.len() && [" s", " min", " h"].iter().any(|unit| rest.starts_with(unit));
+        let rest = if is_one { rest.trim_start_matches(|c: char| " minsh".contains(c)) } else { part };
+        out.push_str(if is_one { " after …" } else { " after " });
+        out.push_str(rest);
     }
     out
 }

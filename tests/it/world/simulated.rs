@@ -638,7 +638,7 @@ impl Simulated {
             Question::Repository(repository) => Answer::Repository(self.repos.get(repository).map(|store| {
                 let head = store.branches.get(&main_branch());
                 let default_branch = head.map(|head| (main_branch(), *head));
-                Arc::new(Repository { default_branch, archived: false })
+                Arc::new(Repository { default_branch, archived: false, renamed: None })
             })),
             Question::Issue(number) => Answer::Issue(self.store(&catalog).issues.get(number).cloned()),
             Question::Pull(number) => {
@@ -1111,6 +1111,16 @@ impl Simulated {
                         Some(found) => found.body = body.clone(),
                         None => return Acted::Refused("the comment is gone".into()),
                     },
+                }
+                Acted::Done
+            }
+            Call::DropBranch { repository, branch } => {
+                let at = self.tick();
+                let store = self.edit(repository);
+                if let Some(before) = store.branches.remove(branch) {
+                    let kind = ActivityKind::Deleted;
+                    let gone = Activity { actor: Some(me()), kind, before: Some(before), after: None, at };
+                    store.activity.entry(branch.clone()).or_default().push(gone);
                 }
                 Acted::Done
             }

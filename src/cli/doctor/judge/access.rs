@@ -1,6 +1,6 @@
 //! Are we let in where we must be, with what we need and no more?
 
-use super::{Finding, Judgement};
+use super::{Finding, Judgement, content::follow_options};
 use crate::{
     cli::{
         app::PERMISSIONS,
@@ -156,7 +156,9 @@ fn app(facts: &Facts, judged: &mut Judgement) {
         ),
         Some(Some(installation)) => {
             let has_queue = facts.rules.as_ref().is_ok_and(|rules| rules.iter().any(|rule| rule.kind == "merge_queue"));
-            for (name, why) in lacking(installation, has_queue) {
+            let optional = [("merge_queues", has_queue), ("actions", !facts.started.is_empty())];
+            let needed: Vec<&str> = optional.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+            for (name, why) in lacking(installation, &needed) {
                 let asked = app.permissions.get(name).map_or(0, |word| level(word));
                 let needed = level(wanted(name));
                 let cure = if asked >= needed {
@@ -203,23 +205,20 @@ pub(super) fn lacks_workflows(installation: &Installation) -> bool {
     installation.permissions.get("workflows").map_or(0, |has| level(has)) < 2
 }
 
-/// What an installation does not allow and must.
-fn lacking(
-    installation: &Installation,
-    has_queue: bool,
-) -> impl Iterator<Item = (&'static str, &'static str)> {
+/// What an installation does not allow and must; `needed` are those of the optional permissions that are.
+fn lacking(installation: &Installation, needed: &[&str]) -> Vec<(&'static str, &'static str)> {
     PERMISSIONS
         .iter()
-        .filter(move |(name, _, why)| match *name {
+        .filter(|(name, _, why)| match *name {
             "metadata" => false,
-            "merge_queues" => has_queue,
             "members" => installation.of_organisation,
-            _ => !why.starts_with(OPTIONAL),
+            name => needed.contains(&name) || !why.starts_with(OPTIONAL),
         })
         .filter(|(name, word, _)| {
             installation.permissions.get(*name).map_or(0, |has| level(has)) < level(word)
         })
         .map(|(name, _, why)| (*name, *why))
+        .collect()
 }
 
 /// The repositories that requests may change.
@@ -258,14 +257,14 @@ pub(super) fn targets(facts: &Facts, judged: &mut Judgement) {
                 )),
             );
         }
-        if judged.seen(&format!("workflows of {name}"), &target.has_wake) == Some(&false) {
+        if judged.seen(&format!("workflows of {name}"), &target.wake) == Some(&None) {
             judged.add(
                 Finding::warning(
                     "target-without-wake",
                     name,
                     "nothing tells the catalog when a follow-up is merged there, so requests wait for the next hourly run",
                 )
-                .cure(format!("in a clone of {name}: `chandlery init . --repository {} --target {name}`", facts.catalog)),
+                .cure(format!("in a clone of {name}: `chandlery init . --repository {} --target {name}{}`", facts.catalog, follow_options(facts, name))),
             );
         }
     }
@@ -293,15 +292,21 @@ fn installed(facts: &Facts, name: &RepoName, target: &Target, judged: &mut Judge
         Some(Some(installation)) => {
             // What the catalog's own installation lacks was said there.
             if name.owner() != facts.catalog.owner() {
-                let missing: Vec<&str> = lacking(installation, false)
+                let starts = facts.started.keys().any(|(repository, _)| repository == name);
+                let needed: &[&str] = if starts { &["actions"] } else { &[] };
+                let missing: Vec<&str> = lacking(installation, needed)
+                    .into_iter()
                     .map(|(name, _)| name)
-                    .filter(|name| ["contents", "pull_requests", "checks"].contains(name))
+                    .filter(|name| ["contents", "pull_requests", "checks", "actions"].contains(name))
                     .collect();
-                if installation.is_suspended || !missing.is_empty() {
+                if installation.is_suspended || missing.iter().any(|name| *name != "actions") {
                     judged.add(read_only(
                         name,
                         "the App's installation there does not allow it to open follow-ups",
                     ));
+                } else if !missing.is_empty() {
+                    let what = "the App's installation there does not allow it to start workflows (`actions: write`)";
+                    judged.add(read_only(name, what));
                 }
             }
             true

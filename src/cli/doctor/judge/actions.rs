@@ -5,7 +5,9 @@ use crate::{
     catalog::Folders,
     cli::{
         doctor::look::{APP_ID, APP_KEY, Facts},
-        init::workflows::{ACTING, ENVIRONMENT, OF_CATALOG, Release, Words, expected, without_secrets},
+        init::workflows::{
+            ACTING, ENVIRONMENT, OF_CATALOG, Release, Words, expected, without_followed, without_secrets,
+        },
     },
     forge::setup::{Branches, Repository},
 };
@@ -187,8 +189,8 @@ fn workflows(facts: &Facts, branch: &str, judged: &mut Judgement) {
             )
         });
         let is_changed = match wanted {
-            // What steps need is handed on by one line each.
-            Some(wanted) if path == ACTING => wanted != without_secrets(&text),
+            // What steps need is handed on by one line each, and the workflows that they start are listed.
+            Some(wanted) if path == ACTING => wanted != without_followed(&without_secrets(&text)),
             Some(wanted) => wanted != text,
             None => path == ACTING,
         };

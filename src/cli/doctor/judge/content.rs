@@ -3,8 +3,12 @@
 use super::{Finding, Judgement, Mend, access::lacks_workflows};
 use crate::{
     catalog::{Definitions, Files, Folders, Mode, load_definitions, load_settings},
-    cli::{doctor::look::Facts, generate},
-    domain::{Diagnostic, RepoPath, Severity, Stage},
+    cli::{
+        doctor::look::{Facts, WAKE},
+        generate,
+        init::workflows::{ACTING, followed, startable},
+    },
+    domain::{Diagnostic, RepoName, RepoPath, Severity, Stage},
     intake::issue_form,
 };
 
@@ -41,7 +45,7 @@ pub(super) fn judge(facts: &Facts, judged: &mut Judgement) {
     if settings.labels {
         labels(facts, judged);
     }
-    started(facts, judged);
+    started(facts, files, judged);
     attributes(facts, files, &settings.folders.requests, judged);
     let (definitions, problems) = load_definitions(&facts.root, settings, files);
     let errors: Vec<Diagnostic> =
@@ -89,17 +93,52 @@ fn labels(facts: &Facts, judged: &mut Judgement) {
     }
 }
 
-/// What actions start must be there.
-fn started(facts: &Facts, judged: &mut Judgement) {
-    for ((repository, path), there) in &facts.started {
+/// What actions start must be there, and when it has ended the catalog must be told.
+fn started(facts: &Facts, files: &Files, judged: &mut Judgement) {
+    let catalog = &facts.catalog;
+    for ((repository, path), text) in &facts.started {
         let at = format!("{repository}: {path}");
-        if judged.seen(&at, there) == Some(&false) {
+        let Some(text) = judged.seen(&at, text) else { continue };
+        let name = text.as_deref().and_then(|text| startable(path, text));
+        let Some(name) = name else {
+            let what = match text {
+                None => "an action starts this workflow, and it is not on the default branch",
+                Some(_) => "an action starts this workflow, and it has no `on: workflow_dispatch`",
+            };
             judged.add(
-                Finding::error("step-workflow-missing", at, "an action starts this workflow, and it is not on the default branch")
+                Finding::error("step-workflow-missing", at, what)
                     .cure(format!("add it to the default branch of {repository}, with `on: workflow_dispatch`, or change the action's step")),
             );
+            continue;
+        };
+        let options = follow_options(facts, repository);
+        let (wake, cure) = if repository == catalog {
+            let acting = ACTING.parse().ok().and_then(|path: RepoPath| files.get(&path));
+            let wake = acting.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            (
+                wake,
+                format!(
+                    "in a clone of {catalog}: `chandlery init . --repository {catalog}{options}`, commit"
+                ),
+            )
+        } else {
+            // That it is not there is told of the target.
+            let wake = facts.targets.get(repository).and_then(|target| target.wake.clone().ok()).flatten();
+            let again = format!("`chandlery init . --repository {catalog} --target {repository}{options}`");
+            (wake, format!("in a clone of {repository}: delete {WAKE}, {again}, commit"))
+        };
+        if wake.is_some_and(|wake| !followed(&wake).contains(&name)) {
+            let what = "nothing tells the catalog when this workflow has ended, so the step waits for the next hourly run";
+            judged.add(Finding::warning("step-workflow-unfollowed", at, what).cure(cure));
         }
     }
+}
+
+/// What `chandlery init` is told of the workflows that actions start in a repository.
+pub(super) fn follow_options(facts: &Facts, repository: &RepoName) -> String {
+    let here = facts.started.iter().filter(|((name, _), _)| name == repository);
+    let names = here.filter_map(|((_, path), text)| startable(path, text.as_ref().ok()?.as_deref()?));
+    names.map(|name| format!(" --workflow '{}'", name.replace('\'', r"'\''"))).collect()
 }
 
 fn mistakes(code: &'static str, at: String, problems: &[Diagnostic]) -> Finding {

@@ -96,7 +96,7 @@ fn what_was_not_seen_is_neither_fine_nor_wrong() {
     facts.repository = Ok(Some(repository()));
     facts.targets.insert(
         "acme/infra".parse().unwrap(),
-        Target { ours: hidden(), installation: hidden(), has_wake: hidden() },
+        Target { ours: hidden(), installation: hidden(), wake: hidden() },
     );
     assert_eq!(codes(&facts), Vec::<&str>::new());
     for what in [

@@ -9,9 +9,10 @@ use crate::{
     domain::{Permission, RunStep, Stage, StepState, Timestamp},
     expr::Expression,
     plan::{
-        command::{self, commands},
+        command,
+        execute::spoken::spoken,
         facts::{Looked, Pending, WorkflowRun},
-        log,
+        log, message,
         plan_file::{Does, PlannedScript, PlannedStep, PlannedWebhook, PlannedWorkflow},
         report::{self, Status},
         step::{Attempt, Backend, Outcome, RunScript, Send, Step, Work, is_success},
@@ -191,6 +192,10 @@ impl<'a> Course<'a> {
     }
 
     fn send(&self, webhook: &PlannedWebhook, record: &RunStep) -> Result<Work, String> {
+        // Where a report is awaited, the step's time is that of the report.
+        let step = self.merged.plan.steps.iter().find(|step| step.id == record.step);
+        let most = step.and_then(|step| step.timeout).filter(|_| !webhook.callback);
+        let seconds = most.map(i64::unsigned_abs);
         let key = match record.retries {
             0 => format!("{}/{}", self.job.id, record.step),
             times => format!("{}/{}/{times}", self.job.id, record.step),
@@ -203,6 +208,7 @@ impl<'a> Course<'a> {
             secret: webhook.secret.clone(),
             idempotency_key: key,
             retries: webhook.retries,
+            seconds,
             success_codes: webhook.success_codes.clone(),
         }))
     }
@@ -508,7 +514,7 @@ impl<'a> Course<'a> {
             return Ok(Flow::Next);
         }
         let ended = record.ended_at.unwrap_or(self.now);
-        let all = commands(&self.merged.pull.remarks).into_iter();
+        let all = spoken(self.job, self.merged.pull)?.into_iter();
         let asked = all.filter(|command| {
             command.word == "retry"
                 && command.at > ended
@@ -536,8 +542,9 @@ impl<'a> Course<'a> {
         } else {
             "mend the cause; ".to_owned()
         };
+        let help = message::who_helps(self.job.site.definitions.settings.contact.as_deref());
         self.next = Some(format!(
-            "{what}comment `/retry` to try {name} again, or `/cancel` to end it here. At {until} it ends by itself."
+            "{what}comment `/retry` to try {name} again, or `/cancel` to end it here. At {until} it ends by itself.{help}"
         ));
         Ok(Flow::Halt)
     }
@@ -547,7 +554,7 @@ fn message_name(step: &PlannedStep) -> String {
     format!("`{}`", step.id)
 }
 
-fn kind(does: Does<'_>) -> &'static str {
+pub(super) fn kind(does: Does<'_>) -> &'static str {
     match does {
         Does::Pull(_) => "pullRequest",
         Does::Workflow(_) => "workflow",

@@ -1,0 +1,140 @@
+//! What is whoever asks told where a target cannot be worked with? While it is planned, on the request itself: nobody
+//! approves what then fails. Once that is mended, the next pass plans it.
+
+use serde_json::{Value, json};
+
+use crate::world::{Repo, World, local::Local, reconcile, told};
+
+const FILE: &str = ".github/workflows/apply.yml";
+const RESIZE: &str = "resize-bucket of old size=2";
+const APPLY: &str = "apply-bucket of old";
+
+/// What was done to the target, and how it is undone; what is asked; what is told.
+struct Row {
+    done: fn(&Local),
+    undone: fn(&Local),
+    asked: &'static str,
+    code: &'static str,
+    words: &'static [&'static str],
+}
+
+fn forge(world: &Local, method: &str, path: &str, body: &Value) {
+    let (status, answer) = world.tries("ada", method, &format!("/api/v3/repos/acme/{path}"), body);
+    assert!(status < 300, "{method} {path}: {status} {answer}");
+}
+
+/// Has the workflow say something else, or be gone.
+fn workflow(world: &Local, text: Option<&str>) {
+    assert!(world.replaced(Repo::Infra, FILE, text), "{text:?}");
+}
+
+const SOUND: &str = "name: apply\nrun-name: apply ${{ inputs.correlation }}\non:\n  workflow_dispatch:\n    inputs: { bucket: {}, correlation: {} }\njobs: {}\n";
+
+fn sound(world: &Local) {
+    workflow(world, Some(SOUND));
+}
+
+/// Has the action name another repository.
+fn names(world: &Local, from: &str, to: &str) {
+    let path = "actions/apply-bucket.yaml";
+    let old = world.read(Repo::Catalog, path);
+    assert!(old.contains(from), "{old}");
+    assert!(world.replaced(Repo::Catalog, path, Some(&old.replace(from, to))));
+}
+
+const ARCHIVE: fn(&Local) = |world| forge(world, "PATCH", "infra", &json!({ "archived": true }));
+const UNARCHIVE: fn(&Local) = |world| forge(world, "PATCH", "infra", &json!({ "archived": false }));
+const RENAME: fn(&Local) = |world| forge(world, "PATCH", "infra", &json!({ "name": "platform" }));
+const BACK: fn(&Local) = |world| forge(world, "PATCH", "platform", &json!({ "name": "infra" }));
+
+const ROWS: &[Row] = &[
+    Row {
+        done: ARCHIVE,
+        undone: UNARCHIVE,
+        asked: RESIZE,
+        code: "repository-archived",
+        words: &["`acme/infra` is archived", "unarchive it"],
+    },
+    Row { done: ARCHIVE, undone: UNARCHIVE, asked: APPLY, code: "repository-archived", words: &[] },
+    Row {
+        done: RENAME,
+        undone: BACK,
+        asked: RESIZE,
+        code: "repository-renamed",
+        words: &["`acme/infra` is called `acme/platform` now", "write `acme/platform` in the action"],
+    },
+    Row { done: RENAME, undone: BACK, asked: APPLY, code: "repository-renamed", words: &[] },
+    Row {
+        done: |world| workflow(world, None),
+        undone: sound,
+        asked: APPLY,
+        code: "workflow-not-found",
+        words: &["`acme/infra` has no `.github/workflows/apply.yml` on its branch `main`"],
+    },
+    Row {
+        done: |world| workflow(world, Some("name: apply\non: push\njobs: {}\n")),
+        undone: sound,
+        asked: APPLY,
+        code: "workflow-unusable",
+        words: &["has no `workflow_dispatch` among its events"],
+    },
+    Row {
+        done: |world| workflow(world, Some(&SOUND.replace("bucket: {}", "bucked: { required: true }"))),
+        undone: sound,
+        asked: APPLY,
+        code: "workflow-input",
+        words: &["has no input `bucket`", "Did you mean `bucked`?", "requires the input `bucked`"],
+    },
+    Row {
+        done: |world| names(world, "acme/infra, workflow", "acme/fresh, workflow"),
+        undone: |world| names(world, "acme/fresh, workflow", "acme/infra, workflow"),
+        asked: APPLY,
+        code: "repository-empty",
+        words: &["`acme/fresh` is empty", "with a first commit"],
+    },
+    Row {
+        done: |world| names(world, "acme/infra, workflow", "acme/gone, workflow"),
+        undone: |world| names(world, "acme/gone, workflow", "acme/infra, workflow"),
+        asked: APPLY,
+        code: "repository-not-allowed",
+        words: &["`acme/gone` is not among the repositories that may be changed"],
+    },
+];
+
+#[test]
+fn a_target_that_cannot_be_worked_with_is_told_while_it_is_planned() {
+    for Row { done, undone, asked, code, words } in ROWS {
+        let mut world = Local::new();
+        sound(&world);
+        done(&world);
+        assert!(world.deed(&format!("dan files {asked}").parse().unwrap()));
+        assert!(reconcile(&mut world).left.is_empty(), "{code}");
+        let seen = told(&mut world, 1);
+        assert!(seen.contains("This request has mistakes") && seen.contains(code), "{code}\n{seen}");
+        for word in *words {
+            assert!(seen.contains(word), "{code}: no {word:?} in\n{seen}");
+        }
+        undone(&world);
+        assert!(reconcile(&mut world).left.is_empty(), "{code}");
+        let seen = told(&mut world, 1);
+        assert!(!seen.contains(code) && !seen.contains("mistakes"), "{code}\n{seen}");
+    }
+}
+
+/// The default branch of a target that nobody may push to is no hindrance: what is approved comes by pull request.
+#[test]
+fn a_protected_target_is_changed_by_pull_request() {
+    let mut world = Local::new();
+    let protection = json!({
+        "required_status_checks": null, "enforce_admins": true, "required_pull_request_reviews": null,
+        "restrictions": { "users": [], "teams": [], "apps": [] },
+    });
+    forge(&world, "PUT", "infra/branches/main/protection", &protection);
+    for deed in
+        [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into(), "dan merges catalog#1".into()]
+    {
+        assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+        assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+    }
+    assert!(told(&mut world, 1).contains("acme/infra#1"));
+}
