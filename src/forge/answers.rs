@@ -48,6 +48,9 @@ pub(super) fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError])
             &format!("the repository {catalog} does not exist, or we may not see it"),
         ));
     }
+    if let Some(why) = renamed(catalog, node) {
+        return Err(why);
+    }
     let me = data["viewer"]["login"].as_str().ok_or("the forge does not say who we are")?;
     if matches!(node["viewerPermission"].as_str(), Some("READ" | "TRIAGE")) {
         return Err(format!(
@@ -62,6 +65,13 @@ pub(super) fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError])
         branch: branch.parse().map_err(|error| format!("the default branch cannot be handled: {error}"))?,
         me: me.parse().map_err(|error| format!("{error}"))?,
     })
+}
+
+/// That a repository has another name by now. It is still found by the old one, but not changed by it, and whoever takes that
+/// name next would get what was meant for the other.
+pub(super) fn renamed(name: &RepoName, node: &Value) -> Option<String> {
+    let now = node["nameWithOwner"].as_str().filter(|now| *now != name.to_string())?;
+    Some(format!("`{name}` is called `{now}` by now: write that wherever it is named"))
 }
 
 pub(super) fn read_head(node: &Value) -> Known<Option<ObjectId>> {

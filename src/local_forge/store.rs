@@ -21,6 +21,9 @@ pub(crate) struct State {
     pub(crate) organizations: BTreeMap<String, Organization>,
     /// By `owner/name`.
     pub(crate) repositories: BTreeMap<String, Repository>,
+    /// What repositories are called by now, by what they were called.
+    #[serde(default)]
+    pub(crate) renamed: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) apps: BTreeMap<u64, App>,
     /// What each token of an installation allows.

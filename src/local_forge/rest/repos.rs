@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY};
+use crate::local_forge::rename;
 use crate::local_forge::render::node;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
 use crate::local_forge::rules::{self, Way};
@@ -69,8 +70,7 @@ pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer 
         }
     };
     let name = call.needed("Repository", "name")?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if name.is_empty() || name.len() > 100 || !name.bytes().all(allowed) || name.starts_with('.') {
+    if !is_name(&name) {
         return Err(invalid("Repository", "name", "invalid", None));
     }
     if call.state.repository_key(&owner, &name).is_some() {
@@ -99,8 +99,21 @@ pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer 
     created(call.view().repository(call.repository(&key), call.actor.as_deref()))
 }
 
+/// Whether a repository may be called so.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+}
+
 pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
     call.require(key, Permission::Admin)?;
+    let mut key = key.to_owned();
+    if let Some(name) =
+        call.text("name").map(str::to_owned).filter(|name| *name != call.repository(&key).name)
+    {
+        key = rename::repository(call, &key, &name)?;
+    }
+    let key = key.as_str();
     let at = call.state.stamp();
     let (archived, private) = (call.flag("archived"), call.flag("private"));
     let branch = call.text("default_branch").map(str::to_owned);

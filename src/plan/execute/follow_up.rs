@@ -228,6 +228,24 @@ pub(super) fn follow(
     if follow_up.state == PullState::Closed {
         return Ok(Progress::Closed(run_pull(Vec::new()), follow_up.closed_by.clone()));
     }
+    let branch = message::quoted(follow_up.base_branch.as_str());
+    match is_astray(site, planned, follow_up)? {
+        Ok(false) => {}
+        Err(why) => return Ok(Progress::Unclear(format!("where {reference} goes is not known: {why}"))),
+        Ok(true) => {
+            return Ok(match follow_up.state {
+                PullState::Merged => Progress::Failed(format!(
+                    "{reference} was merged into {branch}, which nobody agreed to: revert it there, and ask again"
+                )),
+                PullState::Open | PullState::Closed => {
+                    let base = message::quoted(planned.base.as_str());
+                    let state =
+                        format!("asks to change {branch}: it goes on when it asks to change {base} again");
+                    Progress::Waits(FollowUp { reference, state, log: Vec::new() }, Vec::new(), None)
+                }
+            });
+        }
+    }
     // Is what we pushed what was approved?
     let first = match &follow_up.commits {
         Known::Yes(commits) => match commits.first() {
@@ -312,6 +330,22 @@ pub(super) fn follow(
             }
         }
     }
+}
+
+/// Whether a follow-up was sent to another branch than was agreed to. What the forge made of it when the default branch got
+/// another name is no other branch.
+fn is_astray(site: &Site<'_>, planned: &PlannedPull, follow_up: &Pull) -> Looked<Result<bool, String>> {
+    if follow_up.base_branch == planned.base {
+        return Ok(Ok(false));
+    }
+    Ok(match site.look.repository(&planned.repository)? {
+        Ok(Some(known)) => {
+            let default = known.default_branch.as_ref();
+            Ok(default.is_none_or(|(branch, _)| *branch != follow_up.base_branch))
+        }
+        Ok(None) => Err(format!("`{}` is not there, or we may not see it", planned.repository)),
+        Err(why) => Err(why.to_string()),
+    })
 }
 
 /// The step that merges a pull request, or why that is not done now. What the target requires besides, it says itself.
