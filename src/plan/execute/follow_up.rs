@@ -42,9 +42,11 @@ pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<Foll
                 if let Some(why) = adopt::opened_by_others(site, pulls) {
                     return Ok(Err(why));
                 }
+                // A text that somebody wrote anew has no marker. One of another request, whose name gives the same branch, has that.
                 let ours = pulls.iter().filter(|pull| {
+                    let found = message::marker_of(&pull.body);
                     pull.author.as_ref() == Some(&site.here.me)
-                        && (message::marker_of(&pull.body) == marker || pulls.len() == 1)
+                        && (found == marker || pulls.len() == 1 && !message::is_marker(found))
                 });
                 if let Some(pull) = ours.max_by_key(|pull| pull.number) {
                     found.insert(step.id.clone(), pull.as_ref());
