@@ -20,8 +20,8 @@ use crate::{
     catalog::{self, Definitions, Files, Root, entity_at, load_definitions, load_settings, report},
     cli,
     domain::{
-        Bytes, Diagnostic, FileMode, InvalidId, Login, ObjectId, Permission, Place, RepoName, RepoPath,
-        RequestId, Timestamp,
+        Bytes, Diagnostic, EntityId, FileMode, InvalidId, Login, ObjectId, Permission, Place, RepoName,
+        RepoPath, RequestId, Timestamp,
     },
     git::objects::Objects,
     plan::{
@@ -201,6 +201,11 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
         Question::Entities(_, blueprint) => {
             let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
             Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
+        }
+        Question::Alike(_, wanted) => {
+            let folded = |id: &EntityId| (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
+            let alike = entities().filter(|(id, ..)| folded(id) == folded(wanted));
+            Answer::Entities(Arc::new(alike.map(|(id, ..)| id.identifier).collect()))
         }
         Question::Pointing(_, id) => Answer::Pointing(Arc::new(catalog::pointing(definitions, files, id))),
         Question::Search(_, search) => match catalog::search(definitions, files, search) {

@@ -78,6 +78,8 @@ pub enum Question {
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The identifiers of a blueprint's entities that differ from this one in case at most. → `Entities`
+    Alike(ObjectId, EntityId),
     /// The entities that point at this one at this commit of the catalog. → `Pointing`
     Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
@@ -161,6 +163,7 @@ impl Question {
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Alike(..)
             | Self::Pointing(..)
             | Self::Search(..)
             | Self::Chain { .. }
@@ -359,7 +362,7 @@ pub enum Answer {
     Blob(Option<Bytes>),
     /// To `Entity`.
     Entity(Option<(RepoPath, Bytes)>),
-    /// To `Entities`.
+    /// To `Entities` and `Alike`.
     Entities(Arc<BTreeSet<Identifier>>),
     /// To `Pointing`.
     Pointing(Arc<BTreeSet<EntityId>>),
@@ -567,6 +570,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The identifiers that differ from one in case at most.
+        alike(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<Identifier>, Question::Alike(commit, id.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
         /// The entities that point at one.
         pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.

@@ -231,6 +231,7 @@ impl Hands {
             | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Alike(..)
             | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)

@@ -427,6 +427,18 @@ fn generated_workflows_carry_a_request_to_the_catalog_whatever_becomes_of_events
 
 /// What ran when the default branch had a merge queue.
 const QUEUE_RUNS: &str = "\
+1 acme/catalog chandlery, issues opened by dan: Success
+1 acme/catalog chandlery, pull_request_target closed by -: Superseded
+1 acme/catalog chandlery, pull_request_target opened by chandlery[bot]: Skipped
+1 acme/catalog chandlery, push by -: Success
+1 acme/catalog chandlery, workflow_run completed by -: Success
+1 acme/catalog chandlery, workflow_run completed by bo: Success
+1 acme/catalog chandlery, workflow_run completed by cleo: Success
+1 acme/catalog chandlery-validate, merge_group checks_requested by -: Success
+1 acme/catalog chandlery-validate, pull_request opened by chandlery[bot]: Success
+1 acme/catalog chandlery-wake, merge_group checks_requested by -: Success
+1 acme/catalog chandlery-wake, pull_request_review submitted by bo: Success
+1 acme/catalog chandlery-wake, pull_request_review submitted by cleo: Success
 ";
 
 /// A merge queue waits for what is required of the commits that it makes: by Chandlery, and by the workflow that validates.

@@ -124,7 +124,7 @@ const ALL: [(Fault, u64); 49] = [
     (Fault::ApprovalsBeforeThePlanCount, 1_000),
     (Fault::GroupsAreNotJudged, 1_000),
     (Fault::QueuesAreOverlooked, 500),
-    (Fault::MergesWhateverIsThere, 2_000),
+    (Fault::MergesWhateverIsThere, 500),
     (Fault::EnqueuesWhateverIsThere, 2_000),
 ];
 

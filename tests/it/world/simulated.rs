@@ -768,6 +768,13 @@ impl Simulated {
                 let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
                 Answer::Pointing(Arc::new(catalog::pointing(&definitions, &files, id)))
             }
+            Question::Alike(commit, wanted) => {
+                let all = Question::Entities(*commit, wanted.blueprint.clone());
+                let Answer::Entities(all) = self.answer(&all) else { unreachable!("they are told") };
+                let lower = wanted.identifier.as_str().to_lowercase();
+                let is_alike = |known: &&Identifier| known.as_str().to_lowercase() == lower;
+                Answer::Entities(Arc::new(all.iter().filter(is_alike).cloned().collect()))
+            }
             Question::Search(commit, search) => {
                 let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
                     return Answer::Unknown("no definitions".into());
