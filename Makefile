@@ -139,7 +139,7 @@ soak: tools ## Play 200,000 generated histories (HISTORIES=… for another numbe
 	@HISTORIES='$(or $(HISTORIES),200000)' $(NEXTEST) -E 'test(/^histories::/)'
 
 # Compiled by the stable compiler, with the ways through our own crate counted; libFuzzer needs a C++ compiler.
-FUZZED := $(or $(TARGET),loader query guard bound owners comment form diff base)
+FUZZED := $(or $(TARGET),loader query guard bound owners comment form diff base plan run trailer edit names)
 fuzz: ## Feed each reader what libFuzzer makes up for MINUTES=1 (TARGET=… for one); what it finds is kept and printed
 	@export RUSTC_WORKSPACE_WRAPPER='$(CURDIR)/tests/fuzz/cover.sh'
 	cargo build --locked --release -p chandlery-fuzz

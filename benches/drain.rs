@@ -65,10 +65,10 @@ const PARTS: [Part; 3] = [("drain", |_| draining()), ("decide", decide::measure)
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [deciding, saved] = words.as_slice()
+    if let [deciding, saved, requests] = words.as_slice()
         && deciding == "deciding"
     {
-        decide::deciding(saved.as_ref());
+        decide::deciding(saved.as_ref(), requests.parse().unwrap());
         return;
     }
     side::noise("before");

@@ -11,7 +11,7 @@ use super::{
     store::{InFiles, Store},
     view::{View, parse_query},
 };
-use crate::domain::{EntityId, Identifier, Search, Timestamp};
+use crate::domain::{EntityId, Identifier, Ownership, Query, Search, Timestamp};
 
 /// The entities that each query of a search asks for, in its order. `files` are those of the entities.
 ///
@@ -36,6 +36,27 @@ pub fn search(
         &changed
     };
     search_in(definitions, &InFiles::new(definitions, files), search)
+}
+
+/// Whether what is searched for is told by each entity's own file, whatever else there is.
+pub fn is_told_by_each(definitions: &Definitions, search: &Search) -> bool {
+    let Some(blueprint) = definitions.blueprints.get(&search.blueprint) else { return false };
+    let is_own = |property: &str| match property {
+        "$identifier" | "$blueprint" | "$title" => true,
+        "$team" => !matches!(blueprint.ownership, Some(Ownership::Inherited { .. })),
+        name => blueprint.property(name).is_some(),
+    };
+    let query = |text: &String| parse_query(&serde_json::from_str(text).ok()?).ok();
+    search.queries.iter().all(|text| query(text).is_some_and(|query| tells(&query, &is_own)))
+}
+
+fn tells(query: &Query, is_own: &dyn Fn(&str) -> bool) -> bool {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().all(|query| tells(query, is_own)),
+        Query::Compare { property, .. } => is_own(property),
+        Query::AnyOfType { .. } => true,
+        Query::RelatedTo { .. } | Query::Along { .. } => false,
+    }
 }
 
 /// The entities in these files that point at one by any field.
@@ -74,4 +95,54 @@ pub fn search_in(
         Ok(found.into_iter().map(|id| id.identifier).collect())
     });
     found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        catalog::{Root, load_definitions, load_settings},
+        domain::Bytes,
+    };
+
+    #[test]
+    fn what_other_entities_tell_is_not_told_by_each() {
+        let files: Files = [
+            ("chandlery.yaml", "version: 1\n"),
+            ("blueprints/system.yaml", "identifier: system\nownership: { type: Direct }\n"),
+            (
+                "blueprints/service.yaml",
+                "identifier: service\nschema: { properties: { tier: { type: string } } }\nrelations: { system: { target: system } }\n\
+                 mirrorProperties: { owner: { path: system.$title } }\ncalculationProperties: { url: { type: string, calculation: .identifier } }\n\
+                 ownership: { type: Inherited, path: system }\n",
+            ),
+        ]
+        .map(|(path, text)| (path.parse().unwrap(), Bytes::from(text.as_bytes())))
+        .into();
+        let root = Root::default();
+        let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
+        let (definitions, _) = load_definitions(&root, settings, &files);
+        let told = |blueprint: &str, rule: Value| {
+            let search = Search {
+                blueprint: blueprint.parse().unwrap(),
+                queries: vec![json!({ "combinator": "and", "rules": [rule] }).to_string()],
+                sort: None,
+                now: None,
+                changes: Vec::new(),
+            };
+            is_told_by_each(&definitions, &search)
+        };
+        let is = |property: &str| json!({ "property": property, "operator": "=", "value": "a" });
+        for own in ["tier", "$identifier", "$title"] {
+            assert!(told("service", is(own)), "{own}");
+        }
+        for other in ["owner", "url", "$team", "$createdAt", "nothing"] {
+            assert!(!told("service", is(other)), "{other}");
+        }
+        assert!(told("system", is("$team")));
+        assert!(!told("none", is("$title")));
+        assert!(!told("service", json!({ "operator": "relatedTo", "blueprint": "system", "value": "a" })));
+    }
 }

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     catalog::entity_at,
-    domain::{Login, ObjectId, Run, Timestamp},
-    plan::{audit::Landed, reference},
+    domain::{Login, ObjectId, RequestId, Run, Timestamp},
+    plan::{audit::Landed, plan_file, reference},
 };
 
 /// How to print it.
@@ -62,6 +62,8 @@ struct Done {
 
 enum What {
     Run(Box<Run>),
+    /// A record that this program cannot read: who wrote the commit, of which request, and why.
+    Unreadable(String, RequestId, String),
     /// Entities changed by hand: who wrote the commit, and what became of them.
     Hand(String, Vec<(&'static str, String)>),
 }
@@ -111,16 +113,19 @@ fn begin(line: &Line, rev: &str) -> anyhow::Result<usize> {
 fn told(line: &Line, landed: &Landed) -> anyhow::Result<Vec<Done>> {
     let (at, commit) = (landed.at, landed.commit);
     let mut done = Vec::new();
-    for (_, _, entry) in landed.records(&line.settings.folders) {
+    for (request, _, entry) in landed.records(&line.settings.folders) {
         let Some(after) = entry.after else { continue };
-        let read = |id| line.objects.blob(id).map(|bytes| serde_yaml::from_slice::<Run>(&bytes).ok());
+        let read = |id| line.objects.blob(id).map(|bytes| plan_file::read_run(&bytes));
         let was_ended = match entry.before {
-            Some(before) => read(before.id)?.is_some_and(|run| run.status.is_end()),
+            Some(before) => read(before.id)?.is_ok_and(|run| run.status.is_end()),
             None => false,
         };
-        if let Some(run) = read(after.id)?.filter(|run| run.status.is_end() && !was_ended) {
-            done.push(Done { at, commit, what: What::Run(Box::new(run)) });
-        }
+        let what = match read(after.id)? {
+            Err(why) => What::Unreadable(landed.author.clone(), request, why.to_string()),
+            Ok(run) if run.status.is_end() && !was_ended => What::Run(Box::new(run)),
+            Ok(_) => continue,
+        };
+        done.push(Done { at, commit, what });
     }
     let entities = landed.changes.iter().filter_map(|(path, entry)| {
         let id = entity_at(&line.settings, path)?;
@@ -142,6 +147,7 @@ impl Done {
     fn touches(&self, entity: &str) -> bool {
         match &self.what {
             What::Run(run) => run.entities.iter().any(|known| known.entity == entity),
+            What::Unreadable(..) => false,
             What::Hand(_, entities) => entities.iter().any(|(_, known)| known == entity),
         }
     }
@@ -153,7 +159,7 @@ impl Done {
                 let mut people = run.requesters.iter().chain(&run.approved_by).chain(broken);
                 people.any(|login| login.as_str().eq_ignore_ascii_case(actor))
             }
-            What::Hand(author, _) => author.eq_ignore_ascii_case(actor),
+            What::Unreadable(author, ..) | What::Hand(author, _) => author.eq_ignore_ascii_case(actor),
         }
     }
 }
@@ -200,6 +206,12 @@ fn table(done: &[Done]) -> Table {
                     pulls.collect::<Vec<_>>().join(", "),
                 ]
             }
+            What::Unreadable(author, request, why) => {
+                let mut cells = [const { String::new() }; 10];
+                (cells[0], cells[1], cells[2]) = (at, commit, request.to_string());
+                (cells[4], cells[5]) = (format!("unreadable: {why}"), author.clone());
+                cells
+            }
             What::Hand(author, entities) => {
                 let changed = entities.iter().map(|(word, entity)| format!("{word} {entity}"));
                 [
@@ -227,6 +239,12 @@ fn as_json(done: &Done) -> Value {
         What::Run(run) => {
             value["kind"] = "run".into();
             value["run"] = json!(run);
+        }
+        What::Unreadable(author, request, why) => {
+            value["kind"] = "unreadable".into();
+            value["author"] = author.as_str().into();
+            value["request"] = request.as_str().into();
+            value["why"] = why.as_str().into();
         }
         What::Hand(author, entities) => {
             value["kind"] = "byHand".into();

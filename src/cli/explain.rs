@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCo
 
 use anyhow::{Context, bail};
 use clap::Args;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
@@ -255,7 +254,13 @@ fn read(line: &Line, id: &RequestId) -> anyhow::Result<Option<Recorded>> {
         .iter()
         .find(|landed| landed.changes.get(&request).is_some_and(|entry| entry.before.is_none()));
     let Some(brought) = brought else { return Ok(None) };
-    let run: Option<Run> = file(line, head, &path("run.yaml")?)?;
+    let record = path("run.yaml")?;
+    let run = match line.objects.file(head, &record)? {
+        Some(file) => {
+            Some(plan_file::read_run(&file.bytes).with_context(|| format!("`{record}` cannot be read"))?)
+        }
+        None => None,
+    };
     let plan = match line.objects.file(brought.commit, &path("plan.yaml")?)? {
         Some(file) => Some(plan_file::read_plan(&file).with_context(|| format!("the plan of `{id}`"))?),
         None => None,
@@ -264,11 +269,6 @@ fn read(line: &Line, id: &RequestId) -> anyhow::Result<Option<Recorded>> {
     let trailer = line.landed.iter().find_map(|landed| explain::trailer(&landed.messages, id));
     let (merge, trailer) = (brought.commit, trailer);
     Ok(Some(Recorded { merge, merged_at, plan, run, trailer }))
-}
-
-fn file<T: DeserializeOwned>(line: &Line, commit: ObjectId, path: &RepoPath) -> anyhow::Result<Option<T>> {
-    let Some(file) = line.objects.file(commit, path)? else { return Ok(None) };
-    Ok(Some(serde_yaml::from_slice(&file.bytes).with_context(|| format!("`{path}` cannot be read"))?))
 }
 
 /// Policies, rules and freezes, for people.

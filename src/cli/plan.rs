@@ -20,7 +20,8 @@ use crate::{
     catalog::{self, Definitions, Files, Root, entity_at, load_definitions, load_settings, report},
     cli,
     domain::{
-        Bytes, Diagnostic, FileMode, Login, ObjectId, Permission, RepoName, RepoPath, RequestId, Timestamp,
+        Bytes, Diagnostic, EntityId, FileMode, InvalidId, Login, ObjectId, Permission, Place, RepoName,
+        RepoPath, RequestId, Timestamp,
     },
     git::objects::Objects,
     plan::{
@@ -155,18 +156,35 @@ impl Asked {
         // What is wrong with other definitions is for `validate` to say.
         let (mut definitions, _) = load_definitions(&root, settings, &files);
         definitions.mark_executables(&found.executables);
-        let id = request_id(&definitions, &path);
+        let id = match request_id(&definitions, &path, &files) {
+            Ok(id) => id,
+            Err(problem) => return Ok(Err(Mistakes { problems: vec![problem], files })),
+        };
         Ok(Ok(Self { top, root, files, definitions, id, path, bytes }))
     }
 }
 
-/// The name that a request has by where its file lies, or would have.
-fn request_id(definitions: &Definitions, path: &RepoPath) -> RequestId {
+/// The name that a request has by where its file lies, or would have; among the requests of the catalog it must be one that is
+/// taken when it is asked. What has a plan there is Chandlery's, and was.
+fn request_id(definitions: &Definitions, path: &RepoPath, files: &Files) -> Result<RequestId, Diagnostic> {
     let below = path.under(&definitions.settings.folders.requests);
-    let name = below.and_then(|below| below.rsplit_once('/')).map(|(name, _)| name);
-    let folder = || path.as_str().rsplit('/').nth(1);
-    let id = name.or_else(folder).and_then(|name| name.parse().ok());
-    id.unwrap_or_else(|| "draft".parse().expect("a word is an identifier"))
+    let Some((name, _)) = below.and_then(|below| below.rsplit_once('/')) else {
+        let folder = path.as_str().rsplit('/').nth(1).and_then(|name| name.parse().ok());
+        return Ok(folder.unwrap_or_else(|| "draft".parse().expect("a word is an identifier")));
+    };
+    let place = || Place::file(path.as_str());
+    let id: RequestId = name.parse().map_err(|problem: InvalidId| {
+        Diagnostic::error("bad-request-id", place(), problem.to_string()).help("rename the folder")
+    })?;
+    let is_planned = || {
+        let plan = definitions.settings.folders.requests.join(&format!("{id}/plan.yaml"));
+        plan.is_ok_and(|plan| files.contains_key(&plan))
+    };
+    if id.is_reserved() && !is_planned() {
+        let message = format!("`{id}` is a name for requests that Chandlery itself opens");
+        return Err(Diagnostic::error("reserved-request-id", place(), message).help("rename the folder"));
+    }
+    Ok(id)
 }
 
 /// What these files of a catalog answer by themselves.
@@ -183,6 +201,11 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
         Question::Entities(_, blueprint) => {
             let known = entities().filter(|(id, ..)| id.blueprint == *blueprint);
             Answer::Entities(Arc::new(known.map(|(id, ..)| id.identifier).collect()))
+        }
+        Question::Alike(_, wanted) => {
+            let folded = |id: &EntityId| (id.blueprint.clone(), id.identifier.as_str().to_lowercase());
+            let alike = entities().filter(|(id, ..)| folded(id) == folded(wanted));
+            Answer::Entities(Arc::new(alike.map(|(id, ..)| id.identifier).collect()))
         }
         Question::Pointing(_, id) => Answer::Pointing(Arc::new(catalog::pointing(definitions, files, id))),
         Question::Search(_, search) => match catalog::search(definitions, files, search) {

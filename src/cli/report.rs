@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 use crate::{
     catalog::Definitions,
     cli::{self, config::ForgeSettings, output},
-    domain::{ObjectId, RepoName, RequestId, Run, StepId},
+    domain::{ObjectId, RepoName, RequestId, StepId},
     plan::{
         facts::{Answer, Here, Question},
+        plan_file,
         report::{self, Report, Status},
         step::{Act, Acted, Call},
     },
@@ -84,7 +85,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         else {
             bail!("no step of `{request}` was begun");
         };
-        let run: Run = serde_yaml::from_slice(&file.bytes).context("the record of the run cannot be read")?;
+        let run = plan_file::read_run(&file.bytes).context("the record of the run cannot be read")?;
         if run.status.is_end() {
             bail!("`{request}` has ended as {}", run.status);
         }

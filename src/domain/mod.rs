@@ -53,7 +53,8 @@ pub use id::{
 };
 pub(crate) use memo::Memo;
 pub use policy::{
-    Concerns, Cost, Counted, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent, Window,
+    Concerns, Cost, Counted, Day, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent,
+    Window,
 };
 pub use property::{Format, Property, PropertyType, Spec};
 pub use pull::{

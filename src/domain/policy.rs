@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::{DateTime, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 
 use super::{ActionId, BlueprintId, Glob, PolicyId, Rule};
 
@@ -166,9 +166,11 @@ pub struct Freeze {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Window {
     /// Again and again.
-    Weekly {
-        /// On these days.
+    Daily {
+        /// On these days of the week …
         days: Vec<Weekday>,
+        /// … and these of the calendar.
+        dates: Vec<Day>,
         /// From this minute of the day.
         from: u16,
         /// To this one, which is free again; of the next day where it is not later.
@@ -181,6 +183,30 @@ pub enum Window {
         /// Until then, which is free again.
         to: DateTime,
     },
+}
+
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// This one.
+    Once(Date),
+    /// That of this month and number in every year.
+    Yearly {
+        /// From 1.
+        month: i8,
+        /// From 1.
+        day: i8,
+    },
+}
+
+impl Day {
+    /// Whether a date is this day.
+    pub fn is(self, date: Date) -> bool {
+        match self {
+            Self::Once(day) => day == date,
+            Self::Yearly { month, day } => (month, day) == (date.month(), date.day()),
+        }
+    }
 }
 
 /// What requests may cost.

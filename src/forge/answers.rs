@@ -48,6 +48,9 @@ pub(super) fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError])
             &format!("the repository {catalog} does not exist, or we may not see it"),
         ));
     }
+    if let Some(why) = renamed(catalog, node) {
+        return Err(why);
+    }
     let me = data["viewer"]["login"].as_str().ok_or("the forge does not say who we are")?;
     if matches!(node["viewerPermission"].as_str(), Some("READ" | "TRIAGE")) {
         return Err(format!(
@@ -62,6 +65,18 @@ pub(super) fn read_here(catalog: &RepoName, data: &Value, errors: &[GraphError])
         branch: branch.parse().map_err(|error| format!("the default branch cannot be handled: {error}"))?,
         me: me.parse().map_err(|error| format!("{error}"))?,
     })
+}
+
+/// What a repository is called by now, if that is another name. The forge still finds it by the old one, but changes nothing
+/// by it: <https://docs.github.com/graphql/reference/queries#repository>
+fn name_now<'a>(name: &RepoName, node: &'a Value) -> Option<&'a str> {
+    node["nameWithOwner"].as_str().filter(|now| !now.eq_ignore_ascii_case(name.as_str()))
+}
+
+/// That a repository has another name by now: whoever takes the old one next would get what was meant for the other.
+pub(super) fn renamed(name: &RepoName, node: &Value) -> Option<String> {
+    name_now(name, node)
+        .map(|now| format!("`{name}` is called `{now}` by now: write that wherever it is named"))
 }
 
 pub(super) fn read_head(node: &Value) -> Known<Option<ObjectId>> {
@@ -93,9 +108,7 @@ pub(super) fn read_repository(
         }
         _ => None,
     };
-    // The forge follows a repository to its new name: <https://docs.github.com/graphql/reference/queries#repository>
-    let name = node["nameWithOwner"].as_str().filter(|name| !name.eq_ignore_ascii_case(asked.as_str()));
-    let renamed = name.and_then(|name| name.parse().ok());
+    let renamed = name_now(asked, node).and_then(|name| name.parse().ok());
     Ok(Some(Arc::new(Repository { default_branch, archived: node["isArchived"] == true, renamed })))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    answers::{complete, numbers, read_head, read_here, read_permission, read_repository, reason},
+    answers::{complete, numbers, read_head, read_here, read_permission, read_repository, reason, renamed},
     client::{ForgeError, MOST_PAGES, Reader, encode},
     graph::{
         CHECKS, ISSUE_LISTS, PULL_LISTS, issue_fields, pull_fields, read_issue, read_pull, with_statuses,
@@ -261,7 +261,7 @@ impl Reader {
         let mut query = self.beginning(catalog, on);
         for (index, question) in questions.iter().enumerate() {
             match question {
-                Question::Repository(name) => query.push_str(&repository(index, name, "nameWithOwner isArchived defaultBranchRef { name target { oid } }")),
+                Question::Repository(name) => query.push_str(&repository(index, name, "isArchived defaultBranchRef { name target { oid } }")),
                 Question::Head(name, branch) => {
                     let full = quote(&branch.full());
                     query.push_str(&repository(index, name, &format!("ref(qualifiedName: {full}) {{ target {{ oid }} }}")));
@@ -303,6 +303,18 @@ impl Reader {
             let node = &data[&alias];
             let me = || data["viewer"]["login"].as_str().ok_or("the forge does not say who we are");
             let here = || read_here(catalog, &data, &errors);
+            let asked = match question {
+                // Its answer tells.
+                Question::Repository(_) => None,
+                Question::Head(name, _) | Question::Queue(name, _) | Question::PullsFrom(name, _) => {
+                    Some(name)
+                }
+                _ => Some(catalog),
+            };
+            if let Some(why) = asked.and_then(|asked| renamed(asked, node)) {
+                found.push((question.clone(), Err(why)));
+                continue;
+            }
             let answer = match question {
                 Question::Here => here().map(|here| Small::Answer(Answer::Here(Arc::new(here)))),
                 Question::Repository(name) => read_repository(name, node, &errors, &alias)
@@ -443,6 +455,11 @@ impl Reader {
         if node.is_null() {
             return Err(reason(errors, &[alias], "the repository does not exist, or we may not see it"));
         }
+        if let Large::Issue(name, _) | Large::Pull(name, _) = item
+            && let Some(why) = renamed(name, &node)
+        {
+            return Err(why);
+        }
         let (name, number, kind, lists): (_, _, _, &[(&str, &str)]) = match item {
             Large::Issue(name, number) => (name, number, "issue", &ISSUE_LISTS),
             Large::Pull(name, number) => (name, number, "pullRequest", &PULL_LISTS),
@@ -551,7 +568,7 @@ fn repository(index: usize, name: &RepoName, selection: &str) -> String {
     let mut part = if index == usize::MAX { " here".to_owned() } else { format!(" r{index}") };
     write!(
         part,
-        ": repository(owner: {}, name: {}) {{ {selection} }}",
+        ": repository(owner: {}, name: {}) {{ nameWithOwner {selection} }}",
         quote(name.owner()),
         quote(name.name())
     )

@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use super::motion;
 use super::objects::{EMPTY, SIGNER};
+use super::rename;
 use super::reply::{Body, Call, Refusal, Reply, decode, refuse};
 use super::rest::repos::may_push;
 use super::rules::{self, Unless, Way};
@@ -92,6 +93,14 @@ async fn answer(forge: &Arc<Forge>, incoming: &Incoming) -> Result<Reply, Refusa
     let key = forge.with_call(incoming, |call| {
         if call.actor.is_none() && (pushes || call.repository_key(&owner, &name, needed).is_err()) {
             return Err(refuse(401, "Repository not found or authentication needed."));
+        }
+        if let Some(now) = rename::present(call.state, &owner, &name) {
+            call.require(&now, needed)?;
+            let mut moved = refuse(301, "Moved Permanently");
+            let query =
+                if incoming.query.is_empty() { String::new() } else { format!("?{}", incoming.query) };
+            moved.0.headers.push(("location", format!("{}/{now}.git/{service}{query}", call.shared.url)));
+            return Err(moved);
         }
         let key = call.repository_key(&owner, &name, needed)?;
         if let Some(grant) = &call.grant {

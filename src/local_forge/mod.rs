@@ -14,6 +14,7 @@ mod render;
 mod motion;
 mod rules;
 mod queue;
+mod rename;
 mod limits;
 mod exchange;
 mod faults;

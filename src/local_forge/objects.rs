@@ -3,7 +3,7 @@
 //! Everything here works on one bare repository and knows nothing of issues or users.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -277,9 +277,49 @@ pub(crate) fn diff<'repo>(
     old: Option<&Tree<'_>>,
     new: &Tree<'_>,
 ) -> Result<Diff<'repo>, git2::Error> {
-    let mut diff = git.diff_tree_to_tree(old, Some(new), Some(&mut DiffOptions::new()))?;
+    let Some(old) = old else { return git.diff_tree_to_tree(None, Some(new), None) };
+    let mut paths = Vec::new();
+    differing(git, old, new, &[], &mut paths)?;
+    if paths.is_empty() {
+        return git.diff_tree_to_tree(None, None, None);
+    }
+    // Without being told where to look, libgit2 reads every folder of both, those that are equal, too.
+    let mut options = DiffOptions::new();
+    options.disable_pathspec_match(true);
+    for path in &paths {
+        options.pathspec(path.as_slice());
+    }
+    let mut diff = git.diff_tree_to_tree(Some(old), Some(new), Some(&mut options))?;
     diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
     Ok(diff)
+}
+
+/// Where two folders differ.
+fn differing(
+    git: &Repository,
+    old: &Tree<'_>,
+    new: &Tree<'_>,
+    above: &[u8],
+    paths: &mut Vec<Vec<u8>>,
+) -> Result<(), git2::Error> {
+    let names: BTreeSet<Vec<u8>> =
+        old.iter().chain(new.iter()).map(|entry| entry.name_bytes().to_vec()).collect();
+    for name in names {
+        let (before, after) = (old.get_name_bytes(&name), new.get_name_bytes(&name));
+        let said = |entry: &git2::TreeEntry<'_>| (entry.id(), entry.filemode());
+        if before.as_ref().map(said) == after.as_ref().map(said) {
+            continue;
+        }
+        let path = [above, name.as_slice()].concat();
+        let folder = |entry: Option<git2::TreeEntry<'_>>| entry?.to_object(git).ok()?.into_tree().ok();
+        match (folder(before), folder(after)) {
+            (Some(before), Some(after)) => {
+                differing(git, &before, &after, &[path.as_slice(), b"/"].concat(), paths)?;
+            }
+            _ => paths.push(path),
+        }
+    }
+    Ok(())
 }
 
 pub(crate) struct Totals {

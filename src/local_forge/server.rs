@@ -359,6 +359,7 @@ fn moves_refs(method: &str, path: &str) -> bool {
         "/statuses/",
         "/contents/",
         "/merge",
+        "/rename",
         "/update-branch",
         "/forks",
         "/merge-upstream",

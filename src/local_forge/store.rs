@@ -21,9 +21,9 @@ pub(crate) struct State {
     pub(crate) organizations: BTreeMap<String, Organization>,
     /// By `owner/name`.
     pub(crate) repositories: BTreeMap<String, Repository>,
-    /// The present key of each repository that had another.
+    /// What repositories are called by now, by what they were called.
     #[serde(default)]
-    pub(crate) renames: BTreeMap<String, String>,
+    pub(crate) renamed: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) apps: BTreeMap<u64, App>,
     /// What each token of an installation allows.
@@ -435,9 +435,7 @@ impl State {
         if self.repositories.contains_key(&key) {
             return Some(key);
         }
-        let is_it = |known: &&String| known.eq_ignore_ascii_case(&key);
-        let renamed = || self.renames.iter().find(|(old, _)| is_it(old)).map(|(_, new)| new);
-        self.repositories.keys().find(is_it).or_else(renamed).cloned()
+        self.repositories.keys().find(|known| known.eq_ignore_ascii_case(&key)).cloned()
     }
 
     /// Commit mail is free text; it names a user only by these three forms.

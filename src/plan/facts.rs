@@ -4,6 +4,8 @@
 //! **present** are asked once a turn. A part of a decision that misses an answer is *pending*: it
 //! notes its question and gives up, the other parts go on, and all questions are asked together.
 
+mod told;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,10 +16,18 @@ use std::{
 use crate::{
     catalog::{Definitions, TooMany},
     domain::{
-        Activity, BlueprintId, Branch, Bytes, CheckRun, Diagnostic, EntityId, FileMode, Identifier, Issue,
-        Login, ObjectId, Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
+        Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, Identifier, Issue, Login, ObjectId,
+        Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
     },
-    plan::step::{Attempt, Outcome},
+    plan::{
+        build::Built,
+        step::{Attempt, Outcome},
+    },
+};
+
+pub use told::{
+    Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Group, Here, Job, Mergeable, Open, Queued,
+    Repository, WorkflowRun,
 };
 
 /// Something to be asked of Git or the forge.
@@ -78,6 +88,8 @@ pub enum Question {
     Entity(ObjectId, EntityId),
     /// The identifiers of a blueprint's entities at this commit of the catalog. → `Entities`
     Entities(ObjectId, BlueprintId),
+    /// The identifiers of a blueprint's entities that differ from this one in case at most. → `Entities`
+    Alike(ObjectId, EntityId),
     /// The entities that point at this one at this commit of the catalog. → `Pointing`
     Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
@@ -161,6 +173,7 @@ impl Question {
             | Self::Blob(..)
             | Self::Entity(..)
             | Self::Entities(..)
+            | Self::Alike(..)
             | Self::Pointing(..)
             | Self::Search(..)
             | Self::Chain { .. }
@@ -174,156 +187,6 @@ impl Question {
             | Self::Arrivals(..) => true,
         }
     }
-}
-
-/// Where we are and who we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
-    /// The catalog's repository.
-    pub catalog: RepoName,
-    /// Its default branch.
-    pub branch: Branch,
-    /// Our own login.
-    pub me: Login,
-}
-
-/// What there is to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Open {
-    /// Open issues.
-    pub issues: BTreeSet<u64>,
-    /// Open pull requests to the default branch, and those closed or merged lately.
-    pub pulls: BTreeSet<u64>,
-    /// Requests on the default branch that have no record of an end.
-    pub requests: BTreeSet<RequestId>,
-}
-
-/// What is known of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
-    /// Its default branch and the newest commit there; none when it is empty.
-    pub default_branch: Option<(Branch, ObjectId)>,
-    /// Whether it takes no changes any more.
-    pub archived: bool,
-    /// What the forge calls it now, where that is another name than it was asked by.
-    pub renamed: Option<RepoName>,
-}
-
-/// A file and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its blob.
-    pub id: ObjectId,
-    /// Its bytes; empty for a submodule.
-    pub bytes: Bytes,
-}
-
-/// A commit on the first-parent chain of a branch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainCommit {
-    /// Which.
-    pub id: ObjectId,
-    /// How it follows from what was before.
-    pub kind: ChainKind,
-    /// The paths that differ from its first parent.
-    pub paths: BTreeSet<RepoPath>,
-}
-
-/// How a commit of a branch follows from what was before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChainKind {
-    /// One parent.
-    Ordinary,
-    /// A merge of a commit that the base contains, with exactly the tree that merging them anew gives.
-    CleanMergeOfBase,
-    /// Any other merge.
-    OtherMerge,
-}
-
-/// That a path appeared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appearance {
-    /// In this commit.
-    pub commit: ObjectId,
-    /// Which followed this one.
-    pub parent: Option<ObjectId>,
-    /// When, as the commit says (its committer's clock).
-    pub at: Timestamp,
-}
-
-/// That a request came to the default branch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
-    /// Which.
-    pub request: RequestId,
-    /// With this commit.
-    pub commit: ObjectId,
-    /// When: as this commit says, or an earlier one that says a later time.
-    pub at: Timestamp,
-}
-
-/// What a path was and became.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiffEntry {
-    /// Where the branch left the base.
-    pub before: Option<TreeEntry>,
-    /// At the head.
-    pub after: Option<TreeEntry>,
-}
-
-/// What keeps the head of a pull request from being merged, besides approvals.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Mergeable {
-    /// Whether it conflicts with its base; none while the forge works it out.
-    pub conflicts: Option<bool>,
-    /// The checks of others that have not ended.
-    pub running: BTreeSet<String>,
-    /// Those that ended otherwise than well.
-    pub failed: BTreeSet<String>,
-}
-
-/// A pull request that waits in a merge queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    /// Which.
-    pub number: u64,
-    /// What is tried before it is merged, once the forge has made that.
-    pub group: Option<Group>,
-}
-
-/// What the base becomes if a pull request is merged after all that wait before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// The base with all that wait before it.
-    pub base: ObjectId,
-    /// That with the pull request: the base moves there when the required checks of this commit are green.
-    pub head: ObjectId,
-    /// Our check runs on it, oldest first.
-    pub checks: Vec<CheckRun>,
-}
-
-/// A run of a workflow, as the forge tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WorkflowRun {
-    /// How it ended: `success`, `failure`, …; none while it has not.
-    pub conclusion: Option<String>,
-    /// Where people see it.
-    pub url: Option<String>,
-    /// Its jobs, in order.
-    pub jobs: Vec<Job>,
-    /// The lines of its log, once it has ended; or why they could not be read.
-    pub log: Option<Result<Vec<String>, String>>,
-}
-
-/// A job of a workflow's run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// Its name.
-    pub name: String,
-    /// How it stands: `queued`, `in_progress`, or how it ended.
-    pub state: String,
 }
 
 /// What was answered.
@@ -361,7 +224,7 @@ pub enum Answer {
     Blob(Option<Bytes>),
     /// To `Entity`.
     Entity(Option<(RepoPath, Bytes)>),
-    /// To `Entities`.
+    /// To `Entities` and `Alike`.
     Entities(Arc<BTreeSet<Identifier>>),
     /// To `Pointing`.
     Pointing(Arc<BTreeSet<EntityId>>),
@@ -401,16 +264,26 @@ pub enum Answer {
     Unknown(Arc<str>),
 }
 
+/// The plan of a request, or what is wrong with it.
+type Planned = Result<Built, Vec<Diagnostic>>;
+
+/// What a request is planned from: definitions (where they are in memory), a commit of the catalog, that of the branch, its name.
+type PlannedFrom = (usize, ObjectId, ObjectId, RequestId);
+
 /// The answers that have come.
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     answers: HashMap<Question, Answer>,
+    /// What was planned from them: more of them would not change it, and planning it again would cost most of a decision.
+    planned: RefCell<HashMap<PlannedFrom, Arc<Planned>>>,
 }
 
 impl Facts {
     /// Notes an answer.
     pub fn insert(&mut self, question: Question, answer: Answer) {
-        self.answers.insert(question, answer);
+        if self.answers.insert(question, answer).is_some() {
+            self.planned.get_mut().clear();
+        }
     }
 
     /// The answer, if it has come.
@@ -426,6 +299,7 @@ impl Facts {
             other => other.is_content(),
         };
         self.answers.retain(|question, _| stays(question));
+        self.planned.get_mut().clear();
     }
 
     /// Every question answered, in order.
@@ -504,6 +378,25 @@ impl<'a> Looker<'a> {
         }
     }
 
+    /// The plan of a request on a branch, made if it was not made from these facts before.
+    pub(super) fn planned(
+        &self,
+        definitions: &Definitions,
+        (catalog, head, id): (ObjectId, ObjectId, &RequestId),
+        make: impl FnOnce() -> Looked<Planned>,
+    ) -> Looked<Planned> {
+        if self.then.is_some() {
+            return make();
+        }
+        let from = (std::ptr::from_ref(definitions).addr(), catalog, head, id.clone());
+        if let Some(known) = self.facts.planned.borrow().get(&from) {
+            return Ok(Planned::clone(known));
+        }
+        let made = make()?;
+        self.facts.planned.borrow_mut().insert(from, Arc::new(made.clone()));
+        Ok(made)
+    }
+
     fn look(&self, question: Question) -> Looked<&'a Answer> {
         match self.facts.get(&question) {
             Some(answer) => Ok(answer),
@@ -569,6 +462,8 @@ impl<'a> Looker<'a> {
         entity(commit: ObjectId, id: &EntityId) -> Option<&'a (RepoPath, Bytes)>, Question::Entity(commit, id.clone()), Answer::Entity(file) => file.as_ref();
         /// The identifiers of a blueprint's entities.
         entities(commit: ObjectId, blueprint: &BlueprintId) -> &'a BTreeSet<Identifier>, Question::Entities(commit, blueprint.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
+        /// The identifiers that differ from one in case at most.
+        alike(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<Identifier>, Question::Alike(commit, id.clone()), Answer::Entities(identifiers) => identifiers.as_ref();
         /// The entities that point at one.
         pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.

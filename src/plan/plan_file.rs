@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     domain::{
         ActionId, Branch, EntityId, Identifier, Interpreter, Login, Memo, ObjectId, OnDelete, OnFailure, Pin,
-        RepoName, RepoPath, RequestId, SecretRef, StepId, TeamSlug, TemplateName,
+        RepoName, RepoPath, RequestId, Run, SecretRef, StepId, TeamSlug, TemplateName,
     },
     plan::facts::File,
 };
@@ -441,12 +441,17 @@ fn read_plan_text(bytes: &[u8]) -> Result<Plan, Unreadable> {
     }
 }
 
-/// Reads a file that we wrote, if this program knows its version of the format: what a newer one wrote is told by
-/// its number, before anything else in it is looked at.
+/// Reads a `run.yaml`.
 ///
 /// # Errors
-/// Why it cannot be read.
-pub(super) fn read_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+/// Why it is none.
+pub fn read_run(bytes: &[u8]) -> Result<Run, Unreadable> {
+    read_versioned(bytes)
+}
+
+/// Reads a file that we wrote, if this program knows its version of the format: what a newer one wrote is told by
+/// its number, before anything else in it is looked at.
+fn read_versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
@@ -474,10 +479,9 @@ mod tests {
 
     #[test]
     fn what_a_newer_program_wrote_is_told_by_its_version() {
-        let told =
-            read_versioned::<crate::domain::Run>(b"version: 3\nsomething: new\n").unwrap_err().to_string();
+        let told = read_run(b"version: 3\nsomething: new\n").unwrap_err().to_string();
         assert!(told.contains("version 3 of the format, which is newer"), "{told}");
-        assert!(read_versioned::<crate::domain::Run>(b"version: 1\nsomething: new\n").is_err());
+        assert!(read_run(b"version: 1\nsomething: new\n").is_err());
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn first_line(request: &RequestId, step: &StepId) -> String {
 }
 
 /// What a comment reports of a step, if it does.
-pub(super) fn read(remark: &Remark, request: &RequestId, step: &StepId) -> Option<Report> {
+pub fn read(remark: &Remark, request: &RequestId, step: &StepId) -> Option<Report> {
     let mut lines = remark.body.lines();
     if remark.edited || lines.next()?.trim_end() != first_line(request, step) {
         return None;

@@ -256,7 +256,7 @@ fn apply_one(
     let nothing = BTreeSet::new();
     // Both are asked for before either is awaited.
     let known = match planned.change {
-        EntityOperation::Create | EntityOperation::Upsert => site.look.entities(site.catalog, &id.blueprint),
+        EntityOperation::Create | EntityOperation::Upsert => site.look.alike(site.catalog, &id),
         EntityOperation::Update | EntityOperation::Delete => Ok(Ok(&nothing)),
     };
     let existing = match site.look.entity(site.catalog, &id)? {
@@ -296,8 +296,7 @@ fn apply_one(
                     );
                 }
             };
-            let lower = id.identifier.as_str().to_lowercase();
-            if let Some(other) = known.iter().find(|known| known.as_str().to_lowercase() == lower) {
+            if let Some(other) = known.first() {
                 return problem(
                     "case-collision",
                     format!("`{id}` and `{other}`, which is in the catalog, differ in nothing but case"),

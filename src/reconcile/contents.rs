@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use tracing::warn;
@@ -33,7 +33,29 @@ const UNREAD: &str = "the entities could not be read";
 type LoadedSettings = Result<Settings, Vec<Diagnostic>>;
 type Loaded = Result<Arc<Definitions>, Arc<Vec<Diagnostic>>>;
 type Found = Arc<Vec<Vec<Identifier>>>;
-type Entities = Arc<BTreeMap<Identifier, RepoPath>>;
+type Entities = Arc<Named>;
+
+/// The entities of a blueprint.
+#[derive(Default)]
+struct Named {
+    /// Where each lies.
+    paths: BTreeMap<Identifier, RepoPath>,
+    /// Those that differ in case at most, by how they are in lower case; made when somebody asks.
+    alike: OnceLock<HashMap<String, BTreeSet<Identifier>>>,
+}
+
+impl Named {
+    fn alike(&self, identifier: &Identifier) -> BTreeSet<Identifier> {
+        let all = self.alike.get_or_init(|| {
+            let mut all: HashMap<String, BTreeSet<Identifier>> = HashMap::new();
+            for known in self.paths.keys() {
+                all.entry(known.as_str().to_lowercase()).or_default().insert(known.clone());
+            }
+            all
+        });
+        all.get(&identifier.as_str().to_lowercase()).cloned().unwrap_or_default()
+    }
+}
 
 /// One repository: our copy, and what was worked out about it.
 pub(super) struct Contents {
@@ -191,7 +213,14 @@ impl Reader {
                     Some((tree, path)) => self.entities(objects, tree, &path)?,
                     None => Entities::default(),
                 };
-                Answer::Entities(Arc::new(found.keys().cloned().collect()))
+                Answer::Entities(Arc::new(found.paths.keys().cloned().collect()))
+            }
+            Question::Alike(commit, id) => {
+                let found = match self.folder(objects, *commit, &id.blueprint)? {
+                    Some((tree, path)) => self.entities(objects, tree, &path)?,
+                    None => Entities::default(),
+                };
+                Answer::Entities(Arc::new(found.alike(&id.identifier)))
             }
             Question::Pointing(commit, id) => self.pointing(objects, *commit, id)?,
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
@@ -304,7 +333,7 @@ impl Reader {
         if let (Some(path), Some(file)) = (direct, file) {
             return Ok(Some((path, file.bytes)));
         }
-        let Some(path) = self.entities(objects, tree, &folder)?.get(&id.identifier).cloned() else {
+        let Some(path) = self.entities(objects, tree, &folder)?.paths.get(&id.identifier).cloned() else {
             return Ok(None);
         };
         Ok(objects.file(commit, &path)?.map(|file| (path, file.bytes)))
@@ -413,16 +442,16 @@ impl Reader {
         if let Some((_, known)) = self.entities.iter().find(|(id, _)| *id == tree) {
             return Ok(Arc::clone(known));
         }
-        let mut found = BTreeMap::new();
+        let mut paths = BTreeMap::new();
         objects.walk(tree, folder.as_str(), &mut |path, _| {
             let Ok(path) = path.parse::<RepoPath>() else { return Ok(()) };
             let below = path.under(folder).filter(|below| below.ends_with(".yaml"));
             if let Some(identifier) = below.and_then(Identifier::of_file) {
-                found.entry(identifier).or_insert(path);
+                paths.entry(identifier).or_insert(path);
             }
             Ok(())
         })?;
-        let found = Arc::new(found);
+        let found = Arc::new(Named { paths, ..Named::default() });
         self.entities.push_front((tree, Arc::clone(&found)));
         self.entities.truncate(AT_HAND);
         Ok(found)

@@ -127,9 +127,16 @@ impl Hands {
         let catalog = self.settings.catalog.clone();
         let (forge, git) = tokio::join!(reader.look(&catalog, &of_forge), self.look_at_git(of_git));
         let mut answers = git;
-        let head = forge
-            .iter()
-            .find_map(|(question, answer)| (Some(question) == branch.as_ref()).then(|| answer.clone()));
+        let here = forge.iter().find_map(|(_, answer)| match answer {
+            Answer::Here(here) => Some(Question::Head(here.catalog.clone(), here.branch.clone())),
+            _ => None,
+        });
+        let head = match here.filter(|_| branch.is_some()) {
+            // The default branch is another than it was when we last heard of it.
+            Some(now) if Some(&now) != branch.as_ref() => reader.look(&catalog, &[now].into()).await.pop(),
+            _ => forge.iter().find(|(question, _)| Some(question) == branch.as_ref()).cloned(),
+        };
+        let head = head.map(|(_, answer)| answer);
         for (question, answer) in forge {
             self.note(&answer);
             let answer = match answer {
@@ -224,6 +231,7 @@ impl Hands {
             | Question::CommittedAt(_)
             | Question::Entity(..)
             | Question::Entities(..)
+            | Question::Alike(..)
             | Question::Pointing(..)
             | Question::Search(..)
             | Question::Appearances(..)

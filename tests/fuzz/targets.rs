@@ -2,21 +2,32 @@
 //!
 //! A new one is added here, to `TARGETS`, and as a file beside this with a folder of `corpus`.
 
-use std::sync::LazyLock;
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use chandlery::{
     catalog::{
         Definitions, Files, Root, check_all, load_definitions, load_settings, read_entity, report,
         store_entity, view::parse_query, yaml,
     },
-    domain::{Bytes, Direction, Operator, Query, Remark, Timestamp},
+    domain::{
+        Branch, Bytes, Direction, DocumentPlace, EditTarget, FileMode, Identifier, Login, ObjectId, Operator,
+        Query, RUN_TRAILER, Remark, RepoName, RepoPath, RequestId, Timestamp, trailers,
+    },
     expr::Expression,
     index::probe,
     intake::issue_form::{self, Reading},
     plan::{
         code_owners::{CodeOwners, Owner},
-        command, diff as diffs, log, message,
+        command, diff as diffs,
+        facts::File,
+        log, message,
+        plan_file::{FORMAT, Plan, read_plan, read_run},
+        report as reports,
     },
+    render,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +35,7 @@ use serde_json::{Value, json};
 pub type Target = fn(&[u8]);
 
 /// Each by its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("loader", loader),
     ("query", query),
     ("guard", guard),
@@ -34,6 +45,11 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("form", form),
     ("diff", diff),
     ("base", base),
+    ("plan", plan),
+    ("run", run),
+    ("trailer", trailer),
+    ("edit", edit),
+    ("names", names),
 ];
 
 /// Files of a catalog: places lie inside the text, and what is read is what is written.
@@ -43,6 +59,9 @@ pub fn loader(bytes: &[u8]) {
         "blueprints/service.yaml",
         "scorecards/ready.yaml",
         "actions/checkout.yaml",
+        "policies/checkout.yaml",
+        "action-templates/checkout/template.yaml",
+        "requests/checkout/request.yaml",
         "chandlery.yaml",
     ] {
         let usual =
@@ -120,6 +139,118 @@ pub fn diff(bytes: &[u8]) {
     }
 }
 
+/// `plan.yaml`, which anybody may have written: what is read says the same when we write it, and has the same key.
+pub fn plan(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        let (id, bytes) = (ObjectId::of_blob(bytes), Bytes::from(bytes));
+        read_plan(&File { mode: FileMode::File, id, bytes })
+    };
+    let Ok(plan) = read(bytes) else { return };
+    // What an older program wrote is written as it is by now.
+    let plan = Arc::new(Plan { version: FORMAT, ..Plan::clone(&plan) });
+    let text = serde_yaml::to_string(&*plan).expect("a plan is plain data");
+    let again = read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}"));
+    assert_eq!(again, plan, "{text}");
+    assert_eq!(again.key_of(true), plan.key_of(true), "{text}");
+}
+
+/// `run.yaml`, as well.
+pub fn run(bytes: &[u8]) {
+    let Ok(run) = read_run(bytes) else { return };
+    let text = serde_yaml::to_string(&run).expect("a run is plain data");
+    assert_eq!(read_run(text.as_bytes()).as_ref(), Ok(&run), "{text}");
+}
+
+/// Messages of commits: what speaks to us is a line of the last paragraph, and nothing does that people quote or that something
+/// follows.
+pub fn trailer(bytes: &[u8]) {
+    let Ok(message) = std::str::from_utf8(bytes) else { return };
+    let ours = |message: &str| trailers(message, RUN_TRAILER).len();
+    for value in trailers(message, RUN_TRAILER) {
+        assert!(!value.contains('\n'), "{message:?}");
+        let line = message.trim_end().lines().rev().take_while(|line| !line.trim().is_empty());
+        let mut said = line.filter_map(|line| Some(line.split_once(':')?.1.trim()));
+        assert!(said.any(|said| said == value), "{value}: {message:?}");
+    }
+    let quoted: String = message.lines().map(|line| format!("> {line}\n")).collect();
+    assert_eq!(ours(&format!("Quote\n\n{quoted}")), 0, "{message:?}");
+    assert_eq!(ours(&format!("{message}\n\nThat is all.\n")), 0, "{message:?}");
+    assert_eq!(
+        ours(&format!("{}\n\n{RUN_TRAILER}: a\n", message.trim_end())),
+        usize::from(!message.trim().is_empty())
+    );
+}
+
+/// Files of targets in which a value is set: it is there afterwards, setting it again changes nothing, and what is not read
+/// is not touched.
+pub fn edit(bytes: &[u8]) {
+    for name in ["a.yaml", "a.json", "a.toml", "a.tf"] {
+        let path: RepoPath = name.parse().unwrap();
+        for (at, value) in [("a", json!("x: #\n")), ("a.b[0]", json!(7)), ("b", json!([true, { "c": null }]))]
+        {
+            let target = EditTarget::At(DocumentPlace { document: 0, at: at.to_owned() });
+            let Ok(after) = render::edit::set(&path, bytes, &target, &value) else { continue };
+            let again = render::edit::set(&path, &after, &target, &value);
+            assert_eq!(
+                again.as_deref().ok(),
+                Some(&*after),
+                "{name} {at}: {}",
+                String::from_utf8_lossy(&after)
+            );
+            if let Some(mut was) = json_of(bytes).filter(|_| name == "a.json") {
+                *place(&mut was, at).expect("it was set") = value;
+                assert_eq!(json_of(&after), Some(was), "{at}: {}", String::from_utf8_lossy(&after));
+            }
+        }
+    }
+}
+
+fn json_of(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok()
+}
+
+fn place<'a>(value: &'a mut Value, at: &str) -> Option<&'a mut Value> {
+    match at {
+        "a.b[0]" => value.get_mut("a")?.get_mut("b")?.get_mut(0),
+        key => Some(&mut value[key]),
+    }
+}
+
+/// Names that people and forges give: none climbs, none is an option, and each comes back as it was.
+pub fn names(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let is_tame = |text: &str| {
+        !text.starts_with('-')
+            && !text.chars().any(char::is_control)
+            && text.split('/').all(|part| part != "..")
+    };
+    if let Ok(branch) = text.parse::<Branch>() {
+        assert!(is_tame(text) && !text.starts_with("refs/") && branch.as_str() == text, "{text:?}");
+    }
+    if let Ok(request) = text.parse::<RequestId>() {
+        assert!(is_tame(text) && format!("a/{text}").parse::<RepoPath>().is_ok(), "{text:?}");
+        assert!(format!("chandlery/{}", request.slug()).parse::<Branch>().is_ok(), "{text:?}");
+    }
+    if let Ok(path) = text.parse::<RepoPath>() {
+        let parts = |path: &Path| {
+            path.components().filter(|part| matches!(part, std::path::Component::Normal(_))).count()
+        };
+        assert_eq!(parts(Path::new(path.as_str())), text.split('/').count(), "{text:?}");
+        assert!(text.split('/').all(|part| !part.eq_ignore_ascii_case(".git")), "{text:?}");
+    }
+    if let Ok(identifier) = text.parse::<Identifier>() {
+        let file = format!("{}.yaml", identifier.file_stem());
+        assert!(file.len() > 1_000 || file.parse::<RepoPath>().is_ok(), "{text:?}: {file}");
+        assert_eq!(Identifier::of_file(&file), Some(identifier), "{file}");
+    }
+    for name in [
+        text.parse::<RepoName>().map(|name| name.to_string()),
+        text.parse::<Login>().map(|name| name.to_string()),
+    ] {
+        assert!(name.is_err() || is_tame(text), "{text:?}");
+    }
+}
+
 /// CODEOWNERS: what is read is said by a line of it, and whoever owns something stands there.
 pub fn owners(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -157,6 +288,14 @@ pub fn comment(bytes: &[u8]) {
         !quoted.contains('\n') && (quoted == "(empty)" || quoted.starts_with('`') && quoted.ends_with('`')),
         "{quoted}"
     );
+    let (request, step) = ("a".parse().unwrap(), "step".parse().unwrap());
+    let reported = |edited| reports::read(&remark(edited), &request, &step);
+    assert_eq!(reported(true), None, "an edited comment reports something: {body}");
+    if let Some(report) = reported(false) {
+        let again = reports::write(&request, &step, &report);
+        let again = Remark { body: again, ..remark(false) };
+        assert_eq!(reports::read(&again, &request, &step), Some(report), "{body}");
+    }
     let told = log::read(body.lines());
     for line in told.last.iter().chain(&told.progress).chain(told.links.keys()) {
         assert!(!line.chars().any(|c| c.is_control()), "{line:?}");

@@ -425,6 +425,68 @@ fn generated_workflows_carry_a_request_to_the_catalog_whatever_becomes_of_events
     }
 }
 
+/// What ran when the default branch had a merge queue.
+const QUEUE_RUNS: &str = "\
+1 acme/catalog chandlery, issues opened by dan: Success
+1 acme/catalog chandlery, pull_request_target closed by -: Superseded
+1 acme/catalog chandlery, pull_request_target opened by chandlery[bot]: Skipped
+1 acme/catalog chandlery, push by -: Success
+1 acme/catalog chandlery, workflow_run completed by -: Success
+1 acme/catalog chandlery, workflow_run completed by bo: Success
+1 acme/catalog chandlery, workflow_run completed by cleo: Success
+1 acme/catalog chandlery-validate, merge_group checks_requested by -: Success
+1 acme/catalog chandlery-validate, pull_request opened by chandlery[bot]: Success
+1 acme/catalog chandlery-wake, merge_group checks_requested by -: Success
+1 acme/catalog chandlery-wake, pull_request_review submitted by bo: Success
+1 acme/catalog chandlery-wake, pull_request_review submitted by cleo: Success
+";
+
+/// A merge queue waits for what is required of the commits that it makes: by Chandlery, and by the workflow that validates.
+#[test]
+fn a_merge_queue_gets_its_checks_from_the_generated_workflows() {
+    let company = Company::new("act-queue");
+    let forge = &company.forge;
+    let ruleset = json!({
+        "name": "queue", "target": "branch", "enforcement": "active",
+        "conditions": { "ref_name": { "include": ["~DEFAULT_BRANCH"], "exclude": [] } },
+        "bypass_actors": [{ "actor_id": APP, "actor_type": "Integration", "bypass_mode": "always" }],
+        "rules": [
+            { "type": "merge_queue", "parameters": {
+                "check_response_timeout_minutes": 60, "grouping_strategy": "ALLGREEN", "max_entries_to_build": 5,
+                "max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1, "min_entries_to_merge_wait_minutes": 0,
+            }},
+            { "type": "required_status_checks", "parameters": {
+                "strict_required_status_checks_policy": false, "do_not_enforce_on_create": false,
+                "required_status_checks": [{ "context": "chandlery", "integration_id": APP }, { "context": "Validate" }],
+            }},
+        ],
+    });
+    forge.post("ada", &format!("/repos/{CATALOG}/rulesets"), ruleset).expect(201);
+    let mut runner = Runner::new(forge, &[CATALOG, TARGET], company.setup(), FAIR);
+    let filed = json!({ "title": "Please", "body": company.filled_in("create-bucket", "invoices", "20") });
+    forge.post("dan", &format!("/repos/{CATALOG}/issues"), filed).expect(201);
+    runner.settle();
+    let pull = open_pull(forge, CATALOG).unwrap();
+    let path = format!("/repos/{CATALOG}/pulls/{pull}");
+    for who in ["bo", "cleo"] {
+        forge.post(who, &format!("{path}/reviews"), json!({ "event": "APPROVE" })).expect(200);
+    }
+    runner.settle();
+    let id = forge.get("dan", &path).text("/node_id").to_owned();
+    let put = format!(
+        "mutation {{ enqueuePullRequest(input: {{ pullRequestId: \"{id}\" }}) {{ mergeQueueEntry {{ position }} }} }}"
+    );
+    let put = forge.graphql("dan", &put);
+    assert!(put.get("errors").is_none(), "{put}");
+    assert_eq!(forge.get("dan", &path).text("/state"), "open", "it waits for its checks");
+    runner.settle();
+    assert_eq!(forge.get("dan", &path).text("/state"), "closed");
+    assert!(open_pull(forge, TARGET).is_some(), "it goes on");
+    let told = company.told(runner, 0);
+    told.is_sound(&company.key);
+    assert_eq!(told.summary(), QUEUE_RUNS);
+}
+
 /// What ran for two requests whose step starts a workflow: one that ends well, and one that does not.
 const STEP_RUNS: &str = "\
 2 acme/catalog chandlery, issues closed by chandlery[bot]: Skipped

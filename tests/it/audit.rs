@@ -225,6 +225,13 @@ fn audit_tells_who_asked_who_approved_and_what_changed() {
     assert_eq!((code, &told[1]["run"]["approvedBy"][0], &told[1]["kind"]), (0, &"bo".into(), &"run".into()));
     let (_, text) = chandlery(clone.0.path(), &["audit"]);
     assert!(text.contains("by hand") && text.contains("acme/infra#1"), "{text}");
+    // What cannot be read is not left out.
+    clone.edit(&format!("{}/run.yaml", clone.request(1)), "version: 2", "version: 9");
+    clone.git(&["commit", "-q", "-m", "Mend it"]);
+    let (code, text) = chandlery(clone.0.path(), &["audit", "--format", "json"]);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &told[0]["kind"]), (0, &"unreadable".into()), "{text}");
+    assert!(told[0]["why"].as_str().unwrap().contains("newer than this program"), "{text}");
 }
 
 fn a_trailer_in_text_of_people_is_found() {

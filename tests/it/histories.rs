@@ -113,7 +113,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::Unsay { .. } => "unsay",
         Deed::Dismiss { .. } => "dismiss",
         Deed::Merge { .. } => "merge",
-        Deed::Close { .. } => "close",
+        Deed::Close { .. } | Deed::RenameBranch { .. } => "close",
         Deed::Reopen { .. } | Deed::Retarget { .. } => "reopen",
         Deed::Ready { .. } => "mark ready",
         Deed::Smuggle { .. } => "smuggle",

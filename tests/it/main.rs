@@ -44,6 +44,7 @@ mod identity;
 mod pace;
 mod moves;
 mod release;
+mod renamed;
 mod secrets;
 mod emulate;
 mod planted;

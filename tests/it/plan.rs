@@ -96,10 +96,19 @@ entities:
   - create: { blueprint: thing, identifier: \"{{ inputs.name }}\" }
 ",
     );
-    let planned = |name: &str| {
-        put("requests/one/request.yaml", &format!("action: add\ninputs: {{ name: {name:?} }}\n"));
-        plan(&folder.path().join("requests/one/request.yaml"), &["--as", "ada"])
+    let planned_as = |id: &str, name: &str| {
+        let path = format!("requests/{id}/request.yaml");
+        put(&path, &format!("action: add\ninputs: {{ name: {name:?} }}\n"));
+        plan(&folder.path().join(path), &["--as", "ada"])
     };
+    let planned = |name: &str| planned_as("one", name);
+    // What the forge would refuse for its name is refused here.
+    for (id, code) in [("2026/issue-7", "reserved-request-id"), ("One more", "bad-request-id")] {
+        let refused = planned_as(id, "tea");
+        let said = printed_anyway(&refused);
+        assert!(refused.status.code() == Some(1) && said.contains(code), "{id}: {said}");
+        std::fs::remove_dir_all(folder.path().join("requests").join(id)).unwrap();
+    }
     let shown = printed(&planned("shop/cart"));
     assert!(shown.contains("entities/thing/shop%2Fcart.yaml"), "{shown}");
     let refused = planned("shop");

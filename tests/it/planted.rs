@@ -71,10 +71,12 @@ enum Fault {
     ApprovalsBeforeThePlanCount,
     GroupsAreNotJudged,
     QueuesAreOverlooked,
+    MergesWhateverIsThere,
+    EnqueuesWhateverIsThere,
 }
 
 /// Each fault, and the most histories in which it may hide.
-const ALL: [(Fault, u64); 47] = [
+const ALL: [(Fault, u64); 49] = [
     (Fault::TrustsTheCommitThatAReviewNames, 500),
     (Fault::CountsReviewsAfterTheMerge, 500),
     (Fault::TakesAnyCommitForACleanMerge, 500),
@@ -122,6 +124,8 @@ const ALL: [(Fault, u64); 47] = [
     (Fault::ApprovalsBeforeThePlanCount, 1_000),
     (Fault::GroupsAreNotJudged, 1_000),
     (Fault::QueuesAreOverlooked, 500),
+    (Fault::MergesWhateverIsThere, 500),
+    (Fault::EnqueuesWhateverIsThere, 2_000),
 ];
 
 /// A world seen by careless eyes and touched by careless hands.
@@ -428,6 +432,19 @@ impl World for Careless {
                     commit.expect = head;
                 }
             }
+        }
+        if let Act::Call(call) = &mut act
+            && let Some((repository, number, head)) = match (self.fault, call) {
+                (Fault::MergesWhateverIsThere, Call::Merge { repository, number, head })
+                | (Fault::EnqueuesWhateverIsThere, Call::Enqueue { repository, number, head }) => {
+                    Some((repository, *number, head))
+                }
+                _ => None,
+            }
+        {
+            let at = if *repository == Repo::Catalog.name() { Repo::Catalog } else { Repo::Infra };
+            let pull = self.world.pulls(at).into_iter().find(|pull| pull.number == number);
+            *head = pull.map_or(*head, |pull| pull.head);
         }
         if self.fault == Fault::GroupsAreNotJudged
             && let Act::Call(Call::Check { commit, conclusion, .. }) = &mut act

@@ -24,6 +24,7 @@ use crate::{
         Kept,
         history::{self, Authored, Turn},
     },
+    plan::plan_file,
 };
 
 /// What a shallow clone hears.
@@ -138,7 +139,7 @@ fn runs_of(objects: &Objects, requests: &RepoPath, authored: &Authored) -> Vec<R
     let read = |request: &String| {
         let path = requests.join(&format!("{request}/run.yaml")).ok()?;
         let file = objects.file(authored.commit, &path).ok()??;
-        serde_yaml::from_slice::<Run>(&file.bytes).ok()
+        plan_file::read_run(&file.bytes).ok()
     };
     authored.runs.iter().filter_map(read).collect()
 }

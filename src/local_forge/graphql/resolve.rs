@@ -10,6 +10,7 @@ use super::issues::{comment_field, issue_field, issues, pull_connection, pull_fi
 use super::{Arguments, Mistake, Walk, queue};
 use crate::local_forge::objects;
 use crate::local_forge::queue::Waiting;
+use crate::local_forge::rename;
 use crate::local_forge::render::node;
 use crate::local_forge::rest::{checks, commits::associated};
 use crate::local_forge::store::{
@@ -316,6 +317,9 @@ fn query<'a>(walk: &Walk<'a>, name: &str, arguments: &Arguments) -> Answer<'a> {
         _ => {
             let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
             let (owner, repository) = (text("owner"), text("name"));
+            let now = rename::present(call.state, owner, repository);
+            let (owner, repository) =
+                now.as_ref().and_then(|now| now.split_once('/')).unwrap_or((owner, repository));
             match call.repository_key(owner, repository, Permission::Read) {
                 Ok(key) => Ok(Found::One(Thing::Repository(&call.state.repositories[&key]))),
                 Err(_) => Err(Mistake::not_found(format!(

@@ -19,9 +19,9 @@ pub(crate) mod reviews;
 pub(crate) mod rulesets;
 pub(crate) mod teams;
 
-use super::apps;
 use super::reply::{Answer, Call, Refusal, decode, not_found, refuse};
 use super::store::Permission;
+use super::{apps, rename};
 
 pub(crate) fn route(call: &mut Call<'_>) -> Answer {
     let segments: Vec<String> =
@@ -39,6 +39,13 @@ pub(crate) fn route(call: &mut Call<'_>) -> Answer {
         ("POST", ["orgs", login, "repos"]) => repos::create(call, Some(login)),
         (_, ["orgs", login, rest @ ..]) => teams::route(call, login, rest),
         (_, ["repos", owner, name, rest @ ..]) => repository(call, owner, name, rest),
+        (_, ["repositories", id, rest @ ..]) => {
+            let id = number(id)?;
+            let found =
+                call.state.repositories.values().find(|known| known.id == id).ok_or_else(not_found)?;
+            let (owner, name) = (found.owner.clone(), found.name.clone());
+            repository(call, &owner, &name, rest)
+        }
         _ => Err(not_found()),
     }
 }
@@ -48,12 +55,11 @@ fn number(text: &str) -> Result<u64, Refusal> {
 }
 
 fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> Answer {
-    let key = call.repository_key(owner, name, Permission::Read)?;
-    if !key.eq_ignore_ascii_case(&format!("{owner}/{name}")) {
-        // It was renamed: <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>
-        let status = if call.method == "GET" { 301 } else { 307 };
-        return Err(refuse(status, "Moved Permanently"));
+    if let Some(key) = rename::present(call.state, owner, name) {
+        call.require(&key, Permission::Read)?;
+        return Err(rename::send_on(call, &key, rest));
     }
+    let key = call.repository_key(owner, name, Permission::Read)?;
     if let Some(grant) = &call.grant {
         grant.require(call.method, rest)?;
     }
@@ -76,6 +82,7 @@ fn repository(call: &mut Call<'_>, owner: &str, name: &str, rest: &[&str]) -> An
         ("DELETE", ["collaborators", login]) => repos::remove_collaborator(call, &key, login),
         ("GET", ["collaborators", login, "permission"]) => repos::permission(call, &key, login),
         ("GET", ["branches"]) => repos::branches(call, &key),
+        ("POST", ["branches", branch @ .., "rename"]) => rename::branch(call, &key, &branch.join("/")),
         (_, ["branches", branch @ .., "protection"]) => repos::protection(call, &key, &branch.join("/")),
         ("GET", ["branches", branch @ ..]) => repos::branch(call, &key, &branch.join("/")),
         ("GET", ["teams"]) => teams::of_repository(call, &key),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local_forge::motion;
 use crate::local_forge::objects::{self, EMPTY};
+use crate::local_forge::rename;
 use crate::local_forge::render::node;
 use crate::local_forge::reply::{Answer, Call, Refusal, Reply, created, invalid, not_found, ok, refuse};
 use crate::local_forge::rules::{self, Way};
@@ -69,8 +70,7 @@ pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer 
         }
     };
     let name = call.needed("Repository", "name")?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if name.is_empty() || name.len() > 100 || !name.bytes().all(allowed) || name.starts_with('.') {
+    if !is_name(&name) {
         return Err(invalid("Repository", "name", "invalid", None));
     }
     if call.state.repository_key(&owner, &name).is_some() {
@@ -99,8 +99,21 @@ pub(crate) fn create(call: &mut Call<'_>, organization: Option<&str>) -> Answer 
     created(call.view().repository(call.repository(&key), call.actor.as_deref()))
 }
 
+/// Whether a repository may be called so.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+}
+
 pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
     call.require(key, Permission::Admin)?;
+    let mut key = key.to_owned();
+    if let Some(name) =
+        call.text("name").map(str::to_owned).filter(|name| *name != call.repository(&key).name)
+    {
+        key = rename::repository(call, &key, &name)?;
+    }
+    let key = key.as_str();
     let at = call.state.stamp();
     let (archived, private) = (call.flag("archived"), call.flag("private"));
     let branch = call.text("default_branch").map(str::to_owned);
@@ -145,34 +158,7 @@ pub(crate) fn update(call: &mut Call<'_>, key: &str) -> Answer {
     repository.private = private.unwrap_or(repository.private);
     repository.default_branch = branch.unwrap_or_else(|| repository.default_branch.clone());
     repository.description = description.or_else(|| repository.description.take());
-    match call.text("name").map(str::to_owned) {
-        Some(name) if name != call.repository(key).name => rename(call, key, &name),
-        _ => get(call, key),
-    }
-}
-
-/// Queries and Git follow a repository to its new name; REST says where it is.
-fn rename(call: &mut Call<'_>, key: &str, name: &str) -> Answer {
-    let new = format!("{}/{name}", call.repository(key).owner);
-    if call.state.repositories.contains_key(&new) {
-        return Err(invalid("Repository", "name", "custom", Some("name already exists on this account")));
-    }
-    std::fs::rename(call.shared.git_dir(key), call.shared.git_dir(&new))?;
-    if let Some(mut repository) = call.state.repositories.remove(key) {
-        name.clone_into(&mut repository.name);
-        call.state.repositories.insert(new.clone(), repository);
-    }
-    for repository in call.state.repositories.values_mut() {
-        let pulls = repository.issues.values_mut().filter_map(|issue| issue.pull.as_mut());
-        pulls
-            .filter(|pull| pull.head_repository == key)
-            .for_each(|pull| pull.head_repository.clone_from(&new));
-    }
-    let renames = &mut call.state.renames;
-    renames.values_mut().filter(|known| *known == key).for_each(|known| known.clone_from(&new));
-    renames.remove(&new);
-    renames.insert(key.to_owned(), new.clone());
-    get(call, &new)
+    get(call, key)
 }
 
 pub(crate) fn delete(call: &mut Call<'_>, key: &str) -> Answer {

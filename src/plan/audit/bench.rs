@@ -217,7 +217,7 @@ impl Bench<'_> {
         let file = self.bytes(Some(self.landed.commit), &path);
         let plan = self.bytes(self.landed.parent, &self.path(id, "plan.yaml"));
         let (Some(file), plan) = (file?, plan?) else { return Ok(None) };
-        let run: Run = match plan_file::read_versioned(&file.bytes) {
+        let run = match plan_file::read_run(&file.bytes) {
             Ok(run) => run,
             Err(why) => {
                 self.note(Kind::Unreadable, Some(id), format!("the record of `{id}` cannot be read: {why}"));

@@ -42,9 +42,11 @@ pub(super) fn follow_ups<'a>(site: &Site<'a>, plan: &Plan) -> Looked<Result<Foll
                 if let Some(why) = adopt::opened_by_others(site, pulls) {
                     return Ok(Err(why));
                 }
+                // A text that somebody wrote anew has no marker. One of another request, whose name gives the same branch, has that.
                 let ours = pulls.iter().filter(|pull| {
+                    let found = message::marker_of(&pull.body);
                     pull.author.as_ref() == Some(&site.here.me)
-                        && (message::marker_of(&pull.body) == marker || pulls.len() == 1)
+                        && (found == marker || pulls.len() == 1 && !message::is_marker(found))
                 });
                 if let Some(pull) = ours.max_by_key(|pull| pull.number) {
                     found.insert(step.id.clone(), pull.as_ref());
@@ -228,6 +230,24 @@ pub(super) fn follow(
     if follow_up.state == PullState::Closed {
         return Ok(Progress::Closed(run_pull(Vec::new()), follow_up.closed_by.clone()));
     }
+    let branch = message::quoted(follow_up.base_branch.as_str());
+    match is_astray(site, planned, follow_up)? {
+        Ok(false) => {}
+        Err(why) => return Ok(Progress::Unclear(format!("where {reference} goes is not known: {why}"))),
+        Ok(true) => {
+            return Ok(match follow_up.state {
+                PullState::Merged => Progress::Failed(format!(
+                    "{reference} was merged into {branch}, which nobody agreed to: revert it there, and ask again"
+                )),
+                PullState::Open | PullState::Closed => {
+                    let base = message::quoted(planned.base.as_str());
+                    let state =
+                        format!("asks to change {branch}: it goes on when it asks to change {base} again");
+                    Progress::Waits(FollowUp { reference, state, log: Vec::new() }, Vec::new(), None)
+                }
+            });
+        }
+    }
     // Is what we pushed what was approved?
     let first = match &follow_up.commits {
         Known::Yes(commits) => match commits.first() {
@@ -312,6 +332,22 @@ pub(super) fn follow(
             }
         }
     }
+}
+
+/// Whether a follow-up was sent to another branch than was agreed to. What the forge made of it when the default branch got
+/// another name is no other branch.
+fn is_astray(site: &Site<'_>, planned: &PlannedPull, follow_up: &Pull) -> Looked<Result<bool, String>> {
+    if follow_up.base_branch == planned.base {
+        return Ok(Ok(false));
+    }
+    Ok(match site.look.repository(&planned.repository)? {
+        Ok(Some(known)) => {
+            let default = known.default_branch.as_ref();
+            Ok(default.is_none_or(|(branch, _)| *branch != follow_up.base_branch))
+        }
+        Ok(None) => Err(format!("`{}` is not there, or we may not see it", planned.repository)),
+        Err(why) => Err(why.to_string()),
+    })
 }
 
 /// The step that merges a pull request, or why that is not done now. What the target requires besides, it says itself.

@@ -56,7 +56,7 @@ pub(super) fn kept(site: &Site<'_>, id: &RequestId) -> Looked<Result<Kept, Strin
             Err(why) => return Ok(Err(format!("`{path}` on `{branch}` could not be read: {why}"))),
         },
     };
-    let record = file.map(|file| plan_file::read_versioned::<Run>(&file.bytes)).transpose();
+    let record = file.map(|file| plan_file::read_run(&file.bytes)).transpose();
     let record = record.map_err(|why| format!("`{path}` on `{branch}` cannot be read: {why}"));
     // Nobody else knows what this pass is called.
     let pass = site.look.pass()?.unwrap_or_default();

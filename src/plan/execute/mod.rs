@@ -70,7 +70,7 @@ fn written(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<Run, String>
     Ok(match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Ok(None) => None,
         Ok(Some(file)) => {
-            let run = plan_file::read_versioned(&file.bytes);
+            let run = plan_file::read_run(&file.bytes);
             Some(run.map_err(|why| format!("`{path}` cannot be read: {why}")))
         }
         Err(why) => Some(Err(format!("`{path}` could not be looked at: {why}"))),

@@ -5,7 +5,7 @@
 
 use jiff::{
     Timestamp as Moment,
-    civil::{DateTime, Weekday},
+    civil::{Date, DateTime},
     tz::{TimeZone, TimeZoneDatabase},
 };
 
@@ -119,19 +119,19 @@ fn window_end(window: &Window, zone: &TimeZone, at: Timestamp) -> Option<Timesta
     let local = Moment::from_second(at.seconds()).ok()?.to_zoned(zone.clone()).datetime();
     let ends = match window {
         Window::Once { from, to } => (*from <= local && local < *to).then_some(*to),
-        Window::Weekly { days, from, to } => {
+        Window::Daily { days, dates, from, to } => {
             let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
             let (from, to) = (i64::from(*from), i64::from(*to));
             let lasts = if to > from { to } else { to + DAY };
-            let on = |day: Weekday| days.contains(&day);
+            let on = |date: Date| days.contains(&date.weekday()) || dates.iter().any(|day| day.is(date));
             let midnight = local.date().at(0, 0, 0, 0);
             let after = |minutes: i64| -> Option<DateTime> {
                 let day = midnight.checked_add(jiff::Span::new().days(minutes / DAY)).ok()?;
                 day.checked_add(jiff::Span::new().minutes(minutes % DAY)).ok()
             };
-            if on(local.weekday()) && (from..lasts).contains(&minute) {
+            if on(local.date()) && (from..lasts).contains(&minute) {
                 after(lasts)
-            } else if on(local.weekday().previous()) && minute + DAY < lasts {
+            } else if local.date().yesterday().is_ok_and(on) && minute + DAY < lasts {
                 after(lasts - DAY)
             } else {
                 None
@@ -144,7 +144,14 @@ fn window_end(window: &Window, zone: &TimeZone, at: Timestamp) -> Option<Timesta
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::{Weekday, date};
+
     use super::*;
+    use crate::domain::Day;
+
+    fn weekly(days: &[Weekday], from: u16, to: u16) -> Window {
+        Window::Daily { days: days.to_vec(), dates: Vec::new(), from, to }
+    }
 
     fn freeze(zone: &str, windows: Vec<Window>) -> Freeze {
         Freeze { zone: zone.to_owned(), windows, unless: Vec::new() }
@@ -160,10 +167,7 @@ mod tests {
 
     #[test]
     fn a_week_ends_on_friday_afternoon_where_the_clock_hangs() {
-        let friday = freeze(
-            "Europe/Berlin",
-            vec![Window::Weekly { days: vec![Weekday::Friday], from: 960, to: 1440 }],
-        );
+        let friday = freeze("Europe/Berlin", vec![weekly(&[Weekday::Friday], 960, 1440)]);
         for (at, wanted) in [
             ("2026-11-27T14:59:59Z", "free"),
             ("2026-11-27T15:00:00Z", "2026-11-27T23:00:00Z"),
@@ -183,8 +187,8 @@ mod tests {
         let weekend = freeze(
             "UTC",
             vec![
-                Window::Weekly { days: all[..1].to_vec(), from: 960, to: 480 },
-                Window::Weekly { days: all[1..].to_vec(), from: 0, to: 1440 },
+                weekly(&all[..1], 960, 480),
+                weekly(&all[1..], 0, 1440),
                 Window::Once {
                     from: "2026-12-20T00:00".parse().unwrap(),
                     to: "2027-01-06T00:00".parse().unwrap(),
@@ -201,18 +205,44 @@ mod tests {
             assert_eq!(told(&weekend, at), wanted, "{at}");
         }
         let every_day: Vec<Weekday> = Weekday::Monday.cycle_forward().take(7).collect();
-        let always = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 0, to: 1440 }]);
+        let always = freeze("UTC", vec![weekly(&every_day, 0, 1440)]);
         assert_eq!(told(&always, "2026-11-27T16:00:00Z"), "for ever");
-        let nights = freeze("UTC", vec![Window::Weekly { days: every_day.to_vec(), from: 1320, to: 360 }]);
+        let nights = freeze("UTC", vec![weekly(&every_day, 1320, 360)]);
         assert_eq!(told(&nights, "2026-11-27T23:00:00Z"), "2026-11-28T06:00:00Z");
         assert_eq!(told(&nights, "2026-11-28T05:59:00Z"), "2026-11-28T06:00:00Z");
         assert_eq!(told(&nights, "2026-11-28T06:00:00Z"), "free");
     }
 
     #[test]
+    fn holidays_are_days_of_the_calendar_wherever_they_fall_in_the_week() {
+        let dates = vec![
+            Day::Once(date(2026, 4, 6)),
+            Day::Yearly { month: 12, day: 25 },
+            Day::Yearly { month: 12, day: 26 },
+        ];
+        let holidays = freeze(
+            "Europe/Berlin",
+            vec![Window::Daily { days: Vec::new(), dates: dates.clone(), from: 0, to: 1440 }],
+        );
+        for (at, wanted) in [
+            ("2026-04-05T22:00:00Z", "2026-04-06T22:00:00Z"),
+            ("2027-04-06T12:00:00Z", "free"),
+            ("2026-12-24T22:59:59Z", "free"),
+            ("2026-12-24T23:00:00Z", "2026-12-26T23:00:00Z"),
+            ("2031-12-26T12:00:00Z", "2031-12-26T23:00:00Z"),
+        ] {
+            assert_eq!(told(&holidays, at), wanted, "{at}");
+        }
+        let eve =
+            freeze("UTC", vec![Window::Daily { days: vec![Weekday::Friday], dates, from: 960, to: 480 }]);
+        // From four in the afternoon of a Friday or a holiday to eight in the morning.
+        assert_eq!(told(&eve, "2026-04-06T15:59:59Z"), "free");
+        assert_eq!(told(&eve, "2026-04-07T07:00:00Z"), "2026-04-07T08:00:00Z");
+    }
+
+    #[test]
     fn a_clock_that_is_put_on_or_back_within_a_freeze_loses_nothing() {
-        let night =
-            freeze("Europe/Berlin", vec![Window::Weekly { days: vec![Weekday::Sunday], from: 60, to: 150 }]);
+        let night = freeze("Europe/Berlin", vec![weekly(&[Weekday::Sunday], 60, 150)]);
         // On 29 March 2026 there is no half past two; on 25 October there are two.
         assert_eq!(told(&night, "2026-03-29T00:30:00Z"), "2026-03-29T01:30:00Z");
         assert_eq!(told(&night, "2026-10-25T00:00:00Z"), "2026-10-25T00:30:00Z");

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Case, Moment};
 use crate::{
-    domain::{ActionId, BlueprintId, Login, Pull, PullState, RequestId, Run, Timestamp},
+    domain::{ActionId, BlueprintId, Login, Pull, PullState, RequestId, Timestamp},
     plan::{
         admit,
         build::Site,
@@ -96,7 +96,7 @@ fn before(case: &Case<'_>, arrival: &Arrival) -> Looked<Result<Before, String>> 
     match site.look.file(&site.here.catalog, site.catalog, &path)? {
         Err(why) => return Ok(Err(format!("`{path}` could not be read: {why}"))),
         Ok(Some(file)) => {
-            return Ok(match plan_file::read_versioned::<Run>(&file.bytes) {
+            return Ok(match plan_file::read_run(&file.bytes) {
                 Err(why) => Err(format!("`{path}` cannot be read: {why}")),
                 Ok(run) => Ok(Before {
                     request: arrival.request.clone(),

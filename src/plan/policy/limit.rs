@@ -1,7 +1,7 @@
 //! How many may there be? Entities are counted as they will be, with what requests that came before will bring; requests as
 //! they came to the default branch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,10 @@ use super::{
     Case, Finding, history,
 };
 use crate::{
-    catalog::form,
+    catalog::{self, form},
     domain::{
-        BlueprintId, Bytes, Counted, Entity, Limit, Login, Ownership, Per, RepoPath, Search, TeamSlug,
-        Timestamp,
+        BlueprintId, Bytes, Counted, Entity, Identifier, Limit, Login, Ownership, Per, RepoPath, Search,
+        TeamSlug, Timestamp,
         later::{self, Piece},
     },
     expr::Expression,
@@ -186,22 +186,47 @@ fn counts(
     groups: &[Group],
     coming: &[&Coming],
 ) -> Looked<Result<Vec<usize>, String>> {
-    let changes = coming.iter().flat_map(|one| one.files.iter().cloned()).collect();
-    let search = Search { changes, ..search.clone() };
-    let found = match case.site.look.search(case.site.catalog, search.clone())? {
+    let site = case.site;
+    let changes: BTreeMap<RepoPath, Option<Bytes>> =
+        coming.iter().flat_map(|one| one.files.iter().cloned()).collect();
+    // Where each entity's own file tells, the catalog is asked once for all requests, and only what they change is looked at.
+    let by_each = catalog::is_told_by_each(site.definitions, search);
+    let asked = match by_each {
+        true => search.clone(),
+        false => Search { changes: changes.clone().into_iter().collect(), ..search.clone() },
+    };
+    let found = match site.look.search(site.catalog, asked)? {
         Ok(found) => found,
         Err(why) => return Ok(Err(format!("the entities could not be counted: {why}"))),
     };
-    let readable = found.last().map_or(&[][..], Vec::as_slice);
+    let (mut gone, mut come) = (BTreeSet::new(), Vec::new());
+    if by_each && !changes.is_empty() {
+        let ids = changes.keys().filter_map(|path| catalog::entity_at(&site.definitions.settings, path));
+        gone = ids.filter(|id| id.blueprint == search.blueprint).map(|id| id.identifier).collect();
+        let files = changes.into_iter().filter_map(|(path, bytes)| Some((path, bytes?))).collect();
+        come = match catalog::search(site.definitions, &files, search) {
+            Ok(come) => come,
+            Err(why) => return Ok(Err(format!("the entities could not be counted: {why}"))),
+        };
+    }
+    // What is found is in the order of identifiers.
+    let has = |list: Option<&Vec<Identifier>>, id: &Identifier| {
+        list.is_some_and(|list| list.binary_search(id).is_ok())
+    };
+    let is_readable = |id: &Identifier| has(come.last(), id) || has(found.last(), id) && !gone.contains(id);
     let new = coming.iter().flat_map(|one| &one.new).filter(|entity| entity.blueprint == search.blueprint);
-    let unread: Vec<&Entity> = new.filter(|entity| !readable.contains(&entity.identifier)).collect();
+    let unread: Vec<&Entity> = new.filter(|entity| !is_readable(&entity.identifier)).collect();
+    let count = |index: usize| {
+        let ends = gone.iter().filter(|id| has(found.get(index), id)).count();
+        found.get(index).map_or(0, Vec::len) - ends + come.get(index).map_or(0, Vec::len)
+    };
     let of = |(index, group): (usize, &Group)| {
         let belongs = |entity: &&&Entity| match group {
             Group::All => true,
             Group::Team(team) => entity.team.is_empty() || entity.team.contains(team),
             Group::NoTeam => entity.team.is_empty(),
         };
-        found.get(index).map_or(0, Vec::len) + unread.iter().filter(belongs).count()
+        count(index) + unread.iter().filter(belongs).count()
     };
     Ok(Ok(groups.iter().enumerate().map(of).collect()))
 }

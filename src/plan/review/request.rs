@@ -174,7 +174,9 @@ fn judge_request(
         (true, false) => same_as_issue(site, &id, &bytes),
         (false, _) => Ok(Ok(())),
     };
-    let plan = admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path));
+    let plan = site.look.planned(site.definitions, (site.catalog, pull.head, &id), || {
+        admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path))
+    });
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {

@@ -4,6 +4,7 @@
 //! hands the event to `act`. Expressions, steps, the composite action, secrets and variables are `act`'s business. What it
 //! leaves out is done here, as GitHub's documentation has it:
 //! - `on:` with its types and branches, and `workflow_run` after a workflow has ended;
+//! - on the commit of a pull request or of a merge queue each job is a check, which may be required (here a status);
 //! - a run that somebody starts over the API waits at the forge until it is taken, and the forge hears what became of it, with
 //!   its jobs and their logs;
 //! - in a concurrency group one job runs and one waits, and a newer one takes the place of the one that waits; a job whose
@@ -37,7 +38,7 @@ use crate::{
 const DEFAULT_BRANCH: &str = "refs/heads/main";
 const FOLDER: &str = ".github/workflows";
 /// The events that the generated workflows start on, as webhooks know them.
-const TOLD: [&str; 4] = ["issues", "pull_request", "pull_request_review", "push"];
+const TOLD: [&str; 5] = ["issues", "merge_group", "pull_request", "pull_request_review", "push"];
 /// A repository where nothing happens but that somebody rings.
 const BELL: &str = "acme/bell";
 /// What every shell of a job does at its end: `act` loses what was said right before.
@@ -338,6 +339,18 @@ impl<'a> Runner<'a> {
     /// The forge hears of it, if it is the forge's; and other workflows may wait for that.
     fn ended(&mut self, run: &Run, ran: Ran) {
         let Delivery { event, payload, .. } = &run.event;
+        let tried = match event.as_str() {
+            "pull_request" => payload["pull_request"]["head"]["sha"].as_str(),
+            "merge_group" => payload["merge_group"]["head_sha"].as_str(),
+            _ => None,
+        };
+        for job in tried.iter().flat_map(|_| jobs(&ran.output)) {
+            let known = &run.workflow["jobs"][job["name"].as_str().unwrap()]["name"];
+            let context = known.as_str().or(job["name"].as_str());
+            let state = if job["conclusion"] == "success" { "success" } else { "failure" };
+            let path = format!("/repos/{}/statuses/{}", run.repository, tried.unwrap_or_default());
+            self.forge.post("ada", &path, json!({ "context": context, "state": state })).expect(201);
+        }
         if !payload["run"].is_null() {
             let conclusion = match ran.outcome {
                 Outcome::Skipped => "skipped",
@@ -373,6 +386,10 @@ impl Delivery {
             "issues" => vec![("issues", main())],
             "pull_request" => vec![("pull_request", of_pull()), ("pull_request_target", main())],
             "pull_request_review" => vec![("pull_request_review", of_pull())],
+            "merge_group" if self.word("/action") == "checks_requested" => {
+                vec![("merge_group", self.word("/merge_group/head_ref").to_owned())]
+            }
+            "merge_group" => Vec::new(),
             "push" if self.payload["deleted"] == true => Vec::new(),
             "push" => vec![("push", self.word("/ref").to_owned())],
             "workflow_dispatch" => vec![("workflow_dispatch", self.word("/ref").to_owned())],

@@ -26,6 +26,7 @@ pub(super) fn judge(world: &Simulated, stages: &BTreeMap<RequestId, Stage>) -> R
     once(world)?;
     let begun = consent(world)?;
     queued(world)?;
+    pinned(&world.log)?;
     bounds(world, &begun, stages)?;
     valid(world)
 }
@@ -196,6 +197,33 @@ fn queued(world: &Simulated) -> Result<(), String> {
                     ));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// What we merge, or put into a queue, is what a pass last saw: whoever changes it meanwhile has it looked at again.
+fn pinned(log: &[Effect]) -> Result<(), String> {
+    for (index, effect) in log.iter().enumerate() {
+        let Effect::Called(Call::Merge { repository, number, .. } | Call::Enqueue { repository, number, .. }) =
+            effect
+        else {
+            continue;
+        };
+        let is_there = |deed: &Deed| match deed {
+            Deed::Push { pull, .. }
+            | Deed::Tamper { pull, .. }
+            | Deed::Rewind { pull, .. }
+            | Deed::UpdateBranch { pull, .. } => *repository == Repo::Catalog.name() && pull == number,
+            Deed::Meddle { at, .. } => *repository == Repo::Infra.name() && at == number,
+            _ => false,
+        };
+        let unseen = log[seen(log, index).len()..index].iter().find_map(|effect| match effect {
+            Effect::Deed(deed) if is_there(deed) => Some(deed),
+            _ => None,
+        });
+        if let Some(deed) = unseen {
+            return Err(format!("{repository}#{number} was merged with what nobody looked at: {deed}"));
         }
     }
     Ok(())

@@ -278,8 +278,8 @@ reconcile",
 ];
 
 /// Ways of getting past the rules. ID is an identifier, NAME a bucket's name, FRIEND a member of the team, # the newest
-/// pull request of the catalog and ISSUE the newest issue.
-const PLOYS: [&str; 35] = [
+/// pull request of the catalog and ISSUE the newest issue; what begins with MOMENT is done in the middle of a pass.
+const PLOYS: [&str; 40] = [
     // Who contributed approves.
     "dan asks ID create-bucket name=NAME
 reconcile
@@ -321,6 +321,33 @@ FRIEND approves catalog##
 dan rewinds catalog##
 reconcile
 dan merges catalog##
+reconcile",
+    // Somebody slips something in just before it is merged, …
+    "dan asks ID label-bucket of old label=red
+MOMENT dan pushes catalog## label-bucket of old label=blue
+reconcile",
+    "dan asks ID apply-bucket of old
+MOMENT FRIEND pushes catalog## label-bucket of old label=blue
+reconcile",
+    "dan asks ID create-vault name=NAME
+reconcile
+bo approves catalog##
+cleo approves catalog##
+eve approves catalog##
+reconcile
+dan merges catalog##
+MOMENT FRIEND meddles infra#1
+reconcile",
+    // … or before it is put into the queue.
+    "ada wants-a-queue infra
+dan asks ID create-vault name=NAME
+reconcile
+bo approves catalog##
+cleo approves catalog##
+eve approves catalog##
+reconcile
+dan merges catalog##
+MOMENT FRIEND meddles infra#1
 reconcile",
     // Somebody asks for changes.
     "dan asks ID create-bucket name=NAME
@@ -505,6 +532,15 @@ dan merges catalog##
 reconcile
 dan merges infra##
 reconcile",
+    // The follow-up goes to another branch, where it is merged by people, or by Chandlery.
+    "dan asks ID create-bucket name=NAME
+reconcile
+FRIEND approves catalog##
+dan merges catalog##
+reconcile
+bo retargets infra## elsewhere
+bo merges infra##
+reconcile",
     // Backends fail, are not heard, or somebody speaks for them.
     "dan asks ID apply-bucket of old
 reconcile
@@ -614,6 +650,9 @@ fn line_of_a_ploy(world: &Simulated, line: &str, words: &[(&str, &str)]) -> Even
     for (word, meaning) in words {
         line = line.replace(word, meaning);
     }
+    if let Some((at, deed)) = line.strip_prefix("MOMENT ").and_then(|rest| rest.split_once(' ')) {
+        return Event::Between { at: at.parse().unwrap(), deed: deed.parse().unwrap() };
+    }
     if line.starts_with("ada writes ") {
         line = WRITTEN.iter().fold(line, |line, (word, meaning)| line.replace(word, meaning));
     }
@@ -650,6 +689,7 @@ pub(super) fn make_up<W: Story>(seed: u64, world: &mut W, told: &mut Told) {
             ("ID", *chance.pick(&["first", "second", "2026/third"])),
             ("NAME", *chance.pick(&NAMES[..2])),
             ("FRIEND", *chance.pick(&["bo", "cleo"])),
+            ("MOMENT", *chance.pick(&["MOMENT 3", "MOMENT 4", "MOMENT 5", "MOMENT 6"])),
         ];
         for line in chance.pick(&PLOYS).lines() {
             let event = line_of_a_ploy(world.real(), line, &words);

@@ -110,8 +110,9 @@ impl fmt::Display for Deed {
                 write!(f, "{who} merges {}{how}", At(at.0, at.1))
             }
             Self::Close { who, at } => write!(f, "{who} closes {}", At(at.0, at.1)),
-            Self::Retarget { who, pull, branch } => {
-                write!(f, "{who} retargets {} {branch}", At(Repo::Catalog, *pull))
+            Self::Retarget { who, at, branch } => write!(f, "{who} retargets {} {branch}", At(at.0, at.1)),
+            Self::RenameBranch { who, at, name } => {
+                write!(f, "{who} renames-branch {} {name}", At(at.0, at.1))
             }
             Self::Ready { who, at } => write!(f, "{who} marks-ready {}", At(at.0, at.1)),
             Self::Reopen { who, at } => write!(f, "{who} reopens {}", At(at.0, at.1)),
@@ -189,7 +190,8 @@ impl FromStr for Deed {
                 Self::Merge { who, at: at(&third)?, how }
             }
             "closes" => Self::Close { who, at: at(&third)? },
-            "retargets" => Self::Retarget { who, pull: pull()?, branch: rest },
+            "retargets" => Self::Retarget { who, at: at(&third)?, branch: rest },
+            "renames-branch" => Self::RenameBranch { who, at: at(&third)?, name: rest },
             "marks-ready" => Self::Ready { who, at: at(&third)? },
             "reopens" => Self::Reopen { who, at: at(&third)? },
             "smuggles" => Self::Smuggle { who, id: third.clone(), ask: rest.parse()? },

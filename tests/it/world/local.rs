@@ -67,7 +67,7 @@ impl Local {
     }
 
     /// As `new`; the catalog holds these files, too.
-    #[allow(dead_code, reason = "the benches call it")]
+    #[allow(dead_code, reason = "the benches make other catalogs")]
     pub fn holding(files: &mut dyn Iterator<Item = (String, String)>) -> Self {
         Self::start_with(None, files)
     }
@@ -151,6 +151,17 @@ impl Local {
     pub fn resumed(saved: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&saved.join("forge"), &folder.path().join("forge"));
+        Self::serve(folder, None, None, None)
+    }
+
+    /// Goes on with a saved world itself, with all that was kept there.
+    #[allow(dead_code, reason = "the benches call it")]
+    pub fn at(saved: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for kept in ["forge", "cache", "answers"] {
+            std::fs::create_dir_all(saved.join(kept)).unwrap();
+            std::os::unix::fs::symlink(saved.join(kept), folder.path().join(kept)).unwrap();
+        }
         Self::serve(folder, None, None, None)
     }
 
@@ -608,14 +619,22 @@ impl Local {
                 self.does(who, "PATCH", at.0, &format!("pulls/{}", at.1), &json!({ "state": "open" }))
                     .map(drop)
             }
-            Deed::Retarget { who, pull, branch } => {
-                if self.tip(Repo::Catalog, branch).is_none() {
-                    let main = self.tip(Repo::Catalog, "main")?;
+            Deed::Retarget { who, at, branch } => {
+                if self.tip(at.0, branch).is_none() {
+                    let main = self.tip(at.0, "main")?;
                     let made = json!({ "ref": format!("refs/heads/{branch}"), "sha": main });
-                    self.does("ada", "POST", Repo::Catalog, "git/refs", &made)?;
+                    self.does("ada", "POST", at.0, "git/refs", &made)?;
                 }
-                let path = format!("pulls/{pull}");
-                self.does(who, "PATCH", Repo::Catalog, &path, &json!({ "base": branch })).map(drop)
+                let path = format!("pulls/{}", at.1);
+                self.does(who, "PATCH", at.0, &path, &json!({ "base": branch })).map(drop)
+            }
+            Deed::RenameBranch { who, at, name } => {
+                let head = self.open_pull(*at)?["head"].take();
+                if head["repo"]["full_name"] != at.0.name().as_str() {
+                    return None;
+                }
+                let path = format!("branches/{}/rename", head["ref"].as_str()?);
+                self.does(who, "POST", at.0, &path, &json!({ "new_name": name })).map(drop)
             }
             Deed::Ready { who, at } => {
                 let pull = self.pull(*at).filter(|pull| pull["state"] == "open" && pull["draft"] == true)?;

@@ -153,11 +153,17 @@ pub enum Deed {
         who: String,
         at: (Repo, u64),
     },
-    /// Has a pull request of the catalog ask to change another branch, which is made where it is not there.
+    /// Has a pull request ask to change another branch, which is made where it is not there.
     Retarget {
         who: String,
-        pull: u64,
+        at: (Repo, u64),
         branch: String,
+    },
+    /// Gives the branch of an open pull request another name.
+    RenameBranch {
+        who: String,
+        at: (Repo, u64),
+        name: String,
     },
     /// Says that a draft is ready for review.
     Ready {

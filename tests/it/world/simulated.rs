@@ -768,6 +768,13 @@ impl Simulated {
                 let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
                 Answer::Pointing(Arc::new(catalog::pointing(&definitions, &files, id)))
             }
+            Question::Alike(commit, wanted) => {
+                let all = Question::Entities(*commit, wanted.blueprint.clone());
+                let Answer::Entities(all) = self.answer(&all) else { unreachable!("they are told") };
+                let lower = wanted.identifier.as_str().to_lowercase();
+                let is_alike = |known: &&Identifier| known.as_str().to_lowercase() == lower;
+                Answer::Entities(Arc::new(all.iter().filter(is_alike).cloned().collect()))
+            }
             Question::Search(commit, search) => {
                 let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
                     return Answer::Unknown("no definitions".into());
@@ -1215,7 +1222,7 @@ impl Simulated {
         if sim.pull.state != PullState::Open || sim.pull.draft {
             return false;
         }
-        let base = self.store(repository).branches[&main_branch()];
+        let base = self.store(repository).branches[&sim.pull.base_branch];
         let Some(tree) = self.merged_tree(base, sim.pull.head) else { return false };
         let merger = Attribution::Account(who.clone());
         let mut brought = Vec::new();
@@ -1243,7 +1250,7 @@ impl Simulated {
         true
     }
 
-    /// The default branch moves to a commit that merges a pull request.
+    /// The base moves to a commit that merges a pull request.
     fn land(
         &mut self,
         repository: &RepoName,
@@ -1252,15 +1259,19 @@ impl Simulated {
         brought: Vec<ObjectId>,
         who: &Login,
     ) {
-        let base = self.store(repository).branches[&main_branch()];
-        self.move_branch(repository, &main_branch(), commit, who, ActivityKind::Merged);
+        let branch = self.store(repository).pulls[&number].pull.base_branch.clone();
+        let base = self.store(repository).branches[&branch];
+        self.move_branch(repository, &branch, commit, who, ActivityKind::Merged);
         let all = [Repo::Catalog, Repo::Infra, Repo::Fresh];
         let kind = all.into_iter().find(|kind| kind.name() == *repository).expect("a known repository");
         let known: BTreeSet<String> = self.folders(base).into_iter().map(|(id, _)| id).collect();
         let mut folders = self.folders(commit);
         folders.retain(|(id, _)| !known.contains(id));
         let let_through = who.as_str() == fixture::QUEUE && !self.lags;
-        Arc::make_mut(&mut self.log).push(Effect::Merged { repository: kind, number, folders, let_through });
+        if branch == main_branch() {
+            let merged = Effect::Merged { repository: kind, number, folders, let_through };
+            Arc::make_mut(&mut self.log).push(merged);
+        }
         let at = self.tick();
         let store = self.edit(repository);
         for id in brought {
@@ -1730,7 +1741,25 @@ impl Simulated {
                 self.pull_mut(&repository, at.1).unwrap().pull.draft = false;
                 true
             }
-            Deed::Retarget { who, pull, branch } => {
+            Deed::RenameBranch { who, at, name } => {
+                let repository = at.0.name();
+                let Some(sim) = self.store(&repository).pulls.get(&at.1).cloned() else { return false };
+                let (new, old): (Branch, _) = (name.parse().unwrap(), sim.pull.head_branch.clone().unwrap());
+                let is_taken = self.store(&repository).branches.contains_key(&new);
+                if !writes(who) || is_taken || !sim.is_open_from(&repository, &old) {
+                    return false;
+                }
+                self.move_branch(&repository, &new, sim.pull.head, &login(who), ActivityKind::Created);
+                let at_once = self.tick();
+                let store = self.edit(&repository);
+                let before = store.branches.remove(&old);
+                let kind = ActivityKind::Deleted;
+                let gone = Activity { actor: Some(login(who)), kind, before, after: None, at: at_once };
+                store.activity.entry(old).or_default().push(gone);
+                self.close(&repository, at.1, &login(who)) == Acted::Done
+            }
+            Deed::Retarget { who, at, branch } => {
+                let (catalog, pull) = (at.0.name(), &at.1);
                 let Some(sim) = self.store(&catalog).pulls.get(pull).cloned() else { return false };
                 let may = writes(who) || sim.pull.author == Some(login(who));
                 if !may || sim.pull.state != PullState::Open || sim.pull.base_branch.as_str() == branch {

@@ -13,7 +13,7 @@ use crate::{
         document::{Reader, join},
         values::{Segment, Wrong},
     },
-    domain::{Freeze, Window},
+    domain::{Day, Freeze, Window},
 };
 
 /// The minutes of a day.
@@ -34,12 +34,14 @@ pub(super) struct FreezeDocument {
     unless: Option<RulesDocument>,
 }
 
-/// A time: `days` of the week, from one time of the day to another; or from one date to another.
+/// A time: `days` of the week and `dates`, from one time of the day to another; or from one date to another.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WindowDocument {
-    /// The days of the week; all if not said.
+    /// The days of the week; all if neither they nor `dates` are said.
     days: Option<Vec<DayDocument>>,
+    /// Days of the calendar, such as holidays: `2026-12-24`, or `"12-24"` for that day of every year.
+    dates: Option<Vec<String>>,
     /// A time of the day such as `16:00`; or a date such as `2026-12-20`, with a time where it does not begin the day:
     /// `2026-12-20T16:00`.
     from: Option<String>,
@@ -112,6 +114,18 @@ fn moment(text: &str) -> Option<Moment> {
     text.parse().ok().map(Moment::Day)
 }
 
+/// A day of the calendar, with its year or without.
+fn day(text: &str) -> Option<Day> {
+    if text.len() == "2026-12-24".len() {
+        return text.parse().ok().map(Day::Once);
+    }
+    // A leap year has all of them.
+    let date: Date = Some(text)
+        .filter(|text| text.len() == "12-24".len())
+        .and_then(|text| format!("2000-{text}").parse().ok())?;
+    Some(Day::Yearly { month: date.month(), day: date.day() })
+}
+
 impl WindowDocument {
     fn into_domain(self, path: &[Segment], reader: &mut Reader) -> Option<Window> {
         let mut read = |key: &str, said: &Option<String>| -> Result<Option<Moment>, ()> {
@@ -124,15 +138,27 @@ impl WindowDocument {
         };
         let (from, to) = (read("from", &self.from), read("to", &self.to));
         let (from, to) = (from.ok()?, to.ok()?);
+        let is_on_days = self.days.is_some() || self.dates.is_some();
         let days: Option<Vec<Weekday>> = self.days.map(|days| days.into_iter().map(Weekday::from).collect());
+        let mut dates = Vec::new();
+        for (index, text) in self.dates.into_iter().flatten().enumerate() {
+            match day(&text) {
+                Some(day) => dates.push(day),
+                None => {
+                    let message = format!("is `{text}`, which is no day of the calendar");
+                    let wrong = Wrong::new("wrong-value", &join(&join(path, "dates"), index), message);
+                    reader.wrong(wrong.help("write it as `2026-12-24`, or as `\"12-24\"` for every year"));
+                }
+            }
+        }
         let all = || Weekday::Monday.cycle_forward().take(7).collect();
         let wrong = |message: &str, help: &str, reader: &mut Reader| {
             reader.wrong(Wrong::new("wrong-value", path, message).help(help));
             None
         };
         match (from, to) {
-            (None, None) if days.is_none() => {
-                wrong("does not say when", "add `days`, or `from` and `to`", reader)
+            (None, None) if !is_on_days => {
+                wrong("does not say when", "add `days` or `dates`, or `from` and `to`", reader)
             }
             (None | Some(Moment::Minute(_)), None | Some(Moment::Minute(_))) => {
                 let minute = |moment: &Option<Moment>, usual| match moment {
@@ -147,14 +173,19 @@ impl WindowDocument {
                         reader,
                     );
                 }
-                Some(Window::Weekly { days: days.unwrap_or_else(all), from, to })
+                let days = days.unwrap_or_else(|| if is_on_days { Vec::new() } else { all() });
+                Some(Window::Daily { days, dates, from, to })
             }
             (
                 Some(from @ (Moment::Day(_) | Moment::Exact(_))),
                 Some(to @ (Moment::Day(_) | Moment::Exact(_))),
             ) => {
-                if days.is_some() {
-                    return wrong("names days of the week and dates", "write two windows", reader);
+                if is_on_days {
+                    return wrong(
+                        "names days, and a time from one date to another",
+                        "write two windows",
+                        reader,
+                    );
                 }
                 let from = match from {
                     Moment::Exact(exact) => exact,
@@ -192,6 +223,11 @@ mod tests {
         assert!(matches!(moment("2026-12-20T16:30"), Some(Moment::Exact(_))));
         for odd in ["24:01", "7:00", "16:60", "noon", "2026-13-01", "", "2026-12-20T25:00"] {
             assert!(moment(odd).is_none(), "{odd}");
+        }
+        assert_eq!(day("2026-12-24"), Some(Day::Once(jiff::civil::date(2026, 12, 24))));
+        assert_eq!(day("02-29"), Some(Day::Yearly { month: 2, day: 29 }));
+        for odd in ["2026-02-29", "02-30", "13-01", "1-1", "12-24T", "", "2026-12-24T16:00"] {
+            assert_eq!(day(odd), None, "{odd}");
         }
     }
 }

@@ -270,7 +270,7 @@ fn try_past(site: &Site<'_>, after: &Definitions, arrivals: &[Arrival], tried: &
         match site.look.file(&site.here.catalog, site.catalog, &path) {
             Err(Pending) => pending = true,
             Ok(Ok(Some(file))) => {
-                let run = plan_file::read_versioned::<Run>(&file.bytes).ok();
+                let run = plan_file::read_run(&file.bytes).ok();
                 let run = run.filter(|run| run.status == Stage::Success);
                 found.extend(run.map(|run| Past { arrival, run }));
             }
