@@ -267,8 +267,9 @@ pub enum Answer {
 /// The plan of a request, or what is wrong with it.
 type Planned = Result<Built, Vec<Diagnostic>>;
 
-/// What a request is planned from: definitions (where they are in memory), a commit of the catalog, that of the branch, its name.
-type PlannedFrom = (usize, ObjectId, ObjectId, RequestId);
+/// What a request is planned from: definitions (where they are in memory), a commit of the catalog, that of the branch, the number
+/// of its pull request, since several may ask with one commit, and its name.
+type PlannedFrom = (usize, ObjectId, ObjectId, u64, RequestId);
 
 /// The answers that have come.
 #[derive(Debug, Default, Clone)]
@@ -382,13 +383,13 @@ impl<'a> Looker<'a> {
     pub(super) fn planned(
         &self,
         definitions: &Definitions,
-        (catalog, head, id): (ObjectId, ObjectId, &RequestId),
+        (catalog, head, pull, id): (ObjectId, ObjectId, u64, &RequestId),
         make: impl FnOnce() -> Looked<Planned>,
     ) -> Looked<Planned> {
         if self.then.is_some() {
             return make();
         }
-        let from = (std::ptr::from_ref(definitions).addr(), catalog, head, id.clone());
+        let from = (std::ptr::from_ref(definitions).addr(), catalog, head, pull, id.clone());
         if let Some(known) = self.facts.planned.borrow().get(&from) {
             return Ok(Planned::clone(known));
         }

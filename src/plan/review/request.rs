@@ -174,7 +174,7 @@ fn judge_request(
         (true, false) => same_as_issue(site, &id, &bytes),
         (false, _) => Ok(Ok(())),
     };
-    let plan = site.look.planned(site.definitions, (site.catalog, pull.head, &id), || {
+    let plan = site.look.planned(site.definitions, (site.catalog, pull.head, pull.number, &id), || {
         admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path))
     });
     if let Approval::Rules(rules) = &action.approval {
