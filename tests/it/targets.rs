@@ -92,13 +92,6 @@ const ROWS: &[Row] = &[
         code: "repository-empty",
         words: &["`acme/fresh` is empty", "with a first commit"],
     },
-    Row {
-        done: |world| names(world, "acme/infra, workflow", "acme/gone, workflow"),
-        undone: |world| names(world, "acme/gone, workflow", "acme/infra, workflow"),
-        asked: APPLY,
-        code: "repository-not-allowed",
-        words: &["`acme/gone` is not among the repositories that may be changed"],
-    },
 ];
 
 #[test]
