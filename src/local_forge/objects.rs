@@ -391,6 +391,12 @@ pub(crate) fn unified(diff: &Diff<'_>) -> Result<Vec<u8>, git2::Error> {
 
 /// The tree of a clean merge, or nothing when both sides changed the same lines.
 pub(crate) fn merge(git: &Repository, ours: Oid, theirs: Oid) -> Result<Option<Oid>, git2::Error> {
+    // Where one side holds all of the other, nothing is to be merged: libgit2 would read both trees whole to find that out.
+    match git.merge_base(ours, theirs) {
+        Ok(base) if base == ours => return git.find_commit(theirs).map(|theirs| Some(theirs.tree_id())),
+        Ok(base) if base == theirs => return git.find_commit(ours).map(|ours| Some(ours.tree_id())),
+        Ok(_) | Err(_) => {}
+    }
     let mut index = git.merge_commits(&git.find_commit(ours)?, &git.find_commit(theirs)?, None)?;
     if index.has_conflicts() {
         return Ok(None);
