@@ -138,10 +138,11 @@ mod tests {
         for own in ["tier", "$identifier", "$title"] {
             assert!(told("service", is(own)), "{own}");
         }
-        for other in ["owner", "url", "$team", "$createdAt", "nothing"] {
+        for other in ["owner", "url", "$createdAt", "nothing"] {
             assert!(!told("service", is(other)), "{other}");
         }
-        assert!(told("system", is("$team")));
+        let team = json!({ "property": "$team", "operator": "contains", "value": "a" });
+        assert!(told("system", team.clone()) && !told("service", team));
         assert!(!told("none", is("$title")));
         assert!(!told("service", json!({ "operator": "relatedTo", "blueprint": "system", "value": "a" })));
     }
