@@ -158,7 +158,7 @@ fn answers(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         filled += read;
-        // Git writes a few blobs at a time, and to wake somebody each time costs it as much as to unpack them.
+        // Git writes a few blobs at a time, and whoever waits for them would be woken each time.
         if read < SHARE / 4 && filled < SHARE {
             std::thread::sleep(NAP);
         }

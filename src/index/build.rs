@@ -183,9 +183,9 @@ pub(super) fn build<W: Write + Send>(
         before.numbers(&folders, &files, |folder| pool.text(folder.path), |file| pool.get(file.name))
     });
     let numbers = numbers.unwrap_or_else(|| vec![None; files.len()]);
-    let added = |file: usize| {
-        let added = before?.change.added.get(&paths[file])?;
-        (numbers[file].is_none() && added.blob == files[file].blob).then_some(added)
+    let added = |file: usize| match numbers[file] {
+        Some(_) => None,
+        None => before?.change.added.get(&paths[file]).filter(|added| added.blob == files[file].blob),
     };
     let wanted: Vec<usize> =
         (0..files.len()).filter(|file| numbers[*file].is_none() && added(*file).is_none()).collect();
