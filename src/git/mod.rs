@@ -8,6 +8,7 @@ pub mod wire;
 pub mod mirror;
 pub mod objects;
 pub mod tree;
+mod packs;
 pub mod bulk;
 pub mod history;
 pub mod touched;

@@ -1,16 +1,21 @@
 //! What does a commit hold? Files, folders, and what differs between two trees.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell, RefMut},
     collections::BTreeMap,
     path::Path,
-    sync::atomic::{self, AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{self, AtomicUsize},
+    },
 };
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 
 use super::{
-    tree::{self, Difference, differences},
+    bulk::Hand,
+    packs::{Packs, Reader},
+    tree::{Difference, differences, entries, node_named},
     wire::{Git, Remote},
 };
 use crate::{
@@ -64,9 +69,18 @@ type VisitChange<'a> = dyn FnMut(&str, Option<TreeEntry>, Option<TreeEntry>) -> 
 pub struct Objects {
     pub(super) repository: Repository,
     pub(super) git: Git,
+    /// Whether its objects are not held against their ids.
+    is_believed: bool,
     /// What was stored last.
     stored: RefCell<Vec<Oid>>,
+    /// The packs that it had when it was first read from.
+    packs: OnceCell<Arc<Packs>>,
+    /// Reads what lies in them.
+    reader: RefCell<Option<Reader>>,
 }
+
+/// How many objects one is thought to read of a repository.
+const SOME: usize = 500;
 
 pub(super) fn to_git(id: ObjectId) -> Oid {
     Oid::from_bytes(id.bytes()).expect("an object id has twenty bytes")
@@ -78,7 +92,14 @@ pub(super) fn from_git(id: Oid) -> ObjectId {
 
 impl Objects {
     pub(super) fn new(repository: Repository, git: Git) -> Self {
-        Self { repository, git, stored: RefCell::default() }
+        Self {
+            repository,
+            git,
+            is_believed: false,
+            stored: RefCell::default(),
+            packs: OnceCell::new(),
+            reader: RefCell::default(),
+        }
     }
 
     /// The same repository, for somebody who keeps it.
@@ -87,7 +108,7 @@ impl Objects {
     /// When it is broken.
     pub fn again(&self) -> Read<Self> {
         let repository = Repository::open(self.folder()).map_err(|error| ReadError::broken(&error))?;
-        Ok(Self::new(repository, self.git.clone()))
+        Ok(Self { is_believed: self.is_believed, ..Self::new(repository, self.git.clone()) })
     }
 
     /// A repository of this machine, found from any of its folders. It is only read, and what its objects hold is believed as Git's
@@ -100,7 +121,7 @@ impl Objects {
         let repository = Repository::discover(folder).map_err(|error| ReadError::broken(&error))?;
         let remote = Remote { url: String::new(), token: None, environment: Vec::new() };
         let git = Git { folder: repository.path().to_owned(), remote };
-        Ok(Self::new(repository, git))
+        Ok(Self { is_believed: true, ..Self::new(repository, git) })
     }
 
     /// Its Git folder.
@@ -167,8 +188,8 @@ impl Objects {
             let Node::Folder(id) = node else {
                 return Ok(None);
             };
-            match self.tree(id)?.get_name(segment) {
-                Some(entry) => node = read_node(entry.filemode(), entry.id()),
+            match self.look_at_folder(id, |text| node_named(text, segment))? {
+                Some(found) => node = found,
                 None => return Ok(None),
             }
         }
@@ -206,8 +227,29 @@ impl Objects {
     /// # Errors
     /// When it is missing.
     pub fn blob(&self, id: ObjectId) -> Read<Bytes> {
-        let blob = self.repository.find_blob(to_git(id)).map_err(ReadError::of(id))?;
-        Ok(blob.content().into())
+        self.look(id, ObjectType::Blob, |bytes| Ok(bytes.into()))
+    }
+
+    /// Looks at the bytes of an object.
+    fn look<T>(&self, id: ObjectId, kind: ObjectType, look: impl FnOnce(&[u8]) -> Read<T>) -> Read<T> {
+        if let Some(mut reader) = self.reader()
+            && let Some(bytes) = reader.find(id, kind)
+        {
+            return look(bytes);
+        }
+        read_slowly(&self.repository, id, kind, look)
+    }
+
+    /// Who looks at an object while looking at another does without.
+    fn reader(&self) -> Option<RefMut<'_, Reader>> {
+        let reader = self.reader.try_borrow_mut().ok()?;
+        Some(RefMut::map(reader, |reader| reader.get_or_insert_with(|| Reader::new(self.packs(), SOME))))
+    }
+
+    /// The packs that it had when it was first read from; what came since is read more slowly.
+    pub(super) fn packs(&self) -> Arc<Packs> {
+        let find = || Arc::new(Packs::of(&self.repository.commondir().join("objects"), self.is_believed));
+        self.packs.get_or_init(find).clone()
     }
 
     /// All files below a folder of a commit, by full path.
@@ -235,9 +277,11 @@ impl Objects {
         path: &str,
         visit: &mut dyn FnMut(&str, TreeEntry) -> Read<()>,
     ) -> Read<()> {
-        for entry in &self.tree(folder)? {
-            let path = below(path, entry.name_bytes());
-            match read_node(entry.filemode(), entry.id()) {
+        let text = self.look_at_folder(folder, |text| Ok(text.to_vec()))?;
+        for entry in entries(&text) {
+            let entry = entry?;
+            let path = below(path, entry.name);
+            match entry.node {
                 Node::Folder(id) => self.walk(id, &path, visit)?,
                 Node::File(file) => visit(&path, file)?,
             }
@@ -250,48 +294,55 @@ impl Objects {
     /// # Errors
     /// When it is missing, and those of `look`.
     pub fn look_at_folder<T>(&self, folder: ObjectId, look: impl FnOnce(&[u8]) -> Read<T>) -> Read<T> {
-        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
-        let read = odb.read(to_git(folder)).map_err(|error| ReadError::broken(&error))?;
-        look(read.data())
+        self.look(folder, ObjectType::Tree, look).map_err(|error| match error {
+            // A commit is here with everything that it holds, or the copy is broken.
+            ReadError::Missing(_) => ReadError::Broken(error.to_string()),
+            error => error,
+        })
     }
 
     /// Looks at the texts of several folders, each with its place in the list; of none, the text is empty. Large ones are
-    /// looked at side by side, since to unpack them takes most of a small look.
+    /// looked at side by side, since to unpack them takes most of a small look. Each thread has a state of its own, made
+    /// by `start`.
     ///
     /// # Errors
     /// When one is missing, and those of `look`.
-    pub fn look_at_folders<T: Send>(
+    pub fn look_at_folders<S, T: Send>(
         &self,
         folders: &[Option<ObjectId>],
-        look: impl Fn(usize, &[u8]) -> Read<T> + Sync,
+        start: impl Fn() -> S + Sync,
+        look: impl Fn(&mut S, usize, &[u8]) -> Read<T> + Sync,
     ) -> Read<Vec<T>> {
-        /// Bytes; to open the repository once more costs as much as to unpack about so many.
-        const LARGE: usize = 1 << 19;
-        let odb = self.repository.odb().map_err(|error| ReadError::broken(&error))?;
-        let size = |id: &ObjectId| odb.read_header(to_git(*id)).map_or(0, |(size, _)| size);
-        let threads = match folders.iter().flatten().map(size).sum::<usize>() {
+        /// Bytes; to begin a thread costs as much as to unpack about so many.
+        const LARGE: u64 = 1 << 18;
+        let size = |id: &ObjectId| self.reader()?.size(*id);
+        let threads = match folders.iter().flatten().filter_map(size).sum::<u64>() {
             size if size > LARGE => std::thread::available_parallelism().map_or(1, usize::from),
             _ => 1,
         };
         let next = AtomicUsize::new(0);
-        let some = |repository: &Repository| -> Read<Vec<(usize, T)>> {
-            let odb = repository.odb().map_err(|error| ReadError::broken(&error))?;
-            let mut looked = Vec::new();
+        let some = |read: &mut dyn FnMut(&mut S, usize, ObjectId) -> Read<T>| -> Read<Vec<(usize, T)>> {
+            let (mut state, mut looked) = (start(), Vec::new());
             while let at = next.fetch_add(1, atomic::Ordering::Relaxed)
                 && let Some(id) = folders.get(at)
             {
-                let read = id.map(|id| odb.read(to_git(id))).transpose();
-                let read = read.map_err(|error| ReadError::broken(&error))?;
-                looked.push((at, look(at, read.as_ref().map_or(&[], |read| read.data()))?));
+                let found = match id {
+                    Some(id) => read(&mut state, at, *id),
+                    None => look(&mut state, at, &[]),
+                };
+                looked.push((at, found?));
             }
             Ok(looked)
         };
-        let folder = self.folder();
-        let helper =
-            || Repository::open(folder).map_err(|error| ReadError::broken(&error)).and_then(|own| some(&own));
+        let (folder, packs) = (self.folder(), self.packs());
+        let helper = || {
+            let mut hand = Hand::new(folder, packs.clone(), folders.len());
+            some(&mut |state, at, id| hand.look(id, ObjectType::Tree, |text| look(state, at, text)))
+        };
         let parts = std::thread::scope(|scope| {
             let helpers: Vec<_> = (1..threads.min(folders.len())).map(|_| scope.spawn(helper)).collect();
-            let mut parts = vec![some(&self.repository)];
+            let mut parts =
+                vec![some(&mut |state, at, id| self.look_at_folder(id, |text| look(state, at, text)))];
             parts.extend(helpers.into_iter().map(|thread| thread.join().expect("a reader does not panic")));
             parts
         });
@@ -480,8 +531,16 @@ fn span_of(rev: &str) -> Option<(i64, i64)> {
     Some((moment.seconds(), moment.seconds()))
 }
 
-fn read_node(mode: i32, id: Oid) -> Node {
-    tree::node(mode.unsigned_abs(), from_git(id))
+/// Looks at the bytes of an object that may lie anywhere in the repository.
+pub(super) fn read_slowly<T>(
+    repository: &Repository,
+    id: ObjectId,
+    kind: ObjectType,
+    look: impl FnOnce(&[u8]) -> Read<T>,
+) -> Read<T> {
+    let odb = repository.odb().map_err(|error| ReadError::broken(&error))?;
+    let read = odb.read(to_git(id)).map_err(ReadError::of(id))?;
+    if read.kind() == kind { look(read.data()) } else { Err(ReadError::Missing(id)) }
 }
 
 fn split(node: Option<Node>) -> (Option<ObjectId>, Option<TreeEntry>) {

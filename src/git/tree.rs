@@ -56,6 +56,16 @@ pub fn entries(text: &[u8]) -> impl Iterator<Item = Read<Entry<'_>>> {
     })
 }
 
+/// What has this name in a folder.
+///
+/// # Errors
+/// When it is none.
+pub fn node_named(text: &[u8], name: &str) -> Read<Option<Node>> {
+    let found =
+        entries(text).find(|entry| entry.as_ref().map_or(true, |entry| entry.name == name.as_bytes()));
+    Ok(found.transpose()?.map(|entry| entry.node))
+}
+
 /// Where two folders differ, in Git's order of names.
 ///
 /// # Errors

@@ -360,23 +360,25 @@ impl Base {
     }
 
     pub(super) fn records<T: Record>(&self, range: Range<u32>) -> Vec<T> {
-        let bytes = self.bytes(T::TABLE, range);
+        let mut room = Vec::new();
+        let bytes = self.bytes(T::TABLE, range, &mut room);
         bytes.chunks_exact(T::TABLE.size()).map(T::read).collect()
     }
 
-    fn bytes(&self, table: Table, range: Range<u32>) -> Vec<u8> {
+    fn bytes<'a>(&self, table: Table, range: Range<u32>, room: &'a mut Vec<u8>) -> &'a [u8] {
         let (at, length) = self.table(table);
         let size = table.size() as u64;
         let (from, to) = (u64::from(range.start) * size, u64::from(range.end) * size);
         if to > length || from > to {
             self.pages.damage();
-            return Vec::new();
+            return &[];
         }
-        self.pages.bytes(at + from, (to - from) as usize)
+        self.pages.read(at + from, (to - from) as usize, room)
     }
 
     fn numbers(&self, table: Table, range: Range<u32>) -> Vec<u32> {
-        let bytes = self.bytes(table, range);
+        let mut room = Vec::new();
+        let bytes = self.bytes(table, range, &mut room);
         bytes.chunks_exact(4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes"))).collect()
     }
 
@@ -400,9 +402,9 @@ impl Base {
         self.look_text(text, str::to_owned)
     }
 
-    /// The text that Git keeps of a folder.
-    pub(super) fn folder_text(&self, folder: &Folder) -> Vec<u8> {
-        self.bytes(Table::Pool, folder.text..folder.text.saturating_add(folder.text_length))
+    /// The text that Git keeps of a folder, read into a room that may have served before: it can be large.
+    pub(super) fn folder_text<'a>(&self, folder: &Folder, room: &'a mut Vec<u8>) -> &'a [u8] {
+        self.bytes(Table::Pool, folder.text..folder.text.saturating_add(folder.text_length), room)
     }
 
     /// The document of this name in a folder.

@@ -38,10 +38,11 @@ impl Before<'_> {
         name: impl Fn(&FileRecord) -> &'p [u8],
     ) -> Vec<Option<u32>> {
         let mut numbers = vec![None; files.len()];
+        let mut room = Vec::new();
         for folder in folders {
             let Some(before) = self.base.folder(path(folder)) else { continue };
             let before: Folder = self.base.record(before);
-            let text = self.base.folder_text(&before);
+            let text = self.base.folder_text(&before, &mut room);
             let name_before = |file: &FileRecord| {
                 let at = file.name.at.wrapping_sub(before.text) as usize;
                 text.get(at..at.saturating_add(file.name.length.into())).unwrap_or_default()

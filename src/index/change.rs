@@ -238,11 +238,12 @@ fn compare(
     path: &RepoPath,
     before: Option<(u32, Folder)>,
     is: &[u8],
+    room: &mut Vec<u8>,
 ) -> Read<Compared> {
-    let was = before.map(|(_, folder)| base.folder_text(&folder)).unwrap_or_default();
-    let found = match differences(&was, is) {
+    let was = before.map(|(_, folder)| base.folder_text(&folder, room)).unwrap_or_default();
+    let found = match differences(was, is) {
         Ok(found) => found,
-        Err(_) if entries(&was).any(|entry| entry.is_err()) => {
+        Err(_) if entries(was).any(|entry| entry.is_err()) => {
             base.pages.damage();
             return Ok(Compared::default());
         }
@@ -272,9 +273,9 @@ impl Walk<'_> {
             }
         }
         let base = self.base;
-        let compared = self.objects.look_at_folders(&trees, |at, is| {
+        let compared = self.objects.look_at_folders(&trees, Vec::new, |room, at, is| {
             let (path, before) = &changed[at];
-            compare(base, keeps, path, *before, is)
+            compare(base, keeps, path, *before, is, room)
         })?;
         for ((path, before), compared) in changed.iter().zip(compared) {
             self.take(keeps, path, *before, compared)?;

@@ -133,7 +133,7 @@ impl Pages {
         }
         let pages = Self { place, sums, kept: Mutex::default(), damaged: AtomicBool::new(false) };
         let head_at = sums_at.checked_sub(u64::from(padding) + u64::from(head))?;
-        let head = pages.bytes(head_at, head as usize);
+        let head = pages.read(head_at, head as usize, &mut Vec::new()).to_vec();
         (!pages.is_damaged()).then_some((pages, head))
     }
 
@@ -186,27 +186,26 @@ impl Pages {
         if start + length <= PAGE {
             return look(&self.page(at / PAGE as u64)[start..start + length]);
         }
-        look(&self.bytes(at, length))
+        look(self.read(at, length, &mut Vec::new()))
     }
 
-    /// Some bytes of the file, read in one go.
-    pub(super) fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
+    /// Some bytes of the file, read in one go into a room that may have served before.
+    pub(super) fn read<'a>(&self, at: u64, length: usize, room: &'a mut Vec<u8>) -> &'a [u8] {
         let (first, start) = (at / PAGE as u64, (at % PAGE as u64) as usize);
         let count = (start + length).div_ceil(PAGE);
-        let mut bytes = vec![0; count * PAGE];
+        room.resize(count * PAGE, 0);
         let is_there = first + count as u64 <= self.len() / PAGE as u64;
-        if !is_there || self.place.read(first * PAGE as u64, &mut bytes).is_err() {
+        if !is_there || self.place.read(first * PAGE as u64, room).is_err() {
             self.damage();
-            return vec![0; length];
+            room.fill(0);
+            return &room[start..start + length];
         }
-        for (page, number) in bytes.chunks_mut(PAGE).zip(first..) {
+        for (page, number) in room.chunks_mut(PAGE).zip(first..) {
             if !self.is_right(number, page) {
                 page.fill(0);
                 self.damage();
             }
         }
-        bytes.drain(..start);
-        bytes.truncate(length);
-        bytes
+        &room[start..start + length]
     }
 }

@@ -38,8 +38,9 @@ pub fn everything(bytes: &[u8]) -> Option<String> {
     let _ = writeln!(said, "{files:?} {paths:?}");
     for folder in all::<Folder>(&base) {
         let path = base.text(folder.path);
-        let text = base.folder_text(&folder);
-        let _ = writeln!(said, "{:?} {:?}", base.file_in(&folder, "checkout.yaml"), crc32fast::hash(&text));
+        let mut room = Vec::new();
+        let text = base.folder_text(&folder, &mut room);
+        let _ = writeln!(said, "{:?} {:?}", base.file_in(&folder, "checkout.yaml"), crc32fast::hash(text));
         let _ = writeln!(said, "{folder:?} {path} {:?}", base.folder(&path));
     }
     let dangling = all::<Dangling>(&base);
