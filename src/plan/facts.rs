@@ -27,7 +27,7 @@ use crate::{
 
 pub use told::{
     Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Group, Here, Job, Mergeable, Open, Queued,
-    Repository, WorkflowRun,
+    Repository, RunsOn, Workflow, WorkflowRun,
 };
 
 /// Something to be asked of Git or the forge.
@@ -64,6 +64,10 @@ pub enum Question {
     Mergeable(RepoName, u64, ObjectId),
     /// What the checks on a commit of the catalog speak of that somebody, we, made. → `Checks`
     Checks(ObjectId, Login),
+    /// The workflow of this file, and what it says on a branch or tag, if one is meant. → `Workflow`
+    Workflow(RepoName, String, Option<Branch>),
+    /// What keeps us from making a branch of this name. → `Barred`
+    Barred(RepoName, Branch),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -162,6 +166,8 @@ impl Question {
             | Self::Queue(..)
             | Self::Mergeable(..)
             | Self::Checks(..)
+            | Self::Workflow(..)
+            | Self::Barred(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -252,6 +258,10 @@ pub enum Answer {
     Mergeable(Arc<Mergeable>),
     /// To `Checks`.
     Checks(Arc<BTreeSet<String>>),
+    /// To `Workflow`.
+    Workflow(Arc<Workflow>),
+    /// To `Barred`: whose rules do; none where none does.
+    Barred(Option<Arc<str>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -429,6 +439,10 @@ impl<'a> Looker<'a> {
         mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
         /// What our checks on a commit of the catalog speak of.
         checks(commit: ObjectId, by: &Login) -> &'a BTreeSet<String>, Question::Checks(commit, by.clone()), Answer::Checks(about) => about.as_ref();
+        /// A workflow, and what it says on a branch or tag.
+        workflow(repository: &RepoName, file: &str, on: Option<&Branch>) -> &'a Workflow, Question::Workflow(repository.clone(), file.to_owned(), on.cloned()), Answer::Workflow(workflow) => workflow.as_ref();
+        /// Whose rules keep us from making a branch.
+        barred(repository: &RepoName, branch: &Branch) -> Option<&'a str>, Question::Barred(repository.clone(), branch.clone()), Answer::Barred(by) => by.as_deref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.

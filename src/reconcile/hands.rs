@@ -218,6 +218,8 @@ impl Hands {
             | Question::Queue(..)
             | Question::Mergeable(..)
             | Question::Checks(..)
+            | Question::Workflow(..)
+            | Question::Barred(..)
             | Question::WorkflowRun(..)
             | Question::FindRun(..)
             | Question::Pass

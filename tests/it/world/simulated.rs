@@ -699,6 +699,8 @@ impl Simulated {
                 let found = self.store(&catalog).logs.get(commit).into_iter().flatten();
                 Answer::Checks(Arc::new(found.cloned().collect()))
             }
+            Question::Workflow(..) => Answer::Workflow(Arc::default()),
+            Question::Barred(..) => Answer::Barred(None),
             Question::WorkflowRun(_, run) => Answer::WorkflowRun(self.runs.get(run).map(|run| {
                 Arc::new(WorkflowRun {
                     conclusion: run.conclusion.clone(),
