@@ -203,6 +203,35 @@ fn a_target_that_cannot_be_worked_with_is_told_while_it_is_planned() {
     }
 }
 
+/// What comes in the way of a pull request after people agreed ends nothing: it is mended, and the run goes on.
+#[test]
+fn what_keeps_a_pull_request_from_being_opened_can_be_mended() {
+    for (done, undone, why) in
+        [(ARCHIVE, UNARCHIVE, "is archived"), (FORBID, LET_BY, "the rules `no robots`")]
+    {
+        let mut world = Local::new();
+        for deed in [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into()] {
+            assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+            assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+        }
+        done(&world);
+        assert!(world.deed(&"dan merges catalog#1".parse().unwrap()));
+        assert!(reconcile(&mut world).left.is_empty());
+        let seen = told(&mut world, 1);
+        assert!(seen.contains(why) && seen.contains("a comment `/retry` does so at once"), "{seen}");
+        undone(&world);
+        for deed in ["dan says catalog#1 /retry", "bo merges infra#1"] {
+            assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+            assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+        }
+        assert!(
+            told(&mut world, 1).contains("it is done, and the catalog says so"),
+            "{}",
+            told(&mut world, 1)
+        );
+    }
+}
+
 /// A branch that is there needs no making: rules that came later stop nothing that was begun.
 #[test]
 fn rules_that_came_after_a_branch_do_not_stop_its_pull_request() {
