@@ -212,6 +212,9 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
             Ok(found) => Answer::Found(Arc::new(found)),
             Err(why) => Answer::Unknown(why.into()),
         },
+        Question::Levels(_, id, now) => {
+            Answer::Levels(Arc::new(catalog::levels(definitions, files, id, *now)))
+        }
         Question::File(_, commit, path) if *commit == WORK_TREE => {
             Answer::File(files.get(path).map(|bytes| File {
                 mode: FileMode::File,

@@ -13,6 +13,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
+
 use crate::{
     catalog::{Definitions, TooMany},
     domain::{
@@ -98,6 +100,9 @@ pub enum Question {
     Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
     Search(ObjectId, Search),
+    /// How far an entity has come by the scorecards of its blueprint at this commit of the catalog, seen from a time
+    /// where one of them asks for the time. → `Levels`
+    Levels(ObjectId, EntityId, Option<Timestamp>),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
     Chain {
         /// Where.
@@ -182,6 +187,7 @@ impl Question {
             | Self::Alike(..)
             | Self::Pointing(..)
             | Self::Search(..)
+            | Self::Levels(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Merged { .. }
@@ -236,6 +242,8 @@ pub enum Answer {
     Pointing(Arc<BTreeSet<EntityId>>),
     /// To `Search`: those that each query asks for, in their order.
     Found(Arc<Vec<Vec<Identifier>>>),
+    /// To `Levels`, as expressions see them.
+    Levels(Arc<Value>),
     /// To `Chain`.
     Chain(Arc<Vec<ChainCommit>>),
     /// To `Diff`.
@@ -483,6 +491,8 @@ impl<'a> Looker<'a> {
         pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
+        /// How far an entity has come by its scorecards.
+        levels(commit: ObjectId, id: &EntityId, now: Option<Timestamp>) -> &'a Value, Question::Levels(commit, id.clone(), now), Answer::Levels(levels) => levels.as_ref();
         /// The first-parent chain of a branch.
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.

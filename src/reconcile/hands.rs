@@ -236,6 +236,7 @@ impl Hands {
             | Question::Alike(..)
             | Question::Pointing(..)
             | Question::Search(..)
+            | Question::Levels(..)
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)

@@ -791,6 +791,14 @@ impl Simulated {
                     Err(why) => Answer::Unknown(why.into()),
                 }
             }
+            Question::Levels(commit, id, now) => {
+                let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
+                    return Answer::Unknown("no definitions".into());
+                };
+                let files = self.tree(*commit).iter();
+                let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+                Answer::Levels(Arc::new(catalog::levels(&definitions, &files, id, *now)))
+            }
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(self.chain(*head, *base))),
             Question::Diff { base, head, .. } => {
                 let from = self.tree(self.merge_base(*base, *head));
