@@ -232,6 +232,30 @@ fn what_keeps_a_pull_request_from_being_opened_can_be_mended() {
     }
 }
 
+/// What nobody can see before, such as that Chandlery may open no pull request, is said where people look, once.
+#[test]
+fn what_the_forge_refuses_is_said_on_the_request() {
+    let mut world = Local::new();
+    for deed in [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into()] {
+        assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+        assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+    }
+    let refuse = json!({ "method": "POST", "path": "/acme/infra/pulls$", "action": { "kind": "failBefore", "status": 403 } });
+    world.control("POST", "faults", &refuse);
+    assert!(world.deed(&"dan merges catalog#1".parse().unwrap()));
+    assert_eq!(reconcile(&mut world).left.len(), 1);
+    let seen = told(&mut world, 1);
+    let words = "This waits: `the forge answered 403 to POST ";
+    assert!(seen.contains(words) && seen.contains("each pass tries it again"), "{seen}");
+    let again = reconcile(&mut world);
+    assert_eq!((again.left.len(), again.acts), (1, 0), "{again:#?}");
+    assert_eq!(told(&mut world, 1), seen);
+    world.control("DELETE", "faults", &Value::Null);
+    assert!(reconcile(&mut world).left.is_empty());
+    let seen = told(&mut world, 1);
+    assert!(seen.contains("acme/infra#1") && !seen.contains("This waits"), "{seen}");
+}
+
 /// A branch that is there needs no making: rules that came later stop nothing that was begun.
 #[test]
 fn rules_that_came_after_a_branch_do_not_stop_its_pull_request() {
