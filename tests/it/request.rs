@@ -61,6 +61,15 @@ fn a_request_without_questions_goes_the_whole_way_and_is_asked_again() {
     assert!(told.contains("`inputs.name` is required") && told.contains("must be at most 9"), "{told}");
     assert_eq!(run(&["request"]).status.code(), Some(2));
 
+    // The text of a file is an input as any other; what is no text is none.
+    let text = folder.path().join("name.txt");
+    std::fs::write(&text, "logs").unwrap();
+    let named = format!("name={}", text.display());
+    let from_file = ["request", "create-bucket", "--input-file", &named, "--as", "dan", "--print-only"];
+    assert_eq!(printed(&run(&from_file)), "action: create-bucket\ninputs:\n  name: logs\n");
+    std::fs::write(&text, [0xff, 0xfe]).unwrap();
+    assert!(said(&run(&from_file)).contains("is no text, and `name` can hold nothing else"));
+
     let words =
         ["request", "create-bucket", "--input", "name=logs", "--input", "size=3", "--yes", "--id", "mine"];
     let asked = printed(&run(&words));
