@@ -25,7 +25,9 @@ use crate::domain::{
 
 /// Notes everything in which an action does not fit the other definitions.
 pub(super) fn check_action(definitions: &Definitions, action: &Action, reader: &mut Reader) {
-    blueprint(definitions, &action.blueprint, &trail!["trigger", "blueprintIdentifier"], reader);
+    if reader.document.value().pointer("/trigger/blueprintIdentifier").is_some() {
+        blueprint(definitions, &action.blueprint, &trail!["trigger", "blueprintIdentifier"], reader);
+    }
     for (name, input) in &action.inputs {
         let path = trail!["trigger", "userInputs", "properties", name.as_str()].to_vec();
         for (path, input) in [(path.clone(), Some(input)), (join(&path, "items"), input.items.as_deref())] {
@@ -187,13 +189,7 @@ fn repository(definitions: &Definitions, name: &str, path: &[Segment], reader: &
 /// CREATE creates, DAY-2 updates and DELETE deletes an entity of the action's blueprint.
 fn operation(action: &Action, reader: &mut Reader) {
     let fits = |change: &EntityChange| {
-        let is_so = match change.kind {
-            ChangeKind::Create => action.operation == Operation::Create,
-            ChangeKind::Update => action.operation == Operation::Day2,
-            ChangeKind::Upsert => action.operation != Operation::Delete,
-            ChangeKind::Delete(_) => action.operation == Operation::Delete,
-        };
-        is_so && change.blueprint == action.blueprint
+        action.operation.is_done_by(change.kind) && change.blueprint == action.blueprint
     };
     let unread = reader.found.iter().any(|found| found.code.0 == "one-change");
     if unread || action.entities.iter().any(fits) {

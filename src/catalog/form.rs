@@ -17,7 +17,9 @@ use super::{
     view::asked_for,
 };
 use crate::{
-    domain::{Action, Behaviour, BlueprintId, Dynamic, Format, Operation, Property, Query},
+    domain::{
+        Action, Behaviour, BlueprintId, Dynamic, Format, Operation, Operator, Property, Query, Scorecard,
+    },
     expr::Expression,
 };
 
@@ -252,6 +254,42 @@ pub fn asks_who(action: &Action) -> (bool, bool) {
     (!of_user.is_empty(), of_user.iter().any(|text| text.contains("teams")))
 }
 
+/// Whether an expression speaks of how far the entity has come by scorecards.
+fn asks_levels(action: &Action, text: &str) -> bool {
+    mentions(action, text, None).entity && text.contains("scorecards")
+}
+
+/// Whether what a request means depends on how far its entity has come by scorecards.
+pub fn asks_scorecards(action: &Action) -> bool {
+    all_expressions(action).into_iter().any(|(_, text, _)| asks_levels(action, text))
+}
+
+/// Whether what the scorecards of a blueprint tell depends on when they are asked.
+pub fn have_timely_scorecards(definitions: &Definitions, blueprint: &BlueprintId) -> bool {
+    scorecards_of(definitions, blueprint).any(|scorecard| queries_of(scorecard).any(is_timely_query))
+}
+
+fn scorecards_of<'a>(
+    definitions: &'a Definitions,
+    blueprint: &'a BlueprintId,
+) -> impl Iterator<Item = &'a Scorecard> {
+    definitions.scorecards.values().filter(move |scorecard| scorecard.blueprint == *blueprint)
+}
+
+fn queries_of(scorecard: &Scorecard) -> impl Iterator<Item = &Query> {
+    scorecard.filter.iter().chain(scorecard.rules.iter().map(|rule| &rule.query))
+}
+
+fn is_timely_query(query: &Query) -> bool {
+    match query {
+        Query::All(queries) | Query::Any(queries) => queries.iter().any(is_timely_query),
+        Query::Compare { operator, value, .. } | Query::AnyOfType { operator, value, .. } => {
+            matches!(operator, Operator::IsExpired | Operator::IsNotExpired) || is_timely(value)
+        }
+        Query::RelatedTo { .. } | Query::Along { .. } => false,
+    }
+}
+
 /// The blueprint whose entities a value of this property names.
 pub fn points_to(property: &Property) -> Option<BlueprintId> {
     match property.format? {
@@ -291,6 +329,12 @@ pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Rea
         if said.entity && action.operation == Operation::Create {
             let wrong = Wrong::new("unknown-name", &path, "speaks of `.entity`, and a CREATE has none yet");
             reader.wrong(wrong.help("use `.form` or `.user`"));
+        } else if asks_levels(action, text) {
+            check_levels(definitions, action, text, &path, reader);
+        }
+        if let Some(word) = rights(text) {
+            let wrong = Wrong::new("unknown-name", &path, format!("speaks of `.user.{word}`, {NO_ROLES}"));
+            reader.wrong(wrong.help(TEAMS_INSTEAD));
         }
     }
     if let Err(circle) = order(action) {
@@ -319,6 +363,55 @@ pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Rea
     }
     if let Some(condition) = &action.form.condition {
         check_query(definitions, &action.blueprint, condition, &below(&trail!["condition"]), reader);
+    }
+}
+
+/// What is said of roles.
+pub(super) const NO_ROLES: &str = "and nobody has a role here: rights are those of teams, and of the forge";
+pub(super) const TEAMS_INSTEAD: &str = "ask for teams, as `.user.teamsIdentifiers | contains([\"platform\"])`; who may ask is said under `execute`";
+
+/// The word for a role of whoever asks, as Port has it, if an expression speaks of one.
+pub(super) fn rights(text: &str) -> Option<&str> {
+    static RIGHTS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?:^|[^\w.])\.\s*user\s*\.\s*(roles|mainRole)\b").expect("it is a pattern")
+    });
+    RIGHTS.captures(text).and_then(|found| found.get(1)).map(|word| word.as_str())
+}
+
+/// An expression that asks for levels must find some, and find them without the history.
+fn check_levels(
+    definitions: &Definitions,
+    action: &Action,
+    text: &str,
+    path: &[Segment],
+    reader: &mut Reader,
+) {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"scorecards\s*\.?\s*(?:\[\s*"([^"]+)"\s*\]|"([^"]+)"|([A-Za-z_]\w*))"#)
+            .expect("it is a pattern")
+    });
+    let known: Vec<&Scorecard> = scorecards_of(definitions, &action.blueprint).collect();
+    let names = || known.iter().map(|scorecard| scorecard.identifier.as_str());
+    let named: Vec<&str> = NAMED
+        .captures_iter(text)
+        .filter_map(|found| found.iter().skip(1).flatten().next())
+        .map(|name| name.as_str())
+        .collect();
+    for name in named.iter().filter(|name| !names().any(|known| known == **name)) {
+        let message = format!(
+            "speaks of the scorecard `{name}`, and none of that name is about `{}`",
+            action.blueprint
+        );
+        reader.wrong(Wrong::new("unknown-name", path, message).did_you_mean(name, names()));
+    }
+    if known.is_empty() && named.is_empty() {
+        let message = format!("speaks of scorecards, and none is about `{}`", action.blueprint);
+        reader.wrong(Wrong::new("unknown-name", path, message).help("define one in `scorecards/`"));
+    }
+    for scorecard in
+        known.iter().filter(|scorecard| named.is_empty() || named.contains(&scorecard.identifier.as_str()))
+    {
+        queries_of(scorecard).for_each(|query| dated(query, path, reader));
     }
 }
 

@@ -59,7 +59,7 @@ pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
 pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
-pub use search::{is_told_by_each, pointing, search, search_in};
+pub use search::{is_told_by_each, levels, levels_in, pointing, search, search_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 

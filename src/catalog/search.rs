@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Definitions, Files,
@@ -95,6 +95,32 @@ pub fn search_in(
         Ok(found.into_iter().map(|id| id.identifier).collect())
     });
     found.collect()
+}
+
+/// How far an entity has come by each scorecard that is about it, as expressions see it, in Port's words.
+pub fn levels(definitions: &Definitions, files: &Files, id: &EntityId, now: Option<Timestamp>) -> Value {
+    levels_in(definitions, &InFiles::new(definitions, files), id, now)
+}
+
+/// The same of entities wherever they are.
+pub fn levels_in(
+    definitions: &Definitions,
+    entities: &dyn Store,
+    id: &EntityId,
+    now: Option<Timestamp>,
+) -> Value {
+    let now = now.unwrap_or(Timestamp::from_seconds(0));
+    let view =
+        View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()));
+    let scorecards = definitions.scorecards.values().filter_map(|scorecard| {
+        let standing = view.standing(scorecard, id)?;
+        let rule = |(identifier, level, holds): &(String, String, bool)| {
+            json!({ "identifier": identifier, "level": level, "status": if *holds { "SUCCESS" } else { "FAILURE" } })
+        };
+        let rules: Vec<Value> = standing.rules.iter().map(rule).collect();
+        Some((scorecard.identifier.clone(), json!({ "level": standing.level, "rules": rules })))
+    });
+    Value::Object(scorecards.collect())
 }
 
 #[cfg(test)]

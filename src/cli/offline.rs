@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::{
-    plan::{Copies, WORK_TREE, of_catalog},
+    plan::{Copies, WORK_TREE, can_start, of_catalog},
     rounds,
 };
 use crate::{
@@ -113,6 +113,11 @@ impl<'a> Offline<'a> {
                 Answer::Permission(Permission::Write)
             }
             Question::Members(team) => self.members(team)?,
+            Question::Workflow(name, file, on) => {
+                self.assumed.insert(can_start(name, file, on.as_ref()));
+                Answer::Workflow(Arc::default())
+            }
+            Question::Barred(..) => Answer::Barred(None),
             Question::Repository(name) => match &self.past {
                 Some(past) if name == &self.here.catalog => {
                     let default_branch = Some((self.here.branch.clone(), past.commit));

@@ -79,6 +79,16 @@ impl Operation {
             Self::Delete => "DELETE",
         }
     }
+
+    /// Whether a change of an entity is what it promises.
+    pub fn is_done_by(self, change: ChangeKind) -> bool {
+        match change {
+            ChangeKind::Create => self == Self::Create,
+            ChangeKind::Update => self == Self::Day2,
+            ChangeKind::Upsert => self != Self::Delete,
+            ChangeKind::Delete(_) => self == Self::Delete,
+        }
+    }
 }
 
 /// Who presses the merge button.

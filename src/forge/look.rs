@@ -87,6 +87,8 @@ impl Reader {
                 Question::Permission(..)
                 | Question::Members(_)
                 | Question::Mergeable(..)
+                | Question::Workflow(..)
+                | Question::Barred(..)
                 | Question::WorkflowRun(..)
                 | Question::FindRun(..)
                 | Question::Checks(..) => single.push(question.clone()),
@@ -243,6 +245,8 @@ impl Reader {
                 Ok(Answer::Members(Arc::new(members)))
             }
             Question::Mergeable(repository, number, head) => self.mergeable(repository, *number, head).await,
+            Question::Workflow(repository, file, on) => self.workflow(repository, file, on.as_ref()).await,
+            Question::Barred(repository, branch) => self.barred(repository, branch).await,
             Question::WorkflowRun(repository, run) => self.workflow_run(repository, *run).await,
             Question::FindRun(repository, workflow, correlation) => {
                 self.find_run(repository, workflow, correlation).await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::HeaderMap;
 use serde_json::Value;
 
@@ -35,6 +36,15 @@ impl Reply {
 
     pub(super) fn json(&self) -> Result<Value, ForgeError> {
         serde_json::from_slice(&self.body).map_err(|error| self.strange(&error.to_string()))
+    }
+
+    /// The bytes of a file: <https://docs.github.com/rest/repos/contents#get-repository-content>
+    pub(super) fn content(&self) -> Result<Vec<u8>, ForgeError> {
+        let found = self.json()?;
+        let lines = found["content"].as_str().filter(|_| found["encoding"] == "base64");
+        let strange = || self.strange("it gives no file");
+        let text: String = lines.ok_or_else(strange)?.split_whitespace().collect();
+        STANDARD.decode(text).map_err(|_| strange())
     }
 
     pub(super) fn strange(&self, why: &str) -> ForgeError {

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -217,13 +216,10 @@ impl Reader {
     /// When the forge does not say.
     pub async fn text(&self, name: &RepoName, path: &str) -> Result<Option<String>, ForgeError> {
         let reply = self.get(name, &format!("/repos/{name}/contents/{path}")).await?;
-        let strange = reply.strange("it gives no text");
-        let Some(found) = there(reply)? else { return Ok(None) };
-        let lines = found["content"].as_str().filter(|_| found["encoding"] == "base64").unwrap_or("-");
-        match STANDARD.decode(lines.split_whitespace().collect::<String>()) {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(_) => Err(strange),
+        if reply.status == 404 {
+            return Ok(None);
         }
+        Ok(Some(String::from_utf8_lossy(&reply.success()?.content()?).into_owned()))
     }
 
     /// The names of a repository's labels.
@@ -242,13 +238,15 @@ impl Reader {
     pub async fn rulesets(&self, name: &RepoName) -> Result<Vec<Ruleset>, ForgeError> {
         let mut found = Vec::new();
         for known in self.pages(name, &format!("/repos/{name}/rulesets?per_page=100")).await? {
-            let id = &known["id"];
-            let Some(whole) = there(self.get(name, &format!("/repos/{name}/rulesets/{id}")).await?)? else {
-                continue;
-            };
-            found.push(read_ruleset(&whole));
+            found.extend(self.ruleset(name, known["id"].as_u64().unwrap_or_default()).await?);
         }
         Ok(found)
+    }
+
+    /// A ruleset that binds a repository; none where we may not see it.
+    pub(super) async fn ruleset(&self, name: &RepoName, id: u64) -> Result<Option<Ruleset>, ForgeError> {
+        let whole = there(self.get(name, &format!("/repos/{name}/rulesets/{id}")).await?)?;
+        Ok(whole.as_ref().map(read_ruleset))
     }
 
     /// The rules that bind a branch, or would if it were made.

@@ -11,7 +11,7 @@ use super::client::{ForgeError, Reader, Writer, encode};
 use crate::{
     domain::{Branch, RepoName},
     plan::{
-        facts::{Answer, Job, WorkflowRun},
+        facts::{Answer, Job, RunsOn, Workflow, WorkflowRun},
         step::{Acted, Outcome},
     },
 };
@@ -70,6 +70,65 @@ impl Writer {
 }
 
 impl Reader {
+    /// How a workflow stands, and what it says on a branch or tag.
+    /// <https://docs.github.com/rest/actions/workflows#get-a-workflow>
+    pub(super) async fn workflow(
+        &self,
+        repository: &RepoName,
+        file: &str,
+        on: Option<&Branch>,
+    ) -> Result<Answer, ForgeError> {
+        let path = format!("/repos/{repository}/actions/workflows/{}", encode(file));
+        let reply = self.get(repository, &path).await?;
+        let state = match reply.status {
+            // A token that may not read Actions, or a file so new that the forge does not know it yet: starting it tells.
+            403 | 404 => None,
+            _ => reply.success()?.json()?["state"].as_str().map(str::to_owned),
+        };
+        let on = match on {
+            Some(reference) => self.says_on(repository, file, reference).await?,
+            None => RunsOn::Unasked,
+        };
+        Ok(Answer::Workflow(Arc::new(Workflow { state, on })))
+    }
+
+    async fn says_on(
+        &self,
+        repository: &RepoName,
+        file: &str,
+        reference: &Branch,
+    ) -> Result<RunsOn, ForgeError> {
+        let reference = encode(reference.as_str());
+        let path = format!("/repos/{repository}/contents/.github/workflows/{}?ref={reference}", encode(file));
+        let reply = self.get(repository, &path).await?;
+        if reply.status == 404 {
+            let commit = self.get(repository, &format!("/repos/{repository}/commits/{reference}")).await?;
+            return Ok(match commit.status {
+                404 | 422 => RunsOn::Nothing,
+                _ => commit.success().map(|_| RunsOn::NoFile)?,
+            });
+        }
+        Ok(RunsOn::File(reply.success()?.content()?.into()))
+    }
+
+    /// Whose rules keep us from making a branch. Rules are listed whoever asks; whom a ruleset lets by, it says itself.
+    /// <https://docs.github.com/rest/repos/rules#get-rules-for-a-branch>
+    pub(super) async fn barred(&self, repository: &RepoName, branch: &Branch) -> Result<Answer, ForgeError> {
+        let rules = match self.rules(repository, branch.as_str()).await {
+            // Private repositories of some plans have no rules.
+            Err(ForgeError::Status { status: 403 | 404, .. }) => Vec::new(),
+            rules => rules?,
+        };
+        for rule in rules.iter().filter(|rule| rule.kind == "creation") {
+            if let Some(ruleset) = self.ruleset(repository, rule.ruleset).await?
+                && ruleset.lets_us_by == Some(false)
+            {
+                return Ok(Answer::Barred(Some(ruleset.name.into())));
+            }
+        }
+        Ok(Answer::Barred(None))
+    }
+
     /// A run, its jobs, and once it has ended the end of their logs.
     pub(super) async fn workflow_run(&self, repository: &RepoName, run: u64) -> Result<Answer, ForgeError> {
         let path = format!("/repos/{repository}/actions/runs/{run}");

@@ -49,6 +49,17 @@ pub enum Searched {
     Pending,
 }
 
+/// What is known about how far an entity has come by scorecards.
+#[derive(Debug, Clone)]
+pub enum Levels {
+    /// By the name of each scorecard, as expressions see it.
+    Known(Value),
+    /// It cannot be learnt, and why.
+    Unknown(String),
+    /// Not known yet.
+    Pending,
+}
+
 /// Where what a request says is looked up.
 pub struct Sources<'a> {
     /// Whoever asks, as expressions see them; nobody where no expression speaks of them.
@@ -57,6 +68,8 @@ pub struct Sources<'a> {
     pub entity: &'a mut dyn FnMut(&EntityId) -> Lookup,
     /// The entities that queries ask for.
     pub search: &'a mut dyn FnMut(Search) -> Searched,
+    /// How far an entity has come by scorecards; asked only where an expression speaks of them.
+    pub levels: &'a mut dyn FnMut(&EntityId) -> Levels,
     /// The secrets that may be named.
     pub secrets: &'a Secrets,
 }
@@ -149,7 +162,7 @@ fn examine(
     place: &dyn Fn(&[Segment]) -> Place,
     sources: &mut Sources<'_>,
 ) -> Result<Examined, Vec<Diagnostic>> {
-    let Sources { user, entity, search, secrets } = sources;
+    let Sources { user, entity, search, levels, secrets } = sources;
     let known = Known::new(action, *user);
     let (problems, states) = (Vec::new(), Vec::new());
     let mut review =
@@ -159,6 +172,9 @@ fn examine(
     let entity = review.entity(action, file);
     review.condition(entity.as_deref());
     review.known.entity(entity.as_deref());
+    if let Some(entity) = entity.as_ref().filter(|_| form::asks_scorecards(action)) {
+        review.levels(levels(&entity.id()));
+    }
     let order = match form::order(action) {
         Ok(order) => order,
         Err(circle) => {
@@ -332,6 +348,21 @@ impl<'a> Review<'a> {
         }
         let value = given.cloned().or_else(|| default.clone());
         Asked { property: Cow::Owned(property), value, standing: Some(standing), default, is_clear: true }
+    }
+
+    /// Takes in how far the entity has come by scorecards.
+    fn levels(&mut self, levels: Levels) {
+        match levels {
+            Levels::Known(levels) => return self.known.levels(levels),
+            Levels::Pending => self.pending = true,
+            Levels::Unknown(why) => {
+                let (place, field) = self.place(&[key("entity")]);
+                let message = format!("how far `{field}` has come by scorecards could not be learnt: {why}");
+                let problem = Diagnostic::error("expression-failed", place, message);
+                self.problem(problem.help("it is tried again on the next pass"));
+            }
+        }
+        self.known.entity(None);
     }
 
     /// The place of a value, with a name for it.

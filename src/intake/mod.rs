@@ -5,4 +5,4 @@ pub mod issue_form;
 pub mod request_schema;
 mod hint;
 
-pub use form::{Accepted, Chosen, Lookup, Searched, Sources, accept};
+pub use form::{Accepted, Chosen, Levels, Lookup, Searched, Sources, accept};

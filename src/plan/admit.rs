@@ -10,7 +10,7 @@ use crate::{
         Action, ActionId, Diagnostic, EntityId, Execute, Identifier, Known, Login, Permission, Place, Pull,
         RequestFile, RequestId, Search, StepKind, TeamSlug, Timestamp, nearest,
     },
-    intake::{self, Accepted, Lookup, Searched, Sources, form::Filling},
+    intake::{self, Accepted, Levels, Lookup, Searched, Sources, form::Filling},
     plan::{
         asking::Asking,
         build::{self, Built, Recipe, Site},
@@ -182,8 +182,9 @@ pub(super) fn fill(
         }
     };
     let (mut entity, mut asked) = (|id: &EntityId| lookup(site, id), |wanted| search(site, wanted));
-    match intake::form::fill(action, file, place, &mut sources(site, user.as_ref(), &mut entity, &mut asked))
-    {
+    let mut levels = |id: &EntityId| levels(site, id);
+    let mut sources = sources(site, user.as_ref(), &mut entity, &mut asked, &mut levels);
+    match intake::form::fill(action, file, place, &mut sources) {
         Err(problems) => Ok(Err(problems)),
         Ok(None) => Err(Pending),
         Ok(Some(filling)) => Ok(Ok(filling)),
@@ -201,8 +202,9 @@ fn sources<'a>(
     user: Option<&'a Value>,
     entity: &'a mut dyn FnMut(&EntityId) -> Lookup,
     search: &'a mut dyn FnMut(Search) -> Searched,
+    levels: &'a mut dyn FnMut(&EntityId) -> Levels,
 ) -> Sources<'a> {
-    Sources { user, entity, search, secrets: &site.definitions.settings.secrets }
+    Sources { user, entity, search, levels, secrets: &site.definitions.settings.secrets }
 }
 
 fn accept_of(
@@ -214,7 +216,9 @@ fn accept_of(
     place: &dyn Fn(&[Segment]) -> Place,
 ) -> Looked<Result<Accepted, Vec<Diagnostic>>> {
     let (mut entity, mut asked) = (|id: &EntityId| lookup(site, id), |wanted| search(site, wanted));
-    match intake::accept(action, id.clone(), file, place, &mut sources(site, user, &mut entity, &mut asked)) {
+    let mut levels = |id: &EntityId| levels(site, id);
+    let mut sources = sources(site, user, &mut entity, &mut asked, &mut levels);
+    match intake::accept(action, id.clone(), file, place, &mut sources) {
         Err(problems) => Ok(Err(problems)),
         Ok(None) => Err(Pending),
         Ok(Some(accepted)) => Ok(Ok(accepted)),
@@ -280,6 +284,22 @@ fn search(site: &Site<'_>, wanted: Search) -> Searched {
         Err(Pending) => Searched::Pending,
         Ok(Err(why)) => Searched::Unknown(why.to_string()),
         Ok(Ok(found)) => Searched::Found(Arc::clone(found)),
+    }
+}
+
+/// How far an entity has come by scorecards, as of now where one of them asks for the time.
+fn levels(site: &Site<'_>, id: &EntityId) -> Levels {
+    let is_timely = form::have_timely_scorecards(site.definitions, &id.blueprint);
+    let now = match is_timely.then(|| site.look.now()) {
+        None => None,
+        Some(Err(Pending)) => return Levels::Pending,
+        Some(Ok(Err(why))) => return Levels::Unknown(why.to_string()),
+        Some(Ok(Ok(now))) => Some(now),
+    };
+    match site.look.levels(site.catalog, id, now) {
+        Err(Pending) => Levels::Pending,
+        Ok(Err(why)) => Levels::Unknown(why.to_string()),
+        Ok(Ok(levels)) => Levels::Known(levels.clone()),
     }
 }
 

@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use crate::{
     catalog::origin,
     domain::{
-        Branch, Diagnostic, FileMode, InvalidId, Place, RepoPath, ScriptStep, Step, WebhookStep,
+        Branch, Diagnostic, FileMode, InvalidId, Place, RepoName, RepoPath, ScriptStep, Step, WebhookStep,
         WorkflowStep,
         later::{self, Piece},
         nearest,
     },
     plan::{
         build::{Recipe, Site},
-        facts::Looked,
+        facts::{Looked, RunsOn},
         plan_file::{PlannedScript, PlannedWebhook, PlannedWorkflow},
         target,
     },
@@ -85,23 +85,8 @@ pub(super) fn plan_workflow(
             )]));
         }
     };
-    // https://docs.github.com/actions/using-workflows/events-that-trigger-workflows#workflow_dispatch: it must be on the
-    // default branch, whatever it runs on.
-    match at.site.look.file(&repository, head, &path)? {
-        Ok(Some(file)) => problems.extend(misfits(at, workflow, &file.bytes)),
-        Ok(None) => {
-            let message = format!("`{repository}` has no `{path}` on its branch `{base}`");
-            let problem = Diagnostic::error("workflow-not-found", at.place("workflow"), message);
-            problems.push(problem.help("the platform team must add it there, or name another"));
-        }
-        Err(why) => {
-            let message = format!("`{path}` could not be read in `{repository}`: {why}");
-            let problem = Diagnostic::error("repository-unreachable", at.place("workflow"), message);
-            problems.push(problem.help("nothing to do: it is tried again on the next pass"));
-        }
-    }
     let reference = match &workflow.reference {
-        None => Some(base),
+        None => Some(base.clone()),
         Some(template) => match render::text(template, &at.place("ref"), context) {
             Ok(text) => match text.parse::<Branch>() {
                 Ok(branch) => Some(branch),
@@ -117,6 +102,39 @@ pub(super) fn plan_workflow(
             }
         },
     };
+    if let Some(reference) = &reference {
+        let on = Some(reference).filter(|reference| **reference != base);
+        let file = at.site.look.file(&repository, head, &path);
+        let seen = at.site.look.workflow(&repository, &workflow.workflow, on);
+        let missing = |branch: &Branch| {
+            let message = format!("`{repository}` has no `{path}` on its branch `{branch}`");
+            let problem = Diagnostic::error("workflow-not-found", at.place("workflow"), message);
+            problem.help("the platform team must add it there, or name another")
+        };
+        match (file?, seen?) {
+            (Ok(Some(file)), Ok(seen)) => {
+                problems.extend(is_off(at, &repository, &workflow.workflow, seen.state.as_deref()));
+                match &seen.on {
+                    RunsOn::Unasked => problems.extend(misfits(at, workflow, &file.bytes)),
+                    RunsOn::File(bytes) => problems.extend(misfits(at, workflow, bytes)),
+                    RunsOn::NoFile => problems.push(missing(reference)),
+                    RunsOn::Nothing => {
+                        let message = format!("`{repository}` has no branch or tag `{reference}`");
+                        let problem = Diagnostic::error("ref-not-found", at.place("ref"), message);
+                        problems.push(problem.help("make it there, or have the step name another"));
+                    }
+                }
+            }
+            // https://docs.github.com/actions/using-workflows/events-that-trigger-workflows#workflow_dispatch: it must be
+            // on the default branch, whatever it runs on.
+            (Ok(None), _) => problems.push(missing(&base)),
+            (Err(why), _) | (_, Err(why)) => {
+                let message = format!("`{path}` could not be read in `{repository}`: {why}");
+                let problem = Diagnostic::error("repository-unreachable", at.place("workflow"), message);
+                problems.push(problem.help("nothing to do: it is tried again on the next pass"));
+            }
+        }
+    }
     let mut inputs = at.map("inputs", &workflow.inputs, context, &mut problems);
     for (name, value) in &mut inputs {
         problems.extend(name_secrets(at, name, value).err());
@@ -149,6 +167,22 @@ fn name_secrets(at: &Standing<'_>, name: &str, value: &mut Value) -> Result<(), 
             .help("a workflow takes secrets from its repository: name one as `github-secret:NAME`")
     })?;
     Ok(())
+}
+
+/// That a workflow is switched off.
+fn is_off(at: &Standing<'_>, repository: &RepoName, file: &str, state: Option<&str>) -> Option<Diagnostic> {
+    // https://docs.github.com/rest/actions/workflows#get-a-workflow
+    let why = match state? {
+        "disabled_inactivity" => ", by the forge, since nothing happened in the repository for long",
+        "disabled_fork" => ", as all are in a new fork",
+        state if state.starts_with("disabled") => "",
+        _ => return None,
+    };
+    let message = format!("the workflow `{file}` of `{repository}` is switched off{why}");
+    let problem = Diagnostic::error("workflow-disabled", at.place("workflow"), message);
+    Some(problem.help(format!(
+        "whoever may write to `{repository}` can switch it on: `gh workflow enable {file} --repo {repository}`"
+    )))
 }
 
 /// In what a workflow's file does not go with the step.

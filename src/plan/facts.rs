@@ -13,6 +13,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
+
 use crate::{
     catalog::{Definitions, TooMany},
     domain::{
@@ -27,7 +29,7 @@ use crate::{
 
 pub use told::{
     Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Group, Here, Job, Mergeable, Open, Queued,
-    Repository, WorkflowRun,
+    Repository, RunsOn, Workflow, WorkflowRun,
 };
 
 /// Something to be asked of Git or the forge.
@@ -64,6 +66,10 @@ pub enum Question {
     Mergeable(RepoName, u64, ObjectId),
     /// What the checks on a commit of the catalog speak of that somebody, we, made. → `Checks`
     Checks(ObjectId, Login),
+    /// The workflow of this file, and what it says on a branch or tag, if one is meant. → `Workflow`
+    Workflow(RepoName, String, Option<Branch>),
+    /// What keeps us from making a branch of this name. → `Barred`
+    Barred(RepoName, Branch),
     /// A run of a workflow. → `WorkflowRun`
     WorkflowRun(RepoName, u64),
     /// The run of a workflow's file whose name holds this text. → `FoundRun`
@@ -94,6 +100,9 @@ pub enum Question {
     Pointing(ObjectId, EntityId),
     /// The entities that queries ask for at this commit of the catalog. → `Found`
     Search(ObjectId, Search),
+    /// How far an entity has come by the scorecards of its blueprint at this commit of the catalog, seen from a time
+    /// where one of them asks for the time. → `Levels`
+    Levels(ObjectId, EntityId, Option<Timestamp>),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
     Chain {
         /// Where.
@@ -162,6 +171,8 @@ impl Question {
             | Self::Queue(..)
             | Self::Mergeable(..)
             | Self::Checks(..)
+            | Self::Workflow(..)
+            | Self::Barred(..)
             | Self::WorkflowRun(..)
             | Self::FindRun(..)
             | Self::Pass
@@ -176,6 +187,7 @@ impl Question {
             | Self::Alike(..)
             | Self::Pointing(..)
             | Self::Search(..)
+            | Self::Levels(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Merged { .. }
@@ -230,6 +242,8 @@ pub enum Answer {
     Pointing(Arc<BTreeSet<EntityId>>),
     /// To `Search`: those that each query asks for, in their order.
     Found(Arc<Vec<Vec<Identifier>>>),
+    /// To `Levels`, as expressions see them.
+    Levels(Arc<Value>),
     /// To `Chain`.
     Chain(Arc<Vec<ChainCommit>>),
     /// To `Diff`.
@@ -252,6 +266,10 @@ pub enum Answer {
     Mergeable(Arc<Mergeable>),
     /// To `Checks`.
     Checks(Arc<BTreeSet<String>>),
+    /// To `Workflow`.
+    Workflow(Arc<Workflow>),
+    /// To `Barred`: whose rules do; none where none does.
+    Barred(Option<Arc<str>>),
     /// To `WorkflowRun`; none when it is not there.
     WorkflowRun(Option<Arc<WorkflowRun>>),
     /// To `FindRun`.
@@ -429,6 +447,10 @@ impl<'a> Looker<'a> {
         mergeable(pull: &Pull) -> &'a Mergeable, Question::Mergeable(pull.repository.clone(), pull.number, pull.head), Answer::Mergeable(found) => found.as_ref();
         /// What our checks on a commit of the catalog speak of.
         checks(commit: ObjectId, by: &Login) -> &'a BTreeSet<String>, Question::Checks(commit, by.clone()), Answer::Checks(about) => about.as_ref();
+        /// A workflow, and what it says on a branch or tag.
+        workflow(repository: &RepoName, file: &str, on: Option<&Branch>) -> &'a Workflow, Question::Workflow(repository.clone(), file.to_owned(), on.cloned()), Answer::Workflow(workflow) => workflow.as_ref();
+        /// Whose rules keep us from making a branch.
+        barred(repository: &RepoName, branch: &Branch) -> Option<&'a str>, Question::Barred(repository.clone(), branch.clone()), Answer::Barred(by) => by.as_deref();
         /// A run of a workflow.
         workflow_run(repository: &RepoName, run: u64) -> Option<&'a WorkflowRun>, Question::WorkflowRun(repository.clone(), run), Answer::WorkflowRun(run) => run.as_deref();
         /// The run of a workflow whose name holds a text.
@@ -469,6 +491,8 @@ impl<'a> Looker<'a> {
         pointing(commit: ObjectId, id: &EntityId) -> &'a BTreeSet<EntityId>, Question::Pointing(commit, id.clone()), Answer::Pointing(found) => found.as_ref();
         /// The entities that queries ask for.
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
+        /// How far an entity has come by its scorecards.
+        levels(commit: ObjectId, id: &EntityId, now: Option<Timestamp>) -> &'a Value, Question::Levels(commit, id.clone(), now), Answer::Levels(levels) => levels.as_ref();
         /// The first-parent chain of a branch.
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.

@@ -19,7 +19,7 @@ use crate::{
     plan::{
         approval::{Judgement, RuleState},
         build::Built,
-        diff,
+        diff, log,
         plan_file::Plan,
     },
 };
@@ -96,6 +96,11 @@ pub fn commands() -> String {
 /// That a request waits for the forge's limits; `until` is a time of the day.
 pub fn waits_for_the_forge(until: &str) -> String {
     format!("waits: the forge takes no more calls of Chandlery until about {until} UTC")
+}
+
+/// That what a request needs done was refused, and is tried again.
+pub fn waits_for_another_try(why: &str) -> String {
+    format!("waits: {}; each pass tries it again", quoted(&log::plain(why, 300)))
 }
 
 /// The marker in the text of a follow-up pull request.

@@ -17,7 +17,7 @@
 //! * `policy`: what holds of every request, whatever its action says; `asking`: what questions in jq see of one;
 //! * `rules`: who may ask for this and who must approve it (`people`, `code_owners`: who is meant);
 //! * `labels`: the stage at a glance; `notice`: who else hears of it;
-//! * `postponed`: what is said where the forge takes no more calls;
+//! * `postponed`: what is said where the forge takes no more calls, or refuses them;
 //! * `preview`: the plan of a request that nobody has asked yet; `explain`: why one stands as it does;
 //! * `command`, `report`, `log`: what people ask for in comments, what backends report there and in their logs;
 //! * `message`: every sentence that we say.
@@ -72,7 +72,7 @@ use crate::{
 };
 
 pub use issue::request_bytes;
-pub use postponed::postponed;
+pub use postponed::{postponed, refused};
 pub use preview::{Form, Freezes, Preview, approvers, form, freezes, may_ask, preview};
 pub use read::reference;
 

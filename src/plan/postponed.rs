@@ -1,5 +1,5 @@
-//! What do people hear when the forge takes no more of our calls for a while? One call a request, and only where nothing
-//! newer was said: the next pass puts it right.
+//! What do people hear when the forge takes no more of our calls for a while, or refuses what is to be done? One call a request,
+//! and only where nothing newer was said: the next pass puts it right.
 
 use super::{
     Key,
@@ -20,20 +20,26 @@ pub fn postponed(facts: &Facts, key: &Key, seconds: u64) -> Option<Call> {
         return None;
     };
     let until = Timestamp::from_seconds(now.seconds() + i64::try_from(seconds).ok()?);
-    let waits = message::waits_for_the_forge(&hour_and_minute(until));
-    let catalog = &here.catalog;
+    said(facts, &here.catalog, key, &message::waits_for_the_forge(&hour_and_minute(until)))
+}
+
+/// The call that says why what is to be done about `key` could not be done, if that is not said already.
+pub fn refused(facts: &Facts, key: &Key, why: &str) -> Option<Call> {
+    let Some(Answer::Here(here)) = facts.get(&Question::Here) else { return None };
+    said(facts, &here.catalog, key, &message::waits_for_another_try(why))
+}
+
+fn said(facts: &Facts, catalog: &RepoName, key: &Key, waits: &str) -> Option<Call> {
     match key {
         Key::Issue(number) => match facts.get(&Question::Issue(*number)) {
-            Some(Answer::Issue(Some(issue))) => on_issue(catalog, issue, &waits),
+            Some(Answer::Issue(Some(issue))) => on_issue(catalog, issue, waits),
             _ => None,
         },
         Key::Pull(number) => match facts.get(&Question::Pull(*number)) {
-            Some(Answer::Pull(Some(pull))) if pull.state == PullState::Open => {
-                on_check(catalog, pull, &waits)
-            }
+            Some(Answer::Pull(Some(pull))) if pull.state == PullState::Open => on_check(catalog, pull, waits),
             _ => None,
         },
-        Key::Request(id) => in_comment(facts, catalog, id, &waits),
+        Key::Request(id) => in_comment(facts, catalog, id, waits),
         Key::Timers => None,
     }
 }
@@ -62,6 +68,9 @@ fn on_check(catalog: &RepoName, pull: &Pull, waits: &str) -> Option<Call> {
         Some(check) => format!("{}; {waits}", check.title.split("; waits: ").next().unwrap_or_default()),
         None => waits.to_owned(),
     };
+    if newest.is_some_and(|check| check.title == title) {
+        return None;
+    }
     Some(Call::Check {
         repository: catalog.clone(),
         commit: pull.head,
@@ -87,10 +96,11 @@ fn in_comment(facts: &Facts, catalog: &RepoName, id: &RequestId, waits: &str) ->
         .filter(|pull| pull.repository == *catalog)
         .find_map(|pull| Some((pull, pull.comments.iter().find(about)?)))?;
     let said = comment.body.split("\n\n> This waits: ").next().unwrap_or_default().trim_end();
-    Some(Call::Say {
+    let body = format!("{said}\n\n> This {waits}.\n");
+    (body.trim_end() != comment.body.trim_end()).then(|| Call::Say {
         repository: catalog.clone(),
         number: pull.number,
-        body: format!("{said}\n\n> This {waits}.\n"),
+        body,
         comment: Some(comment.id),
     })
 }

@@ -61,6 +61,10 @@ pub(super) fn plan_step(
         Some((base, head)) => (base, Some(head)),
         None => (FIRST_BRANCH.parse().expect("it is a branch"), None),
     };
+    if pull.branch.is_none() {
+        // Asked early so that it is answered together with the files.
+        let _unused = site.look.barred(&repository, &any_of_ours());
+    }
     let target = Target { site, repository: &repository, head, source: source.clone() };
     let files = match target.files(template, context)? {
         Ok(files) => files,
@@ -116,6 +120,11 @@ pub(super) fn plan_step(
     }
     if !problems.is_empty() {
         return Ok(Err(problems));
+    }
+    if !changes.is_empty()
+        && let Some(problem) = barred(site, &repository, &branch, pull.branch.is_some(), &place("branch"))?
+    {
+        return Ok(Err(vec![problem]));
     }
     let auto_merge = pull.merge == MergeMode::Auto;
     let draft = pull.draft;
@@ -182,6 +191,47 @@ fn reviewer(text: &str, owner: &str, place: &Place) -> Result<String, Diagnostic
         }
         Some(_) => Err(refuse(format!("`{text}` is no team of `{owner}`"))),
     }
+}
+
+/// That the target does not let us make the branch. One that is there already needs no making.
+fn barred(
+    site: &Site<'_>,
+    repository: &RepoName,
+    branch: &Branch,
+    is_named: bool,
+    place: &Place,
+) -> Looked<Option<Diagnostic>> {
+    // Rules go by patterns, which do not tell one branch of ours from another: one question for all requests.
+    let asked = if is_named { branch.clone() } else { any_of_ours() };
+    let found = match site.look.barred(repository, &asked)? {
+        Ok(None) => return Ok(None),
+        Ok(Some(rules)) => Ok(rules),
+        Err(why) => Err(why),
+    };
+    Ok(match (found, site.look.head(repository, branch)?) {
+        (_, Ok(Some(_))) => None,
+        (Ok(rules), _) => {
+            let message = format!(
+                "the rules `{rules}` of `{repository}` do not let Chandlery make the branch `{branch}`"
+            );
+            let problem = Diagnostic::error("branch-forbidden", place.clone(), message);
+            Some(problem.help(format!(
+                "an administrator of `{repository}` must leave `{OURS}*` out of those rules, or let Chandlery's account bypass them"
+            )))
+        }
+        (Err(why), _) => {
+            let message = format!("the rules of `{repository}` could not be read: {why}");
+            let problem = Diagnostic::error("repository-unreachable", place.clone(), message);
+            Some(problem.help("nothing to do: it is tried again on the next pass"))
+        }
+    })
+}
+
+/// How the branches begin that we name.
+const OURS: &str = "chandlery/";
+
+fn any_of_ours() -> Branch {
+    format!("{OURS}request").parse().expect("it is a branch")
 }
 
 /// The branch that an empty repository gets; the forge makes the first one that is pushed the default branch.
@@ -263,7 +313,7 @@ pub(super) fn repository(
 }
 
 fn default_branch(request: &RequestId, step: &StepId) -> String {
-    format!("chandlery/{}-{step}", request.slug())
+    format!("{OURS}{}-{step}", request.slug())
 }
 
 struct Target<'a> {

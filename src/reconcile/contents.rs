@@ -11,7 +11,7 @@ use crate::{
     catalog::{self, Definitions, Files, Folders, MOST_TRIED, Root, Settings, Side, TooMany},
     domain::{
         BlueprintId, Bytes, Change, Changes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath, RequestId,
-        Search, TreeEntry,
+        Search, Timestamp, TreeEntry,
     },
     git::{
         history::Remembered,
@@ -224,6 +224,7 @@ impl Reader {
             }
             Question::Pointing(commit, id) => self.pointing(objects, *commit, id)?,
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
+            Question::Levels(commit, id, now) => self.levels(objects, *commit, id, *now)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
             Question::Merged { base, head } => Answer::Head(objects.merged(*base, *head)?),
@@ -367,6 +368,23 @@ impl Reader {
         self.found.push_front((asked, Arc::clone(&found)));
         self.found.truncate(FOUND);
         Ok(Answer::Found(found))
+    }
+
+    /// How far an entity has come by its scorecards.
+    fn levels(
+        &mut self,
+        objects: &Objects,
+        commit: ObjectId,
+        id: &EntityId,
+        now: Option<Timestamp>,
+    ) -> Read<Answer> {
+        let Ok(definitions) = self.definitions(objects, commit)? else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let tree = objects.root(commit)?;
+        let found =
+            with_index(objects, &definitions, tree, |index| catalog::levels_in(&definitions, index, id, now));
+        Ok(found.map_or_else(|| Answer::Unknown(UNREAD.into()), |levels| Answer::Levels(Arc::new(levels))))
     }
 
     /// What a branch makes wrong. The base is looked at first, so that of the head only what differs is read.

@@ -218,6 +218,8 @@ impl Hands {
             | Question::Queue(..)
             | Question::Mergeable(..)
             | Question::Checks(..)
+            | Question::Workflow(..)
+            | Question::Barred(..)
             | Question::WorkflowRun(..)
             | Question::FindRun(..)
             | Question::Pass
@@ -234,6 +236,7 @@ impl Hands {
             | Question::Alike(..)
             | Question::Pointing(..)
             | Question::Search(..)
+            | Question::Levels(..)
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)

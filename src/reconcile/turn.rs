@@ -8,7 +8,7 @@
 //! Guarantees: no I/O here; a pass may be dropped at any point and the next one goes on from what
 //! Git and the forge say; two passes at once do no harm, since every act carries what it expects.
 //!
-//! Caveats: a key whose acts fail three times is left to the next pass and said in the report.
+//! Caveats: a key whose acts fail three times is left to the next pass, and said in the report and where people look.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -105,6 +105,8 @@ pub struct Turn {
     tries: BTreeMap<Key, usize>,
     /// What a backend is being asked.
     attempting: Option<Attempt>,
+    /// What people are told at the end, of what could not be done.
+    last_words: BTreeMap<Key, Call>,
     /// In how many waves each key has acted, and which have in this one.
     busy: BTreeMap<Key, usize>,
     acting: BTreeSet<Key>,
@@ -133,7 +135,7 @@ enum Phase {
         /// What did not go well in this wave; nothing more is done about it before it is looked at again.
         failed: BTreeSet<Key>,
     },
-    /// The forge takes no more calls: who waits is told, and the pass ends.
+    /// Who waits is told, and the pass ends.
     TellWhoWaits { queue: VecDeque<Call> },
 }
 
@@ -332,7 +334,10 @@ impl Turn {
         }
         touched.retain(|key| self.tries.get(key).is_none_or(|tries| *tries < MOST_TRIES));
         if (touched.is_empty() && !self.acted) || self.waves >= MOST_WAVES {
-            return Some(Output::Done(self.report.clone()));
+            let mut words = std::mem::take(&mut self.last_words);
+            words.retain(|key, _| self.report.left.contains_key(key));
+            self.phase = Phase::TellWhoWaits { queue: words.into_values().take(MOST_LAST_WORDS).collect() };
+            return None;
         }
         self.focus = (!touched.is_empty()).then_some(touched);
         self.report.waits.clear();
@@ -419,7 +424,13 @@ impl Turn {
             Acted::Refused(why) | Acted::Failed(why) => {
                 self.acted = true;
                 for key in keys {
-                    *self.tries.entry(key.clone()).or_default() += 1;
+                    let tries = self.tries.entry(key.clone()).or_default();
+                    *tries += 1;
+                    if *tries >= MOST_TRIES
+                        && let Some(call) = plan::refused(&self.facts, &key, &why)
+                    {
+                        self.last_words.insert(key.clone(), call);
+                    }
                     self.report.left.insert(key, why.clone());
                 }
             }

@@ -61,6 +61,15 @@ fn a_request_without_questions_goes_the_whole_way_and_is_asked_again() {
     assert!(told.contains("`inputs.name` is required") && told.contains("must be at most 9"), "{told}");
     assert_eq!(run(&["request"]).status.code(), Some(2));
 
+    // The text of a file is an input as any other; what is no text is none.
+    let text = folder.path().join("name.txt");
+    std::fs::write(&text, "logs").unwrap();
+    let named = format!("name={}", text.display());
+    let from_file = ["request", "create-bucket", "--input-file", &named, "--as", "dan", "--print-only"];
+    assert_eq!(printed(&run(&from_file)), "action: create-bucket\ninputs:\n  name: logs\n");
+    std::fs::write(&text, [0xff, 0xfe]).unwrap();
+    assert!(said(&run(&from_file)).contains("is no text, and `name` can hold nothing else"));
+
     let words =
         ["request", "create-bucket", "--input", "name=logs", "--input", "size=3", "--yes", "--id", "mine"];
     let asked = printed(&run(&words));
@@ -226,6 +235,58 @@ fn a_form_is_filled_in_at_a_terminal_and_becomes_a_pull_request() {
     let output = at_a_terminal("dan", &clone, &[&words[..], &["--entity", "old"]].concat(), &steps);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(!said(&output).contains("label:"), "it is hidden: {}", said(&output));
+}
+
+const STEPS: &str = "identifier: store
+title: Store something
+trigger:
+  operation: CREATE
+  blueprintIdentifier: bucket
+  userInputs:
+    properties:
+      kind: { type: string, enum: [open, secret] }
+      level: { type: number, minimum: 1 }
+      reader: { type: string }
+      name: { type: string }
+    required: [kind, level, name]
+    steps:
+      - { title: What it is, order: [kind] }
+      - { title: How secret it is, order: [level, reader], visible: { jqQuery: '.form.kind == \"secret\"' } }
+      - { title: What it is called, order: [name] }
+approval: none
+entities:
+  - create: { blueprint: bucket, identifier: \"{{ inputs.name }}\", properties: { size: 1 } }
+";
+
+/// A page of the form that an answer hides is gone over, heading and required inputs and all.
+#[test]
+fn a_hidden_step_of_a_form_is_not_asked_at_a_terminal() {
+    let world = Local::holding(&mut [("actions/store.yaml".to_owned(), STEPS.to_owned())].into_iter());
+    let folder = tempfile::tempdir().unwrap();
+    let clone = folder.path().join("catalog");
+    copy(&world, &clone);
+    let words = ["request", "store", "--as", "dan", "--print-only"];
+    let shown = [
+        ("What it is\r\n", ""),
+        ("kind:", "secret\r"),
+        ("How secret it is", ""),
+        ("level:", "2\r"),
+        ("reader:", "\r"),
+        ("What it is called", ""),
+        ("name:", "vault\r"),
+        ("Why?", "\r"),
+    ];
+    let output = at_a_terminal("dan", &clone, &words, &shown);
+    let told = said(&output).replace('\r', "");
+    assert!(told.contains("action: store\ninputs:\n  kind: secret\n  level: 2\n  name: vault\n"), "{told}");
+    let hidden = [("kind:", "open\r"), ("What it is called", ""), ("name:", "yard\r"), ("Why?", "\r")];
+    let output = at_a_terminal("dan", &clone, &words, &hidden);
+    let told = said(&output).replace('\r', "");
+    assert!(
+        output.status.success() && told.contains("action: store\ninputs:\n  kind: open\n  name: yard\n"),
+        "{told}"
+    );
+    assert!(["How secret", "level:", "reader:"].iter().all(|word| !told.contains(word)), "{told}");
 }
 
 /// A catalog in a folder, as people edit it.
@@ -556,7 +617,9 @@ fn is_accepted(
     };
     let mut search = |wanted| Searched::Found(found(definitions, files, &wanted).into());
     let secrets: &Secrets = &definitions.settings.secrets;
-    let mut sources = Sources { user: None, entity: &mut entity, search: &mut search, secrets };
+    let mut levels = |_: &chandlery::domain::EntityId| unreachable!("no expression speaks of scorecards");
+    let (entity, search, levels) = (&mut entity, &mut search, &mut levels);
+    let mut sources = Sources { user: None, entity, search, levels, secrets };
     let place = |_: &[_]| Place::file("made up");
     intake::accept(action, "made-up".parse().unwrap(), &file, &place, &mut sources).is_ok()
 }

@@ -47,6 +47,43 @@ const UNARCHIVE: fn(&Local) = |world| forge(world, "PATCH", "infra", &json!({ "a
 const RENAME: fn(&Local) = |world| forge(world, "PATCH", "infra", &json!({ "name": "platform" }));
 const BACK: fn(&Local) = |world| forge(world, "PATCH", "platform", &json!({ "name": "infra" }));
 
+/// Has the step name a branch or tag, or none.
+const ON_RELEASE: fn(&Local) =
+    |world| names(world, "workflow: apply.yml", "workflow: apply.yml, ref: release");
+const ON_MAIN: fn(&Local) = |world| names(world, "workflow: apply.yml, ref: release", "workflow: apply.yml");
+
+/// Gives the target a branch or tag `release` as its default branch is now.
+fn release(world: &Local, kind: &str) {
+    let (status, main) =
+        world.tries("ada", "GET", "/api/v3/repos/acme/infra/git/ref/heads/main", &Value::Null);
+    assert_eq!(status, 200, "{main}");
+    let new = json!({ "ref": format!("refs/{kind}/release"), "sha": main["object"]["sha"] });
+    forge(world, "POST", "infra/git/refs", &new);
+}
+
+fn switch(world: &Local, to: &str) {
+    forge(world, "PUT", &format!("infra/actions/workflows/apply.yml/{to}"), &Value::Null);
+}
+
+/// Lets nobody make branches of ours but these.
+fn rule(world: &Local, method: &str, path: &str, but: &Value) {
+    let ruleset = json!({
+        "name": "no robots", "target": "branch", "enforcement": "active", "bypass_actors": but,
+        "conditions": { "ref_name": { "include": ["refs/heads/chandlery/**/*"], "exclude": [] } },
+        "rules": [{ "type": "creation" }],
+    });
+    forge(world, method, path, &ruleset);
+}
+
+const FORBID: fn(&Local) = |world| rule(world, "POST", "infra/rulesets", &json!([]));
+const LET_BY: fn(&Local) = |world| {
+    let (_, all) = world.tries("ada", "GET", "/api/v3/repos/acme/infra/rulesets", &Value::Null);
+    let (status, me) = world.tries("ada", "GET", "/api/v3/users/chandlery%5Bbot%5D", &Value::Null);
+    assert_eq!(status, 200, "{me}");
+    let but = json!([{ "actor_type": "Integration", "actor_id": me["id"], "bypass_mode": "always" }]);
+    rule(world, "PUT", &format!("infra/rulesets/{}", all[0]["id"]), &but);
+};
+
 const ROWS: &[Row] = &[
     Row {
         done: ARCHIVE,
@@ -92,6 +129,58 @@ const ROWS: &[Row] = &[
         code: "repository-empty",
         words: &["`acme/fresh` is empty", "with a first commit"],
     },
+    Row {
+        done: |world| switch(world, "disable"),
+        undone: |world| switch(world, "enable"),
+        asked: APPLY,
+        code: "workflow-disabled",
+        words: &[
+            "`apply.yml` of `acme/infra` is switched off",
+            "gh workflow enable apply.yml --repo acme/infra",
+        ],
+    },
+    Row {
+        done: ON_RELEASE,
+        undone: |world| release(world, "tags"),
+        asked: APPLY,
+        code: "ref-not-found",
+        words: &["`acme/infra` has no branch or tag `release`"],
+    },
+    Row {
+        done: |world| {
+            workflow(world, None);
+            release(world, "heads");
+            sound(world);
+            ON_RELEASE(world);
+        },
+        undone: ON_MAIN,
+        asked: APPLY,
+        code: "workflow-not-found",
+        words: &["`acme/infra` has no `.github/workflows/apply.yml` on its branch `release`"],
+    },
+    Row {
+        // What runs is what the branch says, whatever the default branch does.
+        done: |world| {
+            workflow(world, Some("name: apply\non: push\njobs: {}\n"));
+            release(world, "heads");
+            sound(world);
+            ON_RELEASE(world);
+        },
+        undone: ON_MAIN,
+        asked: APPLY,
+        code: "workflow-unusable",
+        words: &["has no `workflow_dispatch` among its events"],
+    },
+    Row {
+        done: FORBID,
+        undone: LET_BY,
+        asked: RESIZE,
+        code: "branch-forbidden",
+        words: &[
+            "the rules `no robots` of `acme/infra` do not let Chandlery make the branch `chandlery/",
+            "leave `chandlery/*` out of those rules, or let Chandlery's account bypass them",
+        ],
+    },
 ];
 
 #[test]
@@ -112,6 +201,75 @@ fn a_target_that_cannot_be_worked_with_is_told_while_it_is_planned() {
         let seen = told(&mut world, 1);
         assert!(!seen.contains(code) && !seen.contains("mistakes"), "{code}\n{seen}");
     }
+}
+
+/// What comes in the way of a pull request after people agreed ends nothing: it is mended, and the run goes on.
+#[test]
+fn what_keeps_a_pull_request_from_being_opened_can_be_mended() {
+    for (done, undone, why) in
+        [(ARCHIVE, UNARCHIVE, "is archived"), (FORBID, LET_BY, "the rules `no robots`")]
+    {
+        let mut world = Local::new();
+        for deed in [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into()] {
+            assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+            assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+        }
+        done(&world);
+        assert!(world.deed(&"dan merges catalog#1".parse().unwrap()));
+        assert!(reconcile(&mut world).left.is_empty());
+        let seen = told(&mut world, 1);
+        assert!(seen.contains(why) && seen.contains("a comment `/retry` does so at once"), "{seen}");
+        undone(&world);
+        for deed in ["dan says catalog#1 /retry", "bo merges infra#1"] {
+            assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+            assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+        }
+        assert!(
+            told(&mut world, 1).contains("it is done, and the catalog says so"),
+            "{}",
+            told(&mut world, 1)
+        );
+    }
+}
+
+/// What nobody can see before, such as that Chandlery may open no pull request, is said where people look, once.
+#[test]
+fn what_the_forge_refuses_is_said_on_the_request() {
+    let mut world = Local::new();
+    for deed in [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into()] {
+        assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+        assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+    }
+    let refuse = json!({ "method": "POST", "path": "/acme/infra/pulls$", "action": { "kind": "failBefore", "status": 403 } });
+    world.control("POST", "faults", &refuse);
+    assert!(world.deed(&"dan merges catalog#1".parse().unwrap()));
+    assert_eq!(reconcile(&mut world).left.len(), 1);
+    let seen = told(&mut world, 1);
+    let words = "This waits: `the forge answered 403 to POST ";
+    assert!(seen.contains(words) && seen.contains("each pass tries it again"), "{seen}");
+    let again = reconcile(&mut world);
+    assert_eq!((again.left.len(), again.acts), (1, 0), "{again:#?}");
+    assert_eq!(told(&mut world, 1), seen);
+    world.control("DELETE", "faults", &Value::Null);
+    assert!(reconcile(&mut world).left.is_empty());
+    let seen = told(&mut world, 1);
+    assert!(seen.contains("acme/infra#1") && !seen.contains("This waits"), "{seen}");
+}
+
+/// A branch that is there needs no making: rules that came later stop nothing that was begun.
+#[test]
+fn rules_that_came_after_a_branch_do_not_stop_its_pull_request() {
+    let mut world = Local::new();
+    for deed in
+        [format!("dan asks it {RESIZE}"), "bo approves catalog#1".into(), "dan merges catalog#1".into()]
+    {
+        assert!(world.deed(&deed.parse().unwrap()), "{deed}");
+        assert!(reconcile(&mut world).left.is_empty(), "{deed}");
+    }
+    FORBID(&world);
+    assert!(world.deed(&"bo merges infra#1".parse().unwrap()));
+    assert!(reconcile(&mut world).left.is_empty());
+    assert!(told(&mut world, 1).contains("it is done, and the catalog says so"), "{}", told(&mut world, 1));
 }
 
 /// The default branch of a target that nobody may push to is no hindrance: what is approved comes by pull request.

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Action, Approval, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Step, Ttl},
+    domain::{
+        Action, Approval, BlueprintId, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Step, Ttl,
+    },
 };
 
 /// Something people may ask for, `actions/<identifier>.yaml`.
@@ -70,8 +72,8 @@ kind!(ActionDocument, "action", definition: true);
 struct TriggerDocument {
     /// What it does to an entity of its blueprint.
     operation: OperationDocument,
-    /// The blueprint that it is about.
-    blueprint_identifier: String,
+    /// The blueprint that it is about; if not said, that of the first of `entities` that does what `operation` says.
+    blueprint_identifier: Option<String>,
     /// What its form asks.
     user_inputs: Option<InputsDocument>,
     /// A query for the entities that it can be run on; all of the blueprint's if not said.
@@ -178,8 +180,6 @@ impl ActionDocument {
             OperationDocument::Day2 => Operation::Day2,
             OperationDocument::Delete => Operation::Delete,
         };
-        let blueprint =
-            reader.name(&trail!["trigger", "blueprintIdentifier"], &self.trigger.blueprint_identifier);
         let (inputs, required, mut form) = form(self.trigger.user_inputs.unwrap_or_default(), reader);
         form.condition = condition(self.trigger.condition, operation, reader);
         let execute = execute(self.execute, reader);
@@ -189,7 +189,12 @@ impl ActionDocument {
             check_atomic(&steps, reader);
         }
         let entities = self.entities.unwrap_or_default().into_iter().enumerate();
-        let entities = entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
+        let entities: Vec<EntityChange> =
+            entities.filter_map(|(index, change)| change.into_domain(index, reader)).collect();
+        let blueprint = match &self.trigger.blueprint_identifier {
+            Some(said) => reader.name(&trail!["trigger", "blueprintIdentifier"], said),
+            None => about(operation, &entities, reader),
+        };
         Some(Action {
             identifier: identifier?,
             title: self.title.unwrap_or(self.identifier),
@@ -212,6 +217,18 @@ impl ActionDocument {
             ttl: ttl(self.ttl, operation, reader),
         })
     }
+}
+
+/// The blueprint that an action is about which says none: every request changes the catalog, so what it changes tells.
+fn about(operation: Operation, entities: &[EntityChange], reader: &mut Reader) -> Option<BlueprintId> {
+    let fitting = entities.iter().find(|change| operation.is_done_by(change.kind));
+    let found = fitting.or(entities.first()).map(|change| change.blueprint.clone());
+    if found.is_none() && reader.found.is_empty() {
+        let message = "says no `blueprintIdentifier`, and `entities` name no blueprint";
+        let help = "every request changes the catalog: say under `entities` what it makes, such as an entity for each deployment";
+        reader.wrong(Wrong::new("missing-key", &trail!["trigger"], message).help(help));
+    }
+    found
 }
 
 fn ttl(said: Option<TtlDocument>, operation: Operation, reader: &mut Reader) -> Option<Ttl> {

@@ -33,7 +33,8 @@ impl Porter<'_> {
         let mut said = self.keep(entries, spot, &kept, &dropped);
         let Some(mut trigger) = self.trigger(&said, thing) else { return };
         let operation = text(&trigger, "operation").unwrap_or("CREATE").to_owned();
-        let blueprint = text(&trigger, "blueprintIdentifier").unwrap_or_default().to_owned();
+        let blueprint =
+            text(&trigger, "blueprintIdentifier").or(upserted(&said)).unwrap_or_default().to_owned();
         let asked = trigger.remove("userInputs").or_else(|| said.remove("userInputs"));
         let at =
             if said.get("trigger").is_some_and(Value::is_object) { spot.at("trigger") } else { spot.clone() };
@@ -95,13 +96,12 @@ impl Porter<'_> {
         if let Some(blueprint) = blueprint {
             trigger.entry("blueprintIdentifier").or_insert_with(|| blueprint.into());
         }
-        if text(&trigger, "operation").is_none() || text(&trigger, "blueprintIdentifier").is_none() {
-            let help = "add `blueprintIdentifier` and `operation` to its trigger in the export";
-            self.left_out(
-                spot,
-                format!("`{identifier}` is about no blueprint, as every action is here"),
-                help,
-            );
+        // An action of Port that is about no blueprint has no entity; what it makes tells what it is about.
+        let makes = text(&trigger, "operation") == Some("CREATE") && upserted(said).is_some();
+        if text(&trigger, "operation").is_none() || text(&trigger, "blueprintIdentifier").is_none() && !makes
+        {
+            let help = "every request changes the catalog: add `operation` to its trigger in the export, and as `blueprintIdentifier` what it makes, such as a blueprint for its runs";
+            self.left_out(spot, format!("`{identifier}` is about no blueprint, and makes no entity"), help);
             return None;
         }
         Some(trigger)
@@ -296,6 +296,14 @@ impl Porter<'_> {
             }
         }
     }
+}
+
+/// The blueprint of the entity that an action says it makes.
+fn upserted(said: &Map<String, Value>) -> Option<&str> {
+    let method = said.get("invocationMethod")?.as_object()?;
+    let makes = text(method, "type") == Some("UPSERT_ENTITY")
+        && method.get("mapping")?.as_object()?.contains_key("identifier");
+    text(method, "blueprintIdentifier").filter(|_| makes)
 }
 
 /// What an action starts, in a few words.

@@ -6,7 +6,7 @@ use super::{Porter, Spot, is_computed, text};
 use crate::{
     catalog::{
         document::query::loose_query,
-        form::{program, sample},
+        form::{NO_ROLES, TEAMS_INSTEAD, program, rights, sample},
         values::field_name,
     },
     expr::Expression,
@@ -184,9 +184,12 @@ fn contextual(query: &mut Value) {
 /// Why a computed value cannot be computed here.
 pub(super) fn refusal(value: &Value) -> Option<String> {
     match program(value) {
-        Some(text) => {
-            Expression::parse(text).err().map(|refusal| format!("the expression {}", refusal.message))
-        }
+        Some(text) => match rights(text) {
+            Some(word) => Some(format!("it speaks of `.user.{word}`, {NO_ROLES}; {TEAMS_INSTEAD}")),
+            None => {
+                Expression::parse(text).err().map(|refusal| format!("the expression {}", refusal.message))
+            }
+        },
         None => Some("it is no `jqQuery` alone".to_owned()),
     }
 }

@@ -75,6 +75,19 @@ impl From<RequestFile> for Draft {
     }
 }
 
+/// The texts of files that are given for inputs.
+#[expect(clippy::disallowed_methods, reason = "the files are those that the user names")]
+pub(super) fn of_files(given: &[Given]) -> anyhow::Result<Vec<Given>> {
+    let read = |Given { name, text: path }: &Given| {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read `{path}` for `{name}`"))?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            bail!("`{path}` is no text, and `{name}` can hold nothing else: put it where a link reaches it")
+        };
+        Ok(Given { name: name.clone(), text })
+    };
+    given.iter().map(read).collect()
+}
+
 /// The inputs that these texts give, as the action types them. What is no value of its type stays text, and is told
 /// like every other mistake. A list may be given as several, one for each item.
 pub(crate) fn inputs(action: &Action, given: &[Given]) -> Map<String, Value> {

@@ -76,6 +76,9 @@ struct RoadArgs {
     /// The value of an input; of a list, one of its items. May be given several times. Never give a secret here
     #[arg(long = "input", value_name = "NAME=VALUE")]
     inputs: Vec<Given>,
+    /// The value of an input is the text of this file, as it is. May be given several times. Never give a secret here
+    #[arg(long = "input-file", value_name = "NAME=FILE")]
+    input_files: Vec<Given>,
     /// The entity that it is about
     #[arg(long, value_name = "ID")]
     entity: Option<Identifier>,
@@ -228,7 +231,7 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
         None => bail!("say what to ask for"),
     };
     let mut inputs = draft.inputs;
-    inputs.extend(given::inputs(action, &args.inputs));
+    inputs.extend(given::inputs(action, &[&args.inputs[..], &given::of_files(&args.input_files)?].concat()));
     let reason = args.reason.clone().or(draft.reason);
     let on_behalf_of = args.on_behalf_of.clone().or(draft.on_behalf_of);
     let mut file = RequestFile { action: action.identifier.clone(), entity, inputs, reason, on_behalf_of };

@@ -71,6 +71,13 @@ impl<'a> Known<'a> {
         self.entity = entity.map(entity_value);
     }
 
+    /// Notes how far it has come by scorecards.
+    pub(super) fn levels(&mut self, levels: Value) {
+        if let Some(Value::Object(entity)) = &mut self.entity {
+            entity.insert("scorecards".to_owned(), levels);
+        }
+    }
+
     /// Notes what an input is, and whether others may rest on it.
     pub(super) fn note(&mut self, name: &str, value: Option<Value>, is_clear: bool) {
         if let Some(value) = value {

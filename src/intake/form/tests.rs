@@ -86,7 +86,9 @@ fn ask(
     };
     let mut search = |_: Search| unreachable!("nothing is searched for");
     let secrets = Secrets::default();
-    let mut sources = Sources { user: None, entity: &mut entity, search: &mut search, secrets: &secrets };
+    let mut levels = |_: &EntityId| unreachable!("no expression speaks of scorecards");
+    let (entity, search, levels) = (&mut entity, &mut search, &mut levels);
+    let mut sources = Sources { user: None, entity, search, levels, secrets: &secrets };
     let result = accept(&action(operation), "r1".parse().unwrap(), &file, &place, &mut sources);
     let told = |problem: Diagnostic| {
         format!("{}: {} ({})", problem.place.field.unwrap(), problem.code, problem.help.unwrap_or_default())

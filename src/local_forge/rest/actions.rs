@@ -19,7 +19,6 @@ pub(super) struct Workflow {
     id: u64,
     name: String,
     pub(super) path: String,
-    on: Value,
     run_name: Option<String>,
 }
 
@@ -132,7 +131,7 @@ fn workflows(call: &Call<'_>, key: &str) -> Result<Vec<Workflow>, Refusal> {
         let text: Value = serde_yaml::from_slice(blob.content()).unwrap_or_default();
         let name = text["name"].as_str().unwrap_or(&path).to_owned();
         let run_name = text["run-name"].as_str().map(str::to_owned);
-        found.push(Workflow { id: workflow_id(&path), name, path, on: text["on"].clone(), run_name });
+        found.push(Workflow { id: workflow_id(&path), name, path, run_name });
     }
     Ok(found)
 }
@@ -172,7 +171,7 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
     let Some(full) = branch_or_tag(call, key, &reference) else {
         return Err(refuse(422, format!("No ref found for: {reference}")));
     };
-    let on = &workflow.on;
+    let on = events(call, key, &full, &workflow.path)?;
     let by_hand = on.get("workflow_dispatch").is_some()
         || on == "workflow_dispatch"
         || on.as_array().is_some_and(|events| events.iter().any(|event| event == "workflow_dispatch"));
@@ -199,6 +198,18 @@ fn dispatch(call: &mut Call<'_>, key: &str, id: &str) -> Answer {
         "workflow_run_id": run, "run_url": call.view().api(&format!("repos/{key}/actions/runs/{run}")),
         "html_url": format!("{}/{key}/actions/runs/{run}", call.shared.url),
     }))
+}
+
+/// What starts a workflow, as its file on a branch or tag says.
+fn events(call: &Call<'_>, key: &str, full: &str, path: &str) -> Result<Value, Refusal> {
+    let git = call.git(key)?;
+    let tree = objects::resolve(&git, full)?.tree()?;
+    let Ok(entry) = tree.get_path(std::path::Path::new(path)) else {
+        return Ok(Value::Null);
+    };
+    let blob = git.find_blob(entry.id())?;
+    let text: Value = serde_yaml::from_slice(blob.content()).unwrap_or_default();
+    Ok(text["on"].clone())
 }
 
 /// The full name of what a workflow is to run on; of a branch and a tag with one name, the branch.

@@ -8,7 +8,7 @@ use crate::{
     catalog::{self, values::Segment},
     domain::{
         Changes, Comment, Diagnostic, FileMode, Known, Login, ObjectId, Pull, PullState, RepoName,
-        RequestFile, RunPull, StepId, Timestamp,
+        RequestFile, RunPull, RunStep, StepId, StepState, Timestamp,
     },
     plan::{
         admit, adopt,
@@ -75,6 +75,8 @@ pub(super) enum Progress {
     Done(RunPull, Option<Timestamp>, BTreeSet<Login>),
     Closed(RunPull, Option<Login>),
     Denied(RunPull, String),
+    /// It could not be opened, and may be once the cause is mended: every pass tries it again, for a while.
+    Stuck(String),
     Failed(String),
     Unclear(String),
 }
@@ -95,7 +97,7 @@ pub(super) fn begin(
     let _unused = site.look.repository(&planned.repository);
     let accepted = match admit::accept(site, recipe.action, job.id, file, &job.requesters, &place)? {
         Ok(accepted) => accepted,
-        Err(problems) => return Ok(Progress::Failed(first(&problems))),
+        Err(problems) => return Ok(Progress::Stuck(first(&problems))),
     };
     let id = &step.id;
     let found = recipe.action.steps.iter().find(|step| step.id == *id);
@@ -108,7 +110,7 @@ pub(super) fn begin(
         Err(problems) if problems.iter().any(|problem| problem.code.0 == "repository-unreachable") => {
             return Ok(Progress::Unclear(first(&problems)));
         }
-        Err(problems) => return Ok(Progress::Failed(first(&problems))),
+        Err(problems) => return Ok(Progress::Stuck(first(&problems))),
     };
     if done.planned.changes.is_empty() {
         return Ok(Progress::Nothing);
@@ -153,7 +155,7 @@ pub(super) fn begin(
                     Err(Pending) => pending = true,
                     Ok(Ok(found)) if is_version(change, Side::After, found) => {}
                     Ok(Ok(_)) => {
-                        return Ok(Progress::Failed(format!(
+                        return Ok(Progress::Stuck(format!(
                             "the branch `{}` of `{}` exists with other content",
                             planned.branch, planned.repository
                         )));
@@ -181,7 +183,7 @@ pub(super) fn begin(
 fn first_commit(job: &Job<'_>, planned: &PlannedPull, pull: &Pull) -> Progress {
     if !planned.first_commit {
         let why = format!("`{}` has become empty since the plan was made", planned.repository);
-        return Progress::Failed(why);
+        return Progress::Stuck(why);
     }
     let from = read::reference(&job.site.here.catalog, pull.number);
     Progress::Act(vec![Step::Commit(Commit {
@@ -433,6 +435,26 @@ fn dress(job: &Job<'_>, planned: &PlannedPull, pull: &Pull) -> Looked<Vec<Step>>
         steps.push(Step::Call(Call::AskReviewers { repository, number, users, teams }));
     }
     Ok(steps)
+}
+
+/// When a step that could not be opened is given up: so long after all before it had ended, as with any other step.
+pub(super) fn given_up_at(site: &Site<'_>, since: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(since.seconds() + site.definitions.settings.retry_for)
+}
+
+/// What people can do about it until then.
+pub(super) fn until_then(site: &Site<'_>, step: &PlannedStep, until: Timestamp) -> String {
+    let help = message::who_helps(site.definitions.settings.contact.as_deref());
+    format!(
+        "mend the cause; each pass tries `{}` again, and a comment `/retry` does so at once. `/cancel` ends it here. At {until} it ends by itself.{help}",
+        step.id
+    )
+}
+
+/// How a step is told that could not be opened.
+pub(super) fn stuck(step: &PlannedStep, why: &str) -> FollowUp {
+    let failed = RunStep::new(step.id.clone(), "pullRequest", StepState::Failure);
+    message::step_line(step.name(), &RunStep { reason: Some(why.to_owned()), ..failed }, None)
 }
 
 /// Closes follow-ups that are still open, each with a word why.

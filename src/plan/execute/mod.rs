@@ -16,33 +16,33 @@ mod logs;
 mod told;
 mod begun;
 mod kept;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use begun::{Begun, begun_by_us};
 use break_glass::Broken;
 use consent::consent;
-use follow_up::{
-    FollowUps, Progress, begin, follow, follow_ups, merged_early, pulls_of, take_back, to_revert, waits_for,
-};
+use follow_up::{begin, follow_ups, pulls_of};
 use kept::{Kept, kept};
 use ordered::Merged;
 use pinned::pinned;
 use spoken::cancelled;
 use standing::{Seen, Standing};
+use together::carry_out;
 pub(super) use told::{last_word, who_helps};
 
 use crate::{
     catalog::{self, RecordBy},
     domain::{
-        Action, BreakGlass, Login, ObjectId, Pull, PullState, RepoPath, RequestFile, RequestId, Run,
-        RunEntity, RunPull, Stage, Timestamp,
+        Action, BreakGlass, Login, ObjectId, Pull, PullState, RepoPath, RequestId, Run, RunEntity, RunPull,
+        Stage, Timestamp,
     },
     plan::{
         Decision, admit,
         approval::Judgement,
-        build::{Recipe, Site},
-        facts::{Appearance, Looked, Pending},
+        build::Site,
+        facts::{Appearance, Looked},
         message::{self, FollowUp},
         notice,
         plan_file::{self, FORMAT, Plan},
@@ -478,129 +478,4 @@ fn why_not(judgement: &Judgement) -> String {
         .map(|rule| format!("the rule `{}` was not satisfied", rule.name))
         .collect();
     missing.join(", ")
-}
-
-fn carry_out(
-    job: &Job<'_>,
-    pull: &Pull,
-    plan: &Plan,
-    recipe: &Recipe<'_>,
-    file: &RequestFile,
-    document: &catalog::yaml::Document,
-    follow_ups: &FollowUps<'_>,
-) -> Looked<Decision> {
-    let mut progress = Vec::new();
-    let mut pending = false;
-    for step in pulls_of(plan) {
-        let state = match follow_ups.get(&step.0.id) {
-            Some(follow_up) => follow(job, step, follow_up),
-            None => begin(job, pull, recipe, step, file, document),
-        };
-        match state {
-            Ok(state) => progress.push((step.0, state)),
-            Err(Pending) => pending = true,
-        }
-    }
-    if pending {
-        return Err(Pending);
-    }
-
-    let mut decision =
-        Decision { stages: [(job.id.clone(), Stage::InProgress)].into(), ..Decision::nothing() };
-    let mut shown = Vec::new();
-    let mut done = Vec::new();
-    let mut finished = job.at;
-    let mut approved = job.approved.clone();
-    let mut open = Vec::new();
-    let mut refused = None;
-    // What we may merge, and how many of the others are not merged yet.
-    let (mut merges, mut unready) = (Vec::new(), 0);
-    for (step, state) in progress {
-        match state {
-            Progress::Nothing => {}
-            Progress::Act(steps) => {
-                decision.steps.extend(steps);
-                unready += 1;
-            }
-            Progress::Waits(follow_up, steps, merge) => {
-                open.extend(follow_ups.get(&step.id).copied());
-                shown.push(follow_up);
-                decision.steps.extend(steps);
-                unready += usize::from(merge.is_none());
-                merges.extend(merge);
-            }
-            Progress::Done(run_pull, at, approvers) => {
-                approved.extend(approvers);
-                finished = finished.max(at.unwrap_or(finished));
-                shown.push(FollowUp {
-                    reference: read::reference(&run_pull.repository, run_pull.number),
-                    state: "merged".into(),
-                    log: Vec::new(),
-                });
-                done.push(run_pull);
-            }
-            Progress::Closed(run_pull, by) => {
-                let by = by.map_or_else(|| "somebody".to_owned(), |login| format!("`{login}`"));
-                let what = read::reference(&run_pull.repository, run_pull.number);
-                refused = Some((Stage::Declined, format!("{by} closed {what} without merging it")));
-                done.push(run_pull);
-            }
-            Progress::Denied(run_pull, why) => {
-                done.push(run_pull);
-                refused = Some((Stage::Denied, why));
-            }
-            Progress::Failed(why) => {
-                refused = refused.or(Some((Stage::Failure, why)));
-            }
-            Progress::Unclear(why) => {
-                decision.waits.push(why);
-                unready += 1;
-            }
-        }
-    }
-    if !plan.atomic || unready == 0 {
-        decision.steps.extend(merges);
-    }
-    let finishing = Job { at: finished, requesters: job.requesters.clone(), approved, ..*job };
-    if !open.is_empty() || !decision.steps.is_empty() {
-        let by = cancelled(job, pull)?;
-        refused = by.map(|by| (Stage::Cancelled, format!("`{by}` cancelled it"))).or(refused);
-    }
-
-    if let Some((stage, why)) = refused {
-        // What is still open is taken back first; then the end is recorded.
-        if !open.is_empty() {
-            decision.steps = take_back(job, pull, &open, &why);
-            return Ok(decision);
-        }
-        let why = why + &to_revert(plan, &done);
-        return Ok(finishing.record(finishing.run(stage, Some(&why), done, Vec::new()), BTreeMap::new()));
-    }
-    if !decision.steps.is_empty()
-        || !decision.waits.is_empty()
-        || !shown.is_empty() && done.len() < shown.len()
-    {
-        if !shown.is_empty() && decision.waits.is_empty() {
-            let early = merged_early(job.site, plan, follow_ups);
-            let next = waits_for(plan, early.is_some());
-            decision.steps.extend(job.speak(pull, Stage::InProgress, &shown, early.as_deref(), next));
-        }
-        return Ok(decision);
-    }
-
-    // Everything is there: the catalog learns of it.
-    let source = format!("{}/{}/request.yaml", job.site.definitions.settings.folders.requests, job.id);
-    let writeback::Applied { files, entities } = match writeback::apply(job.site, &plan.entities, &source)? {
-        Ok(applied) => applied,
-        Err(problems) => {
-            let why = problems.first().map_or("", |problem| problem.message.as_str());
-            let why = format!("the catalog could not be changed: {why}");
-            return Ok(finishing
-                .record(finishing.run(Stage::Failure, Some(&why), done, Vec::new()), BTreeMap::new()));
-        }
-    };
-    let nothing = done.is_empty() && entities.is_empty();
-    let (stage, reason) =
-        if nothing { (Stage::Noop, Some("it was as asked already")) } else { (Stage::Success, None) };
-    Ok(finishing.record(finishing.run(stage, reason, done, entities), files))
 }

@@ -16,7 +16,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Job, cancelled,
-    follow_up::{FollowUps, Progress, begin, first, follow, merged_early, take_back, to_revert, waits_for},
+    follow_up::{
+        FollowUps, Progress, begin, first, follow, given_up_at, merged_early, stuck, take_back, to_revert,
+        until_then, waits_for,
+    },
     kept, logs,
 };
 use crate::{
@@ -46,6 +49,9 @@ pub(super) fn is_ordered(plan: &Plan) -> bool {
     !plan.steps.iter().all(plain)
         || plan.entities.iter().any(|entity| entity.fields.values().any(later::needs_outputs))
 }
+
+/// Why a pull request is done without that nobody merged until its `timeout`.
+const NOT_IN_TIME: &str = "it was not merged in its time";
 
 /// The request as it was merged.
 #[derive(Clone, Copy)]
@@ -89,6 +95,8 @@ struct Course<'a> {
     unready: usize,
     approved: BTreeSet<Login>,
     finished: Timestamp,
+    /// How the run ends whose pull requests we closed, if nothing else says it.
+    taken_back: Option<(Stage, String)>,
     /// What people are told to do.
     next: Option<String>,
     /// The checks that hold the logs of steps that have ended.
@@ -117,6 +125,7 @@ pub(super) fn carry_out(job: &Job<'_>, merged: Merged<'_>, record: Option<&Run>)
         unready: 0,
         approved: job.approved.clone(),
         finished: job.at,
+        taken_back: None,
         next: None,
         logs: Vec::new(),
     };
@@ -164,6 +173,9 @@ impl<'a> Course<'a> {
                 Flow::Halt => return self.goes_on(),
                 Flow::End(stage, why) => return self.end(stage, &why),
             }
+        }
+        if let Some((stage, why)) = self.taken_back.take() {
+            return self.end(stage, &why);
         }
         if !plan.atomic || self.unready == 0 {
             self.decision.steps.append(&mut self.merges);
@@ -272,12 +284,14 @@ impl<'a> Course<'a> {
                 let begun = follow_up.map_or(self.now, |pull| pull.created_at);
                 self.open.extend(follow_up);
                 self.shown.push(shown);
-                if step.timeout.is_some_and(|most| self.now.seconds() - begun.seconds() > most) {
-                    return Ok(self.not_so(
-                        step,
-                        Stage::TimedOut,
-                        "it was not merged in its time".to_owned(),
-                    ));
+                if self.is_overdue(step, begun) {
+                    // Nobody needs it any more where the run goes on without it.
+                    if !step.on_failure.stops() {
+                        let why = format!("{NOT_IN_TIME}, and its request went on without it");
+                        let late: Vec<&Pull> = follow_up.into_iter().collect();
+                        self.decision.steps.extend(take_back(self.job, merged.pull, &late, &why));
+                    }
+                    return Ok(self.not_so(step, Stage::TimedOut, NOT_IN_TIME.to_owned()));
                 }
                 self.decision.steps.extend(steps);
                 self.unready += usize::from(merge.is_none());
@@ -294,22 +308,49 @@ impl<'a> Course<'a> {
                 Flow::Next
             }
             Progress::Closed(run_pull, by) => {
+                let is_ours = by.as_ref() == Some(&self.job.site.here.me);
                 let by = by.map_or_else(|| "somebody".to_owned(), |login| format!("`{login}`"));
                 let what = read::reference(&run_pull.repository, run_pull.number);
+                let begun = merged.follow_ups.get(&step.id).map_or(self.now, |pull| pull.created_at);
                 self.done.push(run_pull);
-                self.not_so(step, Stage::Declined, format!("{by} closed {what} without merging it"))
+                let why = format!("{by} closed {what} without merging it");
+                if is_ours && self.is_overdue(step, begun) {
+                    self.not_so(step, Stage::TimedOut, NOT_IN_TIME.to_owned())
+                } else if is_ours && step.on_failure.stops() {
+                    // What we closed was closed because of something else.
+                    self.taken_back = self.taken_back.take().or(Some((Stage::Declined, why)));
+                    Flow::Wait
+                } else {
+                    self.not_so(step, Stage::Declined, why)
+                }
+            }
+            Progress::Stuck(why) if step.on_failure.stops() => {
+                let ended = self.records.values().filter_map(|record| record.ended_at).max();
+                let until = given_up_at(self.job.site, ended.unwrap_or(self.finished).max(self.finished));
+                if self.now > until {
+                    self.finished = until;
+                    return Ok(Flow::End(Stage::Failure, why));
+                }
+                self.shown.push(stuck(step, &why));
+                self.next = Some(until_then(self.job.site, step, until));
+                self.unready += 1;
+                Flow::Wait
             }
             Progress::Denied(run_pull, why) => {
                 self.done.push(run_pull);
                 Flow::End(Stage::Denied, why)
             }
-            Progress::Failed(why) => self.not_so(step, Stage::Failure, why),
+            Progress::Stuck(why) | Progress::Failed(why) => self.not_so(step, Stage::Failure, why),
             Progress::Unclear(why) => {
                 self.decision.waits.push(why);
                 self.unready += 1;
                 Flow::Wait
             }
         })
+    }
+
+    fn is_overdue(&self, step: &PlannedStep, begun: Timestamp) -> bool {
+        step.timeout.is_some_and(|most| self.now.seconds() - begun.seconds() > most)
     }
 
     /// A pull request that does not come to its end.

@@ -134,6 +134,29 @@ pub struct Group {
     pub checks: Vec<CheckRun>,
 }
 
+/// A workflow that a step may start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Workflow {
+    /// How it stands, in the forge's word (`active`, `disabled_manually`, …); none where the forge does not say.
+    pub state: Option<String>,
+    /// What it says where it is to run.
+    pub on: RunsOn,
+}
+
+/// What a workflow says on the branch or tag that was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RunsOn {
+    /// None was asked about, or what is there is not known here.
+    #[default]
+    Unasked,
+    /// There is no such branch or tag.
+    Nothing,
+    /// It has no such file.
+    NoFile,
+    /// The bytes of its file.
+    File(Bytes),
+}
+
 /// A run of a workflow, as the forge tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkflowRun {

@@ -699,6 +699,8 @@ impl Simulated {
                 let found = self.store(&catalog).logs.get(commit).into_iter().flatten();
                 Answer::Checks(Arc::new(found.cloned().collect()))
             }
+            Question::Workflow(..) => Answer::Workflow(Arc::default()),
+            Question::Barred(..) => Answer::Barred(None),
             Question::WorkflowRun(_, run) => Answer::WorkflowRun(self.runs.get(run).map(|run| {
                 Arc::new(WorkflowRun {
                     conclusion: run.conclusion.clone(),
@@ -788,6 +790,14 @@ impl Simulated {
                     Ok(found) => Answer::Found(Arc::new(found)),
                     Err(why) => Answer::Unknown(why.into()),
                 }
+            }
+            Question::Levels(commit, id, now) => {
+                let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
+                    return Answer::Unknown("no definitions".into());
+                };
+                let files = self.tree(*commit).iter();
+                let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+                Answer::Levels(Arc::new(catalog::levels(&definitions, &files, id, *now)))
             }
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(self.chain(*head, *base))),
             Question::Diff { base, head, .. } => {
