@@ -256,7 +256,7 @@ pub fn asks_who(action: &Action) -> (bool, bool) {
 
 /// Whether an expression speaks of how far the entity has come by scorecards.
 fn asks_levels(action: &Action, text: &str) -> bool {
-    mentions(action, text, None).entity && text.contains("scorecards")
+    text.contains("scorecards") && mentions(action, text, None).entity
 }
 
 /// Whether what a request means depends on how far its entity has come by scorecards.
