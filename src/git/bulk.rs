@@ -54,7 +54,8 @@ pub fn read_blobs<S: Send>(
         while let Some(share) = take() {
             for (place, at) in share {
                 hand.look_at(wanted[*at], *place, ObjectType::Blob, |bytes| {
-                    Ok(each(&mut state, *at, bytes))
+                    each(&mut state, *at, bytes);
+                    Ok(())
                 })?;
             }
         }
