@@ -234,6 +234,7 @@ impl Hands {
             | Question::Alike(..)
             | Question::Pointing(..)
             | Question::Search(..)
+            | Question::Sums(..)
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)
