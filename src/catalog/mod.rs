@@ -9,6 +9,7 @@
 pub mod values;
 pub mod yaml;
 mod formats;
+mod identity;
 mod mend;
 mod document;
 pub mod judged;
@@ -52,6 +53,7 @@ pub use entity::{
     Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity,
     references, store_entity, with_defaults,
 };
+pub use identity::DefinitionsKey;
 pub use load::{TESTS, is_document, load_definitions, load_settings, read_action};
 pub use lost::{MOST_TRIED, Side, TooMany, lost};
 pub use mend::{Mended, apply_fixes};
@@ -59,7 +61,7 @@ pub use past::{Deed, Life, Past};
 pub use policy::files as policy_files;
 pub use policy_case::{Decision, Merged, PolicyCase, read_policy_case};
 pub use request::read_request;
-pub use search::{is_told_by_each, levels, levels_in, pointing, search, search_in};
+pub use search::{is_told_by_each, levels, levels_in, pointing, search, search_in, sums, sums_in};
 pub use store::{Pointing, Store};
 pub use template::read_template;
 
@@ -294,6 +296,8 @@ pub struct Definitions {
     pub(crate) unusable: Unusable,
     /// What judges values of the blueprints' properties.
     schemas: values::Schemas,
+    /// Which ones these are.
+    identity: identity::Identity,
 }
 
 /// A policy that is there and cannot be used.
@@ -329,6 +333,7 @@ impl Definitions {
             broken_policies: Vec::new(),
             unusable: Unusable::default(),
             schemas: values::Schemas::default(),
+            identity: identity::Identity::default(),
         }
     }
 
@@ -343,6 +348,11 @@ impl Definitions {
                 template.mark_executable(&inside);
             }
         }
+    }
+
+    /// What stands for these very ones, whatever they say: a copy is another.
+    pub fn key(&self) -> DefinitionsKey {
+        self.identity.key()
     }
 
     /// The blueprints that there are, usable or not.

@@ -11,7 +11,7 @@ use super::{
     store::{InFiles, Store},
     view::{View, parse_query},
 };
-use crate::domain::{EntityId, Identifier, Ownership, Query, Search, Timestamp};
+use crate::domain::{Entity, EntityId, Identifier, Ownership, Query, Search, Timestamp};
 
 /// The entities that each query of a search asks for, in its order. `files` are those of the entities.
 ///
@@ -81,13 +81,10 @@ pub fn search_in(
     entities: &dyn Store,
     search: &Search,
 ) -> Result<Vec<Vec<Identifier>>, String> {
-    let now = search.now.unwrap_or(Timestamp::from_seconds(0));
-    let view =
-        View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()));
+    let view = view(definitions, entities, search.now);
     let found = search.queries.iter().map(|text| {
-        let query: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let query = parse_query(&query).map_err(|problems| problems.join("; "))?;
-        let ids = view.of(&search.blueprint).map(crate::domain::Entity::id);
+        let query = read_query(text)?;
+        let ids = view.of(&search.blueprint).map(Entity::id);
         let mut found: Vec<EntityId> = ids.filter(|id| view.matches(&query, id)).collect();
         if let Some((property, descending)) = &search.sort {
             view.sort(&mut found, property, *descending);
@@ -109,9 +106,7 @@ pub fn levels_in(
     id: &EntityId,
     now: Option<Timestamp>,
 ) -> Value {
-    let now = now.unwrap_or(Timestamp::from_seconds(0));
-    let view =
-        View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()));
+    let view = view(definitions, entities, now);
     let scorecards = definitions.scorecards.values().filter_map(|scorecard| {
         let standing = view.standing(scorecard, id)?;
         let rule = |(identifier, level, holds): &(String, String, bool)| {
@@ -121,6 +116,48 @@ pub fn levels_in(
         Some((scorecard.identifier.clone(), json!({ "level": standing.level, "rules": rules })))
     });
     Value::Object(scorecards.collect())
+}
+
+/// The sum of a property over the entities that the queries of a search ask for, each for itself; what is no number adds nothing.
+///
+/// # Errors
+/// What is wrong with a query.
+pub fn sums_in(
+    definitions: &Definitions,
+    entities: &dyn Store,
+    search: &Search,
+    property: &str,
+) -> Result<Vec<f64>, String> {
+    let view = view(definitions, entities, search.now);
+    let sum = |text: &String| {
+        let query = read_query(text)?;
+        let found = view.of(&search.blueprint).filter(|entity| view.matches(&query, &entity.id()));
+        Ok(found.filter_map(|entity| entity.properties.get(property)?.as_f64()).sum())
+    };
+    search.queries.iter().map(sum).collect()
+}
+
+/// The same of the entities in these files.
+///
+/// # Errors
+/// What is wrong with a query.
+pub fn sums(
+    definitions: &Definitions,
+    files: &Files,
+    search: &Search,
+    property: &str,
+) -> Result<Vec<f64>, String> {
+    sums_in(definitions, &InFiles::new(definitions, files), search, property)
+}
+
+fn view<'a>(definitions: &'a Definitions, entities: &'a dyn Store, now: Option<Timestamp>) -> View<'a> {
+    let now = now.unwrap_or(Timestamp::from_seconds(0));
+    View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()))
+}
+
+fn read_query(text: &str) -> Result<Query, String> {
+    let query: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    parse_query(&query).map_err(|problems| problems.join("; "))
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
         let _ =
             writeln!(text, "  as of {at}: the time, and what was said until then; the rest is as it is now");
     }
-    if let Err(problems) = &opened.plan {
+    if let Err(problems) = &*opened.plan {
         text.push_str("  it cannot be planned:\n");
         text.push_str(&report::text(problems, &|_| None));
     }
@@ -216,7 +216,7 @@ fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
     }
     let waits = opened.account.iter().flat_map(|account| account.missing.iter().chain(&account.frozen));
     let waits: Vec<&str> = waits.map(String::as_str).collect();
-    let _ = match (&opened.plan, &waits[..]) {
+    let _ = match (&*opened.plan, &waits[..]) {
         (Err(_), _) => writeln!(text, "=> waits to be mended"),
         (Ok(built), _) if built.is_noop() => writeln!(text, "=> nothing would change"),
         (Ok(_), []) => writeln!(text, "=> may be merged"),
@@ -226,7 +226,7 @@ fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
 }
 
 fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
-    let problems = opened.plan.as_ref().err().into_iter().flatten();
+    let problems = Result::as_ref(&opened.plan).err().into_iter().flatten();
     let asks = opened.asks.as_ref().map(|asks| match asks {
         Ok(why) => json!({ "login": args.login, "asks": true, "why": why }),
         Err(problems) => json!({ "login": args.login, "asks": false, "why": first(problems) }),
@@ -236,7 +236,7 @@ fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
         "pullRequest": opened.pull.url,
         "requesters": opened.people,
         "at": args.at,
-        "plan": opened.plan.as_ref().ok().map(|built| &built.plan.key),
+        "plan": Result::as_ref(&opened.plan).ok().map(|built| &built.plan.key),
         "problems": problems.map(|one| json!({ "code": one.code.0, "message": one.message })).collect::<Vec<_>>(),
         "account": opened.account,
         "about": asks,

@@ -215,6 +215,10 @@ pub(super) fn of_catalog(definitions: &Definitions, files: &Files, question: &Qu
         Question::Levels(_, id, now) => {
             Answer::Levels(Arc::new(catalog::levels(definitions, files, id, *now)))
         }
+        Question::Sums(_, search, property) => match catalog::sums(definitions, files, search, property) {
+            Ok(sums) => Answer::Sums(Arc::new(sums)),
+            Err(why) => Answer::Unknown(why.into()),
+        },
         Question::File(_, commit, path) if *commit == WORK_TREE => {
             Answer::File(files.get(path).map(|bytes| File {
                 mode: FileMode::File,

@@ -10,4 +10,4 @@ mod run;
 
 pub use bound::Bound;
 pub use guard::Refusal;
-pub use run::Expression;
+pub use run::{Expression, Input};

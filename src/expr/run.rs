@@ -9,6 +9,7 @@ use jaq_core::{
     unwrap_valr,
 };
 use jaq_json::{Num, Val, read::parse_single};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -47,7 +48,7 @@ type Compiled = Result<Expression, Refusal>;
 
 /// Who wrote a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Author {
     /// Somebody who wrote a file of the catalog.
     File,
     /// Who asks it, at their own shell.
@@ -62,7 +63,7 @@ impl Expression {
     pub fn parse(text: &str) -> Compiled {
         static COMPILED: Memo<String, Compiled> = Memo::new(KEPT);
 
-        let Ok(compiled) = COMPILED.get(text, || Ok::<_, Infallible>(compile(text, From::File)));
+        let Ok(compiled) = COMPILED.get(text, || Ok::<_, Infallible>(compile(text, Author::File)));
         compiled
     }
 
@@ -71,7 +72,7 @@ impl Expression {
     /// # Errors
     /// Why it may not be asked.
     pub fn typed(text: &str) -> Compiled {
-        compile(text, From::Shell)
+        compile(text, Author::Shell)
     }
 
     /// What it makes at most; only what was typed has no bound.
@@ -88,8 +89,8 @@ impl Expression {
     ///
     /// # Errors
     /// What jq says is wrong.
-    pub fn all(&self, input: &Value) -> Result<Vec<Value>, String> {
-        let found = self.up_to(MOST + 1, input)?;
+    pub fn all(&self, input: impl Into<Input>) -> Result<Vec<Value>, String> {
+        let found = self.up_to(MOST + 1, input.into())?;
         if found.len() > MOST { Err(format!("it gives more than {MOST} values")) } else { Ok(found) }
     }
 
@@ -97,17 +98,17 @@ impl Expression {
     ///
     /// # Errors
     /// What jq says is wrong.
-    pub fn first(&self, input: &Value) -> Result<Value, String> {
-        Ok(self.up_to(1, input)?.into_iter().next().unwrap_or(Value::Null))
+    pub fn first(&self, input: impl Into<Input>) -> Result<Value, String> {
+        Ok(self.up_to(1, input.into())?.into_iter().next().unwrap_or(Value::Null))
     }
 
-    fn up_to(&self, count: usize, input: &Value) -> Result<Vec<Value>, String> {
-        if self.bound.is_some() && weight(input) > LARGEST {
+    fn up_to(&self, count: usize, input: Input) -> Result<Vec<Value>, String> {
+        let Input { value, weight } = input;
+        if self.bound.is_some() && weight > LARGEST {
             return Err(format!("what it is asked of has more than {} MiB", LARGEST >> 20));
         }
-        let input: Val = serde_json::from_value(input.clone()).map_err(|error| error.to_string())?;
         let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
-        let answers = self.filter.id.run((context, input)).map(unwrap_valr).take(count);
+        let answers = self.filter.id.run((context, value?)).map(unwrap_valr).take(count);
         answers
             .map(|answer| {
                 let answer = answer.map_err(|error| error.to_string())?;
@@ -127,7 +128,7 @@ impl Expression {
     ///
     /// # Errors
     /// What jq says is wrong.
-    pub fn holds(&self, input: &Value) -> Result<bool, String> {
+    pub fn holds(&self, input: impl Into<Input>) -> Result<bool, String> {
         Ok(!matches!(self.first(input)?, Value::Null | Value::Bool(false)))
     }
 
@@ -141,6 +142,25 @@ impl Expression {
     }
 }
 
+/// What programs are asked of, made ready once for all of them.
+#[derive(Debug, Clone)]
+pub struct Input {
+    value: Result<Val, String>,
+    weight: usize,
+}
+
+impl From<&Value> for Input {
+    fn from(value: &Value) -> Self {
+        Self { value: Val::deserialize(value).map_err(|error| error.to_string()), weight: weight(value) }
+    }
+}
+
+impl From<&Self> for Input {
+    fn from(input: &Self) -> Self {
+        input.clone()
+    }
+}
+
 fn weight(value: &Value) -> usize {
     8 + match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -150,13 +170,13 @@ fn weight(value: &Value) -> usize {
     }
 }
 
-fn compile(written: &str, from: From) -> Compiled {
+fn compile(written: &str, author: Author) -> Compiled {
     check_text(written)?;
     let text = with_double_quotes(written);
-    compile_text(&text, from).map_err(|refusal| refusal.told(written, &text))
+    compile_text(&text, author).map_err(|refusal| refusal.told(written, &text))
 }
 
-fn compile_text(text: &str, from: From) -> Compiled {
+fn compile_text(text: &str, author: Author) -> Compiled {
     let wrong =
         |what: &str| Refusal::new(format!("is not jq: {what}"), Some("try it with jq on the command line"));
     let tokens = jaq_core::load::Lexer::new(text).lex().map_err(|errors| {
@@ -169,12 +189,12 @@ fn compile_text(text: &str, from: From) -> Compiled {
         let found = at.map_or_else(|| "its end".to_owned(), |token| format!("`{}`", head(token)));
         wrong(&format!("{} is expected, and there is {found}", expected.as_str())).at(text, at)
     })?;
-    let bound = match from {
-        From::File => {
+    let bound = match author {
+        Author::File => {
             check(&term, text)?;
             Some(bound(&term, text)?)
         }
-        From::Shell => None,
+        Author::Shell => None,
     };
     let arena = Arena::default();
     let outside = [

@@ -80,6 +80,7 @@ pub(super) fn plan(
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     // Asked early so that they are answered together with the rest.
     policy::ask_early(site);
+    policy::ask_of_people_early(site, people);
     for step in &recipe.action.steps {
         let repository = match &step.does {
             StepKind::PullRequest(pull) => &pull.repository,

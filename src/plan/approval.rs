@@ -95,6 +95,16 @@ impl RuleState {
     }
 }
 
+/// Asks early what those may do who approved or refused, so that it is answered together with the rest.
+pub(super) fn ask_early(look: &Looker<'_>, pull: &Pull) {
+    let Known::Yes(reviews) = &pull.reviews else { return };
+    for (login, review) in latest_per_person(&reviews.iter().collect::<Vec<_>>(), None) {
+        if matches!(review.state, ReviewState::Approved | ReviewState::ChangesRequested) && !login.is_app() {
+            drop(look.permission(&pull.repository, login));
+        }
+    }
+}
+
 /// Judges the case.
 ///
 /// # Errors

@@ -27,6 +27,9 @@ use crate::{
 /// The most that a plan may ask people to read, in bytes and lines of its diff.
 pub const READABLE: (usize, usize) = (400_000, 5_000);
 
+/// A plan, or what is wrong with its request.
+pub type Planned = Result<Built, Vec<Diagnostic>>;
+
 /// A plan with what it would write.
 #[must_use]
 #[derive(Debug, Clone, PartialEq)]

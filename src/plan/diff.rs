@@ -315,6 +315,33 @@ mod tests {
         assert_eq!(shown[0].before(b"something else\n"), None);
     }
 
+    #[test]
+    fn what_deserves_a_second_look_is_found_and_nothing_else() {
+        let of = |path: &str, before: Option<&str>, after: Option<&str>| {
+            let bytes = |text: &str| Bytes::from(text.as_bytes().to_vec());
+            let versions = Versions::of(before.map(bytes), after.map(bytes));
+            risks(&"acme/infra".parse().unwrap(), &[(path.parse().unwrap(), versions)].into()).join("; ")
+        };
+        for (path, before, after, words) in [
+            (".github/workflows/ci.yaml", None, Some("on: push\n"), "is a workflow"),
+            ("a/.GitHub/Workflows/ci.yaml", None, Some("on: push\n"), "is a workflow"),
+            (".github/actions/x/action.yml", Some("a"), Some("b"), "is a workflow"),
+            (".github/CODEOWNERS", Some("* @a\n"), Some("* @b\n"), "says who must review"),
+            ("a/b.tf", Some("x\n"), None, "is deleted"),
+            ("a/b.tf", Some("x\n"), Some("x\nresource aws_iam_role\n"), "who may do what"),
+            ("a/b.yaml", None, Some("kind: ClusterRoleBinding\n"), "who may do what"),
+            ("a/b.tf", Some("x\n"), Some("x\ncidr = \"0.0.0.0/0\"\n"), "the whole Internet"),
+            ("a/b.tf", None, Some("name = \"a\u{202e}b\"\n"), "cannot be seen"),
+        ] {
+            let told = of(path, before, after);
+            assert!(told.contains(words), "{path}: {told}");
+        }
+        // What was there before, and what does not change, is nobody's to read again.
+        assert_eq!(of("a/b.tf", Some("cidr = \"0.0.0.0/0\"\n"), Some("cidr = \"0.0.0.0/0\"\nmore\n")), "");
+        assert_eq!(of("CODEOWNERS", Some("* @a\n"), Some("* @a\n")), "");
+        assert_eq!(of("a/b.txt", None, Some("words\n")), "");
+    }
+
     proptest! {
         #[test]
         fn every_diff_leads_back_to_what_was(

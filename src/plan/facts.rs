@@ -4,6 +4,7 @@
 //! **present** are asked once a turn. A part of a decision that misses an answer is *pending*: it
 //! notes its question and gives up, the other parts go on, and all questions are asked together.
 
+mod kept;
 mod told;
 
 use std::{
@@ -21,11 +22,11 @@ use crate::{
         Activity, BlueprintId, Branch, Bytes, Diagnostic, EntityId, Identifier, Issue, Login, ObjectId,
         Permission, Pull, RepoName, RepoPath, RequestId, Search, Timestamp, TreeEntry,
     },
-    plan::{
-        build::Built,
-        step::{Attempt, Outcome},
-    },
+    plan::step::{Attempt, Outcome},
 };
+
+use kept::Kept;
+pub(super) use kept::Part;
 
 pub use told::{
     Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Group, Here, Job, Mergeable, Open, Queued,
@@ -103,6 +104,8 @@ pub enum Question {
     /// How far an entity has come by the scorecards of its blueprint at this commit of the catalog, seen from a time
     /// where one of them asks for the time. → `Levels`
     Levels(ObjectId, EntityId, Option<Timestamp>),
+    /// The sums of a property over the entities that queries ask for at this commit of the catalog. → `Sums`
+    Sums(ObjectId, Search, String),
     /// The first-parent chain from a head down to the first commit that the base contains, newest first. → `Chain`
     Chain {
         /// Where.
@@ -188,6 +191,7 @@ impl Question {
             | Self::Pointing(..)
             | Self::Search(..)
             | Self::Levels(..)
+            | Self::Sums(..)
             | Self::Chain { .. }
             | Self::Diff { .. }
             | Self::Merged { .. }
@@ -244,6 +248,8 @@ pub enum Answer {
     Found(Arc<Vec<Vec<Identifier>>>),
     /// To `Levels`, as expressions see them.
     Levels(Arc<Value>),
+    /// To `Sums`: of those that each query asks for, in their order.
+    Sums(Arc<Vec<f64>>),
     /// To `Chain`.
     Chain(Arc<Vec<ChainCommit>>),
     /// To `Diff`.
@@ -282,26 +288,19 @@ pub enum Answer {
     Unknown(Arc<str>),
 }
 
-/// The plan of a request, or what is wrong with it.
-type Planned = Result<Built, Vec<Diagnostic>>;
-
-/// What a request is planned from: definitions (where they are in memory), a commit of the catalog, that of the branch, the number
-/// of its pull request, since several may ask with one commit, and its name.
-type PlannedFrom = (usize, ObjectId, ObjectId, u64, RequestId);
-
 /// The answers that have come.
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     answers: HashMap<Question, Answer>,
-    /// What was planned from them: more of them would not change it, and planning it again would cost most of a decision.
-    planned: RefCell<HashMap<PlannedFrom, Arc<Planned>>>,
+    /// What was worked out from them; no copy has it.
+    kept: Kept,
 }
 
 impl Facts {
     /// Notes an answer.
     pub fn insert(&mut self, question: Question, answer: Answer) {
         if self.answers.insert(question, answer).is_some() {
-            self.planned.get_mut().clear();
+            self.kept.forget();
         }
     }
 
@@ -318,7 +317,7 @@ impl Facts {
             other => other.is_content(),
         };
         self.answers.retain(|question, _| stays(question));
-        self.planned.get_mut().clear();
+        self.kept.forget();
     }
 
     /// Every question answered, in order.
@@ -395,25 +394,6 @@ impl<'a> Looker<'a> {
             Some(then) => Ok(Ok(then.now)),
             None => self.now_of_forge(),
         }
-    }
-
-    /// The plan of a request on a branch, made if it was not made from these facts before.
-    pub(super) fn planned(
-        &self,
-        definitions: &Definitions,
-        (catalog, head, pull, id): (ObjectId, ObjectId, u64, &RequestId),
-        make: impl FnOnce() -> Looked<Planned>,
-    ) -> Looked<Planned> {
-        if self.then.is_some() {
-            return make();
-        }
-        let from = (std::ptr::from_ref(definitions).addr(), catalog, head, pull, id.clone());
-        if let Some(known) = self.facts.planned.borrow().get(&from) {
-            return Ok(Planned::clone(known));
-        }
-        let made = make()?;
-        self.facts.planned.borrow_mut().insert(from, Arc::new(made.clone()));
-        Ok(made)
     }
 
     fn look(&self, question: Question) -> Looked<&'a Answer> {
@@ -493,6 +473,8 @@ impl<'a> Looker<'a> {
         search(commit: ObjectId, search: Search) -> &'a Arc<Vec<Vec<Identifier>>>, Question::Search(commit, search), Answer::Found(found) => found;
         /// How far an entity has come by its scorecards.
         levels(commit: ObjectId, id: &EntityId, now: Option<Timestamp>) -> &'a Value, Question::Levels(commit, id.clone(), now), Answer::Levels(levels) => levels.as_ref();
+        /// The sums of a property.
+        sums(commit: ObjectId, search: Search, property: &str) -> &'a [f64], Question::Sums(commit, search, property.to_owned()), Answer::Sums(sums) => sums.as_slice();
         /// The first-parent chain of a branch.
         chain(repository: &RepoName, head: ObjectId, base: ObjectId) -> &'a [ChainCommit], Question::Chain { repository: repository.clone(), head, base }, Answer::Chain(chain) => chain.as_slice();
         /// What a branch changes.

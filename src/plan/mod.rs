@@ -110,6 +110,17 @@ pub enum Verdict {
     Settled(Decision),
 }
 
+impl Verdict {
+    /// Whether it is what `anew` says, which nothing was kept for: that asks again what others have asked early.
+    pub fn agrees_with(&self, anew: &Self) -> bool {
+        match (self, anew) {
+            (Self::Ask(these), Self::Ask(all)) => these.is_subset(all),
+            (Self::Settled(one), Self::Settled(other)) => one == other,
+            (Self::Ask(_), Self::Settled(_)) | (Self::Settled(_), Self::Ask(_)) => false,
+        }
+    }
+}
+
 /// How it stands and what to do.
 #[must_use]
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     catalog::{self, Definitions},
     domain::{Diagnostic, Entity, EntityId, ObjectId, RepoName, RepoPath, RequestId},
-    plan::facts::{Looked, Looker},
+    plan::facts::{Looked, Looker, Part},
 };
 
 /// An entity of the catalog as of a commit; none when it is not there.
@@ -18,14 +18,16 @@ pub(super) fn entity(
     commit: ObjectId,
     id: &EntityId,
 ) -> Looked<Result<Option<Arc<Entity>>, String>> {
-    Ok(match look.entity(commit, id)? {
-        Ok(None) => Ok(None),
-        Ok(Some((path, bytes))) => match catalog::read_entity(path, bytes, definitions) {
-            Ok(entity) => Ok(Some(Arc::new(entity))),
-            Err(problems) => Err(format!("`{id}` has mistakes of its own: {}", first(&problems))),
-        },
-        Err(why) => Err(format!("`{id}` could not be read: {why}")),
-    })
+    let (path, bytes) = match look.entity(commit, id)? {
+        Ok(None) => return Ok(Ok(None)),
+        Ok(Some(file)) => file,
+        Err(why) => return Ok(Err(format!("`{id}` could not be read: {why}"))),
+    };
+    let read = || match catalog::read_entity(path, bytes, definitions) {
+        Ok(entity) => Ok(Ok(Some(Arc::new(entity)))),
+        Err(problems) => Ok(Err(format!("`{id}` has mistakes of its own: {}", first(&problems)))),
+    };
+    look.kept(definitions, Part::Entity(commit, id.clone()), read).map(|known| Result::clone(&known))
 }
 
 fn first(problems: &[Diagnostic]) -> &str {

@@ -225,6 +225,7 @@ impl Reader {
             Question::Pointing(commit, id) => self.pointing(objects, *commit, id)?,
             Question::Search(commit, search) => self.search(objects, *commit, search)?,
             Question::Levels(commit, id, now) => self.levels(objects, *commit, id, *now)?,
+            Question::Sums(commit, search, property) => self.sums(objects, *commit, search, property)?,
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(objects.chain(*head, *base)?)),
             Question::Diff { base, head, .. } => Answer::Diff(Arc::new(objects.diff(*base, *head)?)),
             Question::Merged { base, head } => Answer::Head(objects.merged(*base, *head)?),
@@ -385,6 +386,22 @@ impl Reader {
         let found =
             with_index(objects, &definitions, tree, |index| catalog::levels_in(&definitions, index, id, now));
         Ok(found.map_or_else(|| Answer::Unknown(UNREAD.into()), |levels| Answer::Levels(Arc::new(levels))))
+    }
+
+    /// The sums of a property over the entities that queries ask for, as they are at this commit.
+    fn sums(&mut self, objects: &Objects, commit: ObjectId, search: &Search, property: &str) -> Read<Answer> {
+        let Ok(definitions) = self.definitions(objects, commit)? else {
+            return Ok(Answer::Unknown("the settings of the catalog have mistakes".into()));
+        };
+        let tree = objects.root(commit)?;
+        let sums = with_index(objects, &definitions, tree, |index| {
+            catalog::sums_in(&definitions, index, search, property)
+        });
+        Ok(match sums {
+            None => Answer::Unknown(UNREAD.into()),
+            Some(Err(why)) => Answer::Unknown(why.into()),
+            Some(Ok(sums)) => Answer::Sums(Arc::new(sums)),
+        })
     }
 
     /// What a branch makes wrong. The base is looked at first, so that of the head only what differs is read.

@@ -237,6 +237,7 @@ impl Hands {
             | Question::Pointing(..)
             | Question::Search(..)
             | Question::Levels(..)
+            | Question::Sums(..)
             | Question::Appearances(..)
             | Question::Versions(..)
             | Question::Unfinished(_)

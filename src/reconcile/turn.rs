@@ -12,7 +12,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    num::NonZero,
+    panic::resume_unwind,
     sync::Arc,
+    thread::available_parallelism,
 };
 
 use crate::{
@@ -35,6 +38,9 @@ const MOST_WAVES: usize = 60;
 /// In how many waves of a pass a key may act. A request needs about eight from its form to its end; one that goes on
 /// and on meets something that nobody thought of, and must not wear out the forge.
 const MOST_WAVES_OF_A_KEY: usize = 20;
+
+/// So many keys are decided by several threads.
+const MANY: usize = 32;
 
 /// How many are told that they must wait.
 const MOST_LAST_WORDS: usize = 20;
@@ -115,6 +121,8 @@ pub struct Turn {
     /// Whether something was done since everything was last looked at.
     acted: bool,
     waves: usize,
+    /// Whether each decision is held against one that begins anew.
+    doubts: bool,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +160,12 @@ impl Turn {
         facts.insert(Question::Pass, Answer::Pass(pass.into()));
         // As if something had been done: everything is looked at afterwards.
         Self { facts, acted: focus.is_some(), focus, ..Self::default() }
+    }
+
+    /// The same pass, which holds each decision against one that nothing was kept for, and panics where they differ.
+    #[must_use]
+    pub fn doubting(self) -> Self {
+        Self { doubts: true, ..self }
     }
 
     /// Takes what was learnt or done, and says what is wanted next.
@@ -257,9 +271,10 @@ impl Turn {
     ) -> Option<Output> {
         let mut questions = BTreeSet::new();
         let mut waiting = Vec::new();
-        for key in undecided {
-            self.report.decisions += 1;
-            match plan::decide(&definitions, &self.facts, &key) {
+        self.report.decisions += undecided.len();
+        let verdicts = self.verdicts(&definitions, &undecided);
+        for (key, verdict) in undecided.into_iter().zip(verdicts) {
+            match verdict {
                 Verdict::Ask(more) => {
                     questions.extend(more);
                     waiting.push(key);
@@ -301,6 +316,30 @@ impl Turn {
         self.phase =
             Phase::Act { queue, doing: Vec::new(), touched: BTreeSet::new(), failed: BTreeSet::new() };
         None
+    }
+
+    /// What is decided of each key; of many by several threads, since no decision knows of another.
+    fn verdicts(&self, definitions: &Definitions, keys: &[Key]) -> Vec<Verdict> {
+        let decide = |key: &Key| {
+            let verdict = plan::decide(definitions, &self.facts, key);
+            if self.doubts {
+                let anew = plan::decide(definitions, &self.facts.clone(), key);
+                assert!(verdict.agrees_with(&anew), "{key} is decided as {verdict:?}, and anew as {anew:?}");
+            }
+            verdict
+        };
+        let threads = if keys.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get) };
+        if threads == 1 {
+            return keys.iter().map(decide).collect();
+        }
+        std::thread::scope(|scope| {
+            let parts = keys.chunks(keys.len().div_ceil(threads));
+            let decide = &decide;
+            let parts: Vec<_> =
+                parts.map(|part| scope.spawn(move || part.iter().map(decide).collect::<Vec<_>>())).collect();
+            let joined = parts.into_iter().map(|part| part.join().unwrap_or_else(|bug| resume_unwind(bug)));
+            joined.flatten().collect()
+        })
     }
 
     fn act(

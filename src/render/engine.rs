@@ -100,24 +100,24 @@ fn environment(marked: bool) -> Environment<'static> {
 }
 
 /// Writes texts as they are and everything else as JSON, so that `true` is `true` in every file.
-fn write(output: &mut minijinja::Output, _: &mut State, value: &Value) -> Result<(), Error> {
+fn write(output: &mut minijinja::Output, state: &mut State, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) => output.write_str(text).map_err(Error::from),
-        None => output.write_str(&written(value)?).map_err(Error::from),
+        None => output.write_str(&written(state, value)?).map_err(Error::from),
     }
 }
 
 /// The same, with marks around it.
-fn write_marked(output: &mut minijinja::Output, _: &mut State, value: &Value) -> Result<(), Error> {
+fn write_marked(output: &mut minijinja::Output, state: &mut State, value: &Value) -> Result<(), Error> {
     let is_text = value.kind() == ValueKind::String;
-    output.write_str(&marks::value(&written(value)?, is_text)).map_err(Error::from)
+    output.write_str(&marks::value(&written(state, value)?, is_text)).map_err(Error::from)
 }
 
-fn written(value: &Value) -> Result<String, Error> {
+fn written(state: &State, value: &Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::String => Ok(value.as_str().unwrap_or_default().to_owned()),
-        _ => filters::json(value),
+        _ => filters::json(state, value),
     }
 }
 

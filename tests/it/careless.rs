@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, path::Path, sync::Arc};
 
 use chandlery::{
-    domain::{Approval, Execute, Permission, Pull, Quorum, Timestamp},
+    domain::{Approval, Execute, Permission, Pull, Quorum, Stage, Timestamp},
     plan::{
         facts::{Answer, Question},
         step::{Act, Acted},
@@ -218,4 +218,31 @@ fn core_every_careless_reading_is_noticed() {
         }
     }
     assert!(hidden.is_empty(), "{hidden:#?}");
+}
+
+/// Labels of others that look like ours, or like an approval, change nothing: where we write none ourselves, all stories go as told.
+#[test]
+fn core_labels_decide_nothing() {
+    let ours = |line: &str| {
+        let mut parts: Vec<&str> = line.split(", ").collect();
+        parts.retain(|part| !part.starts_with("labelled "));
+        parts.join(", ")
+    };
+    let unlabelled = |story: &str| story.lines().map(ours).collect::<Vec<_>>().join("\n");
+    for path in scenarios::files() {
+        let story = std::fs::read_to_string(&path).unwrap();
+        let reading: Reading = |_, answer| {
+            definitions(answer, |definitions| definitions.settings.labels = false);
+            let labels = || {
+                let stages = Stage::ALL.iter().map(|stage| stage.label());
+                stages.chain(["approved".to_owned(), "chandlery".to_owned()]).collect::<BTreeSet<_>>()
+            };
+            pull(answer, |pull| pull.labels.extend(labels()));
+            if let Answer::Issue(Some(issue)) = answer {
+                Arc::make_mut(issue).labels.extend(labels());
+            }
+        };
+        let seen = scenarios::play(&mut Misread { world: Simulated::new(), reading }, &story);
+        assert_eq!(unlabelled(&seen), unlabelled(&story), "{}", path.display());
+    }
 }

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 
 use chandlery::{
     domain::Stage,
-    reconcile::{Input, Output, Report, Turn},
+    reconcile::{Input, Output, Report},
 };
 
 use made_up::make_up;
 
 use crate::world::{
-    Deed, World, reconcile,
+    Deed, World, begin, reconcile,
     simulated::{Mishap, Simulated},
     view,
 };
@@ -98,7 +98,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::SpoilIssue { .. } => "spoil issue",
         Deed::CloseIssue { .. } => "close issue",
         Deed::LockIssue { .. } => "lock issue",
-        Deed::Ask { .. } => "ask",
+        Deed::Ask { .. } | Deed::Repeat { .. } => "ask",
         Deed::Offer { .. } => "offer",
         Deed::Mode { .. } | Deed::Queue { .. } => "mode",
         Deed::Propose { .. } => "propose",
@@ -232,7 +232,7 @@ fn calm<W: Story>(world: &mut W) -> Report {
 
 /// A pass; `before` is told the number of each act beforehand, and says whether the pass still lives.
 fn pass<W: Story>(world: &mut W, before: &mut dyn FnMut(&mut W, usize) -> bool) -> Report {
-    let mut turn = Turn::new(&crate::world::name_of_pass());
+    let mut turn = begin(world);
     let mut input = Input::Start;
     let mut acts = 0;
     loop {
@@ -253,10 +253,7 @@ fn pass<W: Story>(world: &mut W, before: &mut dyn FnMut(&mut W, usize) -> bool) 
 
 /// Two passes that take turns at every look and act.
 fn twins<W: Story>(world: &mut W, told: &mut Told) {
-    let mut turns = [
-        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
-        (Turn::new(&crate::world::name_of_pass()), Some(Input::Start)),
-    ];
+    let mut turns = [(begin(world), Some(Input::Start)), (begin(world), Some(Input::Start))];
     while turns.iter().any(|(_, input)| input.is_some()) {
         for (turn, slot) in &mut turns {
             let Some(input) = slot.take() else { continue };
@@ -457,6 +454,25 @@ fn core_a_crash_anywhere_changes_nothing() {
             }
             world = calm;
         }
+    }
+}
+
+/// What is kept between the rounds of a pass decides nothing: each decision is the one of who begins anew.
+#[test]
+fn core_what_is_kept_decides_nothing() {
+    let doubted = || {
+        let mut world = Simulated::new();
+        world.doubted = true;
+        world
+    };
+    for seed in 0..count().min(400) {
+        if let Err(why) = tell(seed, doubted()) {
+            panic!("history {seed}: {why}");
+        }
+    }
+    for path in crate::scenarios::files() {
+        let story = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(crate::scenarios::play(&mut doubted(), &story), story, "{}", path.display());
     }
 }
 

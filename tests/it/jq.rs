@@ -37,7 +37,7 @@ fn expressions_mean_what_they_mean_to_jq() {
     let mut differ: BTreeSet<&str> = BTreeSet::new();
     let mut told = String::new();
     for ((expression, input), theirs) in cases.iter().zip(answers) {
-        let ours = Expression::parse(expression).ok().and_then(|expression| expression.all(input).ok());
+        let ours = Expression::parse(expression).ok().and_then(|expression| expression.all(*input).ok());
         if !are_alike(ours.as_ref(), theirs.as_ref()) && differ.insert(expression) {
             told.push_str(&format!("{expression}\n  jq {theirs:?}\n  we {ours:?}\n"));
         }

@@ -307,6 +307,9 @@ impl Careless {
             Answer::Found(found) if self.fault == Fault::ThereIsNothingToCount => {
                 Arc::make_mut(found).iter_mut().for_each(Vec::clear);
             }
+            Answer::Sums(sums) if self.fault == Fault::ThereIsNothingToCount => {
+                Arc::make_mut(sums).fill(0.0);
+            }
             Answer::Now(now) if self.fault == Fault::TimeStandsStill && *question == Question::Now => {
                 *now = *self.time.get_or_insert(*now);
             }

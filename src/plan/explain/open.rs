@@ -10,7 +10,7 @@ use crate::{
     catalog::Definitions,
     domain::{Diagnostic, Login, ObjectId, Pull, RequestId, Timestamp},
     plan::{
-        build::{Built, Site},
+        build::{Planned, Site},
         facts::{Facts, Looked, Looker, Pending, Question, Then},
         preview::with_site,
         review,
@@ -25,7 +25,7 @@ pub struct Opened {
     /// Who asks.
     pub people: BTreeSet<Login>,
     /// What it would do, or what is wrong with it.
-    pub plan: Result<Built, Vec<Diagnostic>>,
+    pub plan: Arc<Planned>,
     /// How it stands, if it has a plan.
     pub account: Option<Account>,
     /// Why somebody who was named may ask for it, or why not.
@@ -96,7 +96,7 @@ fn find(
             Ok(Ok(None)) => continue,
             Ok(Ok(Some(standing))) => standing,
         };
-        let (account, asks) = match &standing.plan {
+        let (account, asks) = match &*standing.plan {
             Err(_) => (None, None),
             Ok(built) => {
                 let evidence = Evidence {

@@ -10,13 +10,12 @@ use super::{
         asking::{self, Changed},
         facts::{Looked, Pending},
         plan_file::EntityOperation,
-        read,
     },
     Case, Finding, MEND, history,
 };
 use crate::{
-    domain::{BlueprintId, Cost, EntityId, Search, Spent},
-    expr::Expression,
+    domain::{BlueprintId, Cost, Search, Spent},
+    expr::{Expression, Input},
 };
 
 /// The ceiling of a policy.
@@ -113,7 +112,7 @@ fn amount(number: f64) -> String {
     rounded.to_string()
 }
 
-fn estimate(cost: &Cost, context: &Value) -> Result<f64, String> {
+fn estimate(cost: &Cost, context: &Input) -> Result<f64, String> {
     let expression = Expression::parse(&cost.estimate).map_err(|refusal| refusal.message)?;
     let answer = expression.first(context)?;
     answer.as_f64().ok_or_else(|| format!("it gives `{answer}`, which is no number"))
@@ -173,24 +172,10 @@ fn already(case: &Case<'_>, spent: &Spent, team: Option<&str>) -> Looked<Result<
             now: None,
             changes: Vec::new(),
         };
-        let found = match site.look.search(site.catalog, search) {
-            Err(Pending) => {
-                pending = true;
-                continue;
-            }
-            Ok(Err(why)) => return Ok(Err(format!("what is spent could not be learnt: {why}"))),
-            Ok(Ok(found)) => found.first().cloned().unwrap_or_default(),
-        };
-        for identifier in found {
-            let id = EntityId { blueprint: blueprint.clone(), identifier };
-            match read::entity(site.look, site.definitions, site.catalog, &id) {
-                Err(Pending) => pending = true,
-                Ok(Err(why)) => unknown = Some(why),
-                Ok(Ok(entity)) => {
-                    let value = entity.as_ref().and_then(|entity| entity.properties.get(&spent.property));
-                    sum += value.and_then(Value::as_f64).unwrap_or_default();
-                }
-            }
+        match site.look.sums(site.catalog, search, &spent.property) {
+            Err(Pending) => pending = true,
+            Ok(Err(why)) => unknown = Some(format!("what is spent could not be learnt: {why}")),
+            Ok(Ok(sums)) => sum += sums.iter().sum::<f64>(),
         }
     }
     if pending {

@@ -3,6 +3,8 @@
 //! A freeze is no part of a plan: what is asked in one is planned and may be approved, and waits. The clock is the forge's,
 //! the time zones are those that come with the program.
 
+use std::collections::BTreeMap;
+
 use jiff::{
     Timestamp as Moment,
     civil::{Date, DateTime},
@@ -59,6 +61,23 @@ pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Re
     if site.definitions.policies.values().all(|policy| policy.effects.freeze.is_none()) {
         return Ok(Ok(Vec::new()));
     }
+    let now = match super::now(site)? {
+        Ok(now) => now,
+        Err(why) => return Ok(Err(why)),
+    };
+    // What holds for nobody now need not be asked about this request.
+    let mut ends = BTreeMap::new();
+    for policy in site.definitions.policies.values() {
+        let Some(freeze) = &policy.effects.freeze else { continue };
+        match end(freeze, now) {
+            Err(why) => return Ok(Err(why)),
+            Ok(None) => {}
+            Ok(Some(until)) => drop(ends.insert(&policy.identifier, (freeze, until))),
+        }
+    }
+    if ends.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
     let (mut pending, mut failed) = (false, Vec::new());
     let policies = concerning(site, asking, &mut pending, &mut failed);
     if pending {
@@ -67,31 +86,19 @@ pub(in crate::plan) fn frozen(site: &Site<'_>, asking: &Asking<'_>) -> Looked<Re
     if let Some((_, Finding::Refused(why) | Finding::Unclear(why))) = failed.into_iter().next() {
         return Ok(Err(why.message));
     }
-    let freezes: Vec<_> =
-        policies.iter().filter_map(|(policy, _)| Some((*policy, policy.effects.freeze.as_ref()?))).collect();
-    if freezes.is_empty() {
-        return Ok(Ok(Vec::new()));
-    }
-    let now = match super::now(site)? {
-        Ok(now) => now,
-        Err(why) => return Ok(Err(why)),
-    };
     let mut found = Vec::new();
-    for (policy, freeze) in freezes {
-        match end(freeze, now) {
-            Err(why) => return Ok(Err(why)),
-            Ok(None) => {}
-            Ok(Some(until)) => match applied(site, asking, policy, &freeze.unless)? {
-                Ok(unless) => found.push(Frozen {
-                    policy: policy.identifier.clone(),
-                    title: policy.title.clone(),
-                    until,
-                    unless,
-                }),
-                Err(problems) => {
-                    return Ok(Err(problems.first().map_or_else(String::new, |one| one.message.clone())));
-                }
-            },
+    for (policy, _) in policies {
+        let Some((freeze, until)) = ends.remove(&policy.identifier) else { continue };
+        match applied(site, asking, policy, &freeze.unless)? {
+            Ok(unless) => found.push(Frozen {
+                policy: policy.identifier.clone(),
+                title: policy.title.clone(),
+                until,
+                unless,
+            }),
+            Err(problems) => {
+                return Ok(Err(problems.first().map_or_else(String::new, |one| one.message.clone())));
+            }
         }
     }
     Ok(Ok(found))

@@ -13,11 +13,10 @@ mod place;
 mod removal;
 mod ttl;
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    admit,
     asking::{self, Asking},
     build::Site,
     facts::{Looked, Pending},
@@ -26,9 +25,10 @@ use super::{
 };
 use crate::{
     domain::{
-        BlueprintId, Counted, Diagnostic, EntityId, Place, Policy, PolicyId, RequestId, Rule, Timestamp,
+        BlueprintId, Counted, Diagnostic, EntityId, Login, Place, Policy, PolicyId, RequestId, Rule,
+        Timestamp,
     },
-    expr::Expression,
+    expr::{Expression, Input},
 };
 
 pub(super) use freeze::{Frozen, frozen};
@@ -87,8 +87,18 @@ struct Case<'a> {
     asking: &'a Asking<'a>,
     policy: &'a Policy,
     /// What is asked about, for each requester whom it concerns.
-    contexts: &'a [Value],
+    contexts: &'a [Input],
     moment: Moment,
+}
+
+/// Asks early what policies will need to know of those who ask.
+pub(super) fn ask_of_people_early(site: &Site<'_>, people: &BTreeSet<Login>) {
+    if !site.definitions.policies.is_empty() {
+        let with_teams = site.definitions.policies.values().flat_map(programs).any(asks_teams);
+        for login in people {
+            drop(admit::user(site, login, with_teams));
+        }
+    }
 }
 
 /// Asks early what policies that count will need, so that it is answered together with the rest.
@@ -232,7 +242,7 @@ fn concerning<'a>(
     asking: &Asking<'_>,
     pending: &mut bool,
     found: &mut Vec<(PolicyId, Finding)>,
-) -> Vec<(&'a Policy, Vec<Value>)> {
+) -> Vec<(&'a Policy, Vec<Input>)> {
     let touched = touched(asking);
     let covers = |policy: &&Policy| policy.concerns.covers(&asking.action.identifier, touched.iter());
     let policies: Vec<&Policy> = site.definitions.policies.values().filter(covers).collect();
@@ -245,7 +255,7 @@ fn concerning<'a>(
             *pending = true;
             return Vec::new();
         }
-        Ok(Ok(contexts)) => contexts,
+        Ok(Ok(contexts)) => contexts.iter().map(Input::from).collect::<Vec<_>>(),
         Ok(Err(why)) => {
             for policy in policies {
                 let message = format!("the policy `{}` could not be asked: {why}", policy.identifier);

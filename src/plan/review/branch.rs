@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::request::Asked;
 use crate::{
-    domain::{Activity, Change, Changes, Pull, RequestId},
+    domain::{Activity, Change, Pull, RequestId},
     plan::{
         build::{Built, Site},
-        facts::{ChainCommit, ChainKind, Looked, Pending},
+        facts::{ChainCommit, ChainKind, File, Looked, Pending},
         plan_file, read,
         step::Commit,
     },
@@ -32,13 +32,12 @@ pub(super) fn plan_commit(
     };
     let good: Vec<(&RequestId, &Built)> = asked
         .iter()
-        .filter_map(|request| Some((request.id.as_ref()?, request.plan.as_ref().ok()?)))
+        .filter_map(|request| Some((request.id.as_ref()?, request.plan().ok()?)))
         .filter(|(_, built)| !built.is_noop())
         .collect();
     if good.is_empty() {
         return Ok(PlanOnBranch::There);
     }
-    let mut changes = Changes::new();
     let mut allowed = BTreeSet::new();
     let mut same = true;
     let mut pending = false;
@@ -51,19 +50,15 @@ pub(super) fn plan_commit(
                 let (Ok(plan), Ok(diff)) = (plan, diff) else {
                     return Ok(PlanOnBranch::Unclear(format!("the plan of `{id}` could not be read back")));
                 };
-                let found = plan.and_then(|file| plan_file::read_plan(file).ok());
-                same &= found.is_some_and(|found| found.is_same_but_for_pins(&built.plan))
-                    && diff.is_some_and(|file| file.bytes == built.diff_file());
+                same &= plan.is_some_and(|file| says(file, built))
+                    && diff.is_some_and(|file| *file.bytes == *built.diff.as_bytes());
             }
             _ => pending = true,
         }
-        allowed.insert(plan_path.clone());
-        allowed.insert(diff_path.clone());
+        allowed.extend([plan_path, diff_path]);
         if id.is_reserved() {
             allowed.insert(read::request_path(site.definitions, id, "request.yaml"));
         }
-        changes.insert(plan_path, Change::Put(built.plan_file()));
-        changes.insert(diff_path, Change::Put(built.diff_file()));
     }
     if pending {
         return Err(Pending);
@@ -85,17 +80,29 @@ pub(super) fn plan_commit(
             )));
         }
     }
+    let files = good.iter().flat_map(|(id, built)| {
+        let path = |name| read::request_path(site.definitions, id, name);
+        [("plan.yaml", built.plan_file()), ("plan.diff", built.diff_file())]
+            .map(|(name, bytes)| (path(name), Change::Put(bytes)))
+    });
     let names: Vec<String> = good.iter().map(|(id, _)| id.to_string()).collect();
     Ok(PlanOnBranch::Push(Commit {
         repository: catalog.clone(),
         branch: branch.clone(),
         expect: Some(pull.head),
         parent: Some(pull.head),
-        changes,
+        changes: files.collect(),
         message: format!(
             "Plan {}\n\nWhat the request would do; the review is of these very bytes.\n",
             names.join(", ")
         ),
         at: pull.created_at,
     }))
+}
+
+/// Whether a file says what a plan says; what it was made from may differ.
+fn says(file: &File, built: &Built) -> bool {
+    // What we write today is told by its bytes, at less than reading it costs.
+    file.bytes == built.plan_file()
+        || plan_file::read_plan(file).is_ok_and(|found| found.is_same_but_for_pins(&built.plan))
 }

@@ -28,7 +28,7 @@ pub(super) fn comment(
 ) -> Vec<Step> {
     let action =
         |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
-    match &request.plan {
+    match request.plan() {
         Err(problems) => {
             let about = message::About {
                 id: &request.name,

@@ -108,6 +108,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     if is_fork {
         return fork::decide(site, pull, &groups, &others);
     }
+    approval::ask_early(site.look, pull);
     // The issue behind it is gone, closed or locked: it was taken back.
     if let Some(number) = issue_behind(site, pull, &groups) {
         match site.look.issue(number)? {
@@ -156,7 +157,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         Ok(Some(why)) => return Ok(expire(site, pull, &asked, &why)),
         Err(why) => decision.waits.push(why),
     }
-    let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(|built| !built.is_noop()));
+    let all_good = asked.iter().all(|request| request.plan().is_ok_and(|built| !built.is_noop()));
     for request in &asked {
         // What is on the default branch already speaks for itself, whatever somebody would do to it.
         let is_there = groups[&request.name].values().any(|entry| entry.before.is_some());
@@ -219,7 +220,7 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
     }
     // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {
-        request.plan.as_ref().is_ok_and(|built| {
+        request.plan().is_ok_and(|built| {
             site.definitions
                 .actions
                 .get(&built.plan.asked.action)
@@ -251,7 +252,7 @@ fn agreed(
     let mut judgements = BTreeMap::new();
     let (mut held, mut pending) = (BTreeMap::new(), false);
     for request in asked {
-        let Ok(built) = &request.plan else { continue };
+        let Ok(built) = request.plan() else { continue };
         let concerned = built.plan.asked.concerned(&request.requesters);
         let judge = |rules: &[PlannedRule]| {
             let case = Case {
@@ -347,7 +348,7 @@ fn expired(site: &Site<'_>, pull: &Pull, activity: &[Activity]) -> Looked<Result
 fn expire(site: &Site<'_>, pull: &Pull, asked: &[Asked], why: &str) -> Decision {
     let mut decision = Decision::nothing();
     for request in asked {
-        let built = request.plan.as_ref().ok();
+        let built = request.plan().ok();
         let action = built.and_then(|built| site.definitions.actions.get(&built.plan.asked.action));
         let about = message::About {
             id: &request.name,
@@ -374,7 +375,7 @@ pub(super) fn has_expired(site: &Site<'_>, pull: &Pull, id: &RequestId) -> bool 
 }
 
 fn plan_in_words(asked: &[Asked]) -> String {
-    let of = |request: &Asked| match &request.plan {
+    let of = |request: &Asked| match request.plan() {
         Err(_) => format!("{} has mistakes", message::quoted(&request.name)),
         Ok(built) => format!("{} has the plan `{}`", message::quoted(&request.name), built.plan.key),
     };
@@ -389,7 +390,7 @@ fn check_text(
     given: bool,
     frozen: Option<&Held>,
 ) -> (String, Option<Conclusion>) {
-    let wrong = asked.iter().filter(|request| request.plan.is_err()).count();
+    let wrong = asked.iter().filter(|request| request.plan().is_err()).count();
     if wrong > 0 {
         let what = if asked.len() == 1 {
             "the request has mistakes".into()
@@ -398,7 +399,7 @@ fn check_text(
         };
         return (what, Some(Conclusion::Failure));
     }
-    if asked.iter().any(|request| request.plan.as_ref().is_ok_and(Built::is_noop)) {
+    if asked.iter().any(|request| request.plan().is_ok_and(Built::is_noop)) {
         return ("nothing would change".into(), Some(Conclusion::Failure));
     }
     if draft {

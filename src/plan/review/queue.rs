@@ -131,10 +131,10 @@ fn judge(site: &Site<'_>, pull: &Pull, at: &Group) -> Looked<Result<Said, String
     let key = combined_key(&asked);
     let on_branch = plan_commit(site, pull, &asked, chain, activity);
     let agreed = agreed(site, pull, &asked, &key, (chain, activity));
-    let before = before(site, asked.iter().filter_map(|request| request.plan.as_ref().ok()));
+    let before = before(site, asked.iter().filter_map(|request| request.plan().ok()));
     let (on_branch, Agreed { judgements, held }, before) = (on_branch?, agreed?, before?);
     let is_good = |built: &Built| !built.is_noop();
-    let all_good = asked.iter().all(|request| request.plan.as_ref().is_ok_and(is_good));
+    let all_good = asked.iter().all(|request| request.plan().is_ok_and(is_good));
     let given = all_good && !pull.draft && judgements.values().all(Judgement::is_given);
     let frozen = held.values().flatten().next();
     let (title, conclusion) = check_text(&asked, &judgements, pull.draft, given, frozen);

@@ -1,6 +1,9 @@
 //! Is one request of a pull request fit to be planned, and what is its plan?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::Files;
 use crate::{
@@ -9,8 +12,8 @@ use crate::{
     intake::issue_form,
     plan::{
         admit,
-        build::{Built, Site},
-        facts::Looked,
+        build::{Built, Planned, Site},
+        facts::{Looked, Part},
         issue, message, people, read, ttl,
     },
 };
@@ -25,11 +28,18 @@ pub(super) struct Asked {
     /// Its identifier, if that is one.
     pub(super) id: Option<RequestId>,
     pub(super) requesters: BTreeSet<Login>,
-    pub(super) plan: Result<Built, Vec<Diagnostic>>,
+    pub(super) planned: Arc<Planned>,
+}
+
+impl Asked {
+    /// What it would do, or what is wrong with it.
+    pub(super) fn plan(&self) -> Result<&Built, &[Diagnostic]> {
+        Planned::as_ref(&self.planned).map_err(Vec::as_slice)
+    }
 }
 
 pub(super) fn stage_of(request: &Asked) -> Stage {
-    match &request.plan {
+    match request.plan() {
         Err(_) => Stage::Invalid,
         Ok(built) if built.is_noop() => Stage::Noop,
         Ok(_) => Stage::WaitingForApproval,
@@ -58,10 +68,11 @@ fn judge_request(
 ) -> Looked<Asked> {
     let folder = &site.definitions.settings.folders.requests;
     let source = Place::file(format!("{folder}/{name}/request.yaml"));
-    let mut asked =
-        Asked { name: name.to_owned(), id: None, requesters: BTreeSet::new(), plan: Err(Vec::new()) };
+    let nothing = Arc::new(Err(Vec::new()));
+    let mut asked = Asked { name: name.to_owned(), id: None, requesters: BTreeSet::new(), planned: nothing };
     let refuse = |asked: Asked, code, message: String, help: &str| {
-        Ok(Asked { plan: Err(vec![Diagnostic::error(code, source.clone(), message).help(help)]), ..asked })
+        let problem = Diagnostic::error(code, source.clone(), message).help(help);
+        Ok(Asked { planned: Arc::new(Err(vec![problem])), ..asked })
     };
     let id = match name.parse::<RequestId>() {
         Ok(id) => id,
@@ -110,7 +121,11 @@ fn judge_request(
     let path = read::request_path(site.definitions, &id, "request.yaml");
     let spent = files.values().any(|entry| entry.before.is_some());
     let appeared = site.look.appearances(site.catalog, &path);
-    let file = site.look.file(&site.here.catalog, pull.head, &path);
+    // All that the branch holds of it is asked for together.
+    for (name, _) in files.iter().filter(|(_, entry)| entry.after.is_some()) {
+        let path = read::request_path(site.definitions, &id, name);
+        drop(site.look.file(&site.here.catalog, pull.head, &path));
+    }
     if spent || matches!(&appeared, Ok(Ok(list)) if !list.is_empty()) {
         return refuse(
             asked,
@@ -130,53 +145,64 @@ fn judge_request(
             );
         }
     }
-    let bytes = match file? {
-        Ok(Some(file)) => file.bytes.clone(),
+    let part = Part::Plan { catalog: site.catalog, head: pull.head, pull: pull.number, id: id.clone() };
+    asked.planned =
+        site.look.kept(site.definitions, part, || plan(site, pull, &id, &asked.requesters, &source))?;
+    Ok(asked)
+}
+
+/// The plan of a request whose name is its own, from its file on the branch.
+fn plan(
+    site: &Site<'_>,
+    pull: &Pull,
+    id: &RequestId,
+    requesters: &BTreeSet<Login>,
+    source: &Place,
+) -> Looked<Planned> {
+    let refuse = |code, message: String, help: &str| {
+        Ok(Err(vec![Diagnostic::error(code, source.clone(), message).help(help)]))
+    };
+    let path = read::request_path(site.definitions, id, "request.yaml");
+    let bytes = match site.look.file(&site.here.catalog, pull.head, &path)? {
+        Ok(Some(file)) => &file.bytes,
         Ok(None) => {
-            return refuse(
-                asked,
-                "no-request-file",
-                format!("`{folder}/{id}` has no request.yaml"),
-                "add it",
-            );
+            let folder = &site.definitions.settings.folders.requests;
+            return refuse("no-request-file", format!("`{folder}/{id}` has no request.yaml"), "add it");
         }
         Err(why) => {
             return refuse(
-                asked,
                 "request-unreadable",
                 format!("the request could not be read: {why}"),
                 "it is tried again on the next pass",
             );
         }
     };
-    let (file, document) = match catalog::read_request(&path, &bytes) {
+    let (file, document) = match catalog::read_request(&path, bytes) {
         Ok(read) => read,
-        Err(problems) => return Ok(Asked { plan: Err(problems), ..asked }),
+        Err(problems) => return Ok(Err(problems)),
     };
-    let action =
-        match admit::action(site.definitions, &file.action, document.place(&[Segment::Key("action".into())]))
-        {
-            Ok(action) => action,
-            Err(problem) => return Ok(Asked { plan: Err(vec![problem]), ..asked }),
-        };
-    let allowed = match ttl::asks(site, &id, &asked.requesters) {
+    let place = document.place(&[Segment::Key("action".into())]);
+    let action = match admit::action(site.definitions, &file.action, place) {
+        Ok(action) => action,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let allowed = match ttl::asks(site, id, requesters) {
         true => Ok(Ok(())),
-        false => admit::may_ask(site, action, &asked.requesters, &source),
+        false => admit::may_ask(site, action, requesters, source),
     };
+    let is_ours = pull.author.as_ref() == Some(&site.here.me);
     let still_asked = match (is_ours, id.is_ttl()) {
-        (true, true) => ttl::moved(site, &id, &file).map(|moved| match moved {
+        (true, true) => ttl::moved(site, id, &file).map(|moved| match moved {
             Ok(None) => Ok(()),
             Ok(Some(why)) | Err(why) => Err(vec![
                 Diagnostic::error("ttl-moved", source.clone(), why)
                     .help("nothing to do: it is looked at again"),
             ]),
         }),
-        (true, false) => same_as_issue(site, &id, &bytes),
+        (true, false) => same_as_issue(site, id, bytes),
         (false, _) => Ok(Ok(())),
     };
-    let plan = site.look.planned(site.definitions, (site.catalog, pull.head, pull.number, &id), || {
-        admit::admit(site, &id, &file, &asked.requesters, &|path: &[Segment]| document.place(path))
-    });
+    let planned = admit::admit(site, id, &file, requesters, &|path: &[Segment]| document.place(path));
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {
@@ -184,13 +210,12 @@ fn judge_request(
         }
     }
     if let Err(problem) = allowed? {
-        return Ok(Asked { plan: Err(vec![problem]), ..asked });
+        return Ok(Err(vec![problem]));
     }
     if let Err(problems) = still_asked? {
-        return Ok(Asked { plan: Err(problems), ..asked });
+        return Ok(Err(problems));
     }
-    asked.plan = plan?;
-    Ok(asked)
+    planned
 }
 
 /// Whether the branch says what the issue says now.

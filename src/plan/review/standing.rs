@@ -1,12 +1,12 @@
 //! How does one request of an open pull request stand? The facts that [`super::open`] decides by, for whoever asks why.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Asked, group, judge_all};
 use crate::{
-    domain::{Activity, Diagnostic, Login, Pull, PullState, RequestId},
+    domain::{Activity, Login, Pull, PullState, RequestId},
     plan::{
-        build::{Built, Site},
+        build::{Planned, Site},
         facts::{ChainCommit, Looked},
         plan_file,
     },
@@ -15,7 +15,7 @@ use crate::{
 /// One request of an open pull request, and what is known of that.
 pub(in crate::plan) struct Standing<'a> {
     pub(in crate::plan) people: BTreeSet<Login>,
-    pub(in crate::plan) plan: Result<Built, Vec<Diagnostic>>,
+    pub(in crate::plan) plan: Arc<Planned>,
     pub(in crate::plan) activity: &'a [Activity],
     pub(in crate::plan) chain: &'a [ChainCommit],
     /// The key that our check must name.
@@ -56,7 +56,7 @@ pub(in crate::plan) fn standing<'a>(
     let one = asked.into_iter().find(|request| request.name == id.as_str());
     Ok(Ok(one.map(|request| Standing {
         people: request.requesters,
-        plan: request.plan,
+        plan: request.planned,
         activity,
         chain,
         key,
@@ -68,7 +68,7 @@ pub(super) fn combined_key(asked: &[Asked]) -> String {
     let keys: Vec<(&str, &str)> = asked
         .iter()
         .map(|request| {
-            (request.name.as_str(), request.plan.as_ref().map_or("invalid", |built| built.plan.key.as_str()))
+            (request.name.as_str(), request.plan().map_or("invalid", |built| built.plan.key.as_str()))
         })
         .collect();
     plan_file::combine(&keys)

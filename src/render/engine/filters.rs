@@ -1,6 +1,6 @@
 //! Which filters are ours? Those that write a value so that a file's reader gets the same value back.
 
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::{Environment, Error, ErrorKind, State, Value, value::ValueKind};
 use serde_json::Value as Json;
 
 use super::marks::{self, Quoting};
@@ -14,8 +14,9 @@ pub(super) fn add(environment: &mut Environment<'_>, marked: bool) {
     // Jinja's own word for "I answer for it" means HTML.
     environment.remove_filter("safe");
     let mut quoting = |name: &'static str, by: Quoting, write: fn(&Json) -> Result<String, &'static str>| {
-        environment.add_filter(name, move |value: Value| {
-            let text = write(&plain(&value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))?;
+        environment.add_filter(name, move |state: &State, value: Value| {
+            let text =
+                write(&plain(state, &value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))?;
             Ok::<_, Error>(Value::from(if marked { marks::quoted(by, &text) } else { text }))
         });
     };
@@ -35,8 +36,8 @@ pub(super) fn add(environment: &mut Environment<'_>, marked: bool) {
             other => write::json(other),
         })
     });
-    environment.add_filter("shell", |value: Value| {
-        quote::shell(&plain(&value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
+    environment.add_filter("shell", |state: &State, value: Value| {
+        quote::shell(&plain(state, &value)?).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
     });
     environment.add_filter("regex", |text: &str| regex::escape(text));
     environment.add_filter("slug", |text: &str| slug(text));
@@ -48,17 +49,28 @@ pub(super) fn add(environment: &mut Environment<'_>, marked: bool) {
     });
 }
 
-fn plain(value: &Value) -> Result<Json, Error> {
+fn plain(state: &State, value: &Value) -> Result<Json, Error> {
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
+    pay(state, value)?;
     serde_json::to_value(value)
         .map_err(|error| Error::new(ErrorKind::BadSerialization, "this is no plain data").with_source(error))
 }
 
+/// Takes fuel for all that a value comes to when it is written out: what stands in it often counts each time.
+fn pay(state: &State, value: &Value) -> Result<(), Error> {
+    state.consume_fuel(1)?;
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| pay(state, &item)),
+        ValueKind::Map => value.try_iter()?.try_for_each(|key| pay(state, &value.get_item(&key)?)),
+        _ => Ok(()),
+    }
+}
+
 /// The value as JSON on one line.
-pub(super) fn json(value: &Value) -> Result<String, Error> {
-    plain(value).map(|value| write::json(&value))
+pub(super) fn json(state: &State, value: &Value) -> Result<String, Error> {
+    plain(state, value).map(|value| write::json(&value))
 }
 
 /// Lower-case letters, digits and single dashes, for names that machines want.

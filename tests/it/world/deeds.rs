@@ -83,6 +83,7 @@ impl fmt::Display for Deed {
             Self::LockIssue { who, issue } => write!(f, "{who} locks-issue {issue}"),
             Self::Ask { who, id, ask } => write!(f, "{who} asks {id} {ask}"),
             Self::Offer { who, id, ask } => write!(f, "{who} offers {id} {ask}"),
+            Self::Repeat { who, pull } => write!(f, "{who} repeats {}", At(Repo::Catalog, *pull)),
             Self::Propose { who, path, text } => {
                 write!(f, "{who} proposes {path} {}", text.trim_end().replace('\n', "\\n"))
             }
@@ -164,6 +165,7 @@ impl FromStr for Deed {
             "locks-issue" => Self::LockIssue { who, issue: number()? },
             "asks" => Self::Ask { who, id: third.clone(), ask: rest.parse()? },
             "offers" => Self::Offer { who, id: third.clone(), ask: rest.parse()? },
+            "repeats" => Self::Repeat { who, pull: pull()? },
             "proposes" => {
                 Self::Propose { who, path: third.clone(), text: format!("{}\n", rest.replace("\\n", "\n")) }
             }

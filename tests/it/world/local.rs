@@ -494,6 +494,15 @@ impl Local {
                 let pull = json!({ "title": "Please", "body": "", "head": head, "base": "main" });
                 self.does(who, "POST", catalog, "pulls", &pull).map(drop)
             }
+            Deed::Repeat { who, pull } => {
+                let branch = format!("repeat/{pull}");
+                let (from, _) = self.open_request(*pull)?;
+                let head = self.tip(catalog, &from)?;
+                let made = json!({ "ref": format!("refs/heads/{branch}"), "sha": head });
+                self.does(who, "POST", catalog, "git/refs", &made)?;
+                let pull = json!({ "title": "Please, too", "body": "", "head": branch, "base": "main" });
+                self.does(who, "POST", catalog, "pulls", &pull).map(drop)
+            }
             Deed::Propose { who, path, text } => {
                 let branch = format!("propose/{}", path.replace('/', "-"));
                 let is_new = !self.files(catalog, "main").contains(path) && !path.starts_with("policies/");

@@ -33,6 +33,10 @@ pub trait World {
     fn deed(&mut self, deed: &Deed) -> bool;
     /// What follows is another process's doing: one that finds what was kept, or, as on a new machine, nothing.
     fn begin_anew(&mut self, _finds_what_was_kept: bool) {}
+    /// Whether passes hold each decision against one that begins anew.
+    fn is_doubted(&self) -> bool {
+        false
+    }
 }
 
 /// What people do. Numbers are those of the forge; `repository` is `catalog` or `infra`.
@@ -73,6 +77,11 @@ pub enum Deed {
         who: String,
         id: String,
         ask: Ask,
+    },
+    /// Opens another pull request of the very commit that one has, from a branch of its own.
+    Repeat {
+        who: String,
+        pull: u64,
     },
     /// Opens a pull request that asks nothing: a file of the catalog says something else, or there is a new policy.
     Propose {
@@ -345,7 +354,7 @@ pub fn name_of_pass() -> String {
 
 /// Runs one pass of the reconciler.
 pub fn reconcile(world: &mut dyn World) -> Report {
-    let mut turn = Turn::new(&name_of_pass());
+    let mut turn = begin(world);
     let mut input = Input::Start;
     loop {
         match turn.next(input) {
@@ -354,6 +363,12 @@ pub fn reconcile(world: &mut dyn World) -> Report {
             Output::Done(report) => return report,
         }
     }
+}
+
+/// A pass that has not begun.
+pub fn begin(world: &dyn World) -> Turn {
+    let turn = Turn::new(&name_of_pass());
+    if world.is_doubted() { turn.doubting() } else { turn }
 }
 
 /// What people see, without ids and times.

@@ -156,6 +156,8 @@ pub struct Simulated {
     /// Lists and reviews are told as they were one change ago.
     pub lags: bool,
     pub mishap: Option<Mishap>,
+    /// Whether passes hold each decision against one that begins anew.
+    pub doubted: bool,
     /// What the product keeps of branches from pass to pass, and how long the log was then.
     moves: BTreeMap<RepoName, (usize, Arc<Moves>)>,
     /// Kept lists are used whatever the log says; only a careless program does that.
@@ -199,6 +201,7 @@ impl Simulated {
             seen_deeds: 0,
             lags: false,
             mishap: None,
+            doubted: false,
             moves: BTreeMap::new(),
             believes_what_was_kept: false,
             looks: 0,
@@ -798,6 +801,17 @@ impl Simulated {
                 let files = self.tree(*commit).iter();
                 let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
                 Answer::Levels(Arc::new(catalog::levels(&definitions, &files, id, *now)))
+            }
+            Question::Sums(commit, search, property) => {
+                let Answer::Definitions(Ok(definitions)) = self.definitions(*commit) else {
+                    return Answer::Unknown("no definitions".into());
+                };
+                let files = self.tree(*commit).iter();
+                let files = files.map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+                match catalog::sums(&definitions, &files, search, property) {
+                    Ok(sums) => Answer::Sums(Arc::new(sums)),
+                    Err(why) => Answer::Unknown(why.into()),
+                }
             }
             Question::Chain { head, base, .. } => Answer::Chain(Arc::new(self.chain(*head, *base))),
             Question::Diff { base, head, .. } => {
@@ -1595,6 +1609,15 @@ impl Simulated {
             }
             Deed::Ask { who, id, ask } => self.ask_branch(who, id, ask),
             Deed::Offer { who, id, ask } => self.offer(who, id, ask),
+            Deed::Repeat { who, pull } => {
+                let branch: Branch = format!("repeat/{pull}").parse().unwrap();
+                let taken = self.store(&catalog).branches.contains_key(&branch);
+                let Some((_, head, _)) = self.open_request(*pull).filter(|_| writes(who) && !taken) else {
+                    return false;
+                };
+                self.move_branch(&catalog, &branch, head, &login(who), ActivityKind::Created);
+                self.open_pull(&catalog, &branch, "Please, too", "", &login(who)).is_ok()
+            }
             Deed::Propose { who, path, text } => {
                 let branch: Branch = format!("propose/{}", path.replace('/', "-")).parse().unwrap();
                 let base = self.store(&catalog).branches[&main_branch()];
@@ -2006,6 +2029,10 @@ impl World for Simulated {
         }
         self.settle_queues();
         done
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     fn begin_anew(&mut self, finds_what_was_kept: bool) {

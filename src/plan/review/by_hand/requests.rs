@@ -200,7 +200,8 @@ fn try_open(
                 }
                 Ok(frozen) => frozen,
             };
-            let parts: Vec<String> = difference(&now.plan, &then.plan).into_iter().chain(frozen).collect();
+            let parts: Vec<String> =
+                difference(&now.planned, &then.planned).into_iter().chain(frozen).collect();
             if !parts.is_empty() {
                 let name = message::quoted(&now.name);
                 tried.open.otherwise.push(format!("{name} in #{number} {}", parts.join("; ")));
@@ -227,7 +228,7 @@ fn newly_frozen(site: &Site<'_>, would_be: &Site<'_>, now: &Asked, then: &Asked)
 
 /// The freezes that hold now for a request, with until when; of one that cannot be asked none is known.
 fn freezes(site: &Site<'_>, asked: &Asked) -> Looked<BTreeMap<PolicyId, String>> {
-    let Ok(built) = &asked.plan else { return Ok(BTreeMap::new()) };
+    let Ok(built) = asked.plan() else { return Ok(BTreeMap::new()) };
     let plan = &built.plan;
     let Some(action) = site.definitions.actions.get(&plan.asked.action) else { return Ok(BTreeMap::new()) };
     let Ok(accepted) = asking::accepted(site, &action.value, plan)? else { return Ok(BTreeMap::new()) };
