@@ -365,7 +365,8 @@ impl Base {
         bytes.chunks_exact(T::TABLE.size()).map(T::read).collect()
     }
 
-    fn bytes<'a>(&self, table: Table, range: Range<u32>, room: &'a mut Vec<u8>) -> &'a [u8] {
+    /// Some bytes of a table, read into a room that may have served before.
+    pub(super) fn bytes<'a>(&self, table: Table, range: Range<u32>, room: &'a mut Vec<u8>) -> &'a [u8] {
         let (at, length) = self.table(table);
         let size = table.size() as u64;
         let (from, to) = (u64::from(range.start) * size, u64::from(range.end) * size);

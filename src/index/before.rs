@@ -1,9 +1,9 @@
 //! What does an older base know of the files that are still as they were? A new one takes it over instead of reading them.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use super::{
-    base::{Base, Dangling, Edge, FileRecord, Folder, NONE, Row, Table},
+    base::{Base, Dangling, Edge, FileRecord, Folder, NONE, Row, Table, Text},
     change::Change,
 };
 
@@ -15,19 +15,34 @@ pub(super) struct Before<'a> {
 }
 
 /// What the base knows of a file.
-pub(super) struct Known {
-    pub(super) row: Row,
-    pub(super) pointing: Vec<Target>,
+pub(super) struct Known<'a> {
+    pub(super) row: &'a Row,
+    pub(super) identifier: &'a str,
+    /// What it says, as JSON.
+    pub(super) value: &'a [u8],
+    /// What it points at: the number of a field in the base, a blueprint and an identifier.
+    pub(super) pointing: Vec<(u32, u32, &'a str)>,
 }
 
-/// What something of a row points at: the number of a field in the base, a blueprint and an identifier.
-pub(super) struct Target {
-    pub(super) field: u32,
-    pub(super) blueprint: u32,
-    pub(super) identifier: String,
+/// Something that the entity of a row points at.
+struct Target {
+    source: u32,
+    field: u32,
+    blueprint: u32,
+    identifier: Text,
 }
 
-impl Before<'_> {
+/// What the base knows of many files.
+pub(super) struct Memory<'a> {
+    base: &'a Base,
+    pool: Vec<u8>,
+    /// The new number of each file, and its row in the base, in the order in which values lie there.
+    pub(super) files: Vec<(u32, u32, Row)>,
+    /// In the order of rows.
+    pointing: Vec<Target>,
+}
+
+impl<'a> Before<'a> {
     /// The number in the base of each of these files, in the order of folder and name; none for what must be read.
     /// `name` gives the name of a file, `path` the path of a folder.
     pub(super) fn numbers<'p>(
@@ -61,42 +76,77 @@ impl Before<'_> {
         numbers
     }
 
-    /// Tells what the base knows of each of its files.
-    pub(super) fn each(self, files: &[u32], mut tell: impl FnMut(usize, Known)) {
-        let rows: Vec<Row> = self.base.records(0..self.base.count(Table::Rows));
-        let mut pointing = self.pointing(&rows);
-        for (at, file) in files.iter().enumerate() {
-            let number = self.base.record::<FileRecord>(*file).row;
-            // What does not lie where entities lie has none.
-            if number == NONE {
-                continue;
-            }
-            match rows.get(number as usize) {
-                Some(row) => {
-                    tell(at, Known { row: *row, pointing: pointing.remove(&number).unwrap_or_default() });
-                }
-                None => self.base.pages.damage(),
+    /// What the base knows of these files, each with its new number and that in the base.
+    pub(super) fn memory(self, files: impl Iterator<Item = (u32, u32)>) -> Memory<'a> {
+        let base = self.base;
+        let rows: Vec<Row> = base.records(0..base.count(Table::Rows));
+        let records: Vec<FileRecord> = base.records(0..base.count(Table::Files));
+        let mut known = Vec::with_capacity(records.len());
+        for (new, file) in files {
+            match records.get(file as usize).map(|record| record.row) {
+                // What does not lie where entities lie has none.
+                Some(NONE) => {}
+                Some(row) if (row as usize) < rows.len() => known.push((new, row, rows[row as usize])),
+                Some(_) | None => base.pages.damage(),
             }
         }
+        known.sort_unstable_by_key(|(_, _, row)| row.value);
+        let pool = base.bytes(Table::Pool, 0..base.count(Table::Pool), &mut Vec::new()).to_vec();
+        Memory { base, pool, files: known, pointing: self.pointing(&rows) }
     }
 
     /// What each row points at; the base has it by what is pointed at.
-    fn pointing(self, rows: &[Row]) -> HashMap<u32, Vec<Target>> {
-        let mut pointing: HashMap<u32, Vec<Target>> = HashMap::with_capacity(rows.len());
-        let mut add = |edge: Edge, blueprint: u32, identifier: String| {
-            let target = Target { field: edge.field, blueprint, identifier };
-            pointing.entry(edge.source).or_default().push(target);
+    fn pointing(self, rows: &[Row]) -> Vec<Target> {
+        let target = |edge: Edge, blueprint: u32, identifier: Text| Target {
+            source: edge.source,
+            field: edge.field,
+            blueprint,
+            identifier,
         };
         let starts = self.base.starts();
         let edges: Vec<Edge> = self.base.records(0..self.base.count(Table::Edges));
+        let mut pointing = Vec::with_capacity(edges.len());
         for (row, range) in rows.iter().zip(starts.windows(2)) {
-            for edge in edges.get(range[0] as usize..range[1] as usize).unwrap_or_default() {
-                add(*edge, row.blueprint, self.base.text(row.identifier));
-            }
+            let edges = edges.get(range[0] as usize..range[1] as usize).unwrap_or_default();
+            pointing.extend(edges.iter().map(|edge| target(*edge, row.blueprint, row.identifier)));
         }
-        for one in self.base.records::<Dangling>(0..self.base.count(Table::Dangling)) {
-            add(one.edge, one.blueprint, self.base.text(one.identifier));
-        }
+        let dangling = self.base.records::<Dangling>(0..self.base.count(Table::Dangling));
+        pointing.extend(dangling.into_iter().map(|one| target(one.edge, one.blueprint, one.identifier)));
+        pointing.sort_unstable_by_key(|target| target.source);
         pointing
+    }
+}
+
+impl Memory<'_> {
+    /// Tells what is known of some of the files.
+    pub(super) fn tell(&self, some: Range<usize>, mut tell: impl FnMut(u32, &Known<'_>)) {
+        /// Bytes of values that are read at once, at least.
+        const WINDOW: u32 = 1 << 18;
+        let end = self.base.count(Table::Values);
+        let (mut room, mut window) = (Vec::new(), 0..0);
+        let mut values: &[u8] = &[];
+        for (file, number, row) in &self.files[some] {
+            let value = row.value as u32..(row.value as u32).saturating_add(row.value_length);
+            if value.start < window.start || value.end > window.end {
+                window = value.start..value.end.max(value.start.saturating_add(WINDOW).min(end));
+                values = self.base.bytes(Table::Values, window.clone(), &mut room);
+            }
+            let at = (value.start - window.start) as usize;
+            let value = values.get(at..at + row.value_length as usize).unwrap_or_default();
+            let from = self.pointing.partition_point(|target| target.source < *number);
+            let own = self.pointing[from..].iter().take_while(|target| target.source == *number);
+            let pointing = own.map(|target| (target.field, target.blueprint, self.text(target.identifier)));
+            let identifier = self.text(row.identifier);
+            tell(*file, &Known { row, identifier, value, pointing: pointing.collect() });
+        }
+    }
+
+    fn text(&self, text: Text) -> &str {
+        let at = text.at as usize;
+        let bytes = self.pool.get(at..at + usize::from(text.length));
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_else(|| {
+            self.base.pages.damage();
+            ""
+        })
     }
 }

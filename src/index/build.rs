@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io::{self, Write},
+    ops::Range,
     sync::{Mutex, PoisonError},
 };
 
@@ -203,16 +204,28 @@ pub(super) fn build<W: Write + Send>(
         for (file, added) in (0..files.len()).filter_map(|file| Some((file, added(file)?))) {
             share.take(definitions, &names, file as u32, added);
         }
-        let (kept, known): (Vec<u32>, Vec<u32>) =
-            (0..).zip(&numbers).filter_map(|(file, number)| Some((file, (*number)?))).unzip();
-        let names = names.of(before.base);
-        before.each(&known, |at, known| {
-            share.recall(before.base, &names, kept[at], &known);
-            if share.values.len() > GATHERED {
-                share.write(&writer);
-            }
-        });
         shares.push(share);
+        let memory = before.memory((0..).zip(&numbers).filter_map(|(file, number)| Some((file, (*number)?))));
+        let names = names.of(before.base);
+        let recall = |some: Range<usize>| {
+            let mut share = Share::default();
+            memory.tell(some, |file, known| {
+                share.recall(&names, file, known);
+                if share.values.len() > GATHERED {
+                    share.write(&writer);
+                }
+            });
+            share
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let each = memory.files.len().div_ceil(threads).max(1);
+        let parts =
+            (0..memory.files.len()).step_by(each).map(|from| from..memory.files.len().min(from + each));
+        std::thread::scope(|scope| {
+            let recall = &recall;
+            let parts: Vec<_> = parts.map(|some| scope.spawn(move || recall(some))).collect();
+            shares.extend(parts.into_iter().map(|thread| thread.join().expect("what is known is told")));
+        });
     }
     for share in &mut shares {
         share.write(&writer);
@@ -398,23 +411,22 @@ impl Share {
     }
 
     /// Takes over what a base knows of a file.
-    fn recall(&mut self, base: &Base, numbers: &Numbers, file: u32, known: &Known) {
+    fn recall(&mut self, numbers: &Numbers, file: u32, known: &Known<'_>) {
         let number = |numbers: &[Option<u32>], before: u32| numbers.get(before as usize).copied().flatten();
-        let Known { row, pointing } = known;
+        let Known { row, identifier, value, pointing } = known;
         let Some(blueprint) = number(&numbers.blueprints, row.blueprint) else { return };
         let source = self.rows.len() as u32;
-        let identifier = base.look_text(row.identifier, |text| self.pool.add(text));
-        for target in pointing {
-            let field = number(&numbers.fields, target.field);
-            if let (Some(field), Some(blueprint)) = (field, number(&numbers.blueprints, target.blueprint)) {
-                let identifier = self.pool.add(&target.identifier);
+        let identifier = self.pool.add(identifier);
+        for (field, blueprint, identifier) in pointing {
+            let field = number(&numbers.fields, *field);
+            if let (Some(field), Some(blueprint)) = (field, number(&numbers.blueprints, *blueprint)) {
+                let identifier = self.pool.add(identifier);
                 self.edges.push(Pointing { source, field, blueprint, identifier });
             }
         }
-        let value = self.values.len() as u64;
-        base.look_value(row, |bytes| self.values.extend_from_slice(bytes));
-        let value_length = row.value_length;
-        self.rows.push(Draft { blueprint, identifier, file, value, value_length, sound: row.sound });
+        let (at, value_length) = (self.values.len() as u64, value.len() as u32);
+        self.values.extend_from_slice(value);
+        self.rows.push(Draft { blueprint, identifier, file, value: at, value_length, sound: row.sound });
     }
 
     /// Writes what was gathered, and tells the rows where it lies.
