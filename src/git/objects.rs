@@ -289,7 +289,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Looks at the text of a folder, which [`tree::entries`] reads.
+    /// Looks at the text of a folder, which [`super::tree::entries`] reads.
     ///
     /// # Errors
     /// When it is missing, and those of `look`.
