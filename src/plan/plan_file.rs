@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -51,15 +51,21 @@ pub struct Plan {
 impl Plan {
     /// The key that follows from its effect, and from whether Chandlery merges the request.
     pub fn key_of(&self, merges: bool) -> String {
-        let Self { version, request, asked, key: _, steps, atomic, entities, approval, pins: _ } = self;
-        let mut effect = json!({
-            "version": version, "request": request, "asked": asked, "steps": steps, "entities": entities, "approval": approval,
-            "merge": merges,
-        });
-        if *atomic {
-            effect["atomic"] = true.into();
+        #[derive(Serialize)]
+        struct Effect<'a> {
+            version: u32,
+            request: &'a RequestId,
+            asked: &'a Asked,
+            steps: &'a [PlannedStep],
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            atomic: bool,
+            entities: &'a [PlannedEntity],
+            approval: &'a [PlannedRule],
+            merge: bool,
         }
-        digest(&effect)
+        let Self { version, request, asked, key: _, steps, atomic, entities, approval, pins: _ } = self;
+        let (version, atomic, merge) = (*version, *atomic, merges);
+        digest(&Effect { version, request, asked, steps, atomic, entities, approval, merge })
     }
 
     /// Whether both do the same; what they were made from may differ.

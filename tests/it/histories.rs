@@ -465,7 +465,7 @@ fn core_what_is_kept_decides_nothing() {
         world.doubted = true;
         world
     };
-    for seed in 0..count().min(400) {
+    for seed in 0..count().min(150) {
         if let Err(why) = tell(seed, doubted()) {
             panic!("history {seed}: {why}");
         }
