@@ -236,7 +236,8 @@ pub(super) fn build<W: Write + Send>(
     let mut writer = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut tables = BTreeMap::from([(format!("{:?}", Table::Values), (0, writer.at()))]);
 
-    // Rows by blueprint, identifier and path. Files are in the order of their paths.
+    // Rows by blueprint, identifier and path. Files are nearly in the order of their paths: those of a folder come before
+    // its folders, whatever they are called.
     let mut order: Vec<(usize, usize)> = Vec::new();
     for (at, share) in shares.iter().enumerate() {
         order.extend((0..share.rows.len()).map(|row| (at, row)));
@@ -244,7 +245,7 @@ pub(super) fn build<W: Write + Send>(
     let draft = |(share, row): (usize, usize)| &shares[share].rows[row];
     let key = |at: (usize, usize)| {
         let row = draft(at);
-        (row.blueprint, shares[at.0].pool.get(row.identifier), row.file)
+        (row.blueprint, shares[at.0].pool.get(row.identifier), &paths[row.file as usize])
     };
     order.sort_unstable_by_key(|at| draft(*at).file);
     // They are nearly so by now.

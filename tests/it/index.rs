@@ -402,6 +402,26 @@ proptest! {
     }
 }
 
+/// Of two files with one identifier the first by its path is right, also where the other lies above it.
+#[test]
+fn the_first_of_two_files_is_so_by_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Repository::init_bare(folder.path()).unwrap();
+    let mut world = World { repository, root: "", entities: "entities", tree: Tree::new(), past: Vec::new() };
+    world.put("chandlery.yaml", "version: 1\n");
+    world.play(&Deed::Blueprint { blueprint: 0, kind: 0 }, folder.path());
+    for path in ["q/a.yaml/inner.yaml", "q/inner.yaml", "b/z.yaml", "b-c/z.yaml", "b.yaml/z.yaml"] {
+        world.put(&format!("entities/x/{path}"), "identifier: a\nblueprint: x\n");
+    }
+    let (tree, whole) = world.commit();
+    let commit = Commit::new(Objects::open(folder.path()).unwrap(), tree, whole.root.clone());
+    let told =
+        |report: Report| -> Vec<String> { report.diagnostics.iter().map(|one| format!("{one:?}")).collect() };
+    let expected = told(whole.check());
+    assert!(expected.iter().any(|one| one.contains("duplicate-identifier")), "{expected:?}");
+    assert_eq!(told(commit.check(None, &Kept::beside(folder.path())).unwrap()), expected);
+}
+
 /// Processes that write what is kept at once, some of them killed at any moment: what is there afterwards is whole or not
 /// believed, and nobody is told anything else than of a repository where nothing was ever kept.
 #[test]
