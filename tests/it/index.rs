@@ -411,7 +411,8 @@ fn the_first_of_two_files_is_so_by_its_path() {
     world.put("chandlery.yaml", "version: 1\n");
     world.play(&Deed::Blueprint { blueprint: 0, kind: 0 }, folder.path());
     for path in ["q/a.yaml/inner.yaml", "q/inner.yaml", "b/z.yaml", "b-c/z.yaml", "b.yaml/z.yaml"] {
-        world.put(&format!("entities/x/{path}"), "identifier: a\nblueprint: x\n");
+        // Of a kind that nobody defined nothing else is wrong.
+        world.put(&format!("entities/p/{path}"), "identifier: a\nblueprint: p\n");
     }
     let (tree, whole) = world.commit();
     let commit = Commit::new(Objects::open(folder.path()).unwrap(), tree, whole.root.clone());
