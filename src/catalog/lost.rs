@@ -30,7 +30,7 @@ pub fn lost(before: Side<'_>, after: Side<'_>, now: Timestamp) -> Result<Vec<Str
         return Err(TooMany(entities));
     }
     let [was, is] = [before, after]
-        .map(|side| View::new(side.definitions, side.files, now, move || some_past(side, now)));
+        .map(|side| View::new(side.definitions, side.files, now, move |_| some_past(side, now)));
     let mut lines = Vec::new();
     for (id, blueprint) in &after.definitions.blueprints {
         for name in blueprint.calculations.keys() {

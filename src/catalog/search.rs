@@ -152,7 +152,7 @@ pub fn sums(
 
 fn view<'a>(definitions: &'a Definitions, entities: &'a dyn Store, now: Option<Timestamp>) -> View<'a> {
     let now = now.unwrap_or(Timestamp::from_seconds(0));
-    View::over(definitions, entities, now, || Past::Silent("the history is not read here".to_owned()))
+    View::over(definitions, entities, now, |_| Past::Silent("the history is not read here".to_owned()))
 }
 
 fn read_query(text: &str) -> Result<Query, String> {

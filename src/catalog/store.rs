@@ -7,17 +7,23 @@ use std::{
 
 use super::{
     Definitions, Field, Files,
-    entity::{each_reference, entity_at, read_entity, with_defaults},
+    entity::{each_reference, entity_at, read_entity},
     load::documents_below,
 };
-use crate::domain::{BlueprintId, Entity, EntityId, RepoPath};
+use crate::domain::{BlueprintId, Entity, EntityId, Identifier, RepoPath};
 
 /// What points at an entity: which one, and by which relation.
 pub type Pointing = (EntityId, String);
 
 /// The entities of a catalog, as far as they can be read; of several files of one entity the first one counts.
 pub trait Store {
-    /// The entities of a blueprint.
+    /// The identifiers of a blueprint's entities, whether they can be read or not.
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier>;
+
+    /// An entity.
+    fn one(&self, id: &EntityId) -> Option<Entity>;
+
+    /// The entities of a blueprint; of several with one identifier the first one counts.
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity>;
 
     /// What points at an entity by a relation.
@@ -28,6 +34,14 @@ pub trait Store {
 }
 
 impl<T: Store + ?Sized> Store for &T {
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        (**self).identifiers(blueprint)
+    }
+
+    fn one(&self, id: &EntityId) -> Option<Entity> {
+        (**self).one(id)
+    }
+
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
         (**self).of(blueprint)
     }
@@ -52,44 +66,60 @@ pub(super) fn relations<'a>(definitions: &'a Definitions, entity: &Entity) -> Ve
     found
 }
 
-/// Entities in files, each blueprint's read when it is asked for.
+/// A file, and what it holds; nothing where that cannot be used.
+type InFile<'a> = (&'a RepoPath, OnceCell<Option<Entity>>);
+
+/// Entities in files, each read when it is asked for.
 pub(super) struct InFiles<'a> {
     definitions: &'a Definitions,
     files: &'a Files,
-    paths: BTreeMap<BlueprintId, Vec<&'a RepoPath>>,
-    /// What the files of each blueprint hold; none where it cannot be used.
-    read: BTreeMap<BlueprintId, OnceCell<Vec<Option<Entity>>>>,
+    /// The files of each entity, by their paths.
+    found: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<InFile<'a>>>>,
     pointing: OnceCell<HashMap<EntityId, Vec<Pointing>>>,
 }
 
 impl<'a> InFiles<'a> {
     pub(super) fn new(definitions: &'a Definitions, files: &'a Files) -> Self {
-        let mut paths: BTreeMap<BlueprintId, Vec<&RepoPath>> = BTreeMap::new();
+        let mut found: BTreeMap<BlueprintId, BTreeMap<Identifier, Vec<InFile<'_>>>> = BTreeMap::new();
         for (path, _) in documents_below(files, &definitions.settings.folders.entities) {
             if let Some(id) = entity_at(&definitions.settings, path) {
-                paths.entry(id.blueprint).or_default().push(path);
+                let files = found.entry(id.blueprint).or_default().entry(id.identifier).or_default();
+                files.push((path, OnceCell::new()));
             }
         }
-        let read = paths.keys().map(|blueprint| (blueprint.clone(), OnceCell::new())).collect();
-        Self { definitions, files, paths, read, pointing: OnceCell::new() }
+        Self { definitions, files, found, pointing: OnceCell::new() }
     }
 
-    fn read(&self, blueprint: &BlueprintId) -> &[Option<Entity>] {
-        let Some((cell, paths)) = self.read.get(blueprint).zip(self.paths.get(blueprint)) else { return &[] };
-        let one = |path: &&RepoPath| read_entity(path, &self.files[*path], self.definitions).ok();
-        cell.get_or_init(|| paths.iter().map(one).collect())
+    fn read<'s>(&'s self, (path, held): &'s InFile<'_>) -> Option<&'s Entity> {
+        let read = || read_entity(path, &self.files[*path], self.definitions).ok();
+        held.get_or_init(read).as_ref()
+    }
+
+    /// What each file holds.
+    fn all(&self) -> impl Iterator<Item = Option<&Entity>> {
+        self.found.values().flat_map(BTreeMap::values).flatten().map(|file| self.read(file))
     }
 }
 
 impl Store for InFiles<'_> {
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        self.found.get(blueprint).into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    fn one(&self, id: &EntityId) -> Option<Entity> {
+        let files = self.found.get(&id.blueprint)?.get(&id.identifier)?;
+        files.iter().find_map(|file| self.read(file)).cloned()
+    }
+
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
-        self.read(blueprint).iter().flatten().cloned().collect()
+        let files = self.found.get(blueprint).into_iter().flat_map(BTreeMap::values).flatten();
+        files.filter_map(|file| self.read(file)).cloned().collect()
     }
 
     fn pointing_at(&self, id: &EntityId) -> Vec<Pointing> {
         let all = || {
             let mut pointing: HashMap<EntityId, Vec<Pointing>> = HashMap::new();
-            for entity in self.paths.keys().flat_map(|blueprint| self.read(blueprint)).flatten() {
+            for entity in self.all().flatten() {
                 for (relation, to) in relations(self.definitions, entity) {
                     pointing.entry(to).or_default().push((entity.id(), relation.to_owned()));
                 }
@@ -100,20 +130,6 @@ impl Store for InFiles<'_> {
     }
 
     fn unreadable(&self) -> usize {
-        self.paths.keys().flat_map(|blueprint| self.read(blueprint)).filter(|read| read.is_none()).count()
+        self.all().filter(Option::is_none).count()
     }
-}
-
-/// The entities of a blueprint by their identifiers, with defaults where they say nothing.
-pub(super) fn by_identifier(
-    definitions: &Definitions,
-    store: &dyn Store,
-    blueprint: &BlueprintId,
-) -> BTreeMap<crate::domain::Identifier, Entity> {
-    let mut found = BTreeMap::new();
-    let Some(defined) = definitions.blueprints.get(blueprint) else { return found };
-    for entity in store.of(blueprint) {
-        found.entry(entity.identifier.clone()).or_insert_with(|| with_defaults(defined, entity));
-    }
-    found
 }

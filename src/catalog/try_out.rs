@@ -205,7 +205,7 @@ mod tests {
         let (definitions, problems) = load_definitions(&root, settings, &files);
         assert_eq!(problems, []);
         let view =
-            View::new(&definitions, &files, Timestamp::from_seconds(0), || Past::Silent(String::new()));
+            View::new(&definitions, &files, Timestamp::from_seconds(0), |_| Past::Silent(String::new()));
         let id = view.all().next().unwrap().id();
         assert_eq!(view.value(&id, "n59").value.as_f64(), Some(1_548_008_755_920.0));
 

@@ -15,9 +15,10 @@ use super::{
     compare::{holds, order},
     derived::needs,
     document::query::loose_query,
+    entity::with_defaults,
     measure::measured,
     past::{DATED, Past},
-    store::{InFiles, Pointing, Store, by_identifier, relations},
+    store::{InFiles, Pointing, Store, relations},
     values::{Wrong, field_name},
 };
 use crate::{
@@ -51,17 +52,27 @@ pub struct Standing {
 
 type Found = Rc<BTreeSet<EntityId>>;
 
+/// Entities by their identifiers, each read when it is asked for; nothing where it cannot be used.
+type Entities = BTreeMap<Identifier, OnceCell<Option<Entity>>>;
+
+/// What is known of a blueprint's entities.
+#[derive(Default)]
+struct Kind {
+    entities: OnceCell<Entities>,
+    /// Whether all of them have been read.
+    is_read: Cell<bool>,
+    past: OnceCell<Past>,
+}
+
 /// A catalog at one commit or in one folder, ready to be asked.
 pub struct View<'a> {
     definitions: &'a Definitions,
     store: Box<dyn Store + 'a>,
-    /// The entities of each blueprint, read when one of them is asked for.
-    kinds: BTreeMap<BlueprintId, OnceCell<BTreeMap<Identifier, Entity>>>,
+    kinds: BTreeMap<BlueprintId, Kind>,
     incoming: RefCell<HashMap<EntityId, Rc<[Pointing]>>>,
     now: Timestamp,
-    /// Reads the history, when somebody wants to know of it.
-    tell_past: Box<dyn Fn() -> Past + 'a>,
-    past: OnceCell<Past>,
+    /// Reads the history of a blueprint's entities, when somebody wants to know of it.
+    tell_past: Box<dyn Fn(&BlueprintId) -> Past + 'a>,
     known: RefCell<HashMap<(EntityId, String), Derived>>,
     /// How many values wait for others at the moment.
     depth: Cell<usize>,
@@ -100,13 +111,13 @@ impl Derived {
 }
 
 impl<'a> View<'a> {
-    /// A catalog in files. `now` is what words such as `lastWeek` are seen from; `tell_past` is asked at most once, when
-    /// something needs to know when an entity came or was changed.
+    /// A catalog in files. `now` is what words such as `lastWeek` are seen from; `tell_past` is asked at most once of
+    /// each blueprint, when something needs to know when one of its entities came or was changed.
     pub fn new(
         definitions: &'a Definitions,
         files: &'a Files,
         now: Timestamp,
-        tell_past: impl Fn() -> Past + 'a,
+        tell_past: impl Fn(&BlueprintId) -> Past + 'a,
     ) -> Self {
         Self::made(definitions, Box::new(InFiles::new(definitions, files)), now, tell_past)
     }
@@ -116,7 +127,7 @@ impl<'a> View<'a> {
         definitions: &'a Definitions,
         store: &'a dyn Store,
         now: Timestamp,
-        tell_past: impl Fn() -> Past + 'a,
+        tell_past: impl Fn(&BlueprintId) -> Past + 'a,
     ) -> Self {
         Self::made(definitions, Box::new(store), now, tell_past)
     }
@@ -125,9 +136,9 @@ impl<'a> View<'a> {
         definitions: &'a Definitions,
         store: Box<dyn Store + 'a>,
         now: Timestamp,
-        tell_past: impl Fn() -> Past + 'a,
+        tell_past: impl Fn(&BlueprintId) -> Past + 'a,
     ) -> Self {
-        let kinds = definitions.blueprints.keys().map(|blueprint| (blueprint.clone(), OnceCell::new()));
+        let kinds = definitions.blueprints.keys().map(|blueprint| (blueprint.clone(), Kind::default()));
         Self {
             definitions,
             kinds: kinds.collect(),
@@ -135,7 +146,6 @@ impl<'a> View<'a> {
             incoming: RefCell::default(),
             now,
             tell_past: Box::new(tell_past),
-            past: OnceCell::new(),
             known: RefCell::default(),
             depth: Cell::new(0),
             closures: RefCell::default(),
@@ -147,19 +157,36 @@ impl<'a> View<'a> {
         self.store.unreadable()
     }
 
-    fn kind(&self, blueprint: &BlueprintId) -> Option<&BTreeMap<Identifier, Entity>> {
-        let read = || by_identifier(self.definitions, &*self.store, blueprint);
-        Some(self.kinds.get(blueprint)?.get_or_init(read))
+    /// The entities of a blueprint that is defined.
+    fn entities(&self, blueprint: &BlueprintId) -> Option<&Entities> {
+        let unread = || {
+            let identifiers = self.store.identifiers(blueprint);
+            identifiers.into_iter().map(|identifier| (identifier, OnceCell::new())).collect()
+        };
+        Some(self.kinds.get(blueprint)?.entities.get_or_init(unread))
     }
 
-    /// An entity.
+    /// An entity, with defaults where it says nothing.
     pub fn entity(&self, id: &EntityId) -> Option<&Entity> {
-        self.kind(&id.blueprint)?.get(&id.identifier)
+        let place = self.entities(&id.blueprint)?.get(&id.identifier)?;
+        let blueprint = &self.definitions.blueprints[&id.blueprint];
+        place.get_or_init(|| Some(with_defaults(blueprint, self.store.one(id)?))).as_ref()
     }
 
     /// The entities of a blueprint, in order.
     pub fn of(&self, blueprint: &BlueprintId) -> impl Iterator<Item = &Entity> {
-        self.kind(blueprint).into_iter().flat_map(BTreeMap::values)
+        let entities = self.entities(blueprint);
+        if let Some(entities) = entities
+            && !self.kinds[blueprint].is_read.replace(true)
+        {
+            let defined = &self.definitions.blueprints[blueprint];
+            for entity in self.store.of(blueprint) {
+                if let Some(place) = entities.get(&entity.identifier) {
+                    place.get_or_init(|| Some(with_defaults(defined, entity)));
+                }
+            }
+        }
+        entities.into_iter().flat_map(BTreeMap::values).filter_map(|place| place.get()?.as_ref())
     }
 
     /// All entities, in order.
@@ -232,10 +259,14 @@ impl<'a> View<'a> {
             "$blueprint" => Derived::of(entity.blueprint.as_str().into()),
             "$title" => Derived::of(entity.title.as_deref().unwrap_or(entity.identifier.as_str()).into()),
             "$team" => Derived::of(self.team(entity, blueprint).into()),
-            name if DATED.contains(&name) => self.past.get_or_init(&self.tell_past).value(&entity.id(), name),
+            name if DATED.contains(&name) => self.past(&entity.blueprint).value(&entity.id(), name),
             name if blueprint.property(name).is_some() => Derived::of(Value::Null),
             name => Derived::none(format!("`{}` has no property `{name}`", blueprint.identifier)),
         }
+    }
+
+    fn past(&self, blueprint: &BlueprintId) -> &Past {
+        self.kinds[blueprint].past.get_or_init(|| (self.tell_past)(blueprint))
     }
 
     /// The teams that own an entity: its own, or those at the end of its blueprint's path.

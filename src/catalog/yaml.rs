@@ -68,7 +68,7 @@ pub fn parse(source: &str, bytes: &[u8]) -> Result<Document, Vec<Diagnostic>> {
 
 /// What a document says, key by key; none if it is no mapping, or anything is wrong with it. Where [`parse`] would also say where
 /// everything stands, this says it sooner.
-pub(super) fn entries(source: &str, bytes: &[u8]) -> Option<Vec<(String, Value)>> {
+pub fn entries(source: &str, bytes: &[u8]) -> Option<Vec<(String, Value)>> {
     let text = decode(source, bytes).ok()?;
     plain::entries(text).or_else(|| parse(source, bytes).ok()?.into_entries())
 }

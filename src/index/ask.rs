@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     catalog::{Pointing, Store},
-    domain::{BlueprintId, Entity, EntityId, RepoPath},
+    domain::{BlueprintId, Entity, EntityId, Identifier, RepoPath},
 };
 
 impl Index {
@@ -45,6 +45,30 @@ impl Index {
 }
 
 impl Store for Index {
+    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
+        let mut found: BTreeSet<Identifier> = BTreeSet::new();
+        if let Some(number) = self.base.blueprint(blueprint) {
+            for row in self.base.records::<Row>(self.base.rows_of(number)) {
+                if !self.change.gone.contains(&row.file) {
+                    found.extend(self.base.look_text(row.identifier, str::parse));
+                }
+            }
+        }
+        let added = self.change.by_id.keys().filter(|id| id.blueprint == *blueprint);
+        found.extend(added.map(|id| id.identifier.clone()));
+        found.into_iter().collect()
+    }
+
+    fn one(&self, id: &EntityId) -> Option<Entity> {
+        let first = self.first_sound(id)?;
+        if let Some(added) = self.change.added.get(&first) {
+            return added.entity.clone();
+        }
+        let rows = self.rows(id);
+        let row = rows.iter().find(|row| self.base.path(row.file).as_ref() == Some(&first))?;
+        self.entity(row)
+    }
+
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
         let mut found: Vec<Entity> = Vec::new();
         if let Some(number) = self.base.blueprint(blueprint) {

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use walk::Below;
 
 use crate::{
-    catalog::{Checked, Definitions, Known, Settings, names_blueprints},
+    catalog::{Checked, Definitions, Known, Settings, Store, names_blueprints},
     domain::{Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath},
     git::objects::{Node, Objects, Read},
 };
@@ -275,21 +275,6 @@ impl Index {
     /// Whether an entity is there.
     fn has(&self, id: &EntityId) -> bool {
         self.change.by_id.contains_key(id) || !self.rows(id).is_empty()
-    }
-
-    /// The identifiers of a blueprint's entities, in order.
-    fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
-        let mut found: BTreeSet<Identifier> = BTreeSet::new();
-        if let Some(number) = self.base.blueprint(blueprint) {
-            for row in self.base.records::<Row>(self.base.rows_of(number)) {
-                if !self.change.gone.contains(&row.file) {
-                    found.extend(self.base.look_text(row.identifier, str::parse));
-                }
-            }
-        }
-        let added = self.change.by_id.keys().filter(|id| id.blueprint == *blueprint);
-        found.extend(added.map(|id| id.identifier.clone()));
-        found.into_iter().collect()
     }
 
     /// The identifiers of its blueprint that differ from its own in nothing but case, itself among them, in order.

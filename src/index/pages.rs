@@ -14,6 +14,8 @@ use std::{
     },
 };
 
+use rustix::{buffer::spare_capacity, io::pread};
+
 pub(super) const PAGE: usize = 4096;
 const TRAILER: usize = 24;
 const MAGIC: &[u8; 8] = b"chandly1";
@@ -94,6 +96,27 @@ impl Place {
         }
     }
 
+    /// Reads a page into room that holds nothing yet, not even zeros.
+    fn page(&self, number: u64) -> io::Result<Vec<u8>> {
+        let at = number * PAGE as u64;
+        let mut page = Vec::with_capacity(PAGE);
+        match self {
+            Self::File(file) => {
+                while page.len() < PAGE {
+                    let next = at + page.len() as u64;
+                    if pread(file, spare_capacity(&mut page), next)? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+            Self::Memory(bytes) => {
+                let part = bytes.get(at as usize..at as usize + PAGE);
+                page.extend_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+            }
+        }
+        Ok(page)
+    }
+
     fn len(&self) -> io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
@@ -106,7 +129,7 @@ impl Place {
 pub(super) struct Pages {
     place: Place,
     sums: Vec<u8>,
-    kept: Mutex<HashMap<u64, Arc<[u8; PAGE]>>>,
+    kept: Mutex<HashMap<u64, Arc<Vec<u8>>>>,
     damaged: AtomicBool,
 }
 
@@ -152,27 +175,21 @@ impl Pages {
         self.damaged.store(true, Ordering::Relaxed);
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Arc<[u8; PAGE]>>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Arc<Vec<u8>>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn page(&self, number: u64) -> Arc<[u8; PAGE]> {
+    fn page(&self, number: u64) -> Arc<Vec<u8>> {
         if let Some(kept) = self.kept().get(&number) {
             return kept.clone();
         }
-        let mut page = [0; PAGE];
-        self.load(number, &mut page);
-        let page = Arc::new(page);
+        let read = self.place.page(number).ok().filter(|page| self.is_right(number, page));
+        let page = Arc::new(read.unwrap_or_else(|| {
+            self.damage();
+            vec![0; PAGE]
+        }));
         self.kept().insert(number, page.clone());
         page
-    }
-
-    fn load(&self, number: u64, page: &mut [u8]) {
-        let read = self.place.read(number * PAGE as u64, page).is_ok();
-        if !read || !self.is_right(number, page) {
-            page.fill(0);
-            self.damage();
-        }
     }
 
     fn is_right(&self, number: u64, page: &[u8]) -> bool {

@@ -18,6 +18,7 @@ use proptest::prelude::*;
 
 use crate::index::{damage, entry};
 
+const KINDS: [&str; 2] = ["x", "y"];
 const NAMES: [&str; 3] = ["a", "b", "A"];
 const FOLDERS: [&str; 4] = ["", "p/", "p/q/", "q/"];
 
@@ -126,7 +127,7 @@ impl World {
     fn play(&mut self, deed: &Deed, kept: &Path) {
         match *deed {
             Deed::Write { kind, name, folder, text } => {
-                let (kind, name, folder) = (["x", "y"][kind % 2], NAMES[name % 3], FOLDERS[folder % 4]);
+                let (kind, name, folder) = (KINDS[kind % 2], NAMES[name % 3], FOLDERS[folder % 4]);
                 let ending = if text % 8 == 7 { "yml" } else { "yaml" };
                 self.put(
                     &format!("entities/{kind}/{folder}{name}.{ending}"),
@@ -378,13 +379,18 @@ proptest! {
             }
             let objects = Objects::open(folder.path()).unwrap();
             let asked = if choice % 5 == 0 { choice % world.made.len() } else { world.made.len() - 1 };
+            let (expected, is_cut) = world.told(asked);
+            let kinds = expected.keys().filter_map(|id| id.split('/').next()).chain(KINDS);
+            let blueprints: BTreeSet<BlueprintId> = kinds.map(|kind| kind.parse().unwrap()).collect();
             let look = |history: &History| {
                 let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
                 let mut alone: BTreeMap<String, Vec<String>> = BTreeMap::new();
-                history.each(&mut |id, lived| {
-                    alone.insert(id.to_string(), turns(history, history.life(&id)));
-                    told.insert(id.to_string(), turns(history, lived));
-                });
+                for blueprint in &blueprints {
+                    history.each(blueprint, &mut |id, lived| {
+                        alone.insert(id.to_string(), turns(history, history.life(&id)));
+                        told.insert(id.to_string(), turns(history, lived));
+                    });
+                }
                 let never = EntityId { blueprint: "x".parse().unwrap(), identifier: "never".parse().unwrap() };
                 let of_never = history.life(&never).len();
                 told.retain(|_, lived| !lived.is_empty());
@@ -393,8 +399,7 @@ proptest! {
             };
             let entities: RepoPath = "entities".parse().unwrap();
             let found = ask(&objects, &entities, world.made[asked].id, &Kept::beside(folder.path()), look).unwrap();
-            let (told, is_cut) = world.told(asked);
-            let expected = (told.clone(), told, 0, is_cut);
+            let expected = (expected.clone(), expected, 0, is_cut);
             prop_assert_eq!(found, expected, "after {:?}: {:#?}", deed, world.tree);
         }
     }

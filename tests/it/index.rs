@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chandlery::{
     catalog::{Files, Past, Report, Root, load_definitions, load_settings, view::View},
-    domain::{Bytes, EntityId, ObjectId, RepoPath, Timestamp},
+    domain::{BlueprintId, Bytes, EntityId, ObjectId, RepoPath, Timestamp},
     git::objects::Objects,
     index::{Commit, Kept, Whole},
 };
@@ -342,16 +342,18 @@ fn same_answers(commit: &Commit, whole: &Whole) -> Result<(), TestCaseError> {
     };
     let (definitions, _) = load_definitions(&whole.root, settings, &whole.files);
     let index = commit.index(&definitions, &Kept::beside(commit.objects.common_folder())).unwrap();
-    let silent = || Past::Silent(String::new());
+    let silent = |_: &BlueprintId| Past::Silent(String::new());
     let now = Timestamp::from_seconds(0);
     let (one, other) =
         (View::over(&definitions, &index, now, silent), View::new(&definitions, &whole.files, now, silent));
+    let alone = View::over(&definitions, &index, now, silent);
     prop_assert_eq!(one.all().collect::<Vec<_>>(), other.all().collect::<Vec<_>>());
     prop_assert_eq!(one.unreadable(), other.unreadable());
     for name in NAMES {
         for blueprint in BLUEPRINTS {
             let id = EntityId { blueprint: blueprint.parse().unwrap(), identifier: name.parse().unwrap() };
             prop_assert_eq!(one.pointed_at_by(&id), other.pointed_at_by(&id), "{}", id);
+            prop_assert_eq!(alone.entity(&id), other.entity(&id), "{}", id);
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ pub mod diff;
 mod past;
 pub(super) mod print;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{cell::Cell, collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -104,7 +104,14 @@ impl Read {
     }
 
     fn view(&self) -> View<'_> {
-        let past = || past::lives(self);
+        let is_told = Cell::new(false);
+        let past = move |blueprint: &BlueprintId| {
+            let past = past::lives(self, blueprint);
+            if !is_told.replace(true) {
+                past::tell_gaps(&past);
+            }
+            past
+        };
         let view = match &self.source {
             Source::Files(files) => View::new(&self.definitions, files, self.now, past),
             Source::Commit(index) => View::over(&self.definitions, &**index, self.now, past),

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::Read;
 use crate::{
-    catalog::{Deed, Life, Past},
+    catalog::{Deed, Life, Past, yaml},
     cli::output,
-    domain::{EntityId, ObjectId, RepoPath, Run, Timestamp},
+    domain::{BlueprintId, EntityId, ObjectId, RepoPath, Run, Timestamp},
     git::{
         bulk::read_blobs,
         objects::{Objects, ReadError},
@@ -157,11 +157,8 @@ fn parsed(objects: &Objects, blob: Option<ObjectId>) -> Result<Values, ReadError
 }
 
 fn values(bytes: &[u8]) -> Values {
-    let Ok(Value::Object(entries)) = serde_yaml::from_slice::<Value>(bytes) else {
-        return BTreeMap::new();
-    };
     let mut values = BTreeMap::new();
-    for (name, value) in entries {
+    for (name, value) in yaml::entries("", bytes).unwrap_or_default() {
         match value {
             Value::Object(inner) if name == "properties" || name == "relations" => {
                 values.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
@@ -173,26 +170,24 @@ fn values(bytes: &[u8]) -> Values {
     values
 }
 
-/// When all entities came and were changed last, and who did it: one walk through the history. What it cannot tell is
-/// said here, once.
-pub(super) fn lives(read: &Read) -> Past {
-    let past = told(read);
-    match &past {
-        Past::Told { is_cut: true, .. } => output::complain(CUT_OFF),
-        Past::Told { is_cut: false, .. } => {}
-        Past::Silent(why) => output::complain(&format!("when entities came and changed is not known: {why}")),
-    }
-    past
-}
-
-fn told(read: &Read) -> Past {
+/// When the entities of a blueprint came and were changed last, and who did it.
+pub(super) fn lives(read: &Read, blueprint: &BlueprintId) -> Past {
     let Ok(objects) = Objects::open(&read.catalog) else {
         return Past::Silent("there is no Git repository here".to_owned());
     };
     let Ok(head) = read.commit(&objects) else { return Past::Silent("nothing is committed yet".to_owned()) };
-    match all_lives(read, &objects, head) {
+    match all_lives(read, &objects, head, blueprint) {
         Ok((lives, is_cut)) => Past::Told { lives, is_cut },
         Err(why) => Past::Silent(why.to_string()),
+    }
+}
+
+/// Says what the history cannot tell.
+pub(super) fn tell_gaps(past: &Past) {
+    match past {
+        Past::Told { is_cut: true, .. } => output::complain(CUT_OFF),
+        Past::Told { is_cut: false, .. } => {}
+        Past::Silent(why) => output::complain(&format!("when entities came and changed is not known: {why}")),
     }
 }
 
@@ -207,12 +202,13 @@ fn all_lives(
     read: &Read,
     objects: &Objects,
     head: ObjectId,
+    blueprint: &BlueprintId,
 ) -> Result<(HashMap<EntityId, Life>, bool), ReadError> {
     let folders = &read.definitions.settings.folders;
     let kept = Kept::beside(objects.common_folder());
     history::ask(objects, &folders.entities, head, &kept, |history| {
         let mut all: Vec<Lived> = Vec::new();
-        history.each(&mut |id, turns| all.push(Lived { id, turns, updated: 0 }));
+        history.each(blueprint, &mut |id, turns| all.push(Lived { id, turns, updated: 0 }));
         find_updated(objects, &mut all)?;
         let mut runs: HashMap<u32, (Authored, Vec<Run>)> = HashMap::new();
         let mut lives = HashMap::with_capacity(all.len());

@@ -85,7 +85,7 @@ pub fn run(args: &TryOutArgs) -> anyhow::Result<ExitCode> {
     let (definitions, _) = load_definitions(&root, settings, &files);
     let trials = trials(&definitions, None);
     let now = Timestamp::from_seconds(asked.now);
-    let view = View::new(&definitions, &files, now, || some_past(&definitions, &files, now));
+    let view = View::new(&definitions, &files, now, |_| some_past(&definitions, &files, now));
     for index in asked.only {
         let trial = trials.get(index).context("is asked for what is not there")?;
         say(&Said::Begins(index))?;

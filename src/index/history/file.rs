@@ -136,12 +136,12 @@ impl Written {
         })
     }
 
-    /// The place of an entity.
-    pub(super) fn entity(&self, key: &str) -> Option<u32> {
+    /// The place of the first entity whose name is not before this one, and whether that is its name.
+    fn place(&self, key: &str) -> (u32, bool) {
         let compare = |at| self.text(&self.record::<ENTITY>(Table::Entities, at), |text| text.cmp(key));
         let all = 0..self.count(Table::Entities, ENTITY);
         let at = partition(all.clone(), |at| compare(at).is_lt());
-        (at < all.end && compare(at).is_eq()).then_some(at)
+        (at, at < all.end && compare(at).is_eq())
     }
 
     fn touches_of(&self, entity: &[u8; ENTITY], commits: u32) -> Vec<Touch> {
@@ -165,25 +165,30 @@ impl Written {
 
     /// What was touched of an entity by the first so many commits.
     pub(super) fn touches(&self, key: &str, commits: u32) -> Vec<Touch> {
-        let entity = self.entity(key).map(|at| self.record(Table::Entities, at));
-        entity.map(|entity| self.touches_of(&entity, commits)).unwrap_or_default()
+        match self.place(key) {
+            (at, true) => self.touches_of(&self.record(Table::Entities, at), commits),
+            (_, false) => Vec::new(),
+        }
     }
 
-    /// Visits all entities, by name, with what the first so many commits touched of them.
-    pub(super) fn each(&self, commits: u32, visit: &mut dyn FnMut(&str, Vec<Touch>)) {
-        for at in 0..self.count(Table::Entities, ENTITY) {
+    /// Visits all entities whose names begin so, in order, with what the first so many commits touched of them.
+    pub(super) fn each(&self, begin: &str, commits: u32, visit: &mut dyn FnMut(String, Vec<Touch>)) {
+        for at in self.place(begin).0..self.count(Table::Entities, ENTITY) {
             let entity = self.record(Table::Entities, at);
-            let touches = self.touches_of(&entity, commits);
-            visit(&self.text(&entity, str::to_owned), touches);
+            let key = self.text(&entity, str::to_owned);
+            if !key.starts_with(begin) {
+                break;
+            }
+            visit(key, self.touches_of(&entity, commits));
         }
     }
 
     /// All that the first so many commits did, in memory.
     pub(super) fn stretch(&self, commits: u32) -> Stretch {
         let mut entities = BTreeMap::new();
-        self.each(commits, &mut |key, touches| {
+        self.each("", commits, &mut |key, touches| {
             if !touches.is_empty() {
-                entities.insert(key.to_owned(), touches);
+                entities.insert(key, touches);
             }
         });
         let commits = (0..commits).filter_map(|number| self.authored(number)).collect();

@@ -223,29 +223,28 @@ impl History {
         turns(&touches, self.is_cut())
     }
 
-    /// Visits all entities that there ever were, with what became of each.
-    pub fn each(&self, visit: &mut dyn FnMut(EntityId, Vec<Turn>)) {
+    /// Visits all entities that there ever were of a blueprint, with what became of each.
+    pub fn each(&self, blueprint: &BlueprintId, visit: &mut dyn FnMut(EntityId, Vec<Turn>)) {
+        let begin = format!("{blueprint}/");
+        let mut beyond: BTreeMap<&String, &Vec<Touch>> = self
+            .beyond
+            .entities
+            .range(begin.clone()..)
+            .take_while(|(key, _)| key.starts_with(&begin))
+            .collect();
         let mut visit = |key: &str, touches: &[Touch]| {
             if let Some(id) = id_of(key) {
                 visit(id, turns(touches, self.is_cut()));
             }
         };
-        let mut seen = 0;
         if let Some((written, count)) = &self.kept {
-            written.each(*count, &mut |key, mut touches| {
-                if let Some(more) = self.beyond.entities.get(key) {
-                    seen += 1;
-                    touches.extend(more.iter().cloned());
-                }
-                visit(key, &touches);
+            written.each(&begin, *count, &mut |key, mut touches| {
+                touches.extend(beyond.remove(&key).into_iter().flatten().cloned());
+                visit(&key, &touches);
             });
         }
-        if seen < self.beyond.entities.len() {
-            let is_kept =
-                |key: &str| self.kept.as_ref().is_some_and(|(written, _)| written.entity(key).is_some());
-            for (key, touches) in self.beyond.entities.iter().filter(|(key, _)| !is_kept(key)) {
-                visit(key, touches);
-            }
+        for (key, touches) in beyond {
+            visit(key, touches);
         }
     }
 }
