@@ -13,7 +13,7 @@ use super::{
     Definitions, Editors, Files, Root,
     declared::Declarations,
     document::join,
-    entity::{Stored, each_reference, entity_at, examine, references, store_entity},
+    entity::{Stored, each_reference, entity_at, examine, examine_form, references, store_entity},
     load::{actions_below, documents_below, duplicate, examine_action, load_definitions, load_settings},
     mend, request, secret, template,
     values::{Segment, Wrong, did_you_mean, trail},
@@ -233,6 +233,10 @@ impl<'a> Checked<'a> {
             }
         }
         if !definitions.blueprints.contains_key(&id.blueprint) {
+            found.extend(match examine_form(path, bytes, definitions) {
+                Ok((_, reader)) => reader.found,
+                Err(wrong) => wrong,
+            });
             return found;
         }
         // Nearly all are sound, and that is found out sooner than what is wrong.

@@ -93,15 +93,36 @@ fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
     })
 }
 
-/// Reads an entity as far as it can be read, noting everything that is wrong with it.
-pub(super) fn examine(
+/// Whether nothing is wrong with the form and the place of an entity of whose blueprint nothing is known.
+pub fn is_well_formed(path: &RepoPath, bytes: &[u8], definitions: &Definitions) -> bool {
+    match quick(path, bytes) {
+        Some(entity) => places(&entity, path, definitions).is_empty(),
+        None => examine_form(path, bytes, definitions).is_ok_and(|(_, reader)| reader.found.is_empty()),
+    }
+}
+
+/// Reads an entity as far as it can be read, noting what is wrong with its form and its place.
+pub(super) fn examine_form(
     path: &RepoPath,
     bytes: &[u8],
     definitions: &Definitions,
 ) -> Result<(Entity, Reader), Vec<Diagnostic>> {
     let (document, mut reader) = read::<EntityDocument>(path.as_str(), bytes)?;
     let Some(entity) = document.into_domain(&mut reader) else { return Err(reader.found) };
-    for wrong in places(&entity, path, definitions).into_iter().chain(judge(definitions, &entity)) {
+    for wrong in places(&entity, path, definitions) {
+        reader.wrong(wrong);
+    }
+    Ok((entity, reader))
+}
+
+/// Reads an entity as far as it can be read, noting everything that is wrong with it.
+pub(super) fn examine(
+    path: &RepoPath,
+    bytes: &[u8],
+    definitions: &Definitions,
+) -> Result<(Entity, Reader), Vec<Diagnostic>> {
+    let (entity, mut reader) = examine_form(path, bytes, definitions)?;
+    for wrong in judge(definitions, &entity) {
         reader.wrong(wrong);
     }
     Ok((entity, reader))

@@ -50,8 +50,8 @@ pub use check::{Checked, Counts, Known, Report, check_all, in_order, newly};
 pub use derived::META;
 pub use document::{schemas, step::origin};
 pub use entity::{
-    Field, Stored, check_entity, each_reference, entity_at, entity_path, names_blueprints, read_entity,
-    references, store_entity, with_defaults,
+    Field, Stored, check_entity, each_reference, entity_at, entity_path, is_well_formed, names_blueprints,
+    read_entity, references, store_entity, with_defaults,
 };
 pub use identity::DefinitionsKey;
 pub use load::{TESTS, is_document, load_definitions, load_settings, read_action};

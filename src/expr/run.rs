@@ -1,6 +1,6 @@
 //! How is a program compiled and asked?
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, fmt, sync::Arc};
 
 use jaq_core::{
     Compiler, Ctx, Error, Filter, Vars, data,
@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::{
     bound::{Bound, bound},
     guard::{Refusal, check, check_text, instead, refused},
+    names::names,
 };
 use crate::domain::Memo;
 
@@ -36,6 +37,7 @@ pub struct Expression {
     text: Arc<str>,
     filter: Arc<Filter<data::JustLut<Val>>>,
     bound: Option<Bound>,
+    names: Arc<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Expression {
@@ -132,13 +134,9 @@ impl Expression {
         Ok(!matches!(self.first(input)?, Value::Null | Value::Bool(false)))
     }
 
-    /// Whether a word stands in it, as a name on a path or as text.
-    pub fn mentions(&self, word: &str) -> bool {
-        let is_part = |c: char| c.is_alphanumeric() || "_-@=$".contains(c);
-        self.text.match_indices(word).any(|(at, _)| {
-            let (before, after) = (&self.text[..at], &self.text[at + word.len()..]);
-            !before.ends_with(is_part) && !after.starts_with(is_part)
-        })
+    /// Whether it speaks of what is called so.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.names.contains(name)
     }
 }
 
@@ -196,6 +194,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
         }
         Author::Shell => None,
     };
+    let names = Arc::new(names(&term));
     let arena = Arena::default();
     let outside = [
         "env",
@@ -230,7 +229,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
             let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
             wrong(&format!("{} is not known, or has other arguments", names.join(", ")))
         })?;
-    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound })
+    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound, names })
 }
 
 /// One value from a text of JSON.
@@ -416,11 +415,5 @@ mod tests {
         assert!(ask("tonumber", &brackets).unwrap_err().contains("nested too deeply"));
         assert_eq!(ask("fromjson | .a", &json!("{\"a\": [1]}")), Ok(json!([1])));
         assert!(ask("length", &json!("x".repeat(LARGEST))).unwrap_err().contains("more than 2 MiB"));
-    }
-
-    #[test]
-    fn names_are_found_whole() {
-        let expression = Expression::parse(".properties.url + \"x\"").unwrap();
-        assert!(expression.mentions("url") && !expression.mentions("ur") && !expression.mentions("prop"));
     }
 }

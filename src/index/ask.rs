@@ -15,7 +15,8 @@ use crate::{
 impl Index {
     /// What a row says, if it can be used.
     fn entity(&self, row: &Row) -> Option<Entity> {
-        if !row.sound || self.change.gone.contains(&row.file) {
+        let is_told = row.sound && row.value_length > 0;
+        if !is_told || self.change.gone.contains(&row.file) {
             return None;
         }
         let read = self.base.look_value(row, |json| serde_json::from_slice(json).ok());
@@ -125,7 +126,8 @@ impl Store for Index {
             file.row != NONE && !self.base.record::<Row>(file.row).sound
         };
         let kept = self.candidates();
-        let added = self.change.added.values().filter(|added| added.id.is_some() && !added.sound);
+        let added = self.change.added.values().filter(|added| added.id.is_some());
+        let added = added.filter(|added| !added.sound || added.entity.is_none());
         // Entities of blueprints that are not there have no problems of their own.
         let undefined = (0..).zip(&self.base.head.defined).filter(|(_, defined)| defined.is_none());
         let rows = undefined.flat_map(|(number, _)| self.base.records::<Row>(self.base.rows_of(number)));

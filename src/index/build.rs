@@ -257,8 +257,7 @@ pub(super) fn build<W: Write + Send>(
         numbers[at.0][at.1] = number;
         let (blueprint, identifier, _) = key(*at);
         let earliest = *first.entry((blueprint, identifier)).or_insert(number);
-        bad[number as usize] =
-            earliest != number || is_judged(defined, &names, blueprint) && !draft(*at).sound;
+        bad[number as usize] = earliest != number || !draft(*at).sound;
     }
 
     // Identifiers that differ in nothing but case: the first of them has no problem of it.

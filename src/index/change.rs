@@ -7,7 +7,9 @@ use super::{
     walk::{Below, child, document, is_document, listed},
 };
 use crate::{
-    catalog::{Definitions, Field, Pointing, Stored, each_reference, entity_at, store_entity},
+    catalog::{
+        Definitions, Field, Pointing, Stored, each_reference, entity_at, is_well_formed, store_entity,
+    },
     domain::{BlueprintId, Entity, EntityId, Identifier, ObjectId, RepoPath},
     git::{
         bulk::read_blobs,
@@ -23,7 +25,7 @@ pub(super) struct Added {
     pub(super) id: Option<EntityId>,
     /// What it says, as far as it can be read.
     pub(super) entity: Option<Entity>,
-    /// Whether it was judged and nothing is wrong with it, seen alone.
+    /// Whether nothing is wrong with it, seen alone; of a blueprint that cannot be used, with its form.
     pub(super) sound: bool,
     /// What it points at of the blueprints that there are.
     pub(super) targets: Vec<EntityId>,
@@ -33,13 +35,18 @@ impl Added {
     /// Reads and judges a file, seen alone; what it points at is not asked yet.
     pub(super) fn read(definitions: &Definitions, path: &RepoPath, blob: ObjectId, bytes: &[u8]) -> Self {
         let id = entity_at(&definitions.settings, path);
-        let defined = id.as_ref().filter(|id| definitions.blueprints.contains_key(&id.blueprint));
-        let Stored { entity, sound } = match defined {
-            Some(_) => store_entity(path, bytes, definitions),
-            None => Stored { entity: None, sound: false },
+        let (entity, sound) = match &id {
+            None => (None, false),
+            Some(id) if !definitions.blueprints.contains_key(&id.blueprint) => {
+                (None, is_well_formed(path, bytes, definitions))
+            }
+            Some(id) => {
+                let Stored { entity, sound } = store_entity(path, bytes, definitions);
+                let entity = entity.filter(|entity| entity.blueprint == id.blueprint);
+                let sound = sound && entity.is_some();
+                (entity, sound)
+            }
         };
-        let entity = entity.filter(|entity| defined.is_some_and(|id| entity.blueprint == id.blueprint));
-        let sound = sound && entity.is_some();
         Self { blob, id, entity, sound, targets: Vec::new() }
     }
 }

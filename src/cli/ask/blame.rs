@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     Asked,
     history::by,
+    named,
     past::{Change, Kind, changes},
     print::{As, Table},
 };
@@ -25,13 +26,10 @@ use crate::{
 /// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the history could not be read.
 #[derive(Debug, Args)]
 pub struct BlameArgs {
-    /// Its blueprint
-    kind: String,
-    /// Its identifier
-    id: String,
-    /// Only these values, such as `properties.tier`, `relations.system` or `title`; of properties the name is enough
-    #[arg(value_name = "VALUE")]
-    values: Vec<String>,
+    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them, and perhaps some of its values, such as
+    /// `properties.tier`, `relations.system` or `title`; of properties the name is enough
+    #[arg(value_names = ["ENTITY", "VALUE"], required = true, num_args = 1..)]
+    words: Vec<String>,
     #[command(flatten)]
     asked: Asked,
     /// How to print it
@@ -44,8 +42,9 @@ pub struct BlameArgs {
 /// # Errors
 /// When the entity is not there or the history cannot be read.
 pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
+    let (kind, identifier, values) = named(&args.words)?;
     let read = args.asked.read()?;
-    let id = read.entity(&read.view(), &args.kind, &args.id)?;
+    let id = read.entity(&read.view(), kind, identifier)?;
     let changes = changes(&read, &id)?;
     let mut last: BTreeMap<&str, (&Value, &Change)> = BTreeMap::new();
     for change in &changes {
@@ -57,9 +56,9 @@ pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
         }
     }
     last.retain(|_, (value, _)| !value.is_null());
-    if !args.values.is_empty() {
+    if !values.is_empty() {
         let mut wanted = BTreeSet::new();
-        for value in &args.values {
+        for value in values {
             wanted.insert(full_name(value, &id, &last.keys().copied().collect::<Vec<_>>())?);
         }
         last.retain(|name, _| wanted.contains(*name));

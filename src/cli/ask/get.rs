@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Asked,
+    Asked, Meant,
     past::{Kind, changes},
     print::{As, Table, words},
 };
@@ -25,10 +25,8 @@ use crate::{
 /// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// Its blueprint
-    kind: String,
-    /// Its identifier
-    id: String,
+    #[command(flatten)]
+    meant: Meant,
     #[command(flatten)]
     asked: Asked,
     /// How to print it
@@ -41,10 +39,11 @@ pub struct GetArgs {
 /// # Errors
 /// When the entity is not there or the catalog cannot be read.
 pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
+    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
     let view = read.view();
-    let id = read.entity(&view, &args.kind, &args.id)?;
-    let blueprint = read.blueprint(&args.kind)?;
+    let id = read.entity(&view, kind, identifier)?;
+    let blueprint = read.blueprint(kind)?;
     let mut whole = whole(&view, blueprint, &id, &read.definitions.scorecards.values().collect::<Vec<_>>());
     // Where there is no history, or none of it yet, there is nothing to say.
     if let Ok(changes) = changes(&read, &id) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::Asked;
+use super::{Asked, Meant};
 use crate::{catalog::view::View, cli::output, domain::EntityId};
 
 /// How to draw.
@@ -24,8 +24,8 @@ pub enum Drawn {
 /// Exit codes: 0 drawn, 2 wrong usage, 3 it is not there, or the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// The entity, as BLUEPRINT/IDENTIFIER
-    id: String,
+    #[command(flatten)]
+    meant: Meant,
     /// How many relations away
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
     depth: u8,
@@ -43,11 +43,9 @@ type Edges = BTreeSet<(EntityId, String, EntityId)>;
 /// # Errors
 /// When the entity is not there or the catalog cannot be read.
 pub fn run(args: &GraphArgs) -> anyhow::Result<ExitCode> {
+    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
     let view = read.view();
-    let Some((kind, identifier)) = args.id.split_once('/') else {
-        anyhow::bail!("`{}` is no entity; write it as BLUEPRINT/IDENTIFIER", args.id);
-    };
     let start = read.entity(&view, kind, identifier)?;
     let (nodes, edges) = around(&view, &start, args.depth);
     output::print(&match args.format {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Asked,
+    Asked, Meant,
     past::{Change, changes},
     print::words,
 };
@@ -22,10 +22,8 @@ use crate::{
 /// Exit codes: 0 shown, 2 wrong usage, 3 it never was there, or the history could not be read.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// Its blueprint
-    kind: String,
-    /// Its identifier
-    id: String,
+    #[command(flatten)]
+    meant: Meant,
     #[command(flatten)]
     asked: Asked,
     /// How to print it
@@ -38,9 +36,10 @@ pub struct HistoryArgs {
 /// # Errors
 /// When the history cannot be read.
 pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
+    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
-    let blueprint = read.blueprint(&args.kind)?.identifier.clone();
-    let id = EntityId { blueprint, identifier: args.id.parse()? };
+    let blueprint = read.blueprint(kind)?.identifier.clone();
+    let id = EntityId { blueprint, identifier: identifier.parse()? };
     let changes = changes(&read, &id)?;
     output::print(&match args.format {
         Format::Text => changes.iter().map(text).collect::<Vec<_>>().join("\n"),

@@ -45,6 +45,36 @@ pub struct Asked {
     root: Option<RepoPath>,
 }
 
+/// Which entity is meant.
+#[derive(Debug, Args)]
+pub struct Meant {
+    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them
+    #[arg(value_name = "ENTITY", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+}
+
+impl Meant {
+    /// Its blueprint and its identifier, as they were written.
+    fn names(&self) -> anyhow::Result<(&str, &str)> {
+        match named(&self.words)? {
+            (kind, identifier, []) => Ok((kind, identifier)),
+            (kind, identifier, [more, ..]) => {
+                bail!("`{kind}/{identifier}` says which entity is meant; `{more}` is too much")
+            }
+        }
+    }
+}
+
+/// The blueprint and the identifier that some words begin with, and what comes after them.
+fn named(words: &[String]) -> anyhow::Result<(&str, &str, &[String])> {
+    let first = words.first().map_or("", String::as_str);
+    match (first.split_once('/'), words) {
+        (Some((kind, identifier)), [_, rest @ ..]) => Ok((kind, identifier, rest)),
+        (None, [kind, identifier, rest @ ..]) => Ok((kind, identifier, rest)),
+        _ => bail!("`{first}` is no entity; write it as BLUEPRINT/IDENTIFIER"),
+    }
+}
+
 /// A catalog that has been read.
 pub(super) struct Read {
     catalog: PathBuf,
