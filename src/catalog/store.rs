@@ -5,12 +5,26 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
+use regex::bytes::{Regex, RegexBuilder};
+
 use super::{
     Definitions, Field, Files,
     entity::{each_reference, entity_at, read_entity},
     load::documents_below,
 };
 use crate::domain::{BlueprintId, Entity, EntityId, Identifier, RepoPath};
+
+/// What must stand in an entity's JSON, but for letters that are not ASCII, where a text stands in one of its values as people
+/// read it: its longest part that looks the same in both.
+pub(super) fn pattern(text: &str) -> Regex {
+    let parts = text.split(|c: char| !c.is_ascii() || c.is_ascii_control() || matches!(c, '"' | '\\' | ','));
+    let longest = parts.map(str::trim).max_by_key(|part| part.len()).unwrap_or_default();
+    RegexBuilder::new(&regex::escape(longest))
+        .case_insensitive(true)
+        .unicode(false)
+        .build()
+        .expect("a text is a pattern")
+}
 
 /// What points at an entity: which one, and by which relation.
 pub type Pointing = (EntityId, String);
@@ -25,6 +39,9 @@ pub trait Store {
 
     /// The entities of a blueprint; of several with one identifier the first one counts.
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity>;
+
+    /// The entities in whose JSON a pattern may be found, in any order; it need not be in all that are told.
+    fn suspects(&self, pattern: &Regex) -> Vec<EntityId>;
 
     /// What points at an entity by a relation.
     fn pointing_at(&self, id: &EntityId) -> Vec<Pointing>;
@@ -44,6 +61,10 @@ impl<T: Store + ?Sized> Store for &T {
 
     fn of(&self, blueprint: &BlueprintId) -> Vec<Entity> {
         (**self).of(blueprint)
+    }
+
+    fn suspects(&self, pattern: &Regex) -> Vec<EntityId> {
+        (**self).suspects(pattern)
     }
 
     fn pointing_at(&self, id: &EntityId) -> Vec<Pointing> {
@@ -116,6 +137,17 @@ impl Store for InFiles<'_> {
         files.filter_map(|file| self.read(file)).cloned().collect()
     }
 
+    fn suspects(&self, _: &Regex) -> Vec<EntityId> {
+        let of = |(blueprint, found): (&BlueprintId, &BTreeMap<Identifier, _>)| -> Vec<EntityId> {
+            let id = |identifier: &Identifier| EntityId {
+                blueprint: blueprint.clone(),
+                identifier: identifier.clone(),
+            };
+            found.keys().map(id).collect()
+        };
+        self.found.iter().flat_map(of).collect()
+    }
+
     fn pointing_at(&self, id: &EntityId) -> Vec<Pointing> {
         let all = || {
             let mut pointing: HashMap<EntityId, Vec<Pointing>> = HashMap::new();
@@ -131,5 +163,30 @@ impl Store for InFiles<'_> {
 
     fn unreadable(&self) -> usize {
         self.all().filter(Option::is_none).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_people_read_is_found_in_what_is_stored() {
+        let stored: [(Value, &str); 8] = [
+            (json!("Looked at in round 7"), "IN ROUND"),
+            (json!("says \"no\" to all"), "\"No\" to"),
+            (json!(["one two", "three"]), "two, Three"),
+            (json!({ "a": [1.5, true] }), "\"a\":[1.5,true"),
+            (json!("over\tthere\nand on"), "THERE\nand"),
+            (json!("back\\slash"), "k\\s"),
+            (json!("naïve Ångström"), "ïve å"),
+            (json!("anything"), ""),
+        ];
+        for (value, text) in stored {
+            assert!(pattern(text).is_match(value.to_string().as_bytes()), "{text} in {value}");
+        }
+        assert!(!pattern("round 8").is_match(b"\"Looked at in round 7\""));
     }
 }

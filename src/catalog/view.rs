@@ -18,7 +18,7 @@ use super::{
     entity::with_defaults,
     measure::measured,
     past::{DATED, Past},
-    store::{InFiles, Pointing, Store, relations},
+    store::{InFiles, Pointing, Store, pattern, relations},
     values::{Wrong, field_name},
 };
 use crate::{
@@ -192,6 +192,20 @@ impl<'a> View<'a> {
     /// All entities, in order.
     pub fn all(&self) -> impl Iterator<Item = &Entity> {
         self.kinds.keys().flat_map(|blueprint| self.of(blueprint))
+    }
+
+    /// The entities in which a text may stand, in whatever case, in order; it need not stand in all of them.
+    pub fn suspects(&self, text: &str) -> BTreeSet<EntityId> {
+        let pattern = pattern(text);
+        let mut found: BTreeSet<EntityId> = self.store.suspects(&pattern).into_iter().collect();
+        for (name, blueprint) in &self.definitions.blueprints {
+            let defaults = blueprint.properties.iter().filter_map(|(_, property)| property.default.as_ref());
+            let is_suspect = |value: String| !value.is_ascii() || pattern.is_match(value.as_bytes());
+            if defaults.map(Value::to_string).any(is_suspect) {
+                found.extend(self.of(name).map(Entity::id));
+            }
+        }
+        found
     }
 
     /// What an entity points at: relation and entity.

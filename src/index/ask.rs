@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regex::bytes::Regex;
+
 use super::{
     Index,
-    base::{FileRecord, NONE, Row},
+    base::{FileRecord, NONE, Row, Table},
     change::id_of,
 };
 use crate::{
@@ -102,6 +104,22 @@ impl Store for Index {
         }
         found.extend(last);
         found
+    }
+
+    fn suspects(&self, pattern: &Regex) -> Vec<EntityId> {
+        let mut room = Vec::new();
+        let values = self.base.bytes(Table::Values, 0..self.base.count(Table::Values), &mut room);
+        let rows: Vec<Row> = self.base.records(0..self.base.count(Table::Rows));
+        let is_suspect = |row: &Row| {
+            let value =
+                values.get(row.value as usize..).and_then(|rest| rest.get(..row.value_length as usize));
+            // Other letters have cases, too, and some of them are ASCII in the other one.
+            value.is_some_and(|json| !json.is_ascii() || pattern.is_match(json))
+        };
+        let rows = (0..).zip(&rows).filter(|(_, row)| row.sound && !self.change.gone.contains(&row.file));
+        let found =
+            rows.filter(|(_, row)| is_suspect(row)).filter_map(|(number, _)| id_of(&self.base, number));
+        found.chain(self.change.by_id.keys().cloned()).collect()
     }
 
     fn pointing_at(&self, id: &EntityId) -> Vec<Pointing> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chandlery::{
     catalog::{Files, Past, Report, Root, load_definitions, load_settings, view::View},
-    domain::{BlueprintId, Bytes, EntityId, ObjectId, RepoPath, Timestamp},
+    domain::{BlueprintId, Bytes, Entity, EntityId, ObjectId, RepoPath, Timestamp},
     git::objects::Objects,
     index::{Commit, Kept, Whole},
 };
@@ -349,6 +349,9 @@ fn same_answers(commit: &Commit, whole: &Whole) -> Result<(), TestCaseError> {
     let alone = View::over(&definitions, &index, now, silent);
     prop_assert_eq!(one.all().collect::<Vec<_>>(), other.all().collect::<Vec<_>>());
     prop_assert_eq!(one.unreadable(), other.unreadable());
+    for id in other.all().map(Entity::id) {
+        prop_assert!(one.suspects(&id.identifier.as_str().to_uppercase()).contains(&id), "{}", id);
+    }
     for name in NAMES {
         for blueprint in BLUEPRINTS {
             let id = EntityId { blueprint: blueprint.parse().unwrap(), identifier: name.parse().unwrap() };

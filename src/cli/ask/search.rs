@@ -34,7 +34,8 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<ExitCode> {
     let view = read.view();
     let wanted = args.text.to_lowercase();
     let mut found: Vec<(u8, Vec<Value>)> = Vec::new();
-    for entity in view.all() {
+    let suspects = view.suspects(&args.text);
+    for entity in suspects.iter().filter_map(|id| view.entity(id)) {
         let identifier = entity.identifier.as_str();
         let title = entity.title.as_deref().unwrap_or_default();
         let named = [("identifier", identifier.to_owned()), ("title", title.to_owned())];
