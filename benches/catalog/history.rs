@@ -59,7 +59,7 @@ pub fn measure(folder: &Path, entities: usize, commits: usize) {
     // What else is kept beside the repository is there from now on.
     run(&mut ours(&history));
     pairs(
-        "history KIND ID, index built",
+        "history ENTITY, index built",
         "git log --raw",
         BUILDS,
         || {
@@ -69,28 +69,25 @@ pub fn measure(folder: &Path, entities: usize, commits: usize) {
         || git(&["log", "--raw"]),
     );
 
+    let named = format!("{kind}/{id}");
     let columns = "id, title, tier, url, replicas, public, contact";
     let one = format!("kind = '{kind}' and id = '{id}'");
     let range = format!("HEAD~{DIFFERENT}..HEAD");
     let query = "{ property: tier, operator: '=', value: gold }";
-    let questions: [(&str, Vec<&str>, String); 6] = [
+    let questions: [(&str, Vec<&str>, String); 8] = [
         (
-            "history KIND ID",
+            "history ENTITY",
             history.to_vec(),
             format!(
                 "select number, at, author, name, old, new from changes where {one} order by number desc, name"
             ),
         ),
         (
-            "blame KIND ID",
+            "blame ENTITY",
             vec!["blame", kind, &id, "--at", "HEAD"],
             format!("select name, new, max(number), at, author from changes where {one} group by name"),
         ),
-        (
-            "get KIND ID",
-            vec!["get", kind, &id, "--at", "HEAD"],
-            format!("select * from entities where {one}"),
-        ),
+        ("get ENTITY", vec!["get", kind, &id, "--at", "HEAD"], format!("select * from entities where {one}")),
         (
             "list KIND --where tier = gold",
             vec!["list", kind, "--where", query, "--at", "HEAD"],
@@ -101,6 +98,20 @@ pub fn measure(folder: &Path, entities: usize, commits: usize) {
             vec!["list", kind, "--sort", "-$updatedAt", "--columns", "$createdAt,$updatedAt", "--at", "HEAD"],
             format!(
                 "select id, min(at), max(at) as u from changes where kind = '{kind}' group by id order by u desc"
+            ),
+        ),
+        (
+            "search IDENTIFIER",
+            vec!["search", &id, "--at", "HEAD"],
+            format!(
+                "select {columns} from entities where id like '%{id}%' or title like '%{id}%' or note like '%{id}%'"
+            ),
+        ),
+        (
+            "graph ENTITY",
+            vec!["graph", &named, "--at", "HEAD"],
+            format!(
+                "select {columns} from entities where owner = '{id}' or parent = '{id}' or instr(uses, '{id}') or ({one})"
             ),
         ),
         (
@@ -116,7 +127,7 @@ pub fn measure(folder: &Path, entities: usize, commits: usize) {
         if let Some(database) = &database {
             pairs(name, database.program, ROUNDS, || ours(arguments), || database.ask(sql));
         }
-        if ["history KIND ID", "blame KIND ID"].contains(name) {
+        if ["history ENTITY", "blame ENTITY"].contains(name) {
             pairs(name, "git log -- FILE", ROUNDS, || ours(arguments), || git(&["log", "--", &file]));
         }
     }
