@@ -122,7 +122,9 @@ fn try_run(vault: &Vault, path: &str, script: &RunScript) -> Result<Outcome, Str
 fn isolated(name: &str) -> Result<User, String> {
     let refused = |why: &str| Err(format!("scripts-not-isolated: {why}"));
     if !geteuid().is_root() {
-        return refused("Chandlery is not root here, and cannot run a script as another user");
+        return refused(
+            "Chandlery is not root here, and cannot run a script as another user; a workflow can do the same in a job of its own",
+        );
     }
     match user(name) {
         None => refused(&format!("there is no user `{name}` on this machine")),

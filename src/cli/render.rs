@@ -86,7 +86,8 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
     let out = Out::new(&args.out)?;
     let (mut written, mut problems) = (BTreeMap::new(), render::check(&template, &folder));
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
-    let rendered = if has_errors { Ok(BTreeMap::new()) } else { render::files(&template, &context) };
+    let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
+    let rendered = if has_errors { Ok(BTreeMap::new()) } else { render::files(&template, above, &context) };
     match rendered {
         Err(found) => problems.extend(found),
         Ok(files) => {
@@ -100,7 +101,7 @@ pub fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    match render::edits(&template, folder.rsplit_once('/').map_or("", |(parent, _)| parent), &context) {
+    match render::edits(&template, above, &context) {
         _ if has_errors => {}
         Err(found) => problems.extend(found),
         Ok(edits) => {

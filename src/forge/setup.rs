@@ -354,6 +354,17 @@ impl Reader {
         Ok(off.filter_map(|one| one["path"].as_str().map(str::to_owned)).collect())
     }
 
+    /// Whether a workflow is switched on: `active`, `disabled_manually` and so on; none where the forge does not know it.
+    /// <https://docs.github.com/rest/actions/workflows#get-a-workflow>
+    ///
+    /// # Errors
+    /// When the forge does not say.
+    pub async fn workflow_state(&self, name: &RepoName, file: &str) -> Result<Option<String>, ForgeError> {
+        let found =
+            there(self.get(name, &format!("/repos/{name}/actions/workflows/{}", encode(file))).await?)?;
+        Ok(found.and_then(|found| found["state"].as_str().map(str::to_owned)))
+    }
+
     /// What the forge finds wrong with CODEOWNERS, in its words; none when there is no such file.
     ///
     /// # Errors

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{ForgeError, Reader, Writer, encode};
+use super::{
+    client::{ForgeError, Reader, Writer, encode},
+    setup::Rule,
+};
 use crate::{
     domain::{Branch, RepoName},
     plan::{
@@ -111,7 +114,8 @@ impl Reader {
         Ok(RunsOn::File(reply.success()?.content()?.into()))
     }
 
-    /// Whose rules keep us from making a branch. Rules are listed whoever asks; whom a ruleset lets by, it says itself.
+    /// Whose rules keep us from making a branch. Rules are listed whoever asks; whom a ruleset lets by, it says itself. The older
+    /// protection of branches is shown to administrators alone, and not for a branch that is not there.
     /// <https://docs.github.com/rest/repos/rules#get-rules-for-a-branch>
     pub(super) async fn barred(&self, repository: &RepoName, branch: &Branch) -> Result<Answer, ForgeError> {
         let rules = match self.rules(repository, branch.as_str()).await {
@@ -119,7 +123,7 @@ impl Reader {
             Err(ForgeError::Status { status: 403 | 404, .. }) => Vec::new(),
             rules => rules?,
         };
-        for rule in rules.iter().filter(|rule| rule.kind == "creation") {
+        for rule in rules.iter().filter(|rule| forbids(rule, branch.as_str())) {
             if let Some(ruleset) = self.ruleset(repository, rule.ruleset).await?
                 && ruleset.lets_us_by == Some(false)
             {
@@ -203,5 +207,65 @@ impl Reader {
         let runs = found["workflow_runs"].as_array();
         let run = runs.and_then(|runs| runs.iter().find(is_it)).and_then(|run| run["id"].as_u64());
         Ok(Answer::FoundRun(run))
+    }
+}
+
+/// Whether a rule forbids that a branch of this name is made, with a commit that nobody has seen yet.
+/// <https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/managing-rulesets/available-rules-for-rulesets>
+fn forbids(rule: &Rule, branch: &str) -> bool {
+    let said = &rule.parameters;
+    match rule.kind.as_str() {
+        "creation" => true,
+        // No check has looked at it.
+        "required_status_checks" => {
+            let checks = said["required_status_checks"].as_array();
+            said["do_not_enforce_on_create"] != true && checks.is_some_and(|checks| !checks.is_empty())
+        }
+        // A pattern that we cannot read forbids nothing here: the forge tells when the branch is pushed.
+        "branch_name_pattern" => fits(said, branch).is_some_and(|fits| fits == (said["negate"] == true)),
+        _ => false,
+    }
+}
+
+/// Whether a name is as a rule describes it. Patterns are in the syntax of RE2, which is nearly ours:
+/// <https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/managing-rulesets/creating-rulesets-for-a-repository#using-regular-expressions-for-commit-metadata>
+fn fits(said: &Value, name: &str) -> Option<bool> {
+    let pattern = said["pattern"].as_str()?;
+    Some(match said["operator"].as_str()? {
+        "starts_with" => name.starts_with(pattern),
+        "ends_with" => name.ends_with(pattern),
+        "contains" => name.contains(pattern),
+        "regex" => regex::Regex::new(pattern).ok()?.is_match(name),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_about_names_forbids_those_that_it_does_not_describe() {
+        for (operator, pattern, negate, is_forbidden) in [
+            ("starts_with", "feature/", false, true),
+            ("starts_with", "chandlery/", false, false),
+            ("starts_with", "chandlery/", true, true),
+            ("ends_with", "-code", false, false),
+            ("contains", "2026", true, true),
+            ("regex", r"^(feature|fix)/\d+$", false, true),
+            ("regex", r"^[a-z]+/\d{4}-[a-z0-9-]+$", false, false),
+            // What we cannot read, and what came later.
+            ("regex", "(", false, false),
+            ("sounds_like", "chandlery", false, false),
+        ] {
+            let parameters = json!({ "operator": operator, "pattern": pattern, "negate": negate });
+            let rule =
+                Rule { kind: "branch_name_pattern".into(), parameters, ruleset: 1, source: String::new() };
+            assert_eq!(
+                forbids(&rule, "chandlery/2026-11-issue-1-code"),
+                is_forbidden,
+                "{operator} {pattern}"
+            );
+        }
     }
 }

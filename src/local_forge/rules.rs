@@ -136,6 +136,9 @@ pub(crate) fn violations(
             let bare = way == Way::Bare;
             match (rule["type"].as_str().unwrap_or_default(), before, after) {
                 ("creation", None, Some(_)) => say("Cannot create ref due to creations being restricted."),
+                ("branch_name_pattern", None, Some(_)) if !is_named_well(parameters, branch) => {
+                    say("Cannot create ref due to create name restrictions.");
+                }
                 ("update", Some(_), Some(_)) => say("Cannot update this protected ref."),
                 ("deletion", Some(_), None) => say("Cannot delete this branch"),
                 ("non_fast_forward", Some(_), Some(_)) if bare => {
@@ -182,6 +185,18 @@ pub(crate) fn violations(
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|violation| seen.insert(violation.words.clone()));
     Ok(found)
+}
+
+/// Whether the name of a branch is as a rule wants it.
+fn is_named_well(parameters: &Value, branch: &str) -> bool {
+    let pattern = parameters["pattern"].as_str().unwrap_or_default();
+    let fits = match parameters["operator"].as_str().unwrap_or_default() {
+        "starts_with" => branch.starts_with(pattern),
+        "ends_with" => branch.ends_with(pattern),
+        "contains" => branch.contains(pattern),
+        _ => regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(branch)),
+    };
+    fits != (parameters["negate"] == true)
 }
 
 fn holds(

@@ -221,6 +221,13 @@ pub(super) fn who_helps(contact: Option<&str>) -> String {
     contact.map_or_else(String::new, |contact| format!(" Who can help: {contact}."))
 }
 
+/// How people ask for the same again: what has ended is over.
+pub(super) fn ask_again(id: &RequestId) -> String {
+    format!(
+        "To ask for it again: `chandlery rerun {id}` in an up-to-date clone of the catalog, or its form anew."
+    )
+}
+
 /// The comment on a pull request from a fork whose request has mistakes.
 pub fn fork_mistakes(problems: &[Diagnostic]) -> String {
     let heading = format!("{}\n### This request has mistakes\n\n", fork_marker());

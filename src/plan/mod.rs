@@ -71,6 +71,7 @@ use crate::{
     },
 };
 
+pub use execute::branch_of_run;
 pub use issue::request_bytes;
 pub use postponed::{postponed, refused};
 pub use preview::{Form, Freezes, Preview, approvers, form, freezes, may_ask, preview};

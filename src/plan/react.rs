@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    domain::{Comment, Login, Permission, Pull, Remark, Stage, Timestamp},
+    domain::{Comment, Login, Permission, Pull, Remark, Stage, Timestamp, nearest},
     plan::{
         approval::Judgement,
         build::Site,
@@ -112,6 +112,9 @@ pub(super) struct Spoken<'a> {
     pub(super) pull: Option<&'a str>,
 }
 
+/// The commands that there are.
+const WORDS: [&str; 6] = ["help", "plan", "cancel", "decline", "retry", BREAK_GLASS];
+
 /// What is answered while a merged request is carried out, and when it has ended: since then `ended` says when and how.
 /// `requesters` is asked only where it matters.
 pub(super) fn answers(
@@ -160,7 +163,7 @@ fn answer_to_merged(
             return Ok(spoken.pull.map(|pull| format!("`{}`: say it at {pull}.", command.by)));
         }
         "retry" | "cancel" => {}
-        _ => return Ok(None),
+        word => return meant(word).map_or(Ok(None), |words| answer(&words)),
     }
     let may = requesters()?.contains(command.by) || {
         let permission = site.look.permission(&site.here.catalog, command.by)?;
@@ -235,8 +238,14 @@ fn judge(site: &Site<'_>, about: &About<'_>, command: &Command<'_>) -> Looked<Re
             "it is not merged: once it is, past the rules and where the settings allow it, an administrator can have it carried out.",
         ),
         "approve" => answer("approvals are reviews: approve under \"Files changed\"."),
-        _ => Ok(Reaction::Nothing),
+        word => meant(word).map_or(Ok(Reaction::Nothing), |words| answer(&words)),
     }
+}
+
+/// What is said to somebody who mistyped a command. Words that are like none of ours are for others.
+fn meant(word: &str) -> Option<String> {
+    let near = nearest(word, WORDS)?;
+    Some(format!("there is no `/{word}` here; did you mean `/{near}`? `/help` says what there is."))
 }
 
 /// Where it cannot be learnt what somebody may do, they may not.

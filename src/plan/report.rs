@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::log;
 use crate::domain::{Remark, RequestId, StepId};
 
+/// How long an output may be, as JSON in bytes.
+pub const LONGEST: usize = 4_000;
+
 /// What is reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +64,7 @@ pub fn read(remark: &Remark, request: &RequestId, step: &StepId) -> Option<Repor
     let fence = lines.next()?.trim_end().strip_suffix("json")?;
     let json: Vec<&str> = lines.take_while(|line| line.trim_end() != fence).collect();
     let mut report: Report = serde_json::from_str(&json.join("\n")).ok()?;
-    report.outputs.retain(|name, value| log::is_name(name) && value.to_string().len() <= 4_000);
+    report.outputs.retain(|name, value| log::is_name(name) && value.to_string().len() <= LONGEST);
     report.links = report
         .links
         .iter()

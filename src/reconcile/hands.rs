@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -96,6 +98,7 @@ impl Hands {
     pub fn new(settings: Settings) -> Result<Self, ForgeError> {
         let (reader, writer) =
             connect(&settings.api_url, &settings.credentials, &settings.catalog, settings.manners.clone())?;
+        keep_private(&settings.cache);
         let (repositories, heads) = (BTreeMap::new(), BTreeMap::new());
         let path = settings.environment.iter().find(|(name, _)| name == "PATH");
         let path = path.map_or_else(|| "/usr/bin:/bin".to_owned(), |(_, path)| path.clone());
@@ -398,4 +401,10 @@ impl Hands {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// Makes the folder for what is read of repositories, some of them private, for us alone: scripts run here as other users.
+fn keep_private(folder: &Path) {
+    // Where it cannot be made, whoever uses it says so.
+    drop(DirBuilder::new().recursive(true).mode(0o700).create(folder));
 }

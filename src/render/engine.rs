@@ -300,6 +300,12 @@ pub(super) fn names_in_expression(source: &str) -> Vec<String> {
     names
 }
 
+/// Whether a name is one of Jinja's own functions.
+pub(super) fn is_global(name: &str) -> bool {
+    // A macro that is called with a block finds it so.
+    name == "caller" || EXPRESSIONS.globals().any(|(known, _)| known == name)
+}
+
 /// Whether an expression holds, as Jinja's `if` has it.
 pub(super) fn holds(source: &str, place: &Place, context: &Value) -> Result<bool, Diagnostic> {
     let result = expression(source).and_then(|expression| expression.eval(context.clone()));

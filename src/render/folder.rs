@@ -77,12 +77,13 @@ pub fn is_raw(template: &Template, name: &str) -> bool {
     })
 }
 
-/// The files that a template gives.
+/// The files that a template gives; `folder` is where templates lie.
 ///
 /// # Errors
 /// Everything that is wrong with it on this data.
 pub fn files(
     template: &Template,
+    folder: &str,
     context: &Context,
 ) -> Result<BTreeMap<RepoPath, Rendered>, Vec<Diagnostic>> {
     let partials = Partials::new(&template.partials, template.manifest.delimiters.as_ref());
@@ -90,8 +91,8 @@ pub fn files(
         Given { template, files: BTreeMap::new(), spellings: BTreeSet::new(), problems: Vec::new() };
     for (name, file) in &template.files {
         let treatment = Treatment::of(template, name, file);
-        let place = Place::file(format!("{}/files/{name}", template.name));
-        match contexts(&treatment.when, treatment.for_each, &manifest_place(template, "files"), context) {
+        let place = Place::file(below(template, folder, &format!("files/{name}")));
+        match contexts(&treatment.when, treatment.for_each, &manifest_place(template, folder), context) {
             Err(problem) => given.problems.push(problem),
             Ok(contexts) => {
                 for context in contexts {
@@ -106,7 +107,7 @@ pub fn files(
         problems.push(
             Diagnostic::error(
                 "template-too-large",
-                Place::file(format!("{}/files", template.name)),
+                Place::file(below(template, folder, "files")),
                 format!("the files of the template `{}` have {size} bytes together, at most {MAX_OUTPUT} are allowed", template.name),
             )
             .help("split the action, or render less"),
@@ -209,14 +210,16 @@ fn contexts(
     place: &Place,
     context: &Context,
 ) -> Result<Vec<Context>, Diagnostic> {
+    let said = |key: &str, source: &str| Place { field: Some(format!("{key}: {source}")), ..place.clone() };
     let mut contexts = match for_each {
         None => vec![context.clone()],
-        Some(source) => each(source, place, context)?,
+        Some(source) => each(source, &said("forEach", source), context)?,
     };
     for source in when {
+        let place = said("when", source);
         let mut kept = Vec::new();
         for context in contexts {
-            if template::holds(source, place, &context)? {
+            if template::holds(source, &place, &context)? {
                 kept.push(context);
             }
         }
@@ -239,9 +242,10 @@ pub struct Edit {
 /// # Errors
 /// Everything that is wrong with them on this data.
 pub fn edits(template: &Template, folder: &str, context: &Context) -> Result<Vec<Edit>, Vec<Diagnostic>> {
-    let place = Place::file(format!("{folder}/{}/template.yaml", template.name));
+    let manifest = manifest_place(template, folder);
     let (mut edits, mut problems) = (Vec::new(), Vec::new());
     for TextEdit { path, when, for_each, change } in &template.manifest.edits {
+        let place = Place { field: Some(format!("path: {path}")), ..manifest.clone() };
         let when: Vec<&str> = when.iter().map(String::as_str).collect();
         let contexts = match contexts(&when, for_each.as_deref(), &place, context) {
             Ok(contexts) => contexts,
@@ -262,10 +266,14 @@ pub fn edits(template: &Template, folder: &str, context: &Context) -> Result<Vec
     if problems.is_empty() { Ok(edits) } else { Err(problems) }
 }
 
-fn manifest_place(template: &Template, field: &str) -> Place {
-    let mut place = Place::file(format!("{}/template.yaml", template.name));
-    place.field = Some(field.to_owned());
-    place
+fn manifest_place(template: &Template, folder: &str) -> Place {
+    Place::file(below(template, folder, "template.yaml"))
+}
+
+/// The path of what belongs to a template.
+fn below(template: &Template, folder: &str, path: &str) -> String {
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{folder}{slash}{}/{path}", template.name)
 }
 
 #[cfg(test)]

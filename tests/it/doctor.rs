@@ -467,8 +467,22 @@ fn a_workflow_is_followed_once_init_was_told_of_it() {
         } else {
             beginning.init(folder, &["--workflow", "publish it"]);
         }
-        let said = beginning.open().doctor(&[]);
+        let clinic = beginning.open();
+        let said = clinic.doctor(&[]);
         assert_eq!((said.code, said.codes()), (Some(0), vec![]), "{repository}: {:#}", said.report);
+        // What is not ours is left as it is, and said.
+        let path = format!("/repos/{repository}/actions/workflows/publish.yml/disable");
+        clinic.call("PUT", &path, &json!(null));
+        for options in [&[][..], &["--fix"]] {
+            let said = clinic.doctor(options);
+            let codes = vec!["step-workflow-disabled"];
+            assert_eq!((said.code, said.codes()), (Some(1), codes), "{repository}: {:#}", said.report);
+            let cure = said.finding("step-workflow-disabled").unwrap()["cure"].as_str().unwrap().to_owned();
+            assert!(
+                cure.contains(&format!("`gh workflow enable publish.yml --repo {repository}`")),
+                "{cure}"
+            );
+        }
     }
     let beginning = Beginning::healthy();
     beginning.publishes(TARGET, "workflow_dispatch");

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::world::{
     Repo, World, fixture,
-    local::Local,
+    local::{Local, token},
     name_of_pass, reconcile,
     simulated::{Effect, Mishap, Simulated},
     told, view,
@@ -404,6 +404,72 @@ fn a_removal_and_a_new_pointer_do_not_meet_in_two_records() {
     let seen = view(&mut world);
     let (gone, lock) = (seen.contains("run gone success"), seen.contains("run lock success"));
     assert!(gone != lock && seen.contains(" failure "), "one of them must see the other:\n{seen}");
+}
+
+/// A backend says how it went with the program itself, wherever it stands what was begun.
+#[test]
+fn a_backend_reports_with_the_program() {
+    for mode in ["on", "by-pull"] {
+        let mut world = Local::new();
+        if mode != "on" {
+            plays(&mut world, &format!("ada sets-mode {mode}"));
+        }
+        let reports_as = |who: &str, world: &Local, arguments: &[&str]| {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_chandlery"))
+                .arg("report")
+                .args(arguments)
+                .args(["--repository", "acme/catalog", "--api-url", &format!("{}/api/v3", world.url())])
+                .arg("--cache")
+                .arg(world.folder().join("cache-of-the-backend"))
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("CHANDLERY_TOKEN", token(who))
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+            (output.status.code(), said)
+        };
+        let reports = |world: &Local, arguments: &[&str]| reports_as("eve", world, arguments);
+        let fails = |world: &Local, arguments: &[&str], code: i32, words: &str| {
+            let (ended, said) = reports(world, arguments);
+            assert!(ended == Some(code) && said.contains(words), "{arguments:?}: {ended:?} {said}");
+        };
+        let success = ["one", "order", "--status", "success", "--output", "number=4711"];
+        fails(&world, &success, 3, "no step of `one` was begun");
+        plays(&mut world, "dan asks one order-bucket of old\nreconcile");
+        fails(
+            &world,
+            &["one", "ordre", "--status", "success"],
+            3,
+            "`ordre` of `one` was not begun; `order` was",
+        );
+        fails(&world, &["one", "order", "--status", "success", "--output", "a b=1"], 2, "`a b` is no name");
+        fails(&world, &["one", "order", "--status", "success", "--link", "x=y"], 2, "`y` is no address");
+        let progress = [
+            "one",
+            "order",
+            "--status",
+            "progress",
+            "--message",
+            "half of it",
+            "--link",
+            "Log=https://log.test/1",
+        ];
+        assert_eq!(reports(&world, &progress), (Some(0), "reported on acme/catalog#1\n".into()), "{mode}");
+        drop(reconcile(&mut world));
+        let seen = told(&mut world, 1);
+        assert!(seen.contains("half of it") && seen.contains("[Log](https://log.test/1)"), "{mode}: {seen}");
+        let (ended, said) = reports_as("zoe", &world, &success);
+        assert!(ended == Some(3) && said.contains("`zoe` may only read acme/catalog"), "{ended:?} {said}");
+        assert_eq!(reports(&world, &success).0, Some(0), "{mode}");
+        plays(&mut world, "reconcile\nreconcile");
+        let seen = view(&mut world);
+        assert!(seen.contains("run one success") && seen.contains("label: order 4711"), "{mode}: {seen}");
+        fails(&world, &success, 3, "`one` has ended as success");
+        // What it read is nobody else's, such as a script's that runs as another user.
+        let cache = std::fs::metadata(world.folder().join("cache-of-the-backend")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&cache.permissions()) & 0o077, 0);
+    }
 }
 
 /// A step says how long a call of its server may take.

@@ -67,22 +67,38 @@ fn switch(world: &Local, to: &str) {
 
 /// Lets nobody make branches of ours but these.
 fn rule(world: &Local, method: &str, path: &str, but: &Value) {
+    let branches = "refs/heads/chandlery/**/*";
+    ruleset(world, method, path, branches, but, &json!({ "type": "creation" }));
+}
+
+fn ruleset(world: &Local, method: &str, path: &str, branches: &str, but: &Value, rule: &Value) {
     let ruleset = json!({
         "name": "no robots", "target": "branch", "enforcement": "active", "bypass_actors": but,
-        "conditions": { "ref_name": { "include": ["refs/heads/chandlery/**/*"], "exclude": [] } },
-        "rules": [{ "type": "creation" }],
+        "conditions": { "ref_name": { "include": [branches], "exclude": [] } },
+        "rules": [rule],
     });
     forge(world, method, path, &ruleset);
 }
 
 const FORBID: fn(&Local) = |world| rule(world, "POST", "infra/rulesets", &json!([]));
 const LET_BY: fn(&Local) = |world| {
-    let (_, all) = world.tries("ada", "GET", "/api/v3/repos/acme/infra/rulesets", &Value::Null);
     let (status, me) = world.tries("ada", "GET", "/api/v3/users/chandlery%5Bbot%5D", &Value::Null);
     assert_eq!(status, 200, "{me}");
     let but = json!([{ "actor_type": "Integration", "actor_id": me["id"], "bypass_mode": "always" }]);
-    rule(world, "PUT", &format!("infra/rulesets/{}", all[0]["id"]), &but);
+    rule(world, "PUT", &of_the_ruleset(world), &but);
 };
+
+/// Has all branches be named so.
+fn names_must(world: &Local, method: &str, path: &str, operator: &str, pattern: &str) {
+    let rule = json!({ "type": "branch_name_pattern", "parameters": { "name": "", "negate": false, "operator": operator, "pattern": pattern } });
+    ruleset(world, method, path, "~ALL", &json!([]), &rule);
+}
+
+/// The path of the only ruleset.
+fn of_the_ruleset(world: &Local) -> String {
+    let (_, all) = world.tries("ada", "GET", "/api/v3/repos/acme/infra/rulesets", &Value::Null);
+    format!("infra/rulesets/{}", all[0]["id"])
+}
 
 const ROWS: &[Row] = &[
     Row {
@@ -180,6 +196,38 @@ const ROWS: &[Row] = &[
             "the rules `no robots` of `acme/infra` do not let Chandlery make the branch `chandlery/",
             "leave `chandlery/*` out of those rules, or let Chandlery's account bypass them",
         ],
+    },
+    Row {
+        done: |world| names_must(world, "POST", "infra/rulesets", "regex", "^(feature|fix)/"),
+        // A pattern that fits this branch, and not each that we make.
+        undone: |world| {
+            names_must(world, "PUT", &of_the_ruleset(world), "regex", "^(feature/|chandlery/.*-code$)")
+        },
+        asked: RESIZE,
+        code: "branch-forbidden",
+        words: &[
+            "do not let Chandlery make the branch `chandlery/",
+            "has the step name a `branch` that they allow",
+        ],
+    },
+    Row {
+        // A new commit has no checks yet.
+        done: |world| {
+            let checks = json!({ "strict_required_status_checks_policy": false, "required_status_checks": [{ "context": "lint" }] });
+            let rule = json!({ "type": "required_status_checks", "parameters": checks });
+            ruleset(world, "POST", "infra/rulesets", "~ALL", &json!([]), &rule);
+        },
+        undone: |world| {
+            let checks = json!({
+                "strict_required_status_checks_policy": false, "required_status_checks": [{ "context": "lint" }],
+                "do_not_enforce_on_create": true,
+            });
+            let rule = json!({ "type": "required_status_checks", "parameters": checks });
+            ruleset(world, "PUT", &of_the_ruleset(world), "~ALL", &json!([]), &rule);
+        },
+        asked: RESIZE,
+        code: "branch-forbidden",
+        words: &["the rules `no robots` of `acme/infra` do not let Chandlery make the branch `chandlery/"],
     },
 ];
 

@@ -91,7 +91,7 @@ fn a_sound_action_passes_and_its_examples_are_no_actions() {
     for words in [
         "ok       plain: what most people ask for",
         "ok       shouting",
-        "1 actions, 2 examples, 100 made-up inputs: all is well",
+        "1 action, 2 examples, 100 made-up inputs: all is well",
     ] {
         assert!(told.contains(words), "no {words:?} in\n{told}");
     }
@@ -221,7 +221,22 @@ const FAULTS: &[(&str, &str, &str, &str, &[&str])] = &[
         "action-templates/bucket/template.yaml",
         "when: inputs.public",
         "when: inputs.publik",
-        &["`inputs.publik` has no value here", "did you mean `inputs.public`?"],
+        &[
+            "`inputs.publik` has no value here",
+            "did you mean `inputs.public`?",
+            "action-templates/bucket/template.yaml, `when: inputs.publik`",
+        ],
+    ),
+    (
+        "a statement that does not end",
+        "action-templates/bucket/files/buckets/{{ inputs.name }}.toml",
+        "title = ",
+        "{% for x in [1] %}{% if inputs.public %}{% endif %}{# {% if %} #}{% raw %}{% if %}{% endraw %}\ntitle = ",
+        &[
+            "`{% for x in [1] %}` has no `endfor`",
+            "action-templates/bucket/files/buckets/{{ inputs.name }}.toml:1:1",
+            "write `{% endfor %}` where it is to end",
+        ],
     ),
     (
         "a branch that Git does not have",

@@ -131,6 +131,14 @@ pub(super) fn check_step(definitions: &Definitions, step: &Step, reader: &mut Re
                 definitions.root.settings_path()
             )));
         }
+        StepKind::Script(_) if matches!(definitions.settings.scripts_as.as_deref(), Some("root" | "0")) => {
+            let message = "runs a script, and the settings say as root, who can read everything";
+            let wrong = Wrong::new("scripts-not-isolated", &join(&path, "script"), message);
+            reader.wrong(wrong.help(format!(
+                "name another user in `scripts` of `{}`, such as `nobody`",
+                definitions.root.settings_path()
+            )));
+        }
         StepKind::Script(_) => {}
     }
 }

@@ -137,6 +137,13 @@ fn address(said: String, path: &[Segment], reader: &mut Reader) -> Option<Addres
     if said.starts_with("https://") {
         return Some(Address::Plain(said));
     }
+    if said.starts_with("http://") {
+        let wrong = Wrong::new("secret-expected", path, "must begin with `https://`, or be `env:NAME`");
+        reader.wrong(wrong.help(
+            "name its address of https; one that is a secret, or without encryption, goes into the variable `CHANDLERY_SECRET_NAME` where Chandlery runs, and `env:NAME` here",
+        ));
+        return None;
+    }
     variable(&said, path, reader).map(Address::Secret)
 }
 

@@ -74,8 +74,8 @@ pub(super) struct Facts {
     pub(super) files: Seen<Files>,
     pub(super) labels: Seen<Names>,
     pub(super) targets: BTreeMap<RepoName, Target>,
-    /// What the workflows say that actions start, by repository and path.
-    pub(super) started: BTreeMap<(RepoName, String), Seen<Option<String>>>,
+    /// The workflows that actions start, by repository and path.
+    pub(super) started: BTreeMap<(RepoName, String), Started>,
     /// The clone that we run in, if it has no whole history.
     pub(super) shallow: Option<PathBuf>,
 }
@@ -88,6 +88,15 @@ pub(super) struct Target {
     pub(super) installation: Seen<Option<Installation>>,
     /// The workflow that tells the catalog.
     pub(super) wake: Seen<Option<String>>,
+}
+
+/// A workflow that actions start.
+#[derive(Debug, Clone)]
+pub(super) struct Started {
+    /// What it says on the default branch.
+    pub(super) text: Seen<Option<String>>,
+    /// Whether it is switched on, in the forge's word; none where the forge does not know it.
+    pub(super) state: Seen<Option<String>>,
 }
 
 /// With whose eyes is looked, and at what.
@@ -267,6 +276,11 @@ impl Eyes<'_> {
         }
     }
 
+    /// With whose eyes a repository is looked at: an administrator's token may be for the catalog alone.
+    fn eyes_for<'a>(&'a self, eyes: &'a Reader, repository: &RepoName) -> &'a Reader {
+        if *repository == self.settings.catalog { eyes } else { &self.own }
+    }
+
     async fn targets(&self, eyes: &Reader, files: &Files) -> BTreeMap<RepoName, Target> {
         let root = &self.settings.root;
         let Ok(settings) = load_settings(root, files.get(&root.settings_path())) else {
@@ -277,7 +291,7 @@ impl Eyes<'_> {
             let target = Target {
                 ours: seen(self.own.repository(&name).await),
                 installation: seen(self.own.installation(&name).await),
-                wake: seen(eyes.text(&name, WAKE).await),
+                wake: seen(self.eyes_for(eyes, &name).text(&name, WAKE).await),
             };
             targets.insert(name, target);
         }
@@ -287,11 +301,7 @@ impl Eyes<'_> {
 
 impl Eyes<'_> {
     /// The workflows that actions start, where their repository is written out.
-    async fn started(
-        &self,
-        eyes: &Reader,
-        files: &Files,
-    ) -> BTreeMap<(RepoName, String), Seen<Option<String>>> {
+    async fn started(&self, eyes: &Reader, files: &Files) -> BTreeMap<(RepoName, String), Started> {
         let root = &self.settings.root;
         let Ok(settings) = load_settings(root, files.get(&root.settings_path())) else {
             return BTreeMap::new();
@@ -303,8 +313,10 @@ impl Eyes<'_> {
             let Ok(repository) = workflow.repository.parse::<RepoName>() else { continue };
             let path = format!(".github/workflows/{}", workflow.workflow);
             if !started.contains_key(&(repository.clone(), path.clone())) {
-                let there = seen(eyes.text(&repository, &path).await);
-                started.insert((repository, path), there);
+                let eyes = self.eyes_for(eyes, &repository);
+                let text = seen(eyes.text(&repository, &path).await);
+                let state = seen(eyes.workflow_state(&repository, &workflow.workflow).await);
+                started.insert((repository, path), Started { text, state });
             }
         }
         started

@@ -163,7 +163,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         output::print(&next(args, &words))?;
     }
     if !ready.is_empty() {
-        left.push("`chandlery validate` and `chandlery test` say whether it fits; the README of each action, how to change it.".to_owned());
+        left.push("`chandlery validate` and `chandlery test` say whether it fits; beside each action a text says what it needs and how to change it.".to_owned());
         output::print("\nFor these actions:\n")?;
     }
     for line in left {
@@ -234,7 +234,7 @@ fn with_actions(
             known.insert(path, bytes);
         }
     }
-    let added = with::add(ready, &known, words.repository.owner())?;
+    let added = with::add(ready, &known, &words.repository)?;
     if added.conflicts.is_empty() {
         return Ok(Some(added));
     }

@@ -27,6 +27,8 @@ static READY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/action-templates");
 const OWNER: &str = "acme/";
 /// The file of a folder that holds the action of its name.
 const ACTION: &str = "action.yaml";
+/// What of it is for people. In a catalog it lies beside the action, and is theirs to change.
+const README: &str = "README.md";
 /// Where scripts are looked for.
 const SCRIPTS: &str = "scripts";
 /// Whom scripts run as where nothing is said.
@@ -102,6 +104,8 @@ enum Part {
     Blueprint(RepoPath),
     /// An entity that it names.
     Entity(RepoPath),
+    /// What people read of it.
+    Readme(RepoPath),
     /// Something for people or for a target repository.
     Other,
 }
@@ -112,6 +116,7 @@ impl Ready {
         let Some((first, rest)) = path.split_once('/') else {
             return Ok(match path {
                 ACTION => Part::Own(below(&folders.actions, &format!("{}.yaml", self.name))?),
+                README => Part::Readme(below(&folders.actions, &format!("{}.md", self.name))?),
                 other if other.ends_with(".yaml") => Part::Own(below(&folders.actions, other)?),
                 _ => Part::Other,
             });
@@ -125,6 +130,15 @@ impl Ready {
             tests if tests.ends_with(".tests") => Part::Own(below(&folders.actions, path)?),
             _ => Part::Other,
         })
+    }
+
+    /// What people read of it, with its files as they lie in a catalog.
+    fn as_in_a_catalog(self, readme: &[u8], folders: &Folders) -> Bytes {
+        let text = String::from_utf8_lossy(readme);
+        let action = format!("`{}/{}.yaml`", folders.actions, self.name);
+        let text = text.replace(&format!("`{ACTION}`"), &action);
+        let text = text.replace("`templates/", &format!("`{}/", folders.templates));
+        text.replace("`blueprints/", &format!("`{}/", folders.blueprints)).into_bytes().into()
     }
 
     /// Its files by their path in its folder, for repositories of this owner.
@@ -148,7 +162,7 @@ pub(super) fn own_paths(ready: &[Ready], folders: &Folders) -> anyhow::Result<Ve
     let mut paths = Vec::new();
     for one in ready {
         for (path, _) in one.files("")? {
-            if let Part::Own(path) = one.part(&path, folders)? {
+            if let Part::Own(path) | Part::Readme(path) = one.part(&path, folders)? {
                 paths.push(path);
             }
         }
@@ -174,7 +188,8 @@ pub(super) fn of_target(ready: &[Ready], target: &RepoName) -> anyhow::Result<Fi
 ///
 /// # Errors
 /// When the settings cannot be read.
-pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result<Additions> {
+pub(super) fn add(ready: &[Ready], files: &Files, catalog: &RepoName) -> anyhow::Result<Additions> {
+    let owner = catalog.owner();
     let settings_path = Root::default().settings_path();
     let settings =
         load_settings(&Root::default(), files.get(&settings_path)).map_err(|found| told(&found))?;
@@ -193,15 +208,32 @@ pub(super) fn add(ready: &[Ready], files: &Files, owner: &str) -> anyhow::Result
                 }
                 Part::Blueprint(path) => additions.blueprint(path, &bytes, files, &settings.folders)?,
                 Part::Entity(path) => additions.entity(path, bytes, files, &settings),
+                Part::Readme(path) if files.contains_key(&path) => additions.kept.push(path),
+                Part::Readme(path) => {
+                    let text = one.as_in_a_catalog(&bytes, &settings.folders);
+                    additions.write.insert(path, (text, false));
+                }
                 Part::Other => {}
             }
         }
     }
-    additions.next.extend(left(ready, owner)?);
+    additions.next.extend(left(ready, catalog)?);
     let old = files.get(&settings_path).cloned().unwrap_or_default();
     let new = settings_with(&settings_path, &old, &settings, &actions)?;
     if new != old {
         additions.write.insert(settings_path, (new, true));
+    }
+    let scripted: Vec<String> = actions
+        .iter()
+        .filter(|action| action.steps.iter().any(|step| matches!(step.does, StepKind::Script(_))))
+        .map(|action| format!("`{}`", action.identifier))
+        .collect();
+    if !scripted.is_empty() {
+        additions.next.push(format!(
+            "A step of {} runs a script. That takes Chandlery as root, which it is not on GitHub's own runners: there the step fails \
+             (docs/steps.md, script).",
+            scripted.join(", ")
+        ));
     }
     additions.secrets = secrets_of(&actions);
     for name in &additions.secrets {
@@ -278,7 +310,8 @@ impl Additions {
 }
 
 /// What target repositories need of them.
-fn left(ready: &[Ready], owner: &str) -> anyhow::Result<Vec<String>> {
+fn left(ready: &[Ready], catalog: &RepoName) -> anyhow::Result<Vec<String>> {
+    let owner = catalog.owner();
     let mut targets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for one in ready {
         for (path, _) in one.files(owner)? {
@@ -292,7 +325,7 @@ fn left(ready: &[Ready], owner: &str) -> anyhow::Result<Vec<String>> {
     }
     let line = |(target, names): (String, Vec<&str>)| {
         format!(
-            "In a clone of {owner}/{target}: `chandlery init . --repository CATALOG --target {owner}/{target} --with {}` \
+            "In a clone of {owner}/{target}: `chandlery init . --repository {catalog} --target {owner}/{target} --with {}` \
              writes what they need there.",
             names.join(" ")
         )

@@ -132,7 +132,7 @@ pub fn rerun(args: &RerunArgs) -> anyhow::Result<ExitCode> {
     let path = catalog.request_path(&args.past)?;
     let Some(file) = objects.file(head, &path)? else {
         bail!(
-            "the newest commit holds no `{path}`: name a request that was merged, such as `chandlery history` tells"
+            "the newest commit here holds no `{path}`: `git pull`, or name a request that was merged; `chandlery audit` lists them"
         )
     };
     match catalog::read_request(&path, &file.bytes) {
@@ -208,6 +208,10 @@ fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
         let known: Vec<String> = definitions.actions.keys().map(|id| format!("`{id}`")).collect();
         output::complain(&format!("error: say what to ask for: {}", known.join(", ")));
         return Ok(ExitCode::from(cli::USAGE));
+    }
+    // A name that is none is told before anything is asked for that only a real request needs.
+    if let Some(name) = &draft.action {
+        let _known = catalog.action(name)?;
     }
     let settings = if args.print_only {
         Err(anyhow::anyhow!("with --print-only no forge is asked"))

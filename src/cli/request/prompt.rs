@@ -108,13 +108,16 @@ pub(super) fn completed(
     default: Option<&str>,
     help: Option<&str>,
 ) -> anyhow::Result<Option<String>> {
-    let suggest = Known(known);
-    let mut ask = Text::new(label).with_autocomplete(suggest).with_page_size(PAGE);
+    // Enter takes what is typed, which nobody expects who sees a list.
+    let how = if known.is_empty() { "" } else { "type, or choose with ↑↓ and Tab" };
+    let said: Vec<&str> = help.into_iter().chain([how]).filter(|text| !text.is_empty()).collect();
+    let help = said.join(" · ");
+    let mut ask = Text::new(label).with_autocomplete(Known(known)).with_page_size(PAGE);
     if let Some(default) = default {
         ask = ask.with_default(default);
     }
-    if let Some(help) = help.filter(|help| !help.is_empty()) {
-        ask = ask.with_help_message(help);
+    if !help.is_empty() {
+        ask = ask.with_help_message(&help);
     }
     if is_needed {
         ask = ask.with_validator(not_empty);

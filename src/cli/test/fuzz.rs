@@ -1,7 +1,7 @@
 //! Which inputs can be made up for an action? Values that its form may let through, with everything in them that
 //! breaks out of files; the same ones each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -127,6 +127,32 @@ impl Maker<'_> {
             }
         }
         inputs
+    }
+
+    /// Takes back what was made up of the inputs that a form refuses: they become as in the example, or go, or come where they
+    /// are missing. Whether anything changed.
+    pub(super) fn makes_milder(
+        &self,
+        inputs: &mut Map<String, Value>,
+        example: &Map<String, Value>,
+        refused: &BTreeSet<String>,
+        chance: &mut Chance,
+    ) -> bool {
+        let before = inputs.clone();
+        for name in refused {
+            match (inputs.get(name), example.get(name)) {
+                (Some(value), Some(usual)) if value != usual => {
+                    drop(inputs.insert(name.clone(), usual.clone()))
+                }
+                (Some(_), _) => drop(inputs.shift_remove(name)),
+                (None, Some(usual)) => drop(inputs.insert(name.clone(), usual.clone())),
+                (None, None) => {
+                    let value = self.action.input(name).and_then(|property| self.value(property, chance));
+                    inputs.extend(value.map(|value| (name.clone(), value)));
+                }
+            }
+        }
+        *inputs != before
     }
 
     /// A value that the definition of the input allows, if one is found.

@@ -1,12 +1,13 @@
 //! Is what became of a request what was expected of it?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
 use super::{
     Fuzzed,
+    fuzz::{Chance, Maker},
     rehearsal::{Rehearsal, Tree},
 };
 use crate::{
@@ -21,6 +22,23 @@ use crate::{
 
 /// How many faults of one action are shown: the others are of the same kinds, mostly.
 const MOST_FAULTS: usize = 5;
+
+/// How often what the form refuses is made milder.
+const MILDER: usize = 4;
+
+/// What comes of inputs that were made up.
+enum Came {
+    /// They are refused as they should be, because of these.
+    Refused(BTreeSet<String>),
+    /// They are let through, and this is wrong with what follows.
+    Tried(Vec<Fault>),
+}
+
+/// The input that a field of a request belongs to.
+fn input_of(field: &str) -> Option<String> {
+    let name = field.strip_prefix("inputs.")?;
+    Some(name.split(['.', '[']).next().unwrap_or(name).to_owned())
+}
 
 /// Something that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -59,7 +77,10 @@ impl Fault {
 fn told(problem: &Diagnostic, what: &str) -> Fault {
     let place = match problem.place.span {
         Some(span) => format!("{}:{}:{}", problem.place.source, span.line, span.column),
-        None => problem.place.source.clone(),
+        None => match &problem.place.field {
+            Some(field) => format!("{}, `{field}`", problem.place.source),
+            None => problem.place.source.clone(),
+        },
     };
     let help =
         problem.help.clone().unwrap_or_else(|| format!("see `{}` in docs/diagnostics.md", problem.code));
@@ -140,19 +161,31 @@ impl Judge<'_, '_> {
         Ok((faults, Some(Planned { diff, repositories })))
     }
 
-    /// Tries inputs that were made up, and counts what becomes of them.
+    /// Makes inputs up and tries them, and counts what becomes of them. What the form refuses is made milder a few times, so
+    /// that something of it is tried.
     pub(super) fn made_up(
         &mut self,
         case: &Case,
-        inputs: Map<String, Value>,
+        maker: &Maker<'_>,
+        chance: &mut Chance,
         fuzzed: &mut Fuzzed,
     ) -> anyhow::Result<()> {
         let ask =
             |inputs: &Map<String, Value>| RequestFile { inputs: inputs.clone(), ..case.request.clone() };
-        match self.faults(case, &ask(&inputs))? {
-            None => fuzzed.refused += 1,
-            Some(faults) if faults.is_empty() => fuzzed.planned += 1,
-            Some(faults) => {
+        let example = &case.request.inputs;
+        let mut inputs = maker.inputs(example, chance);
+        let mut came = self.came(case, &ask(&inputs))?;
+        for _ in 0..MILDER {
+            let Came::Refused(named) = &came else { break };
+            if !maker.makes_milder(&mut inputs, example, named, chance) {
+                break;
+            }
+            came = self.came(case, &ask(&inputs))?;
+        }
+        match came {
+            Came::Refused(_) => fuzzed.refused += 1,
+            Came::Tried(faults) if faults.is_empty() => fuzzed.planned += 1,
+            Came::Tried(faults) => {
                 fuzzed.failed += 1;
                 // The message differs with the inputs; its code, in parentheses at the end, does not.
                 let kind =
@@ -195,27 +228,29 @@ impl Judge<'_, '_> {
             }
             let request = RequestFile { inputs: fewer.clone(), ..case.request.clone() };
             let is_same = |found: &[Fault]| found.first().is_some_and(|found| found.help == faults[0].help);
-            if let Some(found) = self.faults(case, &request)?.filter(|found| is_same(found)) {
-                (inputs, faults) = (fewer, found);
+            match self.came(case, &request)? {
+                Came::Tried(found) if is_same(&found) => (inputs, faults) = (fewer, found),
+                Came::Tried(_) | Came::Refused(_) => {}
             }
         }
         Ok((inputs, faults))
     }
 
-    /// What is wrong with a request that nobody wrote; none where it is refused as it should be.
-    fn faults(&mut self, case: &Case, request: &RequestFile) -> anyhow::Result<Option<Vec<Fault>>> {
+    /// What comes of a request that nobody wrote.
+    fn came(&mut self, case: &Case, request: &RequestFile) -> anyhow::Result<Came> {
         let id = draft();
         Ok(match self.rehearsal.plan(&id, request, case.requester.as_ref())? {
-            Preview::Planned(built) => Some(self.holds(&id, request, case, &built)?),
+            Preview::Planned(built) => Came::Tried(self.holds(&id, request, case, &built)?),
             Preview::Wrong(problems) => {
                 let found: Vec<Fault> = problems
                     .iter()
                     .filter(|problem| is_ours(problem.code.0))
                     .map(|problem| told(problem, "the form lets through what the template cannot take"))
                     .collect();
-                if found.is_empty() { None } else { Some(found) }
+                let named = problems.iter().filter_map(|problem| input_of(problem.place.field.as_deref()?));
+                if found.is_empty() { Came::Refused(named.collect()) } else { Came::Tried(found) }
             }
-            Preview::Ask(_) => None,
+            Preview::Ask(_) => Came::Refused(BTreeSet::new()),
         })
     }
 

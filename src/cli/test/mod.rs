@@ -285,9 +285,8 @@ impl<'a> Stage<'a> {
             let count = examples.len();
             let Some((case, rehearsal)) = examples.get_mut(round % count) else { break };
             let maker = fuzz::Maker { action, known: &known[round % count] };
-            let inputs = maker.inputs(&case.request.inputs, &mut chance);
             let mut judge = Judge { definitions: self.definitions, action, rehearsal };
-            judge.made_up(case, inputs, &mut fuzzed)?;
+            judge.made_up(case, &maker, &mut chance, &mut fuzzed)?;
         }
         Ok(fuzzed)
     }

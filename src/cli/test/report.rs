@@ -38,10 +38,10 @@ pub(super) fn text(tried: &[Tried]) -> String {
             fuzz.planned,
             fuzz.refused,
             fuzz.failed,
-            if fuzz.planned + fuzz.failed == 0 && count > 0 {
-                "; write an example to start from"
-            } else {
-                ""
+            match (fuzz.planned + fuzz.failed == 0 && count > 0, of_action.is_empty()) {
+                (true, true) => "; write an example to start from",
+                (true, false) => "; so nothing of it was tried: is there an example that is planned?",
+                (false, _) => "",
             }
         );
         for fault in &fuzz.faults {
@@ -50,7 +50,9 @@ pub(super) fn text(tried: &[Tried]) -> String {
         }
     }
     let said = if faults == 0 { "all is well".to_owned() } else { format!("{faults} failed") };
-    let _ = writeln!(out, "{} actions, {cases} examples, {made_up} made-up inputs: {said}", tried.len());
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let tried = [many(tried.len(), "action"), many(cases, "example"), many(made_up, "made-up input")];
+    let _ = writeln!(out, "{}: {said}", tried.join(", "));
     out
 }
 

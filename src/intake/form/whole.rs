@@ -7,8 +7,24 @@ use serde_json::{Map, Value};
 use super::{Review, key};
 use crate::{
     catalog::{Secrets, form, secret, values::Segment},
-    domain::{Action, Diagnostic, Property, RequestFile, nearest},
+    domain::{Action, Diagnostic, Format, Property, RequestFile, nearest},
 };
+
+/// What is to be filled in, where nothing describes it.
+fn kind_in_words(property: &Property) -> String {
+    match (property.format, &property.items) {
+        (_, Some(items)) => format!("a list; an item is {}", kind_in_words(items)),
+        (Some(Format::Entity), _) => match &property.blueprint {
+            Some(blueprint) => format!("the identifier of a `{blueprint}` of the catalog"),
+            None => "the identifier of an entity of the catalog".to_owned(),
+        },
+        (Some(Format::User), _) => "the identifier of a person in the catalog".to_owned(),
+        (Some(Format::Team), _) => "the identifier of a team in the catalog".to_owned(),
+        (Some(Format::MultiLine), _) => "a text".to_owned(),
+        (Some(format), _) => format!("a value of the format {}", format.name()),
+        (None, None) => format!("a value of the type {}", property.kind.name()),
+    }
+}
 
 impl Review<'_> {
     /// Tells what must not stand in a request; gives the inputs that hold it, which are not looked at further.
@@ -118,7 +134,7 @@ impl Review<'_> {
         let (place, field) = self.place(at);
         let help = match &property.description {
             Some(description) => format!("fill in `{name}`: {description}"),
-            None => format!("fill in `{name}`, a value of the type {}", property.kind.name()),
+            None => format!("fill in `{name}`, {}", kind_in_words(property)),
         };
         self.problem(
             Diagnostic::error("missing-input", place, format!("`{field}` is required and not given"))

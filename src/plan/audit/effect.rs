@@ -175,11 +175,11 @@ fn make(
         let of_action = action.steps.iter().find(|known| known.id == step.id);
         let template = of_action.and_then(|step| recipe.templates.get(&step.pull_request()?.template));
         let (Some(pull), Some(template)) = (&step.pull_request, template) else { continue };
-        let (files, edits) = match (render::files(template, &context), render::edits(template, "", &context))
-        {
-            (Ok(files), Ok(edits)) => (files, edits),
-            (Err(problems), _) | (_, Err(problems)) => return Ok(Err(first(problems))),
-        };
+        let (files, edits) =
+            match (render::files(template, "", &context), render::edits(template, "", &context)) {
+                (Ok(files), Ok(edits)) => (files, edits),
+                (Err(problems), _) | (_, Err(problems)) => return Ok(Err(first(problems))),
+            };
         let edited: BTreeSet<&RepoPath> = edits.iter().map(|edit| &edit.path).collect();
         let untouched = files.into_iter().filter(|(path, _)| !edited.contains(path));
         whole

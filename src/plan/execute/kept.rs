@@ -30,7 +30,7 @@ pub(super) enum Kept {
 }
 
 /// The branch that remembers a run.
-pub(super) fn branch(id: &RequestId) -> Branch {
+pub fn branch(id: &RequestId) -> Branch {
     format!("chandlery/run/{}", id.slug()).parse().expect("an identifier makes a branch")
 }
 

@@ -24,6 +24,7 @@ use begun::{Begun, begun_by_us};
 use break_glass::Broken;
 use consent::consent;
 use follow_up::{begin, follow_ups, pulls_of};
+pub use kept::branch as branch_of_run;
 use kept::{Kept, kept};
 use ordered::Merged;
 use pinned::pinned;
@@ -389,7 +390,7 @@ impl Job<'_> {
                 Stage::Denied,
                 &[],
                 Some(&why),
-                "nothing more. Ask again under another name.",
+                &format!("nothing more. {}", message::ask_again(self.id)),
             );
             if !steps.is_empty() {
                 return Ok(Decision {

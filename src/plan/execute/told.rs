@@ -59,15 +59,21 @@ pub(in crate::plan) fn last_word(
             message::step_line(name, step, None)
         }))
         .collect();
+    let again = message::ask_again(id);
+    let has_closed = run.steps.iter().any(|step| step.merge_commit.is_none());
     let next = match run.status {
-        Stage::Success => "nothing more: it is done, and the catalog says so.",
-        Stage::Noop => "nothing more: there was nothing to change.",
-        Stage::Denied => "nothing more. Ask again under another name.",
+        Stage::Success => "nothing more: it is done, and the catalog says so.".to_owned(),
+        Stage::Noop => "nothing more: there was nothing to change.".to_owned(),
         Stage::Failure | Stage::TimedOut | Stage::Unknown => {
-            "nothing more is tried. Mend the cause and ask again under another name."
+            format!("nothing more is tried. Mend the cause. {again}")
         }
-        Stage::Declined | Stage::Cancelled | Stage::Expired => "nothing more. Ask again under another name.",
-        Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.",
+        Stage::Declined | Stage::Cancelled | Stage::Expired if has_closed => {
+            format!("nothing more: a pull request that is opened again now is not followed. {again}")
+        }
+        Stage::Denied | Stage::Declined | Stage::Cancelled | Stage::Expired => {
+            format!("nothing more. {again}")
+        }
+        Stage::Invalid | Stage::WaitingForApproval | Stage::InProgress => "it goes on.".to_owned(),
     };
     let reason = message::with_break_glass(run.break_glass.as_ref(), &requesters, run.reason.as_deref());
     let next = format!("{next}{}", who_helps(site, run.status));

@@ -25,7 +25,7 @@ use splice::{Source, Splice};
 use tree::Node;
 
 pub use entity::{merge_entity, new_entity};
-pub(super) use written::{check_change, rendered};
+pub(super) use written::{check_change, rendered, texts_of};
 
 use super::inspect::Language;
 

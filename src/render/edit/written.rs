@@ -92,3 +92,29 @@ pub(in crate::render) fn check_change(change: &EditChange, at: &Place) -> Option
     };
     place::read(&place.at).err().map(|problem| bad_place(at.clone(), &place.at, &problem))
 }
+
+/// The texts of a change that are templates.
+pub(in crate::render) fn texts_of(change: &EditChange) -> Vec<&str> {
+    let (first, value) = match change {
+        EditChange::Set { target: EditTarget::At(place), value }
+        | EditChange::Remove { list: place, value }
+        | EditChange::Append { list: place, value }
+        | EditChange::Insert { position: place, value } => (Some(place.at.as_str()), Some(value)),
+        EditChange::Set { target: EditTarget::Match(_), value } => (None, Some(value)),
+        EditChange::Delete(place) => (Some(place.at.as_str()), None),
+        EditChange::Line { text, .. } => (Some(text.as_str()), None),
+        EditChange::Block { header, value } => (Some(header.as_str()), Some(value)),
+        EditChange::Absent => (None, None),
+    };
+    let mut texts: Vec<&str> = first.into_iter().collect();
+    let mut left: Vec<&Value> = value.into_iter().collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) => texts.push(text),
+            Value::Array(items) => left.extend(items),
+            Value::Object(fields) => left.extend(fields.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    texts
+}

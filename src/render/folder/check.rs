@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Treatment;
 use crate::{
-    domain::{Delimiters, Diagnostic, Place, Template},
+    domain::{Delimiters, Diagnostic, Place, Template, nearest},
     render::{
         edit,
         engine::{self, Dialect, Partials},
@@ -13,6 +13,9 @@ use crate::{
 
 /// Files whose reader is a shell; there is no telling from the outside what one reads.
 const SHELL: [&str; 4] = [".sh", ".bash", ".zsh", ".ksh"];
+
+/// What a template sees.
+const ROOTS: [&str; 5] = ["inputs", "entities", "entity", "request", "action"];
 
 /// Everything that is wrong with a template; `folder` is where it lies.
 pub fn check(template: &Template, folder: &str) -> Vec<Diagnostic> {
@@ -103,18 +106,46 @@ pub fn check_names(template: &Template, folder: &str, action: &str, inputs: &Inp
         let dialect = Dialect { delimiters: treatment.delimiters, partials: &partials };
         let mut names = engine::names_in(source, dialect);
         names.extend(engine::names_in(name, Dialect::PLAIN));
-        texts.push((format!("{folder}/files/{name}"), format!("{guards}\n{source}\n{name}"), names));
+        let text = format!("{guards}\n{source}\n{name}");
+        texts.push((format!("{folder}/files/{name}"), text, names, treatment.for_each.is_some()));
     }
     let manifest = format!("{folder}/template.yaml");
     for rule in &template.manifest.rules {
         for source in rule.when.iter().chain(&rule.for_each) {
-            texts.push((manifest.clone(), source.clone(), engine::names_in_expression(source)));
+            let names = engine::names_in_expression(source);
+            texts.push((manifest.clone(), source.clone(), names, rule.for_each.is_some()));
         }
     }
-    for (source, text, names) in texts {
+    for edit in &template.manifest.edits {
+        let has_items = edit.for_each.is_some();
+        for source in edit.when.iter().chain(&edit.for_each) {
+            texts.push((manifest.clone(), source.clone(), engine::names_in_expression(source), has_items));
+        }
+        let written = edit::texts_of(&edit.change).into_iter().chain([edit.path.as_str()]);
+        let guards = edit.when.as_deref().unwrap_or_default();
+        for source in written {
+            let names = engine::names_in(source, Dialect::PLAIN);
+            texts.push((manifest.clone(), format!("{guards}\n{source}"), names, has_items));
+        }
+    }
+    for (source, text, names, has_items) in texts {
+        let roots: BTreeSet<&str> = names.iter().map(|name| name.split('.').next().unwrap_or(name)).collect();
+        for root in roots {
+            let is_known = ROOTS.contains(&root) || root == "item" && has_items || engine::is_global(root);
+            if is_known || asks_for(&text, root) {
+                continue;
+            }
+            let place = Place { field: Some(root.to_owned()), ..Place::file(source.clone()) };
+            let message = format!("`{source}` speaks of `{root}`, which is not known");
+            let found = Diagnostic::error("unknown-name", place, message);
+            problems.push(match nearest(root, ROOTS) {
+                Some(near) => found.help(format!("did you mean `{near}`?")),
+                None => found.help("a template sees `inputs`, `entities`, `entity`, `request` and `action`, and with `forEach` `item`"),
+            });
+        }
         let spoken: BTreeSet<&str> = names.iter().filter_map(|name| name.strip_prefix("inputs.")).collect();
         for name in spoken.into_iter().map(|name| name.split('.').next().unwrap_or(name)) {
-            if asks_for(&text, name) {
+            if asks_for(&text, &format!("inputs.{name}")) {
                 continue;
             }
             let place = Place { field: Some(format!("inputs.{name}")), ..Place::file(source.clone()) };
@@ -122,7 +153,7 @@ pub fn check_names(template: &Template, folder: &str, action: &str, inputs: &Inp
                 let message =
                     format!("`{source}` speaks of `inputs.{name}`, which the action `{action}` does not ask");
                 let found = Diagnostic::error("unknown-name", place, message);
-                problems.push(match crate::domain::nearest(name, inputs.known.iter().copied()) {
+                problems.push(match nearest(name, inputs.known.iter().copied()) {
                     Some(near) => found.help(format!("did you mean `inputs.{near}`?")),
                     None => found.help(format!(
                         "add the input to the action, or write `{{% if inputs.{name} is defined %}}`"
@@ -144,10 +175,9 @@ pub fn check_names(template: &Template, folder: &str, action: &str, inputs: &Inp
     problems
 }
 
-/// Whether a text deals with an input that may have no value.
-fn asks_for(text: &str, name: &str) -> bool {
-    let spelled = format!("inputs.{name}");
-    text.match_indices(&spelled).any(|(at, _)| {
+/// Whether a text deals with a name that may have no value.
+fn asks_for(text: &str, spelled: &str) -> bool {
+    text.match_indices(spelled).any(|(at, _)| {
         let rest = text[at + spelled.len()..].trim_start();
         let filter = rest.strip_prefix('|').map(str::trim_start);
         rest.starts_with("is ")

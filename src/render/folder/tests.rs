@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::TemplateManifest;
+use crate::domain::{DocumentPlace, TemplateManifest};
 
 fn context() -> Context {
     let names = json!({ "inputs": {
@@ -30,7 +30,7 @@ fn with_partials(files: &[(&str, &[u8])], partials: &[(&str, &str)]) -> Template
 }
 
 fn rendered(template: &Template) -> Vec<(String, String, bool)> {
-    let files = files(template, &context()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let files = files(template, "", &context()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let shown = |(path, file): (&RepoPath, &Rendered)| {
         (path.to_string(), String::from_utf8_lossy(&file.bytes).into_owned(), file.executable)
     };
@@ -39,7 +39,7 @@ fn rendered(template: &Template) -> Vec<(String, String, bool)> {
 
 /// What is told of each text as a file of this name: none where it is good.
 fn judged(name: &str, text: &str, partials: &[(&str, &str)]) -> Option<(&'static str, Diagnostic)> {
-    let problems = files(&with_partials(&[(name, text.as_bytes())], partials), &context()).err()?;
+    let problems = files(&with_partials(&[(name, text.as_bytes())], partials), "", &context()).err()?;
     problems.into_iter().next().map(|problem| (problem.code.0, problem))
 }
 
@@ -68,7 +68,7 @@ fn files_are_rendered_and_everything_wrong_is_told_at_once() {
         ("g.yaml", b"# {{ inputs.evil }}\n"),
         ("h.yaml", b"a: &secret 1\nb: {{ inputs.alias }}\n"),
     ]);
-    let problems = files(&bad, &context()).unwrap_err();
+    let problems = files(&bad, "", &context()).unwrap_err();
     let told: Vec<_> =
         problems.iter().map(|problem| (problem.code.0, problem.place.source.as_str())).collect();
     assert_eq!(
@@ -159,7 +159,7 @@ fn a_text_stays_a_text_for_whoever_reads_the_file() {
     let with = |text: &str, value: &str| {
         let names = json!({ "inputs": { "x": value, "n": 10 } });
         let context = Context::new(names.as_object().unwrap().clone());
-        files(&template(&[("a.yaml", text.as_bytes())]), &context).err().map(|told| told[0].code.0)
+        files(&template(&[("a.yaml", text.as_bytes())]), "", &context).err().map(|told| told[0].code.0)
     };
     for other in [
         "1.10",
@@ -243,7 +243,7 @@ fn a_raw_file_is_written_as_it_is() {
     ]);
     helm.manifest.rules =
         vec![FileRule { path: "chart/*".to_owned(), raw: Some(true), ..FileRule::default() }];
-    let told = files(&helm, &context()).unwrap_err();
+    let told = files(&helm, "", &context()).unwrap_err();
     assert_eq!((told.len(), told[0].code.0), (1, "template-structure"));
     helm.files.remove("y.yaml");
     assert_eq!(rendered(&helm)[0].1, "x\nadmin: true: [{{ .Values.x }}\n");
@@ -289,7 +289,7 @@ fn rules_say_which_files_there_are_and_how() {
     );
 
     ruled.manifest.rules = vec![FileRule { for_each: Some("inputs.name".to_owned()), ..rule("bin/*") }];
-    let problems = files(&ruled, &context()).unwrap_err();
+    let problems = files(&ruled, "", &context()).unwrap_err();
     assert!(problems[0].message.contains("which is no list"), "{problems:#?}");
 }
 
@@ -326,7 +326,24 @@ fn what_is_wrong_whatever_is_asked_is_told_before() {
     assert_eq!(codes(check(&wrong, "t/service")), ["unquoted-shell", "template-syntax"]);
     let inputs =
         Inputs { known: ["name", "size", "tags", "port"].into(), optional: ["size", "tags", "port"].into() };
-    wrong.manifest.rules.clear();
+    wrong.manifest.rules = vec![
+        FileRule { path: "*.txt".to_owned(), when: Some("input.size > 3".to_owned()), ..FileRule::default() },
+        FileRule {
+            path: "*.sh".to_owned(),
+            when: Some("range(3) and item".to_owned()),
+            ..FileRule::default()
+        },
+    ];
+    let append = EditChange::Append {
+        list: DocumentPlace { at: "list[name={{ what.x }}]".to_owned(), document: 0 },
+        value: json!({ "a": ["{{ inputs.naem }}", "{{ item }}"] }),
+    };
+    wrong.manifest.edits = vec![TextEdit {
+        path: "{{ inputs.name }}.yaml".to_owned(),
+        when: None,
+        for_each: Some("[1]".to_owned()),
+        change: append,
+    }];
     let told = check_names(&wrong, "t/service", "start", &inputs);
     let messages: Vec<_> =
         told.iter().map(|one| (one.code.0, one.message.split(',').next().unwrap())).collect();
@@ -334,6 +351,10 @@ fn what_is_wrong_whatever_is_asked_is_told_before() {
         messages,
         [
             ("unknown-name", "`t/service/files/a.txt` speaks of `inputs.nmae`"),
+            ("unknown-name", "`t/service/template.yaml` speaks of `input`"),
+            ("unknown-name", "`t/service/template.yaml` speaks of `inputs.naem`"),
+            ("unknown-name", "`t/service/template.yaml` speaks of `item`"),
+            ("unknown-name", "`t/service/template.yaml` speaks of `what`"),
             ("optional-input", "`inputs.size` may have no value: the action `start` does not require it"),
         ]
     );

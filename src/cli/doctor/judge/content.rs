@@ -96,9 +96,9 @@ fn labels(facts: &Facts, judged: &mut Judgement) {
 /// What actions start must be there, and when it has ended the catalog must be told.
 fn started(facts: &Facts, files: &Files, judged: &mut Judgement) {
     let catalog = &facts.catalog;
-    for ((repository, path), text) in &facts.started {
+    for ((repository, path), found) in &facts.started {
         let at = format!("{repository}: {path}");
-        let Some(text) = judged.seen(&at, text) else { continue };
+        let Some(text) = judged.seen(&at, &found.text) else { continue };
         let name = text.as_deref().and_then(|text| startable(path, text));
         let Some(name) = name else {
             let what = match text {
@@ -111,6 +111,16 @@ fn started(facts: &Facts, files: &Files, judged: &mut Judgement) {
             );
             continue;
         };
+        let state = judged.seen(&format!("whether {at} is switched on"), &found.state);
+        if state.and_then(Option::as_ref).is_some_and(|state| state.starts_with("disabled")) {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            judged.add(
+                Finding::error("step-workflow-disabled", &at, "an action starts this workflow, and it is switched off")
+                    .cure(format!(
+                        "`gh workflow enable {file} --repo {repository}`; or in {repository}: Actions, the workflow's name on the left, Enable workflow"
+                    )),
+            );
+        }
         let options = follow_options(facts, repository);
         let (wake, cure) = if repository == catalog {
             let acting = ACTING.parse().ok().and_then(|path: RepoPath| files.get(&path));
@@ -137,7 +147,7 @@ fn started(facts: &Facts, files: &Files, judged: &mut Judgement) {
 /// What `chandlery init` is told of the workflows that actions start in a repository.
 pub(super) fn follow_options(facts: &Facts, repository: &RepoName) -> String {
     let here = facts.started.iter().filter(|((name, _), _)| name == repository);
-    let names = here.filter_map(|((_, path), text)| startable(path, text.as_ref().ok()?.as_deref()?));
+    let names = here.filter_map(|((_, path), found)| startable(path, found.text.as_ref().ok()?.as_deref()?));
     names.map(|name| format!(" --workflow '{}'", name.replace('\'', r"'\''"))).collect()
 }
 
