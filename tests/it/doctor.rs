@@ -22,9 +22,10 @@ enum Spoil {
     Before(fn(&mut Beginning)),
     /// While it runs.
     While(fn(&mut Clinic)),
+    Both(fn(&mut Beginning), fn(&mut Clinic)),
 }
 
-use Spoil::{Before, While};
+use Spoil::{Before, Both, While};
 
 const fn row(code: &'static str, spoil: Spoil) -> Row {
     Row { code, mended: false, spoil }
@@ -288,6 +289,19 @@ const ACTIONS: &[Row] = &[
         }),
     ),
     row("step-workflow-missing", Before(|b| b.publishes(TARGET, "push"))),
+    row(
+        "step-workflow-disabled",
+        Both(
+            |b| {
+                b.publishes(CATALOG, "workflow_dispatch");
+                b.init("catalog", &["--workflow", "publish it"]);
+            },
+            |c| {
+                let path = format!("/repos/{CATALOG}/actions/workflows/publish.yml/disable");
+                c.call("PUT", &path, &json!(null));
+            },
+        ),
+    ),
     row("step-workflow-unfollowed", Before(|b| b.publishes(TARGET, "workflow_dispatch"))),
     row("step-workflow-unfollowed", Before(|b| b.publishes(CATALOG, "workflow_dispatch"))),
     row(
@@ -363,11 +377,11 @@ fn examine(rows: &[Row]) {
     for (number, Row { code, mended, spoil }) in rows.iter().enumerate() {
         let place = format!("row {number}, {code}");
         let mut beginning = Beginning::healthy();
-        if let Before(spoil) = spoil {
+        if let Before(spoil) | Both(spoil, _) = spoil {
             spoil(&mut beginning);
         }
         let mut clinic = beginning.open();
-        if let While(spoil) = spoil {
+        if let While(spoil) | Both(_, spoil) = spoil {
             spoil(&mut clinic);
         }
         let said = clinic.doctor(&[]);

@@ -142,7 +142,7 @@ impl Maker<'_> {
         for name in refused {
             match (inputs.get(name), example.get(name)) {
                 (Some(value), Some(usual)) if value != usual => {
-                    drop(inputs.insert(name.clone(), usual.clone()))
+                    drop(inputs.insert(name.clone(), usual.clone()));
                 }
                 (Some(_), _) => drop(inputs.shift_remove(name)),
                 (None, Some(usual)) => drop(inputs.insert(name.clone(), usual.clone())),
