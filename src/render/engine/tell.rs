@@ -198,7 +198,7 @@ pub(super) fn no_value(what: &str, place: Place, context: &Value) -> Diagnostic 
                 "did you mean `{near}`? What may be left out is written `{{{{ {dotted} | default(…) }}}}`"
             )
         }
-        None if dotted.starts_with("entit") => {
+        None if dotted.starts_with("entities.") || dotted.starts_with("entity.") => {
             format!(
                 "the entity does not say it: write `{{{{ {dotted} | default(…) }}}}`, or have its blueprint require it"
             )

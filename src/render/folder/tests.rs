@@ -336,7 +336,7 @@ fn what_is_wrong_whatever_is_asked_is_told_before() {
     ];
     let append = EditChange::Append {
         list: DocumentPlace { at: "list[name={{ what.x }}]".to_owned(), document: 0 },
-        value: json!({ "a": ["{{ inputs.naem }}", "{{ item }}"] }),
+        value: json!({ "a": ["{{ inputs.nmae }}", "{{ item }}"] }),
     };
     wrong.manifest.edits = vec![TextEdit {
         path: "{{ inputs.name }}.yaml".to_owned(),
@@ -352,7 +352,7 @@ fn what_is_wrong_whatever_is_asked_is_told_before() {
         [
             ("unknown-name", "`t/service/files/a.txt` speaks of `inputs.nmae`"),
             ("unknown-name", "`t/service/template.yaml` speaks of `input`"),
-            ("unknown-name", "`t/service/template.yaml` speaks of `inputs.naem`"),
+            ("unknown-name", "`t/service/template.yaml` speaks of `inputs.nmae`"),
             ("unknown-name", "`t/service/template.yaml` speaks of `item`"),
             ("unknown-name", "`t/service/template.yaml` speaks of `what`"),
             ("optional-input", "`inputs.size` may have no value: the action `start` does not require it"),
