@@ -95,7 +95,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
                 }
             }
             Err(_) => {
-                taken.push(format!("`{}` was merged, since HEAD holds it; no forge was asked", args.id))
+                taken.push(format!("`{}` was merged, since HEAD holds it; no forge was asked", args.id));
             }
         }
     }
@@ -395,7 +395,7 @@ fn text(
     match account {
         Some(account) => text.push_str(&in_words(account)),
         None => {
-            text.push_str("  it came without a plan, so there are no rules that it could be held against\n")
+            text.push_str("  it came without a plan, so there are no rules that it could be held against\n");
         }
     }
     if let Some(About { login, asks, rules }) = about {
