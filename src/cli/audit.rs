@@ -10,11 +10,11 @@ use super::{
     ask::print::{As, Table},
     config::clock,
     history::{Clone, Line},
-    output,
+    output::{self, plain},
 };
 use crate::{
     catalog::entity_at,
-    domain::{Login, ObjectId, RequestId, Run, Timestamp},
+    domain::{EntityId, Login, ObjectId, RequestId, Run, Timestamp},
     plan::{audit::Landed, plan_file, reference},
 };
 
@@ -44,7 +44,7 @@ pub struct AuditArgs {
     since: Option<String>,
     /// Only what changed this entity
     #[arg(long, value_name = "BLUEPRINT/IDENTIFIER")]
-    entity: Option<String>,
+    entity: Option<EntityId>,
     /// Only what this person asked for, approved, or did round Chandlery
     #[arg(long, value_name = "LOGIN")]
     actor: Option<String>,
@@ -81,7 +81,8 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
             done.extend(told(&line, landed)?);
         }
     }
-    done.retain(|done| args.entity.as_ref().is_none_or(|entity| done.touches(entity)));
+    let entity = args.entity.as_ref().map(EntityId::to_string);
+    done.retain(|done| entity.as_ref().is_none_or(|entity| done.touches(entity)));
     done.retain(|done| args.actor.as_ref().is_none_or(|actor| done.is_by(actor)));
     done.reverse();
     output::print(&match args.format {
@@ -228,7 +229,7 @@ fn table(done: &[Done]) -> Table {
                 ]
             }
         };
-        cells.map(Value::String).into()
+        cells.map(|cell| Value::String(plain(&cell))).into()
     });
     Table { columns: columns.map(str::to_owned).into(), rows: rows.collect() }
 }

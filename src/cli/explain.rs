@@ -33,7 +33,8 @@ const UNSEEN: &str = "when each review was given, who had write access, and who 
 ///
 /// Of a merged request everything is read from the local clone: the request, its plan and its record at HEAD, the teams
 /// and policies as of the commit that merged it. An open one is judged with what the forge knows of its pull request
-/// now, as `chandlery reconcile` does; nothing is written.
+/// now, as `chandlery reconcile` does, and so is one that HEAD holds without a record, where a forge is named; nothing
+/// is written.
 ///
 /// Exit codes: 0 explained, 2 wrong usage, 3 there is no such request, or the history could not be read.
 #[derive(Debug, Args)]
@@ -84,6 +85,20 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let root = args.forge.root.as_deref().map(str::parse::<RepoPath>).transpose()?;
     let line = Clone::at(args.catalog.clone(), root).line("HEAD")?;
     let Some(recorded) = read(&line, &args.id)? else { return open(args, &line) };
+    // What has no record may stand on the branch that asks for it, and nowhere else.
+    let mut taken = Vec::new();
+    if recorded.run.is_none() {
+        match args.forge.settings() {
+            Ok(settings) => {
+                if let Some(opened) = look(args, settings)? {
+                    return tell(args, &opened);
+                }
+            }
+            Err(_) => {
+                taken.push(format!("`{}` was merged, since HEAD holds it; no forge was asked", args.id));
+            }
+        }
+    }
     let Line { objects, root, .. } = line;
     let mut past = Past { objects, reader: Reader::new(root), commit: recorded.merge };
     let definitions = past.definitions(recorded.merge, &recorded.merge.short())?;
@@ -117,7 +132,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             about = Some(About { login: login.clone(), asks, rules: rules.map(of).collect() });
         }
     }
-    let assumed = world.assumed();
+    taken.extend(world.assumed());
+    let assumed = taken;
     output::print(&match args.format {
         Format::Text => plain(&text(&args.id, &recorded, account.as_ref(), about.as_ref(), &assumed)),
         Format::Json => {
@@ -146,12 +162,16 @@ fn open(args: &ExplainArgs, line: &Line) -> anyhow::Result<ExitCode> {
             "{unmerged}; how an open request stands, and who reviewed it, only the forge knows: {why:#}"
         ),
     };
-    let Some(opened) = look(args, settings)? else {
-        bail!("{unmerged}, and no open pull request brings it");
-    };
+    match look(args, settings)? {
+        Some(opened) => tell(args, &opened),
+        None => bail!("{unmerged}, and no open pull request brings it"),
+    }
+}
+
+fn tell(args: &ExplainArgs, opened: &Opened) -> anyhow::Result<ExitCode> {
     output::print(&match args.format {
-        Format::Text => plain(&of_open(args, &opened)),
-        Format::Json => format!("{:#}\n", open_as_json(args, &opened)),
+        Format::Text => plain(&of_open(args, opened)),
+        Format::Json => format!("{:#}\n", open_as_json(args, opened)),
     })?;
     Ok(ExitCode::from(cli::CLEAN))
 }
@@ -361,21 +381,22 @@ fn text(
                 list(&run.approved_by)
             );
             let why = run.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            let _ = writeln!(text, "  it ended as {}{why}", run.status);
+            let stands = if run.status.is_end() { "it ended as" } else { "it has not ended:" };
+            let _ = writeln!(text, "  {stands} {}{why}", run.status);
             if let Some(broken) = &run.break_glass {
                 let _ = writeln!(text, "  carried out past the rules by {}: {}", broken.by, broken.reason);
             }
         }
-        None => text.push_str("  it has not ended, so who asked and who approved is not in Git yet\n"),
+        None => text.push_str("  it has no record yet, so who asked and who approved is not in Git\n"),
     }
     if let Some(trailer) = trailer {
         let _ = writeln!(text, "  {trailer}");
     }
     match account {
         Some(account) => text.push_str(&in_words(account)),
-        None => text.push_str(
-            "  it was merged without a plan, so there are no rules that it could be held against\n",
-        ),
+        None => {
+            text.push_str("  it came without a plan, so there are no rules that it could be held against\n");
+        }
     }
     if let Some(About { login, asks, rules }) = about {
         let _ = match asks {

@@ -32,7 +32,12 @@ pub fn complain(text: &str) {
     eprintln!("{}", plain(text));
 }
 
-/// Text of others without what a terminal would obey.
+/// Text of others without what a terminal would obey, and without what would reorder its letters.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let is_obeyed = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        c => c.is_control(),
+    };
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }

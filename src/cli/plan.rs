@@ -137,7 +137,7 @@ impl Asked {
             None => match above.ancestors().find(|folder| folder.join("chandlery.yaml").is_file()) {
                 Some(catalog) => catalog,
                 None => bail!(
-                    "`{}` lies in no catalog: no folder above it holds a chandlery.yaml; name the catalog's folder in its repository with --root",
+                    "`{}` lies in no catalog: no folder above it holds a chandlery.yaml; put it below the folder of the catalog, or, where that has no such file, name the folder in its repository with --root",
                     file.display()
                 ),
             },

@@ -182,7 +182,7 @@ fn examined(
     let mut facts = Facts::default();
     for _ in 0..=MOST_ROUNDS {
         let look = Looker::new(&facts);
-        let site = Site { look: &look, here: &here, definitions: &definitions, catalog: before };
+        let site = Site::new(&look, &here, &definitions, before);
         if let Ok(examined) = audit::examine(&site, &line.settings.folders, ledger, landed) {
             return Ok(examined);
         }

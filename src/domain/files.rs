@@ -114,18 +114,17 @@ impl RepoPath {
 }
 
 fn is_path_segment(segment: &str) -> bool {
-    let lower = segment.to_lowercase();
     !segment.is_empty()
         && segment.len() <= 255
         && segment != "."
         && segment != ".."
-        && lower != ".git"
-        && !lower.starts_with("git~")
+        && !segment.eq_ignore_ascii_case(".git")
+        && !segment.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("git~"))
         && !segment.ends_with(['.', ' '])
         && !segment.starts_with(' ')
         && segment.chars().all(|c| {
             !c.is_control()
-                && !"\\:*?\"<>|".contains(c)
+                && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
                 // Letters that a reader cannot see or that reorder what they see, and that some disks drop.
                 && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         })

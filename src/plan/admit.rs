@@ -14,7 +14,7 @@ use crate::{
     plan::{
         asking::Asking,
         build::{self, Built, Recipe, Site},
-        facts::{Looked, Pending},
+        facts::{Draft, Looked, Pending, all},
         people, policy, read, rules,
     },
 };
@@ -66,44 +66,35 @@ pub(super) fn admit(
         Err(problem) => return Ok(Err(vec![problem])),
     };
     let recipe = Recipe::present(site.definitions, &action.identifier).expect("the action was just found");
-    plan(site, &recipe, id, file, people, place)
+    // What it asks is answered together with the rest.
+    let _unused = site.kept(Draft::AskedEarly, || ask_early(site, action, people));
+    let accepted = site.kept(Draft::Accepted, || accept(site, action, id, file, people, place))?;
+    let accepted = match &*accepted {
+        Ok(accepted) => accepted,
+        Err(problems) => return Ok(Err(problems.clone())),
+    };
+    let built = match build::build(site, &recipe, accepted, people)? {
+        Ok(built) => built,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let (steps, entities) = (&built.plan.steps, &built.plan.entities);
+    let asking = Asking { action, accepted, people, steps, entities };
+    let allowed = rules::may_ask_this(site, &asking, &place(&[Segment::Key("action".into())]))?;
+    Ok(allowed.map(|()| built).map_err(|problem| vec![problem]))
 }
 
-/// As [`admit`], with a given action.
-pub(super) fn plan(
-    site: &Site<'_>,
-    recipe: &Recipe<'_>,
-    id: &RequestId,
-    file: &RequestFile,
-    people: &BTreeSet<Login>,
-    place: &dyn Fn(&[Segment]) -> Place,
-) -> Looked<Result<Built, Vec<Diagnostic>>> {
-    // Asked early so that they are answered together with the rest.
-    policy::ask_early(site);
-    policy::ask_of_people_early(site, people);
-    for step in &recipe.action.steps {
-        let repository = match &step.does {
-            StepKind::PullRequest(pull) => &pull.repository,
-            StepKind::Workflow(workflow) => &workflow.repository,
-            StepKind::Webhook(_) | StepKind::Script(_) => continue,
-        };
-        if let Ok(repository) = repository.parse() {
-            drop(site.look.repository(&repository));
-        }
-    }
-    match accept(site, recipe.action, id, file, people, place)? {
-        Err(problems) => Ok(Err(problems)),
-        Ok(accepted) => {
-            let built = match build::build(site, recipe, &accepted, people)? {
-                Ok(built) => built,
-                Err(problems) => return Ok(Err(problems)),
-            };
-            let (steps, entities) = (&built.plan.steps, &built.plan.entities);
-            let asking = Asking { action: recipe.action, accepted: &accepted, people, steps, entities };
-            let allowed = rules::may_ask_this(site, &asking, &place(&[Segment::Key("action".into())]))?;
-            Ok(allowed.map(|()| built).map_err(|problem| vec![problem]))
-        }
-    }
+/// Asks early what a plan and its policies will need.
+fn ask_early(site: &Site<'_>, action: &Action, requesters: &BTreeSet<Login>) -> Looked<()> {
+    let targets = action.steps.iter().filter_map(|step| match &step.does {
+        StepKind::PullRequest(pull) => pull.repository.parse().ok(),
+        StepKind::Workflow(workflow) => workflow.repository.parse().ok(),
+        StepKind::Webhook(_) | StepKind::Script(_) => None,
+    });
+    all([
+        policy::ask_early(site),
+        policy::ask_of_people_early(site, requesters),
+        all(targets.map(|repository| site.look.repository(&repository))),
+    ])
 }
 
 /// Accepts a request's inputs. Where what they mean depends on who asks, and several people did, each of them must be

@@ -69,7 +69,7 @@ pub(super) fn contexts(
         (Err(why), _) | (_, Some(why)) => return Ok(Err(why)),
     };
     let Asking { action, accepted, steps, .. } = asking;
-    let mut names = build::context(action, accepted).names().clone();
+    let (mut names, _) = build::names(action, accepted);
     names.shift_remove("request");
     names.insert(
         "action".into(),

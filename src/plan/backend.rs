@@ -285,7 +285,7 @@ pub(super) fn plan_script(
     script: &ScriptStep,
     context: &render::Context,
 ) -> Looked<Result<PlannedScript, Vec<Diagnostic>>> {
-    let Site { look, here, definitions, catalog } = at.site;
+    let Site { look, here, definitions, catalog, .. } = at.site;
     let mut problems = Vec::new();
     if definitions.settings.scripts_as.is_none() {
         let problem = Diagnostic::error(

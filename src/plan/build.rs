@@ -1,6 +1,9 @@
 //! What would a request do? Renders it against the present targets, in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -8,14 +11,14 @@ use crate::{
     catalog::{self, Definitions},
     domain::{
         Action, ActionId, Bytes, Changes, Diagnostic, EntityId, Login, MergeMode, ObjectId, Operation, Place,
-        RepoPath, StepId, StepKind, Template, TemplateName,
+        RepoPath, SecretRef, StepId, StepKind, Template, TemplateName,
     },
     intake::{Accepted, form::entity_value},
     plan::{
         asking::Asking,
         backend::{self, Standing},
         diff,
-        facts::{Here, Looked, Looker, Pending},
+        facts::{Draft, Here, Looked, Looker, Part, Pending, PlanOf},
         plan_file::{Asked, EntityOperation, FORMAT, Pins, Plan, PlannedEntity, PlannedStep},
         policy, rules,
         target::plan_step,
@@ -107,6 +110,32 @@ pub struct Site<'a> {
     pub definitions: &'a Definitions,
     /// The newest commit of the catalog.
     pub catalog: ObjectId,
+    /// Whose plan is made, if what is known of it stays from one round of answers to the next.
+    pub(super) plan: Option<&'a PlanOf>,
+}
+
+impl<'a> Site<'a> {
+    /// A site where nothing is kept of plans.
+    pub fn new(
+        look: &'a Looker<'a>,
+        here: &'a Here,
+        definitions: &'a Definitions,
+        catalog: ObjectId,
+    ) -> Self {
+        Self { look, here, definitions, catalog, plan: None }
+    }
+
+    /// A piece of the plan that is made, worked out if it was not in an earlier round.
+    pub(super) fn kept<T: Send + Sync + 'static>(
+        &self,
+        draft: Draft,
+        work_out: impl FnOnce() -> Looked<T>,
+    ) -> Looked<Arc<T>> {
+        match self.plan {
+            Some(plan) => self.look.kept(self.definitions, Part::Plan(plan.clone(), draft), work_out),
+            None => work_out().map(Arc::new),
+        }
+    }
 }
 
 /// Plans an accepted request.
@@ -120,7 +149,7 @@ pub fn build(
     people: &BTreeSet<Login>,
 ) -> Looked<Result<Built, Vec<Diagnostic>>> {
     let request = &accepted.request;
-    let context = context(recipe.action, accepted);
+    let context = site.kept(Draft::Context, || Ok(context(recipe.action, accepted)))?;
     let mut problems = Vec::new();
     let mut pending = false;
 
@@ -173,23 +202,25 @@ pub fn build(
         }
     }
     let mut entities = Vec::new();
-    match writeback::plan_entities(site, recipe.action, &context) {
+    match site.kept(Draft::Entities, || writeback::plan_entities(site, recipe.action, &context)) {
         Err(Pending) => pending = true,
-        Ok(Err(found)) => problems.extend(found),
-        Ok(Ok(planned)) => {
-            diffs.push_str(&diff::of_repository("catalog", &planned.files));
-            problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
-            let follows = |entity: &&PlannedEntity| {
-                entity.change == EntityOperation::Delete && !entity.follows.is_empty()
-            };
-            let cascade = planned.entities.iter().filter(follows).count();
-            if cascade > 0 {
-                risks.insert(format!(
+        Ok(planned) => match &*planned {
+            Err(found) => problems.extend(found.iter().cloned()),
+            Ok(planned) => {
+                diffs.push_str(&diff::of_repository("catalog", &planned.files));
+                problems.extend(nothing_touched(site, recipe.action, accepted, &planned.asked));
+                let follows = |entity: &&PlannedEntity| {
+                    entity.change == EntityOperation::Delete && !entity.follows.is_empty()
+                };
+                let cascade = planned.entities.iter().filter(follows).count();
+                if cascade > 0 {
+                    risks.insert(format!(
                     "{cascade} more of the catalog's entities are removed, because they point at one that is"
                 ));
+                }
+                entities.clone_from(&planned.entities);
             }
-            entities = planned.entities;
-        }
+        },
     }
     if pending {
         return Err(Pending);
@@ -285,6 +316,15 @@ fn nothing_touched(
 
 /// The names that templates may use.
 pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
+    let (names, secrets) = names(action, accepted);
+    render::Context::new(names).with_secrets(secrets)
+}
+
+/// These names with what they stand for, and the inputs that say where a secret is.
+pub(super) fn names(
+    action: &Action,
+    accepted: &Accepted,
+) -> (Map<String, Value>, BTreeMap<String, SecretRef>) {
     // Where a secret is goes to who needs it, and into no text.
     let mut inputs = accepted.request.inputs.clone();
     let mut secrets = BTreeMap::new();
@@ -303,7 +343,7 @@ pub fn context(action: &Action, accepted: &Accepted) -> render::Context {
     }
     names.insert("request".into(), json!({ "id": accepted.request.id, "reason": accepted.request.reason }));
     names.insert("action".into(), json!({ "identifier": action.identifier, "title": action.title }));
-    render::Context::new(names).with_secrets(secrets)
+    (names, secrets)
 }
 
 /// Whether an operation asks about an existing entity.

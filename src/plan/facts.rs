@@ -26,7 +26,7 @@ use crate::{
 };
 
 use kept::Kept;
-pub(super) use kept::Part;
+pub(super) use kept::{Draft, Part, PlanOf};
 
 pub use told::{
     Appearance, Arrival, ChainCommit, ChainKind, DiffEntry, File, Group, Here, Job, Mergeable, Open, Queued,
@@ -332,6 +332,12 @@ pub struct Pending;
 
 /// What was looked at, or that it is still awaited.
 pub type Looked<T> = Result<T, Pending>;
+
+/// Whether all of these have come; each is looked at, so that what is missing is asked for together.
+pub(super) fn all<T>(looks: impl IntoIterator<Item = Looked<T>>) -> Looked<()> {
+    let awaited = looks.into_iter().filter(Result::is_err).count();
+    if awaited == 0 { Ok(()) } else { Err(Pending) }
+}
 
 /// Reads facts and notes what is missing.
 pub struct Looker<'a> {

@@ -450,12 +450,9 @@ pub fn ends_soon(
     action: &Action,
     entity: &Entity,
     due: Timestamp,
-    requesters: &[Login],
-    teams: &[String],
+    names: &[String],
 ) -> String {
-    let people = requesters.iter().map(Login::as_str).filter(|login| !login.ends_with("[bot]"));
-    let names: Vec<String> =
-        people.chain(teams.iter().map(String::as_str)).map(|name| format!("@{name}")).collect();
+    let names: Vec<String> = names.iter().map(|name| format!("@{name}")).collect();
     let named = if names.is_empty() { String::new() } else { format!("{}: ", names.join(" ")) };
     format!(
         "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {due}. Then Chandlery asks for \"{}\" (`{}`). To keep it, change that time before, by an action of the catalog that does so.\n",

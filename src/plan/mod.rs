@@ -174,7 +174,7 @@ fn decide_with(definitions: &Definitions, look: &Looker<'_>, key: &Key) -> Looke
         }
         Err(why) => return Ok(Decision::waiting(&*why)),
     };
-    let site = Site { look, here, definitions, catalog };
+    let site = Site::new(look, here, definitions, catalog);
     if definitions.settings.mode == Mode::Off {
         return Ok(Decision::nothing());
     }

@@ -80,6 +80,34 @@ pub(super) fn owners(
         }
         _ => {}
     }
+    let teams = match owning_teams(look, definitions, commit, id)? {
+        Ok(teams) => teams,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (mut people, mut pending) = (BTreeSet::new(), false);
+    for team in teams {
+        let Ok(team) = team.parse() else {
+            return Ok(Err(format!("`{id}` is owned by `{team}`, which is no team")));
+        };
+        match members(look, definitions, commit, &team) {
+            Err(Pending) => pending = true,
+            Ok(Ok(members)) => people.extend(members),
+            Ok(Err(why)) => return Ok(Err(why)),
+        }
+    }
+    if pending { Err(Pending) } else { Ok(Ok(people)) }
+}
+
+/// The teams that own an entity: its own, or those of the entities at the end of its blueprint's path.
+///
+/// # Errors
+/// `Pending` while answers are awaited; inside, why none does.
+pub(super) fn owning_teams(
+    look: &Looker<'_>,
+    definitions: &Definitions,
+    commit: ObjectId,
+    id: &EntityId,
+) -> Looked<Result<BTreeSet<String>, String>> {
     let inherits =
         match definitions.blueprints.get(&id.blueprint).and_then(|blueprint| blueprint.ownership.as_ref()) {
             Some(Ownership::Inherited { path }) => path.split('.').map(str::to_owned).collect(),
@@ -102,21 +130,7 @@ pub(super) fn owners(
     if pending {
         return Err(Pending);
     }
-    if teams.is_empty() {
-        return Ok(Err(format!("`{id}` is owned by no team")));
-    }
-    let mut people = BTreeSet::new();
-    for team in teams {
-        let Ok(team) = team.parse() else {
-            return Ok(Err(format!("`{id}` is owned by `{team}`, which is no team")));
-        };
-        match members(look, definitions, commit, &team) {
-            Err(Pending) => pending = true,
-            Ok(Ok(members)) => people.extend(members),
-            Ok(Err(why)) => return Ok(Err(why)),
-        }
-    }
-    if pending { Err(Pending) } else { Ok(Ok(people)) }
+    Ok(if teams.is_empty() { Err(format!("`{id}` is owned by no team")) } else { Ok(teams) })
 }
 
 /// The entities that a way leads to from what was asked.

@@ -122,7 +122,7 @@ pub(super) fn with_site<T>(
     then: impl FnOnce(&Site<'_>) -> Looked<Result<T, Vec<Diagnostic>>>,
 ) -> Looked<Result<T, Vec<Diagnostic>>> {
     match look.here()? {
-        Ok(here) => then(&Site { look, here, definitions, catalog }),
+        Ok(here) => then(&Site::new(look, here, definitions, catalog)),
         Err(why) => {
             let place = Place::file(definitions.root.settings_path().as_str());
             Ok(Err(vec![Diagnostic::error("repository-unreachable", place, why.to_string())]))
@@ -217,7 +217,7 @@ fn plan(
             return Ok(Err(vec![Diagnostic::error("repository-unreachable", whole, why.to_string())]));
         }
     };
-    let site = Site { look, here, definitions, catalog };
+    let site = Site::new(look, here, definitions, catalog);
     let action_place = document.place(&[Segment::Key("action".into())]);
     let action = match admit::action(definitions, &file.action, action_place) {
         Ok(action) => action,

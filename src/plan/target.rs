@@ -10,7 +10,7 @@ use crate::{
     plan::{
         build::{Recipe, Site},
         diff,
-        facts::{Looked, Pending},
+        facts::{Draft, Looked, Pending},
         plan_file::{FileChange, PlannedPull},
         policy,
     },
@@ -66,7 +66,7 @@ pub(super) fn plan_step(
         let _unused = site.look.barred(&repository, &any_of_ours());
     }
     let target = Target { site, repository: &repository, head, source: source.clone() };
-    let files = match target.files(template, context)? {
+    let files = match target.files(step, template, context)? {
         Ok(files) => files,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -334,23 +334,26 @@ impl Target<'_> {
     /// Every file that the template writes or edits, before and after.
     fn files(
         &self,
+        step: &Step,
         template: &Template,
         context: &render::Context,
     ) -> Looked<Result<BTreeMap<RepoPath, diff::Versions>, Vec<Diagnostic>>> {
         let folder = self.site.definitions.settings.folders.templates.as_str();
-        let rendered = match render::files(template, folder, context) {
+        let rendered =
+            self.site.kept(Draft::Files(step.id.clone()), || Ok(render::files(template, folder, context)))?;
+        let rendered = match &*rendered {
             Ok(rendered) => rendered,
-            Err(problems) => return Ok(Err(problems)),
+            Err(problems) => return Ok(Err(problems.clone())),
         };
         let mut problems = Vec::new();
         let mut pending = false;
         let mut files = BTreeMap::new();
         for (path, render::Rendered { bytes, executable }) in rendered {
-            match self.existing(&path) {
+            match self.existing(path) {
                 Err(Pending) => pending = true,
                 Ok(Err(problem)) => problems.push(problem),
                 Ok(Ok(mut versions)) => {
-                    let differs = versions.before.as_ref().is_some_and(|before| *before != bytes);
+                    let differs = versions.before.as_ref().is_some_and(|before| before != bytes);
                     if !template.manifest.overwrite && differs {
                         problems.push(self.problem(
                             "file-exists",
@@ -359,11 +362,11 @@ impl Target<'_> {
                         ));
                         continue;
                     }
-                    versions.after = Some(bytes);
-                    if executable {
+                    versions.after = Some(bytes.clone());
+                    if *executable {
                         versions.modes[1] = FileMode::Executable;
                     }
-                    files.insert(path, versions);
+                    files.insert(path.clone(), versions);
                 }
             }
         }

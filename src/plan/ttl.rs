@@ -20,7 +20,7 @@ use super::{
     execute,
     facts::{Looked, Pending},
     issue::request_bytes,
-    message, notice, read, say,
+    message, notice, people, read, say,
 };
 use crate::{
     catalog::values::Segment,
@@ -35,6 +35,9 @@ use crate::{
 const MOST: usize = 50;
 /// How many entities of one action are looked at, those whose time is over first among them.
 const MOST_LOOKED: usize = 200;
+
+/// How many are mentioned in one warning.
+const MOST_WARNED: usize = 20;
 
 /// How far, in seconds, the newest commit of the catalog may be ahead of the forge's clock.
 const SKEW: i64 = 600;
@@ -302,7 +305,7 @@ pub(super) fn moved(
     }
 }
 
-/// Warns whoever asked for an entity, and the team that owns it, where it was asked for.
+/// Warns whoever asked for an entity, and its owners, where it was asked for.
 fn warn(site: &Site<'_>, action: &Action, entity: &Entity, due: Timestamp) -> Looked<Decision> {
     let (run, pull) = match made_by(site, &entity.id())? {
         Ok(Some(found)) => found,
@@ -310,17 +313,44 @@ fn warn(site: &Site<'_>, action: &Action, entity: &Entity, due: Timestamp) -> Lo
         Ok(None) => return Ok(Decision::nothing()),
         Err(why) => return Ok(Decision::waiting(format!("`{}` ends at {due}: {why}", entity.id()))),
     };
-    let mut teams = Vec::new();
-    for team in &entity.team {
-        teams.extend(on_the_forge(site, team)?);
-    }
-    let body =
-        message::ends_soon(&fingerprint(&entity.id(), due), action, entity, due, &run.requesters, &teams);
+    let names = to_be_warned(site, &run, &entity.id())?;
+    let body = message::ends_soon(&fingerprint(&entity.id(), due), action, entity, due, &names);
     let mut steps = say(&site.here.catalog, pull.number, &pull.comments, body);
     if !steps.is_empty() {
         steps.extend(notice::ends_soon(site, pull, action, &run, entity, due));
     }
     Ok(Decision { steps, ..Decision::nothing() })
+}
+
+/// Who is mentioned before an entity ends: whoever asked for it, whomever it is for, and its owners; a team that the forge
+/// does not know by its members. Of what nobody is known to own, nobody else is told.
+fn to_be_warned(site: &Site<'_>, run: &Run, id: &EntityId) -> Looked<Vec<String>> {
+    let people = run.requesters.iter().chain(&run.on_behalf_of).filter(|login| !login.is_app());
+    let mut names: Vec<String> = people.map(Login::to_string).collect();
+    let mut pending = false;
+    let teams = people::owning_teams(site.look, site.definitions, site.catalog, id)?.unwrap_or_default();
+    for team in &teams {
+        match of_team(site, team) {
+            Err(Pending) => pending = true,
+            Ok(found) => names.extend(found),
+        }
+    }
+    if pending {
+        return Err(Pending);
+    }
+    let mut known = BTreeSet::new();
+    names.retain(|name| known.insert(name.clone()));
+    names.truncate(MOST_WARNED);
+    Ok(names)
+}
+
+fn of_team(site: &Site<'_>, team: &str) -> Looked<Vec<String>> {
+    if let Some(name) = on_the_forge(site, team)? {
+        return Ok(vec![name]);
+    }
+    let Ok(team) = team.parse() else { return Ok(Vec::new()) };
+    let members = people::members(site.look, site.definitions, site.catalog, &team)?;
+    Ok(members.unwrap_or_default().iter().map(Login::to_string).collect())
 }
 
 /// How the forge calls a team of the catalog, `organisation/slug`, if it knows it.

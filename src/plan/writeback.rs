@@ -15,7 +15,7 @@ use crate::{
     plan::{
         build::Site,
         diff,
-        facts::{Looked, Pending},
+        facts::{Draft, Looked, Pending},
         following::{Following, following, new_since},
         plan_file::{EntityOperation, PlannedEntity},
         read,
@@ -43,10 +43,36 @@ pub fn plan_entities(
     context: &render::Context,
 ) -> Looked<Result<Planned, Vec<Diagnostic>>> {
     let source = format!("{}/{}.yaml", site.definitions.settings.folders.actions, action.identifier);
+    let entities = site.kept(Draft::Changes, || Ok(asked_of_entities(action, &source, context)))?;
+    let entities = match &*entities {
+        Ok(entities) => entities,
+        Err(problems) => return Ok(Err(problems.clone())),
+    };
+    let own: Vec<&PlannedEntity> = entities.iter().collect();
+    Ok(match work_out(site, &own, &source)? {
+        Ok(Following { entities: following, files }) => {
+            let asked =
+                entities.iter().filter_map(|planned| Some((planned.change, entity_id(&planned.entity)?)));
+            let asked = asked.collect();
+            // An update that changes nothing is no change.
+            let entities = entities.iter().filter(|planned| is_effective(site, planned, &files)).cloned();
+            let entities = entities.chain(following).collect();
+            Ok(Planned { entities, files, asked })
+        }
+        Err(problems) => Err(problems),
+    })
+}
+
+/// What an action asks of entities, as data.
+fn asked_of_entities(
+    action: &Action,
+    source: &str,
+    context: &render::Context,
+) -> Result<Vec<PlannedEntity>, Vec<Diagnostic>> {
     let mut entities = Vec::new();
     let mut problems = Vec::new();
     for (index, change) in action.entities.iter().enumerate() {
-        let mut place = Place::file(source.clone());
+        let mut place = Place::file(source);
         place.field = Some(format!("entities[{index}]"));
         let contexts = match &change.for_each {
             None => vec![context.clone()],
@@ -65,22 +91,7 @@ pub fn plan_entities(
             }
         }
     }
-    if !problems.is_empty() {
-        return Ok(Err(problems));
-    }
-    let own: Vec<&PlannedEntity> = entities.iter().collect();
-    Ok(match work_out(site, &own, &source)? {
-        Ok(Following { entities: following, files }) => {
-            let asked =
-                entities.iter().filter_map(|planned| Some((planned.change, entity_id(&planned.entity)?)));
-            let asked = asked.collect();
-            // An update that changes nothing is no change.
-            let entities = entities.into_iter().filter(|planned| is_effective(site, planned, &files));
-            let entities = entities.chain(following).collect();
-            Ok(Planned { entities, files, asked })
-        }
-        Err(problems) => Err(problems),
-    })
+    if problems.is_empty() { Ok(entities) } else { Err(problems) }
 }
 
 fn is_effective(

@@ -215,6 +215,8 @@ fn audit_tells_who_asked_who_approved_and_what_changed() {
         audit(&["--entity", "bucket/logs"]),
         ["label-bucket success dan  update bucket/logs", "create-bucket success dan bo create bucket/logs"]
     );
+    let (code, text) = chandlery(clone.0.path(), &["audit", "--entity", "logs"]);
+    assert!(code == 2 && text.contains("a blueprint and an identifier with `/` between them"), "{text}");
     assert_eq!(audit(&["--actor", "bo"]), ["create-bucket success dan bo create bucket/logs"]);
     let since = clone.commit("denied");
     assert_eq!(audit(&["--since", &since]), ["label-bucket success dan  update bucket/logs"]);
@@ -225,6 +227,13 @@ fn audit_tells_who_asked_who_approved_and_what_changed() {
     assert_eq!((code, &told[1]["run"]["approvedBy"][0], &told[1]["kind"]), (0, &"bo".into(), &"run".into()));
     let (_, text) = chandlery(clone.0.path(), &["audit"]);
     assert!(text.contains("by hand") && text.contains("acme/infra#1"), "{text}");
+    // A name obeys nobody's wishes about the terminal.
+    clone.write("entities/bucket/odd.yaml", "identifier: odd\nblueprint: bucket\nproperties: { size: 1 }\n");
+    clone.git(&["commit", "-q", "-m", "Odd", "--author", "a\u{1b}[31mb\u{202e}c <a@b>"]);
+    for words in [&["audit"][..], &["audit", "--format", "csv"], &["verify"]] {
+        let (_, text) = chandlery(clone.0.path(), words);
+        assert!(text.contains("a\u{fffd}[31mb\u{fffd}c") && !text.contains(['\u{1b}', '\u{202e}']), "{text}");
+    }
     // What cannot be read is not left out.
     clone.edit(&format!("{}/run.yaml", clone.request(1)), "version: 2", "version: 9");
     clone.git(&["commit", "-q", "-m", "Mend it"]);

@@ -109,6 +109,23 @@ fn policies_page_tells_the_truth() {
 }
 
 #[test]
+fn an_example_that_cannot_be_tried_is_told_with_the_others() {
+    let folder = catalog();
+    put(
+        folder.path(),
+        "policies/budget.tests/wrong.yaml",
+        "request: { action: create-environment, inputs: { name: x, team: shop } }\nas: ada\ncatalog: [{ identifier: x, blueprint: environment, properties: { stage: nope } }]\nexpect: { decision: allowed }\n",
+    );
+    let (code, said) = chandlery(folder.path(), &["policy", "test"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("FAILED wrong\n    it cannot be tried: `environment/x` under `catalog`: "),
+        "{said}"
+    );
+    assert!(said.contains("ok too-much") && said.contains("13 examples: 1 failed"), "{said}");
+}
+
+#[test]
 fn every_planted_fault_in_a_policy_is_noticed() {
     for (policy, right, wrong) in [
         ("no-production", "== \"production\"", "!= \"production\""),

@@ -366,6 +366,7 @@ fn shlex(line: &str) -> Vec<String> {
 }
 
 fn an_open_request_is_explained_by_the_forge(world: &Local, clone: &Path, id: &str) {
+    let branch = format!("chandlery/request/{}", id.replace('/', "-"));
     let (code, said) = chandlery(clone, &["explain", id]);
     assert!(
         code == 3 && said.contains("was never merged") && said.contains("only the forge knows"),
@@ -392,6 +393,13 @@ fn an_open_request_is_explained_by_the_forge(world: &Local, clone: &Path, id: &s
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
+    // Whoever stands on the branch that asks hears the same.
+    git(clone, &["switch", "-q", "--detach", &format!("origin/{branch}")], TUESDAY);
+    let (code, said) = explain(&[]);
+    assert!(code == 0 && said.contains(": open, ") && said.contains("=> waits for: platform"), "{said}");
+    let (code, said) = chandlery(clone, &["explain", id]);
+    assert!(code == 0 && said.contains("was merged, since HEAD holds it; no forge was asked"), "{said}");
+    git(clone, &["switch", "-q", "main"], TUESDAY);
     let (_, said) = explain(&["--format", "json"]);
     let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
     assert_eq!((&told["account"]["approved"], &told["requesters"][0]), (&false.into(), &"dan".into()));

@@ -45,28 +45,27 @@ fn a_clock_far_behind_the_newest_commit_is_not_believed() {
 
 #[test]
 fn who_asked_is_mentioned_before_an_entity_ends() {
-    let mut world = Local::new();
-    for line in [
-        "ada sets-mode timed",
-        "dan files lend-bucket name=tmp",
-        "reconcile",
-        "ada proposes entities/_team/platform.yaml identifier: platform\\nblueprint: _team\\nproperties: { github: acme/builders }",
-        "ada merges catalog#3",
-        "everybody waits 100000",
-        "reconcile",
-    ] {
-        match line {
-            "reconcile" => drop(reconcile(&mut world)),
-            deed => assert!(world.deed(&deed.parse().unwrap()), "{deed}"),
+    let on_the_forge = "ada proposes entities/_team/platform.yaml identifier: platform\\nblueprint: _team\\nproperties: { github: acme/builders }";
+    for (more, names) in
+        [(&[][..], "@dan @bo @cleo"), (&[on_the_forge, "ada merges catalog#3"], "@dan @acme/builders")]
+    {
+        let mut world = Local::new();
+        let begin = ["ada sets-mode timed", "dan files lend-bucket name=tmp", "reconcile"];
+        let end = ["everybody waits 100000", "reconcile"];
+        for line in begin.iter().chain(more).chain(&end) {
+            match *line {
+                "reconcile" => drop(reconcile(&mut world)),
+                deed => assert!(world.deed(&deed.parse().unwrap()), "{deed}"),
+            }
         }
+        let comments = world.get(Repo::Catalog, "issues/2/comments").unwrap().to_string();
+        assert!(comments.contains("`bucket/tmp` ends soon"), "{comments}");
+        assert!(comments.contains(&format!("{names}: its time is over at ")), "{comments}");
+        assert!(
+            comments.contains("Then Chandlery asks for \\\"Retire a bucket\\\" (`retire-bucket`)"),
+            "{comments}"
+        );
     }
-    let comments = world.get(Repo::Catalog, "issues/2/comments").unwrap().to_string();
-    assert!(comments.contains("`bucket/tmp` ends soon"), "{comments}");
-    assert!(comments.contains("@dan @acme/builders: its time is over at "), "{comments}");
-    assert!(
-        comments.contains("Then Chandlery asks for \\\"Retire a bucket\\\" (`retire-bucket`)"),
-        "{comments}"
-    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -120,8 +120,9 @@ pub(crate) fn run(args: &PolicyTestArgs) -> anyhow::Result<ExitCode> {
                 Ok(case) => {
                     one.description.clone_from(&case.description);
                     let example = top.join(path.as_str());
-                    one.faults = judge(&alone, &files, &example, &case)
-                        .with_context(|| format!("cannot try `{path}`"))?;
+                    one.faults = judge(&alone, &files, &example, &case).unwrap_or_else(|why| {
+                        vec![Fault::new(format!("it cannot be tried: {why:#}"), "mend the example")]
+                    });
                 }
             }
             of_policy.cases.push(one);
@@ -314,7 +315,7 @@ fn world(
 
 /// For people.
 fn text(tried: &[Tried]) -> String {
-    let (mut out, mut cases, mut faults) = (String::new(), 0, 0);
+    let (mut out, mut cases, mut failed) = (String::new(), 0, 0);
     for of_policy in tried {
         let _ = writeln!(out, "{}", of_policy.policy);
         if of_policy.cases.is_empty() {
@@ -322,16 +323,17 @@ fn text(tried: &[Tried]) -> String {
         }
         for case in &of_policy.cases {
             cases += 1;
-            let mark = if case.faults.is_empty() { "ok" } else { "FAILED" };
+            let is_well = case.faults.is_empty();
+            failed += usize::from(!is_well);
+            let mark = if is_well { "ok" } else { "FAILED" };
             let what = case.description.as_ref().map_or_else(String::new, |what| format!(": {what}"));
             let _ = writeln!(out, "  {mark} {}{what}", case.name);
             for fault in &case.faults {
-                faults += 1;
                 super::report::show(fault, &mut out);
             }
         }
     }
-    let said = if faults == 0 { "all is well".to_owned() } else { format!("{faults} failed") };
+    let said = if failed == 0 { "all is well".to_owned() } else { format!("{failed} failed") };
     let _ = writeln!(out, "{} policies, {cases} examples: {said}", tried.len());
     out
 }

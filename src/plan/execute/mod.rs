@@ -97,7 +97,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         }
         Some(Ok(_) | Err(_)) => return Ok(Decision::nothing()),
     }
-    policy::ask_early(site);
+    let _unused = policy::ask_early(site);
     let catalog = &site.here.catalog;
     let request_path = read::request_path(site.definitions, id, "request.yaml");
     let run_path = read::request_path(site.definitions, id, "run.yaml");

@@ -12,7 +12,7 @@ use std::{
 use super::{Looked, Looker};
 use crate::{
     catalog::{Definitions, DefinitionsKey},
-    domain::{EntityId, ObjectId, RequestId},
+    domain::{EntityId, ObjectId, RequestId, StepId},
 };
 
 /// A part of decisions, by all that it is worked out from besides the answers and the definitions. Always of the same type.
@@ -20,17 +20,42 @@ use crate::{
 pub(in crate::plan) enum Part {
     /// An entity of a commit of the catalog.
     Entity(ObjectId, EntityId),
-    /// The plan of a request.
-    Plan {
-        /// The commit of the catalog.
-        catalog: ObjectId,
-        /// The commit that asks.
-        head: ObjectId,
-        /// Its pull request: several may ask with one commit.
-        pull: u64,
-        /// Its name: one commit may ask for several.
-        id: RequestId,
-    },
+    /// What belongs to the plan of a request.
+    Plan(PlanOf, Draft),
+}
+
+/// Whose plan it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::plan) struct PlanOf {
+    /// The commit of the catalog.
+    pub(in crate::plan) catalog: ObjectId,
+    /// The commit that asks.
+    pub(in crate::plan) head: ObjectId,
+    /// Its pull request: several may ask with one commit.
+    pub(in crate::plan) pull: u64,
+    /// Its name: one commit may ask for several.
+    pub(in crate::plan) id: RequestId,
+}
+
+/// A plan, and what is known for good while it still waits for answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::plan) enum Draft {
+    /// All of it.
+    Whole,
+    /// The request's file, read.
+    File,
+    /// That all has come which is asked for before it is needed.
+    AskedEarly,
+    /// What is asked, with defaults.
+    Accepted,
+    /// The names that templates may use.
+    Context,
+    /// The files that the template of a step gives.
+    Files(StepId),
+    /// What is asked of entities.
+    Changes,
+    /// The entities that it changes, with their files.
+    Entities,
 }
 
 /// The parts that are known. Several threads may work out the same one at once; they come to the same.

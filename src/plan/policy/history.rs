@@ -9,7 +9,7 @@ use crate::{
     plan::{
         admit,
         build::Site,
-        facts::{Arrival, Looked, Pending, Queued},
+        facts::{Arrival, Looked, Pending, Queued, all},
         plan_file::{self, Plan},
         read,
     },
@@ -22,11 +22,12 @@ const DAY: i64 = 24 * 3600;
 
 /// Asks early what is needed of the history, as far as it can be asked: the longest time that requests are counted over, in
 /// seconds.
-pub(super) fn ask_early(site: &Site<'_>, within: i64) {
-    let _unused = (arrivals(site, within).is_ok(), arrivals(site, 0).is_ok());
-    if let Ok(Ok(unfinished)) = site.look.unfinished(site.catalog) {
-        let _unused = unfinished.iter().filter(|id| plan(site, id).is_err()).count();
-    }
+pub(super) fn ask_early(site: &Site<'_>, within: i64) -> Looked<()> {
+    let unfinished = site.look.unfinished(site.catalog).and_then(|unfinished| match unfinished {
+        Ok(unfinished) => all(unfinished.iter().map(|id| plan(site, id))),
+        Err(_) => Ok(()),
+    });
+    all([arrivals(site, within).map(drop), arrivals(site, 0).map(drop), unfinished])
 }
 
 /// What is known of a request that was merged.

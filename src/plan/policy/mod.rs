@@ -19,7 +19,7 @@ use super::{
     admit,
     asking::{self, Asking},
     build::Site,
-    facts::{Looked, Pending},
+    facts::{Looked, Pending, all},
     plan_file::PlannedRule,
     rules,
 };
@@ -92,25 +92,23 @@ struct Case<'a> {
 }
 
 /// Asks early what policies will need to know of those who ask.
-pub(super) fn ask_of_people_early(site: &Site<'_>, people: &BTreeSet<Login>) {
-    if !site.definitions.policies.is_empty() {
-        let with_teams = site.definitions.policies.values().flat_map(programs).any(asks_teams);
-        for login in people {
-            drop(admit::user(site, login, with_teams));
-        }
+pub(super) fn ask_of_people_early(site: &Site<'_>, people: &BTreeSet<Login>) -> Looked<()> {
+    if site.definitions.policies.is_empty() {
+        return Ok(());
     }
+    let with_teams = site.definitions.policies.values().flat_map(programs).any(asks_teams);
+    all(people.iter().map(|login| admit::user(site, login, with_teams)))
 }
 
 /// Asks early what policies that count will need, so that it is answered together with the rest.
-pub(super) fn ask_early(site: &Site<'_>) {
-    for effects in site.definitions.policies.values().map(|policy| &policy.effects) {
-        match effects.limit.as_ref().map(|limit| &limit.of) {
-            Some(Counted::Requests { within, .. }) => history::ask_early(site, *within),
-            Some(Counted::Entities { .. }) => history::ask_early(site, 0),
-            None if effects.cost.is_some() => history::ask_early(site, 0),
-            None => {}
-        }
-    }
+pub(super) fn ask_early(site: &Site<'_>) -> Looked<()> {
+    let asked = |policy: &Policy| match policy.effects.limit.as_ref().map(|limit| &limit.of) {
+        Some(Counted::Requests { within, .. }) => history::ask_early(site, *within),
+        Some(Counted::Entities { .. }) => history::ask_early(site, 0),
+        None if policy.effects.cost.is_some() => history::ask_early(site, 0),
+        None => Ok(()),
+    };
+    all(site.definitions.policies.values().map(asked))
 }
 
 /// Asks every policy that concerns a request.

@@ -91,7 +91,7 @@ fn judge(site: &Site<'_>, pull: &Pull, at: &Group) -> Looked<Result<Said, String
         (Ok(reviewed), Ok(merged)) => (reviewed, merged),
         (Err(why), _) | (_, Err(why)) => return Ok(Err(format!("what it changes could not be read: {why}"))),
     };
-    let site = &Site { look: site.look, here: site.here, definitions, catalog: at.base };
+    let site = &Site::new(site.look, site.here, definitions, at.base);
     let differs = || Ok(Ok(Said::fails("differs", "what would be merged is not what was reviewed")));
     if let Some(judged) = record? {
         return match judged {

@@ -13,7 +13,7 @@ use crate::{
     plan::{
         admit,
         build::{Built, Planned, Site},
-        facts::{Looked, Part},
+        facts::{Draft, Looked, PlanOf},
         issue, message, people, read, ttl,
     },
 };
@@ -145,9 +145,9 @@ fn judge_request(
             );
         }
     }
-    let part = Part::Plan { catalog: site.catalog, head: pull.head, pull: pull.number, id: id.clone() };
-    asked.planned =
-        site.look.kept(site.definitions, part, || plan(site, pull, &id, &asked.requesters, &source))?;
+    let of = PlanOf { catalog: site.catalog, head: pull.head, pull: pull.number, id };
+    let site = Site { plan: Some(&of), ..*site };
+    asked.planned = site.kept(Draft::Whole, || plan(&site, pull, &of.id, &asked.requesters, &source))?;
     Ok(asked)
 }
 
@@ -177,9 +177,10 @@ fn plan(
             );
         }
     };
-    let (file, document) = match catalog::read_request(&path, bytes) {
-        Ok(read) => read,
-        Err(problems) => return Ok(Err(problems)),
+    let read = site.kept(Draft::File, || Ok(catalog::read_request(&path, bytes)))?;
+    let (file, document) = match &*read {
+        Ok((file, document)) => (file, document),
+        Err(problems) => return Ok(Err(problems.clone())),
     };
     let place = document.place(&[Segment::Key("action".into())]);
     let action = match admit::action(site.definitions, &file.action, place) {
@@ -192,7 +193,7 @@ fn plan(
     };
     let is_ours = pull.author.as_ref() == Some(&site.here.me);
     let still_asked = match (is_ours, id.is_ttl()) {
-        (true, true) => ttl::moved(site, id, &file).map(|moved| match moved {
+        (true, true) => ttl::moved(site, id, file).map(|moved| match moved {
             Ok(None) => Ok(()),
             Ok(Some(why)) | Err(why) => Err(vec![
                 Diagnostic::error("ttl-moved", source.clone(), why)
@@ -202,7 +203,7 @@ fn plan(
         (true, false) => same_as_issue(site, id, bytes),
         (false, _) => Ok(Ok(())),
     };
-    let planned = admit::admit(site, id, &file, requesters, &|path: &[Segment]| document.place(path));
+    let planned = admit::admit(site, id, file, requesters, &|path: &[Segment]| document.place(path));
     if let Approval::Rules(rules) = &action.approval {
         // Asked early so that they are answered together with the rest.
         for team in rules.iter().flat_map(|rule| &rule.teams) {

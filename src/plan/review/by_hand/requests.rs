@@ -94,7 +94,7 @@ pub(super) fn tried(site: &Site<'_>, own: u64, merged: ObjectId, derives: bool) 
         }
     };
     let mut tried = Tried::default();
-    let would_be = Site { look: site.look, here: site.here, definitions: &after, catalog: merged };
+    let would_be = Site::new(site.look, site.here, &after, merged);
     let mut pending = false;
     match derived {
         Err(Pending) => pending = true,
@@ -326,13 +326,7 @@ fn try_again(site: &Site<'_>, after: &Definitions, past: &Past<'_>) -> Looked<Op
         .as_of(Then { now: past.run.merged_at.unwrap_or(past.arrival.at), files: files_before(&plan) });
     let people: BTreeSet<Login> = past.run.requesters.iter().cloned().collect();
     let with = |definitions: &Definitions| {
-        planned(
-            &Site { look: &then, here: site.here, definitions, catalog: parent },
-            id,
-            &file,
-            &people,
-            &path,
-        )
+        planned(&Site::new(&then, site.here, definitions, parent), id, &file, &people, &path)
     };
     let (now, then) = (with(site.definitions), with(after));
     let (now, then) = (now?, then?);
