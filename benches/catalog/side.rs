@@ -11,6 +11,7 @@ use std::{
 /// What the measurements share: the program, the tools of others, room for files, and what was missed.
 pub struct World {
     program: PathBuf,
+    _beside: tempfile::TempDir,
     /// Where `make bench-tools` put the tools of others; none where it did not.
     pub tools: Option<PathBuf>,
     pub room: tempfile::TempDir,
@@ -18,14 +19,16 @@ pub struct World {
 }
 
 impl World {
-    /// The program is copied, so that what is built in the meantime is not measured.
+    /// The program is copied, so that what is built in the meantime is not measured; to where it lies, since a program starts
+    /// more slowly from a file system in memory, where the catalogs may be.
     pub fn new(program: &str) -> Self {
         let room = tempfile::tempdir().unwrap();
-        let copy = room.path().join("program");
+        let beside = tempfile::tempdir_in(Path::new(program).parent().unwrap()).unwrap();
+        let copy = beside.path().join("program");
         std::fs::copy(program, &copy).unwrap();
         let tools =
             std::env::var_os("CHANDLERY_BENCH_TOOLS").map(PathBuf::from).filter(|tools| tools.is_dir());
-        Self { program: copy, tools, room, missed: RefCell::default() }
+        Self { program: copy, _beside: beside, tools, room, missed: RefCell::default() }
     }
 
     /// Our program, in this folder.

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::{
     Index,
-    base::{FileRecord, NONE, Row, Table},
+    base::{FileRecord, NONE, Row, Table, Text},
     change::id_of,
 };
 use crate::{
@@ -51,11 +51,10 @@ impl Store for Index {
     fn identifiers(&self, blueprint: &BlueprintId) -> Vec<Identifier> {
         let mut found: BTreeSet<Identifier> = BTreeSet::new();
         if let Some(number) = self.base.blueprint(blueprint) {
-            for row in self.base.records::<Row>(self.base.rows_of(number)) {
-                if !self.change.gone.contains(&row.file) {
-                    found.extend(self.base.look_text(row.identifier, str::parse));
-                }
-            }
+            let mut rows: Vec<Row> = self.base.records(self.base.rows_of(number));
+            rows.retain(|row| !self.change.gone.contains(&row.file));
+            let texts: Vec<Text> = rows.iter().map(|row| row.identifier).collect();
+            found.extend(self.base.texts(&texts).iter().filter_map(|text| text.parse().ok()));
         }
         let added = self.change.by_id.keys().filter(|id| id.blueprint == *blueprint);
         found.extend(added.map(|id| id.identifier.clone()));

@@ -403,6 +403,20 @@ impl Base {
         self.look_text(text, str::to_owned)
     }
 
+    /// Many texts, read in one go.
+    pub(super) fn texts(&self, texts: &[Text]) -> Vec<String> {
+        let end = |text: &Text| text.at.saturating_add(text.length.into());
+        let from = texts.iter().map(|text| text.at).min().unwrap_or(0);
+        let to = texts.iter().map(end).max().unwrap_or(0);
+        let mut room = Vec::new();
+        let pool = self.bytes(Table::Pool, from..to, &mut room);
+        let one = |text: &Text| {
+            let bytes = pool.get((text.at - from) as usize..(end(text) - from) as usize).unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        texts.iter().map(one).collect()
+    }
+
     /// The text that Git keeps of a folder, read into a room that may have served before: it can be large.
     pub(super) fn folder_text<'a>(&self, folder: &Folder, room: &'a mut Vec<u8>) -> &'a [u8] {
         self.bytes(Table::Pool, folder.text..folder.text.saturating_add(folder.text_length), room)
