@@ -34,6 +34,8 @@ pub enum Lookup {
         /// The identifier that looks most like it.
         nearest: Option<String>,
     },
+    /// It is there and cannot be used; why.
+    Unusable(String),
     /// Not known yet.
     Pending,
 }

@@ -299,7 +299,8 @@ fn lookup(site: &Site<'_>, id: &EntityId) -> Lookup {
     match read::entity(site.look, site.definitions, site.catalog, id) {
         Err(Pending) => Lookup::Pending,
         Ok(Ok(Some(entity))) => Lookup::Found(Arc::clone(&entity)),
-        Ok(Ok(None) | Err(_)) => match site.look.entities(site.catalog, &id.blueprint) {
+        Ok(Err(why)) => Lookup::Unusable(why),
+        Ok(Ok(None)) => match site.look.entities(site.catalog, &id.blueprint) {
             Err(Pending) => Lookup::Pending,
             Ok(Ok(known)) => Lookup::Absent {
                 nearest: nearest(id.identifier.as_str(), known.iter().map(Identifier::as_str))

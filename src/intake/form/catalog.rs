@@ -172,6 +172,12 @@ impl Review<'_> {
                 self.pending = true;
                 None
             }
+            Lookup::Unusable(why) => {
+                let (place, _) = self.place(at);
+                let problem = Diagnostic::error("unknown-entity", place, why);
+                self.problem(problem.help("mend it first: `chandlery validate` says where it is wrong"));
+                None
+            }
             Lookup::Absent { nearest } => {
                 let (place, _) = self.place(at);
                 let help = match nearest {

@@ -80,6 +80,7 @@ fn ask(
         match id.identifier.as_str() {
             "checkout" | "platform" => Lookup::Found(service("checkout")),
             "later" => Lookup::Pending,
+            "torn" => Lookup::Unusable("it has mistakes".into()),
             "chekout" => Lookup::Absent { nearest: Some("checkout".into()) },
             _ => Lookup::Absent { nearest: None },
         }
@@ -124,7 +125,7 @@ fn every_mistake_is_told_at_once_with_its_field() {
     let (refused, _) = ask(
         Operation::Create,
         Some("checkout"),
-        json!({"nmae": "x", "count": "many", "uses": ["checkout", "chekout"]}),
+        json!({"nmae": "x", "count": "many", "uses": ["checkout", "chekout", "torn"]}),
     );
     let told = refused.unwrap_err();
     let fields: Vec<_> = told.iter().map(|line| line.split(" (").next().unwrap()).collect();
@@ -133,7 +134,11 @@ fn every_mistake_is_told_at_once_with_its_field() {
     assert_eq!(fields[2], "inputs.name: missing-input");
     assert!(fields[3].starts_with("inputs.count: "), "{told:?}");
     assert_eq!(told[4], "inputs.uses[1]: unknown-entity (did you mean `checkout`?)");
-    assert_eq!(told.len(), 5);
+    assert_eq!(
+        told[5],
+        "inputs.uses[2]: unknown-entity (mend it first: `chandlery validate` says where it is wrong)"
+    );
+    assert_eq!(told.len(), 6);
 
     let (refused, _) = ask(Operation::Delete, None, json!({"name": "x"}));
     assert_eq!(refused.unwrap_err().len(), 1);
