@@ -104,7 +104,7 @@ impl<'a> Hand<'a> {
         kind: ObjectType,
         look: impl FnOnce(&[u8]) -> Read<T>,
     ) -> Read<T> {
-        if let Some(bytes) = place.and_then(|place| self.reader.read(place, id, kind)) {
+        if let Some(bytes) = self.reader.read(place, id, kind) {
             return look(bytes);
         }
         let repository = match &self.repository {

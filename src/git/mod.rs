@@ -9,6 +9,7 @@ pub mod mirror;
 pub mod objects;
 pub mod tree;
 mod packs;
+mod loose;
 pub mod bulk;
 pub mod history;
 pub mod touched;

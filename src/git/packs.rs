@@ -1,5 +1,5 @@
-//! How are objects read that lie in packs? By gix, which unpacks them several times as fast as libgit2. What it does
-//! not find or cannot read is left to libgit2, which says what is wrong.
+//! How are objects read? By gix, which unpacks packs several times as fast as libgit2. What it does not find or cannot
+//! read is left to libgit2, which says what is wrong.
 
 use std::{
     fs,
@@ -19,12 +19,14 @@ use gix_pack::{
     index,
 };
 
-use super::objects::to_git;
+use super::{loose, objects::to_git};
 use crate::domain::ObjectId;
 
 /// The packs that a repository had when it was opened; they are mapped, and stay readable when Git removes them.
 pub(super) struct Packs {
     packs: Vec<Pack>,
+    /// The folder that they are in, and objects in files of their own.
+    objects: PathBuf,
     /// Whether what they hold is not held against its id.
     are_believed: bool,
 }
@@ -57,7 +59,7 @@ impl Packs {
             .collect();
         // Most is in the largest.
         packs.sort_by_key(|pack| std::cmp::Reverse(pack.index.num_objects()));
-        Self { packs, are_believed }
+        Self { packs, objects: objects.to_owned(), are_believed }
     }
 
     pub(super) fn find(&self, id: ObjectId) -> Option<Place> {
@@ -82,7 +84,7 @@ impl Pack {
     }
 }
 
-/// What a thread needs to read from packs.
+/// What a thread needs to read objects.
 pub(super) struct Reader {
     packs: Arc<Packs>,
     inflate: gix_zlib::Inflate,
@@ -102,11 +104,20 @@ impl Reader {
 
     /// The bytes of an object, if it is one of this kind and can be read.
     pub(super) fn find(&mut self, id: ObjectId, kind: ObjectType) -> Option<&[u8]> {
-        self.read(self.packs.find(id)?, id, kind)
+        self.read(self.packs.find(id), id, kind)
     }
 
-    /// The bytes of an object at its place, if it is one of this kind and can be read.
-    pub(super) fn read(&mut self, place: Place, id: ObjectId, kind: ObjectType) -> Option<&[u8]> {
+    /// The bytes of an object at its place in a pack, or of one in no pack, if it is one of this kind and can be read.
+    pub(super) fn read(&mut self, place: Option<Place>, id: ObjectId, kind: ObjectType) -> Option<&[u8]> {
+        let found = match place {
+            Some(place) => self.unpack(place),
+            None => loose::read(&self.packs.objects, id, &mut self.inflate, &mut self.bytes),
+        }?;
+        let is_right = || Oid::hash_object(kind, &self.bytes).is_ok_and(|is| is == to_git(id));
+        (from_gix(found) == kind && (self.packs.are_believed || is_right())).then_some(&self.bytes)
+    }
+
+    fn unpack(&mut self, place: Place) -> Option<Kind> {
         let (pack, data) = self.packs.at(place)?;
         let base = |id: &oid, _: &mut Vec<u8>| match pack.offset(id) {
             Some(offset) => Ok(Some(ResolvedBase::InPack(data.entry(offset)?))),
@@ -121,13 +132,14 @@ impl Reader {
             // What was a difference was put there already.
             self.kept.put(data.id, offset, &self.bytes, read.kind, read.compressed_size);
         }
-        let is_right = || Oid::hash_object(kind, &self.bytes).is_ok_and(|is| is == to_git(id));
-        (from_gix(read.kind) == kind && (self.packs.are_believed || is_right())).then_some(&self.bytes)
+        Some(read.kind)
     }
 
-    /// How many bytes an object has, if it can be read.
+    /// How many bytes an object has, or takes in a file of its own, if it can be read.
     pub(super) fn size(&mut self, id: ObjectId) -> Option<u64> {
-        let place = self.packs.find(id)?;
+        let Some(place) = self.packs.find(id) else {
+            return loose::length(&self.packs.objects, id);
+        };
         let (pack, data) = self.packs.at(place)?;
         let base = |id: &oid| match pack.offset(id) {
             Some(offset) => Ok(Some(header::ResolvedBase::InPack(data.entry(offset)?))),
@@ -218,7 +230,11 @@ mod tests {
     use super::*;
     use crate::{
         domain::Timestamp,
-        git::{bulk::read_blobs, fixture::Fixture, objects::Objects},
+        git::{
+            bulk::read_blobs,
+            fixture::Fixture,
+            objects::{Node, Objects},
+        },
     };
 
     #[expect(clippy::disallowed_methods, reason = "packs are made by Git itself")]
@@ -283,12 +299,45 @@ mod tests {
         assert_eq!((packs.packs.len(), in_packs), (2, 602), "two packs, and the rest in none");
         let mut reader = Reader::new(packs, 10);
         for id in &blobs[..600] {
-            let Some(size) = reader.size(*id) else { continue };
-            assert_eq!(size, by_libgit2(&objects, *id).len() as u64);
+            let size = reader.size(*id).unwrap();
+            if reader.packs().find(*id).is_some() {
+                assert_eq!(size, by_libgit2(&objects, *id).len() as u64);
+            }
             assert_eq!(reader.find(*id, ObjectType::Tree), None, "a file is no folder");
         }
         let head = objects.commit_named("699", Timestamp::from_seconds(0)).unwrap();
         assert_eq!(in_bulk(&objects, &[objects.root(head).unwrap()]), None, "a folder is no file");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "files are damaged on purpose")]
+    fn damage_of_objects_in_no_pack_is_never_taken_for_what_was_there() {
+        let fixture = Fixture::new();
+        let text: String = (0..90).map(|line| format!("{line} is {}|", line * line)).collect();
+        let commit = fixture.commit(&[], &format!("one.yaml {text}"));
+        let root = fixture.objects.root(commit).unwrap();
+        let Some(Node::File(file)) = fixture.objects.find(root, "one.yaml").unwrap() else { panic!() };
+        let path = loose::path(&fixture.folder.path().join("objects"), file.id);
+        let (whole, expected) = (fs::read(&path).unwrap(), by_libgit2(&fixture.objects, file.id));
+        for are_believed in [true, false] {
+            let packs = Arc::new(Packs::of(&fixture.folder.path().join("objects"), are_believed));
+            let mut reader = Reader::new(packs, 1);
+            assert_eq!(reader.find(file.id, ObjectType::Blob).unwrap(), expected);
+            assert_eq!(reader.find(file.id, ObjectType::Tree), None);
+            let damaged = (0..whole.len() * 8).map(|at| {
+                let mut bytes = whole.clone();
+                bytes[at / 8] ^= 1 << (at % 8);
+                bytes
+            });
+            let cut = (0..whole.len()).map(|length| whole[..length].to_vec());
+            fs::remove_file(&path).unwrap();
+            for bytes in damaged.chain(cut) {
+                fs::write(&path, bytes).unwrap();
+                let found = reader.find(file.id, ObjectType::Blob);
+                assert!(found.is_none_or(|found| found == expected));
+            }
+            fs::write(&path, &whole).unwrap();
+        }
     }
 
     #[test]
