@@ -31,3 +31,7 @@ pub mod reconcile;
 pub mod local_forge;
 
 pub mod cli;
+
+/// Of the program as it is published, of the tests and of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -183,7 +183,7 @@ impl Kept {
     /// Bytes of one: to copy larger ones costs more than it saves, since few of them follow from each other.
     const LARGE: usize = 1 << 14;
     /// Bytes of all, at most.
-    const HELD: usize = 12 << 20;
+    const HELD: usize = 8 << 20;
 
     fn new(objects: usize) -> Self {
         let slots = objects.clamp(64, Self::MOST);
