@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use self::step::{Later, Secrets};
 use super::{
     Definitions,
+    asked::Asked,
     document::{Reader, action::change_path, is_template, join},
     load::unknown_blueprint,
     secret,
@@ -108,15 +109,9 @@ pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, 
     let queries = rules.map(|(index, rule)| (trail!["rules", index, "query"].to_vec(), &rule.query));
     let filter = scorecard.filter.iter().map(|query| (trail!["filter"].to_vec(), query));
     for (path, query) in filter.chain(queries) {
-        for name in super::view::asked_for(query) {
-            if !super::derived::has(of, name) {
-                let message = format!(
-                    "asks for `{name}`, which is not a property of the blueprint `{}`",
-                    of.identifier
-                );
-                let known = super::derived::names(of);
-                reader.wrong(Wrong::new("unknown-property", &path, message).did_you_mean(name, known));
-            }
+        let written = reader.mapping(&path).into();
+        for wrong in Asked::among(definitions, of).misfits(query, &written, &path) {
+            reader.wrong(wrong);
         }
     }
 }
@@ -240,6 +235,11 @@ fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segme
 
 /// A property that the blueprint does not have.
 pub(super) fn unknown_property(blueprint: &Blueprint, name: &str, path: &[Segment]) -> Wrong {
+    if super::derived::has(blueprint, name) {
+        let message =
+            format!("is computed, as the blueprint `{}` says, and is never written", blueprint.identifier);
+        return Wrong::new("unknown-property", path, message).about_key().help("remove it");
+    }
     let known = blueprint.properties.iter().map(|(name, _)| name.as_str());
     Wrong::new(
         "unknown-property",

@@ -13,8 +13,8 @@ use super::{
     yaml,
 };
 use crate::domain::{
-    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Place,
-    Property, RepoPath, TeamSlug,
+    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Ownership,
+    Place, Property, RepoPath, TeamSlug,
 };
 
 /// The entity that the file at this path must hold; none if entities do not lie there.
@@ -68,14 +68,15 @@ pub fn store_entity(path: &RepoPath, bytes: &[u8], definitions: &Definitions) ->
 
 /// An entity in whose form nothing is wrong, as [`EntityDocument`] would read it; none where anything is unusual.
 fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
-    let (mut identifier, mut blueprint, mut title, mut team) = (None, None, None, Vec::new());
+    let (mut identifier, mut blueprint, mut title, mut icon) = (None, None, None, None);
+    let mut team = Vec::new();
     let (mut properties, mut relations) = (Map::new(), BTreeMap::new());
     for (key, value) in yaml::entries(path.as_str(), bytes)? {
         match (key.as_str(), value) {
             ("identifier", Value::String(text)) => identifier = text.parse().ok(),
             ("blueprint", Value::String(text)) => blueprint = text.parse().ok(),
             ("title", Value::String(text)) => title = Some(text),
-            ("icon", Value::String(_)) => {}
+            ("icon", Value::String(text)) => icon = Some(text),
             ("team", Value::String(one)) => team = vec![one],
             ("properties", Value::Object(entries)) => properties = entries,
             ("relations", Value::Object(entries)) => relations = entries.into_iter().collect(),
@@ -87,6 +88,7 @@ fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
         identifier: identifier?,
         blueprint: blueprint?,
         title,
+        icon,
         team,
         properties,
         relations,
@@ -174,6 +176,11 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
         return vec![unknown_blueprint(&trail!["blueprint"], &entity.blueprint, &known)];
     };
     let mut found = Vec::new();
+    if let (Some(Ownership::Inherited { path }), false) = (&blueprint.ownership, entity.team.is_empty()) {
+        let message = format!("has no effect: who owns a `{}` is found along `{path}`", entity.blueprint);
+        let wrong = Wrong::new("misplaced-key", &trail!["team"], message).about_key();
+        found.push(wrong.help("remove it, or give the blueprint `ownership: { type: Direct }`"));
+    }
     if entity.blueprint.as_str() == "_user" {
         let login = entity.identifier.as_str();
         if login.parse::<Login>().is_ok_and(|known| known.as_str() != login) {
@@ -360,10 +367,12 @@ pub fn each_reference<'a>(definitions: &'a Definitions, entity: &Entity, visit: 
         }
         if let Some(value) = entity.properties.get(name) {
             people(property, value, &mut Vec::new(), &mut |format, indices, text| match format {
-                Format::User => match text.parse::<Login>() {
-                    Ok(login) => visit(Field::Property(name), indices, users, login.as_str()),
-                    Err(_) => visit(Field::Property(name), indices, users, text),
-                },
+                // What is no login has been told, and is nobody's.
+                Format::User => {
+                    if let Ok(login) = text.parse::<Login>() {
+                        visit(Field::Property(name), indices, users, login.as_str());
+                    }
+                }
                 _ => visit(Field::Property(name), indices, teams, text),
             });
         }
