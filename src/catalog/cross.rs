@@ -20,8 +20,8 @@ use super::{
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, ChangeKind, EntityChange, Format, Operation, Property, RepoName,
-    Scorecard, Step, StepKind, TemplateName,
+    Action, Blueprint, BlueprintId, ChangeKind, EntityChange, Format, Operation, Ownership, Property,
+    RepoName, Scorecard, Step, StepKind, TemplateName,
 };
 
 /// Notes everything in which an action does not fit the other definitions.
@@ -225,6 +225,11 @@ fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segme
             Some(property) => literal(property, value, &path, reader),
         }
     }
+    if fields.get("team").is_some_and(|team| !team.is_null())
+        && let Some(wrong) = team_without_effect(blueprint, &join(path, "team"))
+    {
+        reader.wrong(wrong);
+    }
     for name in relations.keys().filter(|name| !blueprint.relations.contains_key(*name)) {
         reader.wrong(unknown_relation(blueprint, name, &join(&join(path, "relations"), name.as_str())));
     }
@@ -248,6 +253,14 @@ pub(super) fn unknown_property(blueprint: &Blueprint, name: &str, path: &[Segmen
     )
     .about_key()
     .did_you_mean(name, known)
+}
+
+/// A team that nobody looks at, as another entity's counts.
+pub(super) fn team_without_effect(blueprint: &Blueprint, path: &[Segment]) -> Option<Wrong> {
+    let Some(Ownership::Inherited { path: way }) = &blueprint.ownership else { return None };
+    let message = format!("has no effect: who owns a `{}` is found along `{way}`", blueprint.identifier);
+    let wrong = Wrong::new("misplaced-key", path, message).about_key();
+    Some(wrong.help("remove it, or give the blueprint `ownership: { type: Direct }`"))
 }
 
 /// A relation that the blueprint does not have.

@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 
 use super::{
     Definitions, Settings,
-    cross::{unknown_property, unknown_relation},
+    cross::{team_without_effect, unknown_property, unknown_relation},
     document::{Reader, entity::EntityDocument, join, read},
     load::unknown_blueprint,
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
     yaml,
 };
 use crate::domain::{
-    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Ownership,
-    Place, Property, RepoPath, TeamSlug,
+    Blueprint, BlueprintId, Diagnostic, Entity, EntityId, Format, Identifier, InvalidId, Login, Place,
+    Property, RepoPath, TeamSlug,
 };
 
 /// The entity that the file at this path must hold; none if entities do not lie there.
@@ -176,10 +176,8 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
         return vec![unknown_blueprint(&trail!["blueprint"], &entity.blueprint, &known)];
     };
     let mut found = Vec::new();
-    if let (Some(Ownership::Inherited { path }), false) = (&blueprint.ownership, entity.team.is_empty()) {
-        let message = format!("has no effect: who owns a `{}` is found along `{path}`", entity.blueprint);
-        let wrong = Wrong::new("misplaced-key", &trail!["team"], message).about_key();
-        found.push(wrong.help("remove it, or give the blueprint `ownership: { type: Direct }`"));
+    if !entity.team.is_empty() {
+        found.extend(team_without_effect(blueprint, &trail!["team"]));
     }
     if entity.blueprint.as_str() == "_user" {
         let login = entity.identifier.as_str();
