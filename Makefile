@@ -147,6 +147,7 @@ fuzz: ## Feed each reader what libFuzzer makes up for MINUTES=1 (TARGET=… for 
 		found='$(LEFT)/fuzz/'$$target
 		mkdir -p "$$found"
 		words=$$(find tests/fuzz/words -name "$$target" -printf '-dict=%p')
+		echo "Fuzzing $$target"
 		'$(CARGO_TARGET_DIR)'/release/fuzz-$$target $$words -artifact_prefix="$$found/wrong-" \
 			-max_total_time=$$(( $(or $(MINUTES),1) * 60 )) -max_len=2000 -timeout=20 -print_final_stats=1 -verbosity=0 -print_funcs=0 \
 			"$$found" tests/fuzz/corpus/$$target

@@ -14,13 +14,16 @@ use super::{
     declared::Declarations,
     document::join,
     entity::{Stored, each_reference, entity_at, examine, examine_form, references, store_entity},
-    load::{actions_below, documents_below, duplicate, examine_action, load_definitions, load_settings},
+    load::{
+        actions_below, documents_below, duplicate, examine_action, identified, load_definitions,
+        load_settings,
+    },
     mend, request, secret, template,
     values::{Segment, Wrong, did_you_mean, trail},
 };
 use crate::domain::{
     Action, Approval, BlueprintId, Bytes, Code, Diagnostic, Entity, EntityId, Execute, Identifier, Operation,
-    Place, RepoPath, RequestFile, RequestId, TeamSlug,
+    Place, RepoPath, RequestFile, RequestId, TeamSlug, counted,
 };
 
 /// How much was looked at.
@@ -229,7 +232,10 @@ impl<'a> Checked<'a> {
             }
             None => {
                 let others = known.alike(&id).into_iter().filter(|other| *other < id.identifier);
-                found.extend(others.last().map(|other| collision(&id.identifier, &other, path)));
+                found.extend(others.last().map(|identifier| {
+                    let other = EntityId { identifier, blueprint: id.blueprint.clone() };
+                    collision(&id, &other, path, *known)
+                }));
             }
         }
         if !definitions.blueprints.contains_key(&id.blueprint) {
@@ -376,8 +382,10 @@ impl<'a> Checked<'a> {
             if count == 0 || blueprints.contains_key(name) || unusable.blueprints.contains(name) {
                 continue;
             }
-            let message =
-                format!("`{folder}/{name}` holds {count} entities of a blueprint that is not defined");
+            let message = format!(
+                "`{folder}/{name}` holds {} of a blueprint that is not defined",
+                counted(count, "entity", "entities")
+            );
             let mut diagnostic =
                 Diagnostic::error("unknown-blueprint", Place::file(format!("{folder}/{name}")), message);
             diagnostic.help = did_you_mean(name.as_str(), blueprints.keys().map(BlueprintId::as_str));
@@ -395,9 +403,13 @@ fn unplaced(definitions: &Definitions, path: &RepoPath) -> Diagnostic {
 }
 
 /// Where the file system takes no notice of case, the files of the two are one.
-fn collision(identifier: &Identifier, other: &Identifier, path: &RepoPath) -> Diagnostic {
-    let message = format!("`{identifier}` and `{other}` differ in nothing but case");
-    let wrong = Diagnostic::error("case-collision", Place::file(path.as_str()), message);
+fn collision(id: &EntityId, other: &EntityId, path: &RepoPath, known: &dyn Known) -> Diagnostic {
+    let message = format!("`{}` and `{}` differ in nothing but case", id.identifier, other.identifier);
+    let place = |path: &RepoPath| identified(path, &|path| known.read(path));
+    let mut wrong = Diagnostic::error("case-collision", place(path), message);
+    if let Some(first) = known.first(other) {
+        wrong = wrong.related(place(&first), "the other is here");
+    }
     wrong.help("rename one of the two: on some systems their files would be the same")
 }
 

@@ -13,14 +13,15 @@ use serde_json::{Map, Value};
 use self::step::{Later, Secrets};
 use super::{
     Definitions,
+    asked::Asked,
     document::{Reader, action::change_path, is_template, join},
     load::unknown_blueprint,
     secret,
     values::{Segment, Wrong, check_value, trail},
 };
 use crate::domain::{
-    Action, Blueprint, BlueprintId, ChangeKind, EntityChange, Format, Operation, Property, RepoName,
-    Scorecard, Step, StepKind, TemplateName,
+    Action, Blueprint, BlueprintId, ChangeKind, EntityChange, Format, Operation, Ownership, Property,
+    RepoName, Scorecard, Step, StepKind, TemplateName,
 };
 
 /// Notes everything in which an action does not fit the other definitions.
@@ -108,15 +109,9 @@ pub(super) fn check_scorecard(definitions: &Definitions, scorecard: &Scorecard, 
     let queries = rules.map(|(index, rule)| (trail!["rules", index, "query"].to_vec(), &rule.query));
     let filter = scorecard.filter.iter().map(|query| (trail!["filter"].to_vec(), query));
     for (path, query) in filter.chain(queries) {
-        for name in super::view::asked_for(query) {
-            if !super::derived::has(of, name) {
-                let message = format!(
-                    "asks for `{name}`, which is not a property of the blueprint `{}`",
-                    of.identifier
-                );
-                let known = super::derived::names(of);
-                reader.wrong(Wrong::new("unknown-property", &path, message).did_you_mean(name, known));
-            }
+        let written = reader.mapping(&path).into();
+        for wrong in Asked::among(definitions, of).misfits(query, &written, &path) {
+            reader.wrong(wrong);
         }
     }
 }
@@ -230,6 +225,11 @@ fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segme
             Some(property) => literal(property, value, &path, reader),
         }
     }
+    if fields.get("team").is_some_and(|team| !team.is_null())
+        && let Some(wrong) = team_without_effect(blueprint, &join(path, "team"))
+    {
+        reader.wrong(wrong);
+    }
     for name in relations.keys().filter(|name| !blueprint.relations.contains_key(*name)) {
         reader.wrong(unknown_relation(blueprint, name, &join(&join(path, "relations"), name.as_str())));
     }
@@ -240,6 +240,11 @@ fn entity_change(definitions: &Definitions, change: &EntityChange, path: &[Segme
 
 /// A property that the blueprint does not have.
 pub(super) fn unknown_property(blueprint: &Blueprint, name: &str, path: &[Segment]) -> Wrong {
+    if super::derived::has(blueprint, name) {
+        let message =
+            format!("is computed, as the blueprint `{}` says, and is never written", blueprint.identifier);
+        return Wrong::new("unknown-property", path, message).about_key().help("remove it");
+    }
     let known = blueprint.properties.iter().map(|(name, _)| name.as_str());
     Wrong::new(
         "unknown-property",
@@ -248,6 +253,14 @@ pub(super) fn unknown_property(blueprint: &Blueprint, name: &str, path: &[Segmen
     )
     .about_key()
     .did_you_mean(name, known)
+}
+
+/// A team that nobody looks at, as another entity's counts.
+pub(super) fn team_without_effect(blueprint: &Blueprint, path: &[Segment]) -> Option<Wrong> {
+    let Some(Ownership::Inherited { path: way }) = &blueprint.ownership else { return None };
+    let message = format!("has no effect: who owns a `{}` is found along `{way}`", blueprint.identifier);
+    let wrong = Wrong::new("misplaced-key", path, message).about_key();
+    Some(wrong.help("remove it, or give the blueprint `ownership: { type: Direct }`"))
 }
 
 /// A relation that the blueprint does not have.

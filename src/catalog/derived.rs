@@ -2,30 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{
+    asked::{Asked, ends_elsewhere},
     document::join,
-    load::unknown_blueprint,
     values::{Segment, Wrong, trail},
 };
 use crate::{
-    domain::{Aggregation, Blueprint, BlueprintId, Measure, Mirror},
+    domain::{Aggregation, Blueprint, BlueprintId, Measure, Mirror, Ownership, PropertyType},
     expr::Expression,
 };
 
 type Blueprints = BTreeMap<BlueprintId, Blueprint>;
 
 /// The meta-properties that every entity has.
-pub const META: [&str; 8] =
-    ["$identifier", "$title", "$team", "$blueprint", "$createdAt", "$createdBy", "$updatedAt", "$updatedBy"];
+pub const META: [&str; 9] = [
+    "$identifier",
+    "$title",
+    "$icon",
+    "$team",
+    "$blueprint",
+    "$createdAt",
+    "$createdBy",
+    "$updatedAt",
+    "$updatedBy",
+];
 
-/// Everything that is wrong with what a blueprint derives. What a broken blueprint would make wrong is not told.
-pub(super) fn check(blueprint: &Blueprint, all: &Blueprints, unusable: &BTreeSet<BlueprintId>) -> Vec<Wrong> {
+/// Everything that is wrong with what a blueprint derives, `written` being its document. What a broken blueprint would make
+/// wrong is not told.
+pub(super) fn check(
+    blueprint: &Blueprint,
+    written: &Value,
+    all: &Blueprints,
+    unusable: &BTreeSet<BlueprintId>,
+) -> Vec<Wrong> {
     let mut found = Vec::new();
+    found.extend(ownership_problem(blueprint, all, unusable));
     for (name, mirror) in &blueprint.mirrors {
         found.extend(mirror_problem(blueprint, name, mirror, all, unusable));
     }
     for (name, aggregation) in &blueprint.aggregations {
-        found.extend(aggregation_problem(name, aggregation, all, unusable));
+        let written = &written["aggregationProperties"][name];
+        found.extend(aggregation_problems(blueprint, name, aggregation, written, all, unusable));
     }
     let names = [
         ("schema", blueprint.properties.iter().map(|(name, _)| name).collect::<Vec<_>>()),
@@ -80,6 +99,12 @@ pub(super) fn has(blueprint: &Blueprint, name: &str) -> bool {
         || META.contains(&name)
 }
 
+/// The names among which one that is not there was probably meant.
+pub(super) fn alike<'a>(blueprint: &'a Blueprint, name: &str) -> Vec<&'a str> {
+    let is_meta = name.starts_with('$') || META.iter().any(|known| &known[1..] == name);
+    if is_meta { META.to_vec() } else { names(blueprint) }
+}
+
 pub(super) fn names(blueprint: &Blueprint) -> Vec<&str> {
     let stored = blueprint.properties.iter().map(|(name, _)| name.as_str());
     let derived =
@@ -105,34 +130,105 @@ fn mirror_problem(
                 mirror.property, end.identifier
             );
             let wrong = Wrong::new("unknown-property", &path, message);
-            Some(wrong.did_you_mean(&mirror.property, names(end)))
+            Some(wrong.did_you_mean(&mirror.property, alike(end, &mirror.property)))
         }
     }
 }
 
-fn aggregation_problem(
-    name: &str,
-    aggregation: &Aggregation,
+/// Whoever owns an entity is asked: a way that leads to nobody would leave it to nobody.
+fn ownership_problem(
+    blueprint: &Blueprint,
     all: &Blueprints,
     unusable: &BTreeSet<BlueprintId>,
 ) -> Option<Wrong> {
-    let path = trail!["aggregationProperties", name];
-    if unusable.contains(&aggregation.target) {
-        return None;
-    }
-    let Some(target) = all.get(&aggregation.target) else {
-        let known = all.keys().collect();
-        return Some(unknown_blueprint(&join(&path, "target"), &aggregation.target, &known));
+    let Some(Ownership::Inherited { path: way }) = &blueprint.ownership else { return None };
+    let path = trail!["ownership", "path"];
+    let steps: Vec<String> = way.split('.').map(str::to_owned).collect();
+    let end = match walk(blueprint, &steps, &path, all, unusable) {
+        Ok(end) => end?,
+        Err(wrong) => return Some(wrong),
     };
-    match &aggregation.measure {
-        Measure::Of { property, .. } if !has(target, property) => {
-            let place = join(&join(&path, "calculationSpec"), "property");
-            let message =
-                format!("is `{property}`, which is not a property of the blueprint `{}`", target.identifier);
-            Some(Wrong::new("unknown-property", &place, message).did_you_mean(property, names(target)))
+    let wrong = |message: String| Wrong::new("invalid-path", &path, message);
+    match &end.ownership {
+        Some(Ownership::Inherited { path: further }) => {
+            let message = format!("ends at `{}`, which inherits its owner too", end.identifier);
+            Some(wrong(message).help(format!("go on to where it is said: `{way}.{further}`")))
         }
-        Measure::Of { .. } | Measure::Count => None,
+        _ if ["_team", "_user"].contains(&end.identifier.as_str()) => {
+            let message = format!("ends at `{}`, and nobody owns one", end.identifier);
+            Some(wrong(message).help("end at an entity that says its `team`"))
+        }
+        Some(Ownership::Direct) | None => None,
     }
+}
+
+fn aggregation_problems(
+    blueprint: &Blueprint,
+    name: &str,
+    aggregation: &Aggregation,
+    written: &Value,
+    all: &Blueprints,
+    unusable: &BTreeSet<BlueprintId>,
+) -> Vec<Wrong> {
+    let path = trail!["aggregationProperties", name];
+    let here = Asked { of: blueprint, all, unusable };
+    let target = match here.blueprint(&aggregation.target, &join(&path, "target")) {
+        Ok(Some(target)) => target,
+        Ok(None) => return Vec::new(),
+        Err(wrong) => return vec![wrong],
+    };
+    let mut found = Vec::new();
+    if let Measure::Of { property, .. } = &aggregation.measure {
+        let place = join(&join(&path, "calculationSpec"), "property");
+        found.extend(measure_problem(target, property, &place));
+    }
+    if let Some(query) = &aggregation.query {
+        let there = Asked { of: target, ..here };
+        found.extend(there.misfits(query, &written["query"], &join(&path, "query")));
+    }
+    if let Some((hops, is_from_target)) = &aggregation.path {
+        let way = join(&join(&path, "pathFilter"), 0);
+        let (start, end) = if *is_from_target { (target, blueprint) } else { (blueprint, target) };
+        let from = written["pathFilter"][0]["fromBlueprint"].as_str();
+        if from.is_some_and(|from| from != start.identifier.as_str()) {
+            let (place, identifier) = (join(&way, "fromBlueprint"), &blueprint.identifier);
+            let message =
+                format!("must be `{}` or `{identifier}`, between which the way leads", target.identifier);
+            found.push(Wrong::new("wrong-value", &place, message).help("leave it out to begin here"));
+            return found;
+        }
+        let place = |index: usize| join(&join(&way, "path"), index);
+        match here.follow(start, hops.iter().map(|hop| hop.relation.as_str()), &place) {
+            Ok(Some(at)) if at.identifier != end.identifier => {
+                found.push(ends_elsewhere(&join(&way, "path"), at, &end.identifier));
+            }
+            Ok(_) => {}
+            Err(wrong) => found.push(wrong),
+        }
+    }
+    found
+}
+
+/// What is gone over must be there, and be numbers. What a mirror shows is known when it is asked.
+fn measure_problem(target: &Blueprint, name: &str, path: &[Segment]) -> Option<Wrong> {
+    let kind = match (target.property(name), target.calculations.get(name)) {
+        (Some(property), _) => property.kind,
+        (None, Some(calculation)) => calculation.kind,
+        (None, None) if META.contains(&name) => PropertyType::String,
+        (None, None) if has(target, name) => return None,
+        (None, None) => {
+            let message =
+                format!("is `{name}`, which is not a property of the blueprint `{}`", target.identifier);
+            return Some(
+                Wrong::new("unknown-property", path, message).did_you_mean(name, alike(target, name)),
+            );
+        }
+    };
+    let message = format!("is `{name}`, which is a {} and no number", kind.name());
+    (kind != PropertyType::Number).then(|| {
+        let wrong = Wrong::new("wrong-type", path, message);
+        wrong.help(format!("name a property of `{}` with `type: number`", target.identifier))
+    })
 }
 
 /// The calculations that one of these names needs first.

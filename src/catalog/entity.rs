@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Definitions, Settings,
-    cross::{unknown_property, unknown_relation},
+    cross::{team_without_effect, unknown_property, unknown_relation},
     document::{Reader, entity::EntityDocument, join, read},
     load::unknown_blueprint,
     values::{Segment, Wrong, check_value, field_name, trail, without_echoes},
@@ -68,14 +68,15 @@ pub fn store_entity(path: &RepoPath, bytes: &[u8], definitions: &Definitions) ->
 
 /// An entity in whose form nothing is wrong, as [`EntityDocument`] would read it; none where anything is unusual.
 fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
-    let (mut identifier, mut blueprint, mut title, mut team) = (None, None, None, Vec::new());
+    let (mut identifier, mut blueprint, mut title, mut icon) = (None, None, None, None);
+    let mut team = Vec::new();
     let (mut properties, mut relations) = (Map::new(), BTreeMap::new());
     for (key, value) in yaml::entries(path.as_str(), bytes)? {
         match (key.as_str(), value) {
             ("identifier", Value::String(text)) => identifier = text.parse().ok(),
             ("blueprint", Value::String(text)) => blueprint = text.parse().ok(),
             ("title", Value::String(text)) => title = Some(text),
-            ("icon", Value::String(_)) => {}
+            ("icon", Value::String(text)) => icon = Some(text),
             ("team", Value::String(one)) => team = vec![one],
             ("properties", Value::Object(entries)) => properties = entries,
             ("relations", Value::Object(entries)) => relations = entries.into_iter().collect(),
@@ -87,6 +88,7 @@ fn quick(path: &RepoPath, bytes: &[u8]) -> Option<Entity> {
         identifier: identifier?,
         blueprint: blueprint?,
         title,
+        icon,
         team,
         properties,
         relations,
@@ -174,6 +176,9 @@ fn judge(definitions: &Definitions, entity: &Entity) -> Vec<Wrong> {
         return vec![unknown_blueprint(&trail!["blueprint"], &entity.blueprint, &known)];
     };
     let mut found = Vec::new();
+    if !entity.team.is_empty() {
+        found.extend(team_without_effect(blueprint, &trail!["team"]));
+    }
     if entity.blueprint.as_str() == "_user" {
         let login = entity.identifier.as_str();
         if login.parse::<Login>().is_ok_and(|known| known.as_str() != login) {
@@ -360,10 +365,12 @@ pub fn each_reference<'a>(definitions: &'a Definitions, entity: &Entity, visit: 
         }
         if let Some(value) = entity.properties.get(name) {
             people(property, value, &mut Vec::new(), &mut |format, indices, text| match format {
-                Format::User => match text.parse::<Login>() {
-                    Ok(login) => visit(Field::Property(name), indices, users, login.as_str()),
-                    Err(_) => visit(Field::Property(name), indices, users, text),
-                },
+                // What is no login has been told, and is nobody's.
+                Format::User => {
+                    if let Ok(login) = text.parse::<Login>() {
+                        visit(Field::Property(name), indices, users, login.as_str());
+                    }
+                }
                 _ => visit(Field::Property(name), indices, teams, text),
             });
         }

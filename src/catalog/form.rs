@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{
     Definitions,
-    derived::{has, names},
+    asked::Asked,
+    derived::{alike, has},
     document::{Reader, join, query::loose_query},
     past::DATED,
     values::{Segment, Wrong, list, trail},
@@ -435,11 +436,12 @@ fn check_query(
     reader: &mut Reader,
 ) {
     // What it is made of was judged when the document was read.
-    let Ok(query) = loose_query(&sample(query)) else { return };
-    for name in asked_for(&query) {
-        check_property(definitions, blueprint, name, path, reader);
+    let Ok(made) = loose_query(&sample(query)) else { return };
+    let of = definitions.blueprints.get(blueprint);
+    for wrong in of.iter().flat_map(|of| Asked::among(definitions, of).misfits(&made, query, path)) {
+        reader.wrong(wrong);
     }
-    dated(&query, path, reader);
+    dated(&made, path, reader);
 }
 
 fn dated(query: &Query, path: &[Segment], reader: &mut Reader) {
@@ -468,7 +470,7 @@ fn check_property(
     let Some(of) = definitions.blueprints.get(blueprint) else { return };
     if !has(of, name) {
         let message = format!("asks for `{name}`, which is not a property of the blueprint `{blueprint}`");
-        reader.wrong(Wrong::new("unknown-property", path, message).did_you_mean(name, names(of)));
+        reader.wrong(Wrong::new("unknown-property", path, message).did_you_mean(name, alike(of, name)));
     }
 }
 

@@ -107,6 +107,12 @@ pub(super) fn check_file_name(identifier: &str, path: &RepoPath, reader: &mut Re
     }
 }
 
+/// Where a file says what it holds.
+pub(super) fn identified(path: &RepoPath, read: &dyn Fn(&RepoPath) -> Option<Bytes>) -> Place {
+    let read = read(path).and_then(|bytes| yaml::parse(path.as_str(), &bytes).ok());
+    read.map_or_else(|| Place::file(path.as_str()), |document| document.place(&trail!["identifier"]))
+}
+
 /// A definition that another file holds already.
 pub(super) fn duplicate(
     what: &str,
@@ -115,10 +121,7 @@ pub(super) fn duplicate(
     first: &RepoPath,
     second: &RepoPath,
 ) -> Diagnostic {
-    let place = |path: &RepoPath| {
-        let read = read(path).and_then(|bytes| yaml::parse(path.as_str(), &bytes).ok());
-        read.map_or_else(|| Place::file(path.as_str()), |document| document.place(&trail!["identifier"]))
-    };
+    let place = |path: &RepoPath| identified(path, read);
     let message = format!("the {what} `{name}` is in `{first}` already");
     Diagnostic::error("duplicate-identifier", place(second), message)
         .related(place(first), "it is here already")
@@ -172,8 +175,8 @@ fn blueprints(definitions: &mut Definitions, files: &Files) -> Vec<Diagnostic> {
         .chain(read.iter().map(|(name, (_, blueprint, _))| (name, blueprint)))
         .map(|(name, blueprint)| (name.clone(), blueprint.clone()))
         .collect();
-    for (name, (_, blueprint, _)) in &read {
-        let wrong = derived::check(blueprint, &made, unusable);
+    for (name, (_, blueprint, reader)) in &read {
+        let wrong = derived::check(blueprint, &reader.value, &made, unusable);
         dangling.extend(wrong.into_iter().map(|wrong| (name.clone(), wrong)));
     }
     for (name, (_, blueprint, mut reader)) in read {

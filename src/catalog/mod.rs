@@ -19,6 +19,7 @@ mod lost;
 mod cross;
 pub mod form;
 mod derived;
+mod asked;
 mod compare;
 mod past;
 mod measure;
@@ -45,6 +46,7 @@ use crate::domain::{
     RepoName, RepoPath, Scorecard, Sink, TeamSlug, Template, TemplateName,
 };
 
+pub use asked::misfits;
 pub use case::{Case, read_case};
 pub use check::{Checked, Counts, Known, Report, check_all, in_order, newly};
 pub use derived::META;

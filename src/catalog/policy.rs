@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{
     BrokenPolicy, Definitions, Files,
+    asked::Asked,
     cross::rule,
-    derived,
     document::{Reader, join, policy::PolicyDocument, read},
     load::{TESTS, check_file_name, documents_below, duplicate, unknown_blueprint},
     values::{Segment, Wrong, did_you_mean, trail},
@@ -184,13 +184,10 @@ fn check(definitions: &Definitions, policy: &Policy, reader: &mut Reader) {
         let of = definitions.blueprints.get(name);
         let query = query.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         if let (Some(of), Some(query)) = (of, query.and_then(|query| view::parse_query(&query).ok())) {
-            for name in view::asked_for(&query).into_iter().filter(|name| !derived::has(of, name)) {
-                let message = format!(
-                    "asks for `{name}`, which is not a property of the blueprint `{}`",
-                    of.identifier
-                );
-                let wrong = Wrong::new("unknown-property", &trail!["limit", "query"], message);
-                reader.wrong(wrong.did_you_mean(name, derived::names(of)));
+            let path = trail!["limit", "query"];
+            let written = reader.mapping(&path).into();
+            for wrong in Asked::among(definitions, of).misfits(&query, &written, &path) {
+                reader.wrong(wrong);
             }
         }
     }

@@ -29,21 +29,8 @@ pub fn sarif(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>
         }
         location
     };
-    let pages: BTreeMap<&str, String> =
-        diagnostics.iter().map(|diagnostic| (diagnostic.code.0, diagnostic.page())).collect();
-    let codes: BTreeSet<&str> = pages.keys().copied().collect();
-    let rules: Vec<Value> = pages
-        .iter()
-        .map(|(code, page)| {
-            json!({
-                "id": code,
-                "help": {
-                    "text": format!("See {page} of Chandlery."),
-                    "markdown": format!("See [{page}]({page}) of Chandlery."),
-                },
-            })
-        })
-        .collect();
+    let codes: BTreeSet<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
+    let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
     let one = |diagnostic: &Diagnostic| {
         let mut message = diagnostic.message.clone();
         for more in diagnostic.label.iter().chain(&diagnostic.help) {
@@ -86,6 +73,27 @@ pub fn sarif(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>
     .to_string()
 }
 
+/// What a code means, as its page tells; code scanning shows all of it, and wants each part:
+/// <https://docs.github.com/en/code-security/reference/code-scanning/sarif-support-for-code-scanning#reportingdescriptor-object>
+fn rule(code: &str) -> Value {
+    let page = page(code).unwrap_or_else(|| format!("See docs/diagnostics.md#{code} of Chandlery."));
+    let cause = page.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    json!({
+        "id": code,
+        "shortDescription": { "text": code.replace('-', " ") },
+        "fullDescription": { "text": cause },
+        "help": { "text": page, "markdown": page },
+    })
+}
+
+/// The section about a code: its cause, what to do, and an example.
+fn page(code: &str) -> Option<String> {
+    const PAGES: &str = include_str!("../../docs/diagnostics.md");
+    let (_, page) = PAGES.split_once(&format!("\n### `{code}`\n"))?;
+    let end = page.find("\n### ").into_iter().chain(page.find("\n## ")).min().unwrap_or(page.len());
+    Some(page[..end].trim().to_owned())
+}
+
 /// The line and column after the last character of a span.
 fn end(span: Span, text: &[u8]) -> Option<(usize, usize)> {
     let text = String::from_utf8_lossy(text.get(span.start..span.end)?).into_owned();
@@ -124,7 +132,18 @@ mod tests {
         let source = |_: &str| Some(Bytes::from("12345\nß dür\n".as_bytes()));
         let report: Value = serde_json::from_str(&sarif(&[diagnostic], &source)).unwrap();
         let run = &report["runs"][0];
-        assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "not-a-choice");
+        let rule = &run["tool"]["driver"]["rules"][0];
+        assert_eq!(rule["id"], "not-a-choice");
+        let cause = rule["fullDescription"]["text"].as_str().unwrap();
+        assert!(
+            cause.starts_with("Only certain values are allowed here") && !cause.contains('\n'),
+            "{cause}"
+        );
+        let help = rule["help"]["markdown"].as_str().unwrap();
+        assert!(
+            help.contains("*What to do:*") && help.contains("*Example:*") && !help.contains("###"),
+            "{help}"
+        );
         let result = &run["results"][0];
         assert_eq!((&result["ruleIndex"], &result["level"]), (&json!(0), &json!("error")));
         let place = &result["locations"][0]["physicalLocation"];

@@ -42,7 +42,7 @@ pub fn search(
 pub fn is_told_by_each(definitions: &Definitions, search: &Search) -> bool {
     let Some(blueprint) = definitions.blueprints.get(&search.blueprint) else { return false };
     let is_own = |property: &str| match property {
-        "$identifier" | "$blueprint" | "$title" => true,
+        "$identifier" | "$blueprint" | "$title" | "$icon" => true,
         "$team" => !matches!(blueprint.ownership, Some(Ownership::Inherited { .. })),
         name => blueprint.property(name).is_some(),
     };

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Definitions, Files,
-    derived::needs,
+    derived::{META, names, needs},
     document::{blueprint::BlueprintDocument, join, read, scorecard::ScorecardDocument},
     load::{documents_below, stem},
-    values::{Segment, trail},
+    values::{Segment, did_you_mean, trail},
     view::View,
 };
-use crate::domain::{Aggregation, Blueprint, BlueprintId, EntityId, Measure, Place};
+use crate::{
+    domain::{Aggregation, Blueprint, BlueprintId, EntityId, Measure, Place},
+    expr::Expression,
+};
 
 /// Something that is derived, over all entities of a blueprint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +79,28 @@ impl Trial {
             }
         };
         document.map_or_else(|_| Place::file(source), |document| document.place(&way))
+    }
+
+    /// What a calculation asks of its entity that none has, and what was probably meant: that is null, and nobody would learn why.
+    pub fn unknown(&self, definitions: &Definitions) -> Vec<(String, Option<String>)> {
+        let Self::Calculation(blueprint, name) = self else { return Vec::new() };
+        let of = &definitions.blueprints[blueprint];
+        let Ok(expression) = Expression::parse(&of.calculations[name].text) else { return Vec::new() };
+        let fields = || META.iter().map(|name| &name[1..]).chain(["properties", "relations"]).collect();
+        let one = |way: &Vec<String>| {
+            let (asked, known) = match &way[..] {
+                [part, name, ..] if part == "properties" => (name, names(of)),
+                [part, name, ..] if part == "relations" => {
+                    (name, of.relations.keys().map(String::as_str).collect())
+                }
+                [name, ..] => (name, fields()),
+                [] => return None,
+            };
+            let is_known = known.contains(&asked.as_str());
+            let end = way.iter().position(|step| step == asked)?;
+            (!is_known).then(|| (way[..=end].join("."), did_you_mean(asked, known)))
+        };
+        expression.ways().iter().filter_map(one).collect()
     }
 
     /// Derives it for every entity. That an aggregation finds nothing is no failure.

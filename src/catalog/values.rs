@@ -3,6 +3,8 @@
 //! Knows nothing of files: entities, defaults, request files and issue forms are all judged here.
 //! A JSON Schema validator finds what is wrong; the words are ours.
 
+mod words;
+
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
@@ -15,6 +17,8 @@ use jsonschema::{
 };
 use serde_json::Value;
 
+pub(super) use self::words::{bare, describe};
+use self::words::{count, length, short, show, type_words};
 use super::{formats, mend::Mend};
 use crate::domain::{Blueprint, BlueprintId, Diagnostic, Format, Place, Property, nearest, only_near};
 
@@ -354,7 +358,14 @@ impl Schema {
                 one("pattern-mismatch", format!("must match `{pattern}`, and is {}", show(value)))
             }
             Kind::Format { format } => {
-                one("wrong-format", format!("must be {}, and is {}", formats::wanted_by(format), show(value)))
+                let message = format!("must be {}, and is {}", formats::wanted_by(format), show(value));
+                let wrong = Wrong::new("wrong-format", &path, message);
+                vec![match format.as_str() {
+                    "user" => {
+                        wrong.help("name people by their login on the forge, as their `_user` is called")
+                    }
+                    _ => wrong,
+                }]
             }
             Kind::MinLength { limit: 1 } => one("wrong-length", "must not be empty".into()),
             Kind::MinLength { limit } => one(
@@ -501,6 +512,22 @@ fn is_yes_or_no(text: &str) -> bool {
     matches!(text.to_lowercase().as_str(), "yes" | "no" | "on" | "off" | "true" | "false")
 }
 
+/// What other languages call a type or a format.
+const OTHER_WORDS: [(&str, &str); 9] = [
+    ("integer", "number"),
+    ("int", "number"),
+    ("float", "number"),
+    ("text", "string"),
+    ("bool", "boolean"),
+    ("list", "array"),
+    ("map", "object"),
+    ("date", "date-time"),
+    ("uri", "url"),
+];
+
+/// So many choices are still read by people.
+const MANY: usize = 30;
+
 fn wrong_choice(options: &Value, value: &Value, path: &[Segment]) -> Wrong {
     // Nothing at all is no choice that anybody would write out.
     let values: Vec<&Value> = options.as_array().into_iter().flatten().filter(|one| !one.is_null()).collect();
@@ -516,8 +543,11 @@ fn wrong_choice(options: &Value, value: &Value, path: &[Segment]) -> Wrong {
     } else {
         wrong.label(format!("not one of the {} choices", options.len()))
     };
-    match nearest(&bare(value), options.iter().map(String::as_str)) {
+    let meant = OTHER_WORDS.iter().filter(|(word, _)| bare(value) == *word).map(|(_, meant)| *meant);
+    let meant = meant.into_iter().find(|meant| options.iter().any(|option| option == meant));
+    match meant.or_else(|| nearest(&bare(value), options.iter().map(String::as_str))) {
         Some(near) => wrong.help(format!("did you mean `{near}`?")),
+        None if !few && options.len() <= MANY => wrong.help(format!("it can be {}", options.join(", "))),
         None => wrong,
     }
 }
@@ -551,59 +581,4 @@ fn path_of(pointer: &str, root: &Value) -> Vec<Segment> {
         path.push(segment);
     }
     path
-}
-
-fn type_words(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::String => "text",
-        JsonType::Number => "a number",
-        JsonType::Integer => "a whole number",
-        JsonType::Boolean => "true or false",
-        JsonType::Array => "a list",
-        JsonType::Object => "a mapping",
-        JsonType::Null => "nothing",
-    }
-}
-
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "empty".into(),
-        Value::Bool(_) => format!("`{value}`"),
-        Value::Number(_) => format!("the number {value}"),
-        Value::String(text) => format!("the text {}", short_quoted(text)),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a mapping".into(),
-    }
-}
-
-fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn show(value: &Value) -> String {
-    format!("`{}`", short(&bare(value)))
-}
-
-fn short_quoted(text: &str) -> String {
-    format!("`{}`", short(text))
-}
-
-/// The beginning of a text, in one line.
-fn short(text: &str) -> String {
-    const MAX: usize = 60;
-    let line = text.replace(['\n', '\r'], "↵");
-    if line.chars().count() <= MAX { line } else { line.chars().take(MAX).chain(['…']).collect() }
-}
-
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-fn length(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.chars().count(),
-        Value::Array(items) => items.len(),
-        Value::Object(entries) => entries.len(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
 }

@@ -79,16 +79,24 @@ pub struct View<'a> {
     closures: RefCell<HashMap<String, Found>>,
 }
 
+/// How the reason begins why a value of another type than its definition says is none.
+pub const OTHER_KIND: &str = "it should be a";
+
 /// Reads a query that stands in no file.
 ///
 /// # Errors
 /// What is wrong with it, one line each.
 pub fn parse_query(value: &Value) -> Result<Query, Vec<String>> {
+    loose_query(value).map_err(|found| in_words(&found))
+}
+
+/// What is wrong with something that stands in no file.
+pub fn in_words(found: &[Wrong]) -> Vec<String> {
     let tell = |wrong: &Wrong| match &wrong.help {
         Some(help) => format!("`{}` {}: {help}", field_name(&wrong.path), wrong.message),
         None => format!("`{}` {}", field_name(&wrong.path), wrong.message),
     };
-    loose_query(value).map_err(|found| found.iter().map(tell).collect())
+    found.iter().map(tell).collect()
 }
 
 /// The properties that a query asks for by their names.
@@ -272,6 +280,7 @@ impl<'a> View<'a> {
             "$identifier" => Derived::of(entity.identifier.as_str().into()),
             "$blueprint" => Derived::of(entity.blueprint.as_str().into()),
             "$title" => Derived::of(entity.title.as_deref().unwrap_or(entity.identifier.as_str()).into()),
+            "$icon" => Derived::of(entity.icon.clone().into()),
             "$team" => Derived::of(self.team(entity, blueprint).into()),
             name if DATED.contains(&name) => self.past(&entity.blueprint).value(&entity.id(), name),
             name if blueprint.property(name).is_some() => Derived::of(Value::Null),
@@ -344,7 +353,7 @@ impl<'a> View<'a> {
         match expression.first(&input) {
             Ok(Value::Null) => Derived { value: Value::Null, problem: silence() },
             Ok(value) if fits(calculation.kind, &value) => Derived::of(value),
-            Ok(value) => Derived::none(format!("it should be a {}, and is {value}", calculation.kind.name())),
+            Ok(value) => Derived::none(format!("{OTHER_KIND} {}, and is {value}", calculation.kind.name())),
             Err(why) => Derived::none(silence().unwrap_or_else(|| format!("jq says: {why}"))),
         }
     }
@@ -362,6 +371,7 @@ impl<'a> View<'a> {
             "identifier": entity.identifier.as_str(),
             "blueprint": entity.blueprint.as_str(),
             "title": self.value(&entity.id(), "$title").value,
+            "icon": entity.icon,
             "team": self.value(&entity.id(), "$team").value,
             "properties": properties,
             "relations": relations,

@@ -291,12 +291,13 @@ impl<'a> Builder<'a> {
         if self.at_key() {
             // An alias has been refused already.
             if scalar_or_collection {
-                self.refuse(
-                    "yaml-key",
-                    node.span,
-                    "a list or mapping is used as a key",
-                    "use text as the key",
-                );
+                let before = node.span.start.saturating_sub(1)..node.span.start + 1;
+                let is_template = self.text.as_bytes().get(before) == Some(b"{{");
+                let help = match is_template {
+                    true => "use text as the key; what is filled in later stands in quotes: `\"{{ … }}\"`",
+                    false => "use text as the key",
+                };
+                self.refuse("yaml-key", node.span, "a list or mapping is used as a key", help);
             }
             return self.key_placeholder(node.span);
         }

@@ -187,7 +187,8 @@ fn near<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> impl Iterator<Item = (usize, &'a str)> {
     let letters = text.chars().count();
-    let limit = (letters / 3).max(1);
+    // One letter, or one digit, is like no other.
+    let limit = (letters / 3).max(1).min(letters.saturating_sub(1));
     candidates
         .into_iter()
         .filter(move |candidate| candidate.chars().count().abs_diff(letters) <= limit)

@@ -17,6 +17,9 @@ pub struct Entity {
     /// The name that people read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// The name of a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
     /// The teams that own it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub team: Vec<String>,

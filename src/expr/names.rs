@@ -39,6 +39,61 @@ pub(super) fn names(term: &Term<&str>) -> BTreeSet<String> {
     found.names
 }
 
+/// The ways that it goes into its input, such as `properties` and `tier`, where there is no doubt that it is the input.
+pub(super) fn ways(term: &Term<&str>) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    into_input(term, &mut found);
+    found
+}
+
+fn into_input(term: &Term<&str>, found: &mut BTreeSet<Vec<String>>) {
+    match term {
+        Term::Path(inner, Path(parts)) => {
+            if matches!(**inner, Term::Id) {
+                let named = parts.iter().map_while(|(part, _)| match part {
+                    Part::Index(index) => literal(index),
+                    Part::Range(..) => None,
+                });
+                let way: Vec<String> = named.collect();
+                found.extend((!way.is_empty()).then_some(way));
+            }
+            into_input(inner, found);
+        }
+        // What comes after a pipe sees something else, unless a name is given to what stands before it.
+        Term::BinOp(left, BinaryOp::Pipe(None), _) => into_input(left, found),
+        Term::BinOp(left, _, right) => [left, right].into_iter().for_each(|term| into_input(term, found)),
+        Term::Str(_, parts) => {
+            for part in parts {
+                if let StrPart::Term(inner) = part {
+                    into_input(inner, found);
+                }
+            }
+        }
+        Term::Arr(inner) => inner.iter().for_each(|term| into_input(term, found)),
+        Term::Neg(inner) => into_input(inner, found),
+        Term::Obj(entries) => {
+            entries.iter().filter_map(|(_, value)| value.as_ref()).for_each(|term| into_input(term, found));
+        }
+        Term::TryCatch(inner, _) => into_input(inner, found),
+        Term::IfThenElse(branches, otherwise) => {
+            branches
+                .iter()
+                .flat_map(|(condition, then)| [condition, then])
+                .for_each(|term| into_input(term, found));
+            otherwise.iter().for_each(|term| into_input(term, found));
+        }
+        Term::Id
+        | Term::Recurse
+        | Term::Num(_)
+        | Term::Var(_)
+        | Term::Break(_)
+        | Term::Label(..)
+        | Term::Fold(..)
+        | Term::Def(..)
+        | Term::Call(..) => {}
+    }
+}
+
 #[derive(Default)]
 struct Found {
     names: BTreeSet<String>,
@@ -185,5 +240,27 @@ mod tests {
             }
         }
         assert!(Expression::parse(".\"a b\"").unwrap().mentions("a b"));
+    }
+
+    #[test]
+    fn ways_are_those_that_surely_go_into_the_input() {
+        for (text, expected) in [
+            (".properties.tier", "properties.tier"),
+            (".properties[\"a-b\"][0].c // .title", "properties.a-b title"),
+            ("\"is \\(.properties.a)\"", "properties.a"),
+            (
+                "if .properties.a > 1 then [.relations.b] else {c: -.properties.d} end",
+                "properties.a properties.d relations.b",
+            ),
+            (".properties as $p | .title + $p.a", "properties title"),
+            // What these see is something else, or may be.
+            (".properties | .tier", "properties"),
+            (".properties.tags | map(.name)", "properties.tags"),
+            ("[.properties.tags[] | .name]", "properties.tags"),
+        ] {
+            let expression = Expression::parse(text).unwrap();
+            let ways: Vec<String> = expression.ways().iter().map(|way| way.join(".")).collect();
+            assert_eq!(ways.join(" "), expected, "{text}");
+        }
     }
 }

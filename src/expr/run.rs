@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{
     bound::{Bound, bound},
     guard::{Refusal, check, check_text, instead, refused},
-    names::names,
+    names::{names, ways},
 };
 use crate::domain::Memo;
 
@@ -38,6 +38,7 @@ pub struct Expression {
     filter: Arc<Filter<data::JustLut<Val>>>,
     bound: Option<Bound>,
     names: Arc<BTreeSet<String>>,
+    ways: Arc<BTreeSet<Vec<String>>>,
 }
 
 impl fmt::Debug for Expression {
@@ -138,6 +139,11 @@ impl Expression {
     pub fn mentions(&self, name: &str) -> bool {
         self.names.contains(name)
     }
+
+    /// The ways that it goes into its input, such as `properties` and `tier`. It may go others, too.
+    pub fn ways(&self) -> &BTreeSet<Vec<String>> {
+        &self.ways
+    }
 }
 
 /// What programs are asked of, made ready once for all of them.
@@ -194,7 +200,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
         }
         Author::Shell => None,
     };
-    let names = Arc::new(names(&term));
+    let (names, ways) = (Arc::new(names(&term)), Arc::new(ways(&term)));
     let arena = Arena::default();
     let outside = [
         "env",
@@ -229,7 +235,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
             let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
             wrong(&format!("{} is not known, or has other arguments", names.join(", ")))
         })?;
-    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound, names })
+    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound, names, ways })
 }
 
 /// One value from a text of JSON.

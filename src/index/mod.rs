@@ -27,7 +27,9 @@ use walk::Below;
 
 use crate::{
     catalog::{Checked, Definitions, Known, Settings, Store, names_blueprints},
-    domain::{Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, RepoPath},
+    domain::{
+        Blueprint, BlueprintId, Bytes, Diagnostic, EntityId, Identifier, ObjectId, Ownership, RepoPath,
+    },
     git::objects::{Node, Objects, Read},
 };
 
@@ -347,7 +349,9 @@ fn defined(definitions: &Definitions) -> BTreeMap<BlueprintId, String> {
     let one = |(name, blueprint): (&BlueprintId, &Blueprint)| {
         let names = blueprint.properties.iter().any(|(_, property)| names_blueprints(property));
         let known = names.then_some(&known);
-        let asks = format!("{:?}", (&blueprint.properties, &blueprint.required, &blueprint.relations, known));
+        let inherits = matches!(blueprint.ownership, Some(Ownership::Inherited { .. }));
+        let says = (&blueprint.properties, &blueprint.required, &blueprint.relations);
+        let asks = format!("{:?}", (says, inherits, known));
         (name.clone(), hex::encode(&Sha256::digest(asks)[..12]))
     };
     definitions.blueprints.iter().map(one).collect()

@@ -245,6 +245,7 @@ fn after(site: &Site<'_>, planned: &PlannedEntity, id: &EntityId, before: Option
         identifier: id.identifier.clone(),
         blueprint: id.blueprint.clone(),
         title: None,
+        icon: None,
         team: Vec::new(),
         properties: Map::new(),
         relations: BTreeMap::new(),

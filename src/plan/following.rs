@@ -305,6 +305,7 @@ mod tests {
             identifier: "a".parse().unwrap(),
             blueprint: "service".parse().unwrap(),
             title: None,
+            icon: None,
             team: vec!["one".into(), "two".into()],
             properties: json!({ "leads": [["ada", "bo"], ["ada"]], "contact": "ada", "size": 1 })
                 .as_object()

@@ -456,6 +456,7 @@ fn from_fields(id: &EntityId, fields: &Map<String, Value>) -> Entity {
         identifier: id.identifier.clone(),
         blueprint: id.blueprint.clone(),
         title: fields.get("title").and_then(Value::as_str).map(str::to_owned),
+        icon: None,
         team,
         properties: object("properties"),
         relations: object("relations").into_iter().collect(),

@@ -137,6 +137,26 @@ fn the_past_answers_too() {
     }
 }
 
+#[test]
+fn an_icon_is_told_of_like_a_title() {
+    let past = Past::new();
+    for (day, icon) in [("2026-02-01", "Box"), ("2026-03-01", "Crate")] {
+        past.write("entities/thing/a.yaml", &format!("identifier: a\nblueprint: thing\nicon: {icon}\n"));
+        past.commit(day, "x");
+    }
+    for (question, answer) in [
+        ("list thing --columns $icon --format csv", "a,Crate"),
+        ("list thing --columns $icon --format csv --at 2026-02-10", "a,Box"),
+        ("list thing --where '{property: $icon, operator: beginsWith, value: Cr}'", "a"),
+        ("list thing --jq '.icon == \"Crate\"'", "a"),
+        ("get thing/a", "icon: Crate"),
+        ("history thing/a", "icon: Box -> Crate"),
+    ] {
+        let said = past.asks(question);
+        assert!(said.contains(answer) && !said.contains("exit code"), "{question}: {said}");
+    }
+}
+
 /// Mirrors of mirrors may go in a circle; then there is no value, and a reason.
 #[test]
 fn a_circle_of_mirrors_ends() {
@@ -151,7 +171,7 @@ fn a_circle_of_mirrors_ends() {
     assert!(answer.contains("m: it goes in a circle, or over more than 200 other values"), "{answer}");
     assert!(past.asks("list link").contains("a"));
     let answer = past.asks("list link --where '{property: nope, operator: isEmpty}'");
-    assert!(answer.contains("a `link` has no `nope`"), "{answer}");
+    assert!(answer.contains("`nope`, which is not a property of the blueprint `link`"), "{answer}");
 }
 
 /// What only moves a file or words it otherwise is no change; a value goes back to whoever gave it.

@@ -170,13 +170,14 @@ impl World {
             Deed::Blueprint { blueprint, kind } => {
                 let name = ["x", "y", "z"][blueprint % 3];
                 let path = format!("{root}blueprints/{name}.yaml");
-                let (required, limit, target) = match kind % 7 {
+                let (required, limit, target) = match kind % 8 {
                     0 => ("", 100, "y"),
                     1 => ("  required: [n]\n", 100, "y"),
                     2 => ("", 5, "y"),
                     3 => ("", 100, "x"),
                     4 => ("", 100, "z"),
-                    5 => return drop(self.tree.remove(&path)),
+                    5 => ("ownership: { type: Inherited, path: to }\n", 100, "x"),
+                    6 => return drop(self.tree.remove(&path)),
                     _ => return self.put(&path, "identifier: [broken\n"),
                 };
                 let text = format!(

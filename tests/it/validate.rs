@@ -366,6 +366,44 @@ properties: { cost: cheap, members: [ada, bo] }
 "#;
 
 #[test]
+fn a_calculation_that_asks_for_what_no_entity_has_is_told() {
+    let folder = repository(
+        r#"
+--- blueprints/system.yaml
+identifier: system
+schema: { properties: { cost: { type: number } } }
+relations: { owner: { target: _team } }
+mirrorProperties: { ownerTitle: { path: owner.$title } }
+calculationProperties:
+  sound: { type: string, calculation: ".title + .identifier + .properties.ownerTitle + .createdAt + .relations.owner" }
+  typo: { type: number, calculation: ".properties.cots // 0" }
+  nobody: { type: string, calculation: '"by \(.relations.woner)"' }
+  field: { type: string, calculation: ".titel // .id" }
+  inner: { type: array, calculation: "[.properties | to_entries[] | .properties.key]" }
+  number: { type: string, calculation: "1" }
+--- entities/system/shop.yaml
+identifier: shop
+blueprint: system
+"#,
+    );
+    let (code, printed) = validate(folder.path(), &["catalog"]);
+    assert_eq!(code, 0, "{printed}");
+    for words in [
+        "warning[unknown-property]: `typo` of `system` asks for `.properties.cots`, which no entity has\n --> catalog/blueprints/system.yaml:7:38\n",
+        "help: did you mean `cost`?",
+        "`nobody` of `system` asks for `.relations.woner`, which no entity has",
+        "help: did you mean `owner`?",
+        "`field` of `system` asks for `.titel`, which no entity has",
+        "`field` of `system` asks for `.id`, which no entity has",
+        "`number` of `system` has no value for 1 of 1 entities: it should be a string, and is 1, in `system/shop`",
+        "help: give it the `type` that it makes, or make another with `tostring` or `tonumber`",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    assert_eq!(printed.matches("which no entity has").count(), 4, "{printed}");
+}
+
+#[test]
 fn what_is_derived_is_tried_over_all_entities_before_it_is_merged() {
     let crowd = format!("  - {}\n", ["someone"; 2_000].join("\n  - "));
     let large = format!(

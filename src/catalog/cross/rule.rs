@@ -6,11 +6,12 @@ use regex::Regex;
 
 use super::super::{
     Definitions,
+    asked::Asked,
     derived::walk,
     document::{Reader, join},
     form::{points_to, sample},
     values::{Segment, Wrong, trail},
-    view::asked_for,
+    view::parse_query,
 };
 use crate::domain::{Action, Approval, BlueprintId, Execute, Operation, Property, Rule, Way};
 
@@ -39,17 +40,10 @@ pub(super) fn check(definitions: &Definitions, action: &Action, reader: &mut Rea
             else {
                 continue;
             };
-            let query = super::super::view::parse_query(&sample(&asked.query)).ok();
-            for property in query.iter().flat_map(asked_for) {
-                if !super::super::derived::has(of, property) {
-                    let message = format!(
-                        "asks for `{property}`, which is not a property of the blueprint `{}`",
-                        of.identifier
-                    );
-                    let known = super::super::derived::names(of);
-                    reader
-                        .wrong(Wrong::new("unknown-property", &path, message).did_you_mean(property, known));
-                }
+            // What it is made of was judged when the document was read.
+            let Ok(query) = parse_query(&sample(&asked.query)) else { continue };
+            for wrong in Asked::among(definitions, of).misfits(&query, &asked.query, &path) {
+                reader.wrong(wrong);
             }
         }
     }

@@ -22,8 +22,7 @@ pub(in crate::catalog) struct EntityDocument {
     blueprint: String,
     /// The name that people read.
     title: Option<String>,
-    /// The name of a picture; kept for other programs.
-    #[expect(dead_code, reason = "read by other programs")]
+    /// The name of a picture.
     icon: Option<String>,
     /// The team that owns it, or a list of teams.
     #[serde(default)]
@@ -49,6 +48,7 @@ impl EntityDocument {
             identifier: identifier?,
             blueprint: blueprint?,
             title: self.title,
+            icon: self.icon,
             team,
             properties: self.properties.unwrap_or_default(),
             relations: self.relations.unwrap_or_default(),

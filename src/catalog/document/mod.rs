@@ -151,7 +151,7 @@ pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), V
     if !digest.as_ref().is_some_and(judged::is_allowed) {
         for wrong in T::schema().judge(&reader.value) {
             left_out = left_out.max(leave_out(&mut pruned, &wrong));
-            reader.wrong(wrong);
+            reader.wrong(of_another_world(T::NAME, wrong));
         }
         if reader.found.is_empty() {
             digest.into_iter().for_each(judged::note);
@@ -168,6 +168,30 @@ pub(super) fn read<T: Kind>(source: &str, bytes: &[u8]) -> Result<(T, Reader), V
             reader.wrong(Wrong::new("wrong-value", &[], format!("cannot be read: {error}")));
             Err(reader.found)
         }
+    }
+}
+
+/// Keys that Port knows and a catalog does not, or has elsewhere, with what to do.
+const ELSEWHERE: [(&str, &str, &str); 10] = [
+    ("blueprint", "properties", "put it below `schema`: `schema: { properties: … }`"),
+    ("blueprint", "required", "put it below `schema`: `schema: { required: … }`"),
+    ("blueprint", "teamInheritance", "write `ownership: { type: Inherited, path: … }`"),
+    ("blueprint", "changelogDestination", "remove it: the forge tells of changes by its own webhooks"),
+    ("blueprint", "includeInGlobalSearch", "remove it: `chandlery search` looks at everything"),
+    ("entity", "scorecards", "remove it: it is computed, and `chandlery scorecard` shows it"),
+    ("entity", "createdAt", "remove it: Git's history tells"),
+    ("entity", "createdBy", "remove it: Git's history tells"),
+    ("entity", "updatedAt", "remove it: Git's history tells"),
+    ("entity", "updatedBy", "remove it: Git's history tells"),
+];
+
+/// A key at the top of a document that is known from elsewhere, with what to do about that.
+fn of_another_world(document: &str, wrong: Wrong) -> Wrong {
+    let ("unknown-key", [Segment::Key(key)]) = (wrong.code, &wrong.path[..]) else { return wrong };
+    let known = ELSEWHERE.iter().find(|(kind, name, _)| *kind == document && name == key);
+    match known.map(|(_, _, help)| *help) {
+        Some(help) => Wrong { mend: None, ..wrong.help(help) },
+        None => wrong,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Reader, join};
 use crate::{
-    catalog::values::{Schema, Segment, Wrong, check_value, schema_problem},
+    catalog::values::{Schema, Segment, Wrong, bare, check_value, schema_problem},
     domain::{Format, Property, PropertyType, Spec},
 };
 
@@ -37,7 +37,6 @@ pub(super) struct PropertyDocument {
     #[schemars(length(min = 1))]
     choices: Option<Vec<Value>>,
     /// The colours of these values; kept for other programs.
-    #[expect(dead_code, reason = "read by other programs")]
     enum_colors: Option<BTreeMap<String, String>>,
     /// The regular expression that a text must match. It is matched in linear time, so it has no look-around.
     pattern: Option<String>,
@@ -284,6 +283,7 @@ impl PropertyDocument {
             return None;
         }
         let property = with_examples(property, self.choices, self.default, path, reader);
+        check_colors(self.enum_colors.unwrap_or_default().keys(), &property, path, reader);
         (reader.found.len() == before).then_some(property)
     }
 }
@@ -311,6 +311,21 @@ fn with_examples(
     }
     property.default = default;
     property
+}
+
+/// Each colour is of one of the choices. Where these are computed, nothing is known of them.
+fn check_colors<'a>(
+    names: impl Iterator<Item = &'a String>,
+    property: &Property,
+    path: &[Segment],
+    reader: &mut Reader,
+) {
+    let known: Vec<String> = property.choices.iter().map(bare).collect();
+    for name in names.filter(|name| !known.is_empty() && !known.contains(name)) {
+        let place = join(&join(path, "enumColors"), name.as_str());
+        let wrong = Wrong::new("not-a-choice", &place, format!("colours `{name}`, which is not in `enum`"));
+        reader.wrong(wrong.about_key().did_you_mean(name, known.iter().map(String::as_str)));
+    }
 }
 
 fn check_format(format: Format, kind: PropertyType, home: Home, path: &[Segment], reader: &mut Reader) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Reader, join};
 use crate::{
     catalog::values::{Segment, Wrong},
-    domain::{BlueprintId, Direction, Hop, Operator, PRESETS, Query},
+    domain::{BlueprintId, Direction, Hop, Operator, PRESETS, PropertyType, Query, nearest},
 };
 
 /// How deep groups may be nested.
@@ -101,17 +101,32 @@ fn compare(
     path: &[Segment],
     wrong: &mut dyn FnMut(Wrong),
 ) -> Option<Query> {
+    if let Some(key) = ["relation", "scorecard"].into_iter().find(|key| entries.contains_key(*key)) {
+        let unknown =
+            Wrong::new("unknown-key", &join(path, key), "is not what a rule asks for here").about_key();
+        wrong(unknown.help(match key {
+            "relation" => "write `property: { path: [RELATION] }` with `operator: matchAny`",
+            _ => "`chandlery scorecard` tells who reaches which level",
+        }));
+        return None;
+    }
     only(entries, &["property", "propertySchema", "operator", "value"], path, wrong);
     let Some(operator) = Operator::named(name) else {
         let known = Operator::NAMES.iter().map(|(name, _)| *name).chain(["relatedTo", "matchAny"]);
         let unknown = Wrong::new("not-a-choice", &join(path, "operator"), format!("cannot be `{name}`"));
         let known: Vec<&str> = known.collect();
-        wrong(match crate::domain::nearest(name, known.iter().copied()) {
+        let meant = OTHER_WORDS.iter().find(|(word, _)| *word == name).map(|(_, meant)| *meant);
+        wrong(match meant.or_else(|| nearest(name, known.iter().copied())) {
             Some(near) => unknown.help(format!("did you mean `{near}`?")),
             None => unknown.help(format!("it can be {}", known.join(" "))),
         });
         return None;
     };
+    if !operator.takes_no_value() && !entries.contains_key("value") {
+        let missing = Wrong::new("missing-key", &join(path, "value"), "is missing");
+        wrong(missing.help("say what it is compared with; for what is not there, write `operator: isEmpty`"));
+        return None;
+    }
     let value = entries.get("value").cloned().unwrap_or(Value::Null);
     operand(operator, &value, &join(path, "value"), wrong);
     if let Some(schema) = entries.get("propertySchema").and_then(Value::as_object) {
@@ -120,6 +135,12 @@ fn compare(
             wrong(Wrong::new("missing-key", &join(&join(path, "propertySchema"), "type"), "is missing"));
             return None;
         };
+        if !PropertyType::ALL.iter().any(|known| known.name() == kind) {
+            let place = join(&join(path, "propertySchema"), "type");
+            let unknown = Wrong::new("not-a-choice", &place, format!("cannot be `{kind}`"));
+            wrong(unknown.did_you_mean(&kind, PropertyType::ALL.iter().map(|known| known.name())));
+            return None;
+        }
         return Some(Query::AnyOfType { kind, format: text("format"), operator, value });
     }
     match entries.get("property") {
@@ -153,6 +174,20 @@ fn compare(
     }
 }
 
+/// What other languages call an operator.
+const OTHER_WORDS: [(&str, &str); 10] = [
+    ("==", "="),
+    ("eq", "="),
+    ("equals", "="),
+    ("is", "="),
+    ("<>", "!="),
+    ("ne", "!="),
+    ("isNot", "!="),
+    ("notEquals", "!="),
+    ("startsWith", "beginsWith"),
+    ("exists", "isNotEmpty"),
+];
+
 /// An entity may have several teams.
 const TEAM: &str = "$team";
 
@@ -168,9 +203,9 @@ fn operand(operator: Operator, value: &Value, path: &[Segment], wrong: &mut dyn 
         wrong(unknown.did_you_mean(name, PRESETS));
         return;
     }
-    let a_list = "must be a list";
-    let a_span =
-        "must be `{ from: …, to: … }` with two dates or two numbers, or `{ preset: lastWeek }` and the like";
+    let a_list = "must be a list, such as `[gold, silver]`";
+    let a_span = "must be `{ from: …, to: … }` with two moments such as 2026-11-23T08:30:00Z or two numbers, or \
+                  `{ preset: lastWeek }` and the like";
     let problem = match operator {
         _ if operator.takes_no_value() => None,
         Operator::In | Operator::NotIn | Operator::ContainsAny => (!value.is_array()).then_some(a_list),

@@ -73,6 +73,15 @@ impl ScorecardDocument {
             Some(levels) => levels.into_iter().map(|level| level.title).collect(),
             None => ["Basic", "Bronze", "Silver", "Gold"].map(str::to_owned).into(),
         };
+        for (index, level) in
+            levels.iter().enumerate().filter(|(index, level)| levels[..*index].contains(level))
+        {
+            let path = join(&join(&trail!["levels"], index), "title");
+            reader.wrong(
+                Wrong::new("repeated-item", &path, format!("repeats `{level}`"))
+                    .help("rename one of the two"),
+            );
+        }
         let mut rules: Vec<ScorecardRule> = Vec::new();
         for (index, rule) in self.rules.into_iter().enumerate() {
             let path = trail!["rules", index];

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{Porter, Shape, Spot, Thing, form, is_computed, text};
 use crate::{
-    catalog::{document::query::loose_query, values::field_name},
+    catalog::{
+        document::query::loose_query,
+        values::{bare, field_name},
+    },
     domain::{BlueprintId, Format},
     expr::Expression,
 };
@@ -102,6 +105,7 @@ impl Porter<'_> {
         self.schema(&mut made, spot, &mut shape);
         self.relations(&mut made, spot, &mut shape);
         self.derived(&mut made, spot, &mut shape);
+        shape.inherits = made.get("ownership").is_some_and(|said| said["type"] == "Inherited");
         self.shapes.insert(identifier.to_owned(), shape);
         for key in ["relations", "mirrorProperties", "calculationProperties", "aggregationProperties"] {
             made.retain(|name, value| {
@@ -219,6 +223,23 @@ impl Porter<'_> {
                 format!("the pattern `{pattern}` cannot be used, and is left out"),
                 help,
             );
+        }
+        if let Some(choices) = made.get("enum").and_then(Value::as_array).cloned() {
+            let is_choice = |name: &String| choices.iter().any(|choice| bare(choice) == *name);
+            let colors = made.get_mut("enumColors").and_then(Value::as_object_mut);
+            let others: Vec<String> = colors
+                .iter()
+                .flat_map(|colors| colors.keys())
+                .filter(|name| !is_choice(name))
+                .cloned()
+                .collect();
+            if let Some(colors) = colors {
+                colors.retain(|name, _| is_choice(name));
+            }
+            for name in others {
+                let message = format!("the colour of `{name}`, which is not in `enum`, is left out");
+                self.not_kept(&spot.at("enumColors").at(&name), message, "add it to `enum` if it is one");
+            }
         }
         if made.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
             made.shift_remove("enum");

@@ -37,9 +37,12 @@ impl Porter<'_> {
             }
         };
         let kept = ["identifier", "blueprint", "title", "icon", "team", "properties", "relations"];
-        // How far it has come by scorecards is computed.
+        // How far it has come by scorecards is computed, and so is a team that is inherited.
         let mut own = entries.clone();
         own.shift_remove("scorecards");
+        if self.shapes.get(id.blueprint.as_str()).is_some_and(|shape| shape.inherits) {
+            own.shift_remove("team");
+        }
         let mut made = self.keep(&own, spot, &kept, &[]);
         made.insert("blueprint".to_owned(), blueprint.into());
         made.retain(|key, value| key != "title" || value.as_str() != Some(identifier));

@@ -19,7 +19,9 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{Settings, entity_path};
-use crate::domain::{Blueprint, BlueprintId, Diagnostic, EntityId, Format, Login, Place, Property, RepoPath};
+use crate::domain::{
+    Blueprint, BlueprintId, Diagnostic, EntityId, Format, Login, Ownership, Place, Property, RepoPath,
+};
 
 /// What the catalog and people add to an export.
 pub struct Known<'a> {
@@ -124,6 +126,8 @@ struct Shape {
     computed: BTreeSet<String>,
     /// Relations with their targets.
     relations: BTreeMap<String, String>,
+    /// Whether the team is that of another entity.
+    inherits: bool,
 }
 
 impl Shape {
@@ -146,6 +150,7 @@ impl Shape {
                 .iter()
                 .map(|(name, relation)| (name.clone(), relation.target.to_string()))
                 .collect(),
+            inherits: matches!(blueprint.ownership, Some(Ownership::Inherited { .. })),
         }
     }
 }

@@ -32,7 +32,13 @@ impl Builder<'_> {
                 let message = format!("this is nested more than {MAX_DEPTH} deep");
                 return self.refuse("yaml-too-deep", span, &message, "make it flatter");
             }
+            info if info.contains("mapping values") && is_first_key(self.text, span) => {
+                "indent it as the line before, or further if it belongs to it"
+            }
             info if info.contains("mapping values") => "put a text that contains `: ` in quotes",
+            info if info.contains("unexpected character") => {
+                "put a text that begins with this sign in quotes"
+            }
             info if info.contains("quoted scalar") => "close the quotes",
             info if info.contains("directive") => "remove the line that begins with `%`",
             info if info.contains("flow") || info.contains(']') || info.contains('}') => {
@@ -53,6 +59,13 @@ impl Builder<'_> {
             found.fix = Some(Box::new(Fix { title: "put a space after the colon".to_owned(), edits }));
         }
     }
+}
+
+/// Whether a colon is the first of its line, so that a key stands before it.
+fn is_first_key(text: &str, colon: Span) -> bool {
+    let before = &text[..colon.start];
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    !line.contains(": ")
 }
 
 /// A place behind the last line is none that anybody could go to; the end of that line is.

@@ -149,7 +149,7 @@ fn looks_at_itself(scorecard: &Scorecard, definitions: &Definitions) -> bool {
     let Some(blueprint) = definitions.blueprints.get(&scorecard.blueprint) else { return false };
     let queries = scorecard.filter.iter().chain(scorecard.rules.iter().map(|rule| &rule.query));
     let stored = |name: &str| {
-        matches!(name, "$identifier" | "$title" | "$blueprint")
+        matches!(name, "$identifier" | "$title" | "$icon" | "$blueprint")
             || blueprint.properties.iter().any(|(known, _)| known.as_str() == name)
     };
     queries.into_iter().all(|query| is_of_stored(query, &stored))
@@ -167,6 +167,7 @@ fn is_of_stored(query: &Query, stored: &dyn Fn(&str) -> bool) -> bool {
 fn values(entity: &Entity) -> Values {
     let mut all = Values::new();
     all.extend(entity.title.clone().map(|title| ("title".to_owned(), title.into())));
+    all.extend(entity.icon.clone().map(|icon| ("icon".to_owned(), icon.into())));
     if !entity.team.is_empty() {
         all.insert("team".to_owned(), entity.team.clone().into());
     }

@@ -48,8 +48,8 @@ pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
     // Where there is no history, or none of it yet, there is nothing to say.
     if let Ok(changes) = changes(&read, &id) {
         let dated = [
-            ("updated", changes.first()),
             ("created", changes.last().filter(|last| last.kind == Kind::Added)),
+            ("updated", changes.first()),
         ];
         for (name, change) in dated {
             let Some(change) = change else { continue };
@@ -101,6 +101,9 @@ fn whole(
         "properties": properties,
         "relations": entity.relations,
     });
+    if let Some(icon) = &entity.icon {
+        whole["icon"] = icon.as_str().into();
+    }
     let mut related: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
     for (from, relation) in view.pointed_at_by(id).iter() {
         related

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     catalog::{
-        META,
-        view::{asked_for, parse_query},
+        META, misfits,
+        view::{in_words, parse_query},
     },
     cli::output,
-    domain::{BlueprintId, EntityId, Query, nearest},
+    domain::{BlueprintId, EntityId, Query, counted, nearest},
     expr::Expression,
 };
 
@@ -69,7 +69,11 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
                      a condition in jq goes with --jq"
                 );
             }
-            match parse_query(&value) {
+            let query = parse_query(&value).and_then(|query| {
+                let found = misfits(&read.definitions, blueprint, &query, &value);
+                if found.is_empty() { Ok(query) } else { Err(in_words(&found)) }
+            });
+            match query {
                 Ok(query) => Some(query),
                 Err(problems) => bail!("the query cannot be asked: {}", problems.join("; ")),
             }
@@ -78,7 +82,6 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     };
     if let Some(query) = &query {
         for (blueprint, identifiers) in related_to(query) {
-            read.blueprint(blueprint.as_str())?;
             for identifier in identifiers {
                 read.entity(&view, blueprint.as_str(), identifier)?;
             }
@@ -104,9 +107,8 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         Some(name) => (name, true),
         None => (name, false),
     });
-    let asked = query.iter().flat_map(asked_for);
     let wanted = args.columns.iter().filter(|name| !name.is_empty());
-    for name in wanted.clone().map(String::as_str).chain(sort.map(|(name, _)| name)).chain(asked) {
+    for name in wanted.clone().map(String::as_str).chain(sort.map(|(name, _)| name)) {
         if !known.iter().any(|known| known == name) {
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => bail!("a `{}` has no `{name}`; did you mean `{near}`?", blueprint.identifier),
@@ -143,7 +145,7 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
         }
         let others = match failed.len() - 1 {
             0 => String::new(),
-            others => format!(", nor of {others} others"),
+            others => format!(", nor of {}", counted(others, "other", "others")),
         };
         output::complain(&format!(
             "the expression cannot be asked of `{id}`{others}, which are left out: {why}"

@@ -71,7 +71,9 @@ fn named(words: &[String]) -> anyhow::Result<(&str, &str, &[String])> {
     match (first.split_once('/'), words) {
         (Some((kind, identifier)), [_, rest @ ..]) => Ok((kind, identifier, rest)),
         (None, [kind, identifier, rest @ ..]) => Ok((kind, identifier, rest)),
-        _ => bail!("`{first}` is no entity; write it as BLUEPRINT/IDENTIFIER"),
+        _ => {
+            bail!("`{first}` is no entity; write it as BLUEPRINT/IDENTIFIER, which `chandlery search` finds")
+        }
     }
 }
 
@@ -148,9 +150,11 @@ impl Read {
         };
         let count = view.unreadable();
         if count > 0 {
-            output::complain(&format!(
-                "{count} entities have mistakes, and are left out: run `chandlery validate`"
-            ));
+            let left_out = match count {
+                1 => "1 entity has mistakes, and is left out".to_owned(),
+                count => format!("{count} entities have mistakes, and are left out"),
+            };
+            output::complain(&format!("{left_out}: run `chandlery validate`"));
         }
         view
     }
@@ -195,6 +199,16 @@ impl Read {
         })
     }
 
+    /// Whether a file would hold it, could it be read.
+    fn has_file(&self, id: &EntityId) -> bool {
+        match &self.source {
+            Source::Files(files) => {
+                files.keys().any(|path| entity_at(&self.definitions.settings, path).as_ref() == Some(id))
+            }
+            Source::Commit(_) => false,
+        }
+    }
+
     /// The entity `kind/id`.
     fn entity(&self, view: &View<'_>, kind: &str, identifier: &str) -> anyhow::Result<EntityId> {
         let blueprint = self.blueprint(kind)?.identifier.clone();
@@ -203,6 +217,9 @@ impl Read {
             return Ok(id);
         }
         let known: Vec<&str> = view.of(&id.blueprint).map(|entity| entity.identifier.as_str()).collect();
+        if self.has_file(&id) {
+            bail!("`{id}` has mistakes: run `chandlery validate`");
+        }
         match nearest(identifier, known.iter().copied()) {
             Some(near) => bail!("`{id}` is not in the catalog; did you mean `{}/{near}`?", id.blueprint),
             None => bail!("`{id}` is not in the catalog; `chandlery list {kind}` names what is"),

@@ -17,6 +17,7 @@ use crate::cli::output;
 #[derive(Debug, Args)]
 pub struct SearchArgs {
     /// The text
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     text: String,
     #[command(flatten)]
     asked: Asked,

@@ -22,7 +22,7 @@ use crate::{
     catalog::{
         Deed, Definitions, Files, Life, Past, Root, entity_at, load_definitions, load_settings,
         try_out::{Outcome, Trial, trials},
-        view::View,
+        view::{OTHER_KIND, View},
     },
     domain::{Bytes, Diagnostic, Place, Timestamp},
     index::Whole,
@@ -126,7 +126,8 @@ pub(super) fn try_out(
     let all = trials(&definitions, None);
     let wanted = trials(&definitions, before);
     let mut open: Vec<usize> = (0..all.len()).filter(|index| wanted.contains(&all[*index])).collect();
-    let mut told = Vec::new();
+    let mut told: Vec<Diagnostic> =
+        wanted.iter().flat_map(|trial| unknown(trial, &definitions, found)).collect();
     let limits = Limits::of(found, open.len());
     for _ in 0..DEATHS {
         if open.is_empty() {
@@ -160,6 +161,16 @@ fn located(trial: &Trial, diagnostic: Diagnostic, definitions: &Definitions, fou
     Diagnostic { place: trial.place(definitions, &found.files), ..diagnostic }
 }
 
+fn unknown(trial: &Trial, definitions: &Definitions, found: &Whole) -> Vec<Diagnostic> {
+    let one = |(asked, help): (String, Option<String>)| {
+        let message = format!("{} asks for `.{asked}`, which no entity has", trial.name());
+        let diagnostic =
+            Diagnostic { help, ..Diagnostic::warning("unknown-property", Place::file(""), message) };
+        located(trial, diagnostic, definitions, found)
+    };
+    trial.unknown(definitions).into_iter().map(one).collect()
+}
+
 fn failure(trial: &Trial, outcome: &Outcome) -> Option<Diagnostic> {
     let (first, why) = outcome.first.as_ref()?;
     let Outcome { entities, failed, .. } = outcome;
@@ -167,11 +178,11 @@ fn failure(trial: &Trial, outcome: &Outcome) -> Option<Diagnostic> {
         format!("{} has no value for {failed} of {entities} entities: {why}, in `{first}`", trial.name());
     let nowhere = Place::file("");
     let diagnostic = Diagnostic::warning("expression-fails", nowhere, message);
-    Some(
-        diagnostic.help(
-            "say what they get instead, such as `(.properties.cost // 0)`; the catalog is valid without",
-        ),
-    )
+    let help = match why.starts_with(OTHER_KIND) {
+        true => "give it the `type` that it makes, or make another with `tostring` or `tonumber`",
+        false => "say what they get instead, such as `(.properties.cost // 0)`; the catalog is valid without",
+    };
+    Some(diagnostic.help(help))
 }
 
 fn death(trial: &Trial, cause: &str) -> Diagnostic {

@@ -54,6 +54,7 @@ fn service(name: &str) -> Arc<Entity> {
         identifier: name.parse().unwrap(),
         blueprint: "service".parse().unwrap(),
         title: None,
+        icon: None,
         team: Vec::new(),
         properties: Map::new(),
         relations: BTreeMap::new(),

@@ -171,6 +171,7 @@ fn an_entity_is_patched_in_place_and_a_new_one_is_written_plainly() {
         identifier: "invoices".parse().unwrap(),
         blueprint: "bucket".parse().unwrap(),
         title: None,
+        icon: None,
         team: vec!["payments".to_owned()],
         properties: json!({"public": false, "note": "a\nb\n", "yes": "no"}).as_object().unwrap().clone(),
         relations: [("service".to_owned(), json!("checkout"))].into(),
