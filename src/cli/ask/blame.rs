@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::{
     Asked,
     history::by,
-    named,
     past::{Change, Kind, changes},
     print::{As, Table},
 };
@@ -26,8 +25,8 @@ use crate::{
 /// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the history could not be read.
 #[derive(Debug, Args)]
 pub struct BlameArgs {
-    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them, and perhaps some of its values, such as
-    /// `properties.tier`, `relations.system` or `title`; of properties the name is enough
+    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them (its identifier alone where no other has the same), and
+    /// perhaps some of its values, such as `properties.tier`, `relations.system` or `title`; of properties the name is enough
     #[arg(value_names = ["ENTITY", "VALUE"], required = true, num_args = 1..)]
     words: Vec<String>,
     #[command(flatten)]
@@ -42,8 +41,8 @@ pub struct BlameArgs {
 /// # Errors
 /// When the entity is not there or the history cannot be read.
 pub fn run(args: &BlameArgs) -> anyhow::Result<ExitCode> {
-    let (kind, identifier, values) = named(&args.words)?;
     let read = args.asked.read()?;
+    let (kind, identifier, values) = read.named(&args.words)?;
     let id = read.entity(&read.view(), kind, identifier)?;
     let changes = changes(&read, &id)?;
     let mut last: BTreeMap<&str, (&Value, &Change)> = BTreeMap::new();

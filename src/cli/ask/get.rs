@@ -39,8 +39,8 @@ pub struct GetArgs {
 /// # Errors
 /// When the entity is not there or the catalog cannot be read.
 pub fn run(args: &GetArgs) -> anyhow::Result<ExitCode> {
-    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
+    let (kind, identifier) = args.meant.names(&read)?;
     let view = read.view();
     let id = read.entity(&view, kind, identifier)?;
     let blueprint = read.blueprint(kind)?;

@@ -43,8 +43,8 @@ type Edges = BTreeSet<(EntityId, String, EntityId)>;
 /// # Errors
 /// When the entity is not there or the catalog cannot be read.
 pub fn run(args: &GraphArgs) -> anyhow::Result<ExitCode> {
-    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
+    let (kind, identifier) = args.meant.names(&read)?;
     let view = read.view();
     let start = read.entity(&view, kind, identifier)?;
     let (nodes, edges) = around(&view, &start, args.depth);

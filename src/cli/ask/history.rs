@@ -36,8 +36,8 @@ pub struct HistoryArgs {
 /// # Errors
 /// When the history cannot be read.
 pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
-    let (kind, identifier) = args.meant.names()?;
     let read = args.asked.read()?;
+    let (kind, identifier) = args.meant.names(&read)?;
     let blueprint = read.blueprint(kind)?.identifier.clone();
     let id = EntityId { blueprint, identifier: identifier.parse()? };
     let changes = changes(&read, &id)?;

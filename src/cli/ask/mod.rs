@@ -22,8 +22,8 @@ use super::{
     validate::{commit, files_of_work_tree, no_catalog},
 };
 use crate::{
-    catalog::{Definitions, Files, entity_at, load_definitions, load_settings, view::View},
-    domain::{Blueprint, BlueprintId, EntityId, ObjectId, RepoPath, Timestamp, nearest},
+    catalog::{Definitions, Files, Store, entity_at, load_definitions, load_settings, view::View},
+    domain::{Blueprint, BlueprintId, EntityId, Identifier, ObjectId, RepoPath, Timestamp, nearest},
     git::objects::{NoCommit, Node, Objects},
     index::{Commit, Index, Kept, Whole},
 };
@@ -48,31 +48,19 @@ pub struct Asked {
 /// Which entity is meant.
 #[derive(Debug, Args)]
 pub struct Meant {
-    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them
+    /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them; its identifier alone where no other has the same
     #[arg(value_name = "ENTITY", required = true, num_args = 1..=2)]
     words: Vec<String>,
 }
 
 impl Meant {
     /// Its blueprint and its identifier, as they were written.
-    fn names(&self) -> anyhow::Result<(&str, &str)> {
-        match named(&self.words)? {
+    fn names<'a>(&'a self, read: &'a Read) -> anyhow::Result<(&'a str, &'a str)> {
+        match read.named(&self.words)? {
             (kind, identifier, []) => Ok((kind, identifier)),
             (kind, identifier, [more, ..]) => {
                 bail!("`{kind}/{identifier}` says which entity is meant; `{more}` is too much")
             }
-        }
-    }
-}
-
-/// The blueprint and the identifier that some words begin with, and what comes after them.
-fn named(words: &[String]) -> anyhow::Result<(&str, &str, &[String])> {
-    let first = words.first().map_or("", String::as_str);
-    match (first.split_once('/'), words) {
-        (Some((kind, identifier)), [_, rest @ ..]) => Ok((kind, identifier, rest)),
-        (None, [kind, identifier, rest @ ..]) => Ok((kind, identifier, rest)),
-        _ => {
-            bail!("`{first}` is no entity; write it as BLUEPRINT/IDENTIFIER, which `chandlery search` finds")
         }
     }
 }
@@ -181,6 +169,41 @@ impl Read {
             touched.extend(entity_at(settings, &settings.folders.entities.join(path.as_str())?));
         }
         Ok(Some(touched))
+    }
+
+    /// The blueprint and the identifier that some words begin with, and what comes after them.
+    fn named<'a>(&'a self, words: &'a [String]) -> anyhow::Result<(&'a str, &'a str, &'a [String])> {
+        let (first, rest) = words.split_first().context("no entity is named")?;
+        if let Some((kind, identifier)) = first.split_once('/') {
+            return Ok((kind, identifier, rest));
+        }
+        let is_blueprint =
+            first.parse().is_ok_and(|id: BlueprintId| self.definitions.blueprints.contains_key(&id));
+        let kinds = if is_blueprint && !rest.is_empty() { Vec::new() } else { self.kinds_of(first) };
+        match (kinds.as_slice(), rest) {
+            ([kind], rest) => Ok((kind.as_str(), first, rest)),
+            ([], [identifier, rest @ ..]) => Ok((first, identifier, rest)),
+            ([], []) => bail!(
+                "no entity has the identifier `{first}`; `chandlery search` finds it, and one that is gone is written as BLUEPRINT/IDENTIFIER"
+            ),
+            (kinds, _) => {
+                let all: Vec<String> = kinds.iter().map(|kind| format!("`{kind}/{first}`")).collect();
+                bail!("`{first}` can be {}; write which", all.join(" or "))
+            }
+        }
+    }
+
+    /// The blueprints of the entities that have this identifier.
+    fn kinds_of(&self, identifier: &str) -> Vec<&BlueprintId> {
+        let Ok(identifier) = identifier.parse::<Identifier>() else { return Vec::new() };
+        let is_there = |kind: &&BlueprintId| {
+            let id = EntityId { blueprint: (*kind).clone(), identifier: identifier.clone() };
+            match &self.source {
+                Source::Files(_) => self.has_file(&id),
+                Source::Commit(index) => index.one(&id).is_some(),
+            }
+        };
+        self.definitions.blueprints.keys().filter(is_there).collect()
     }
 
     /// The blueprint of this name.
