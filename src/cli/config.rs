@@ -211,6 +211,7 @@ impl ForgeSettings {
         let manners = Manners {
             pace: (!is_own).then_some(Pace::GITHUB),
             answers: Some(cache.join("answers").join(&forge)),
+            seen_as: None,
         };
         Ok(Settings {
             api_url,

@@ -176,8 +176,19 @@ fn tell(args: &ExplainArgs, opened: &Opened) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(cli::CLEAN))
 }
 
-/// Asks the forge for an open request; the questions are those of a pass of `reconcile`.
-fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>> {
+/// Asks the forge for an open request; the questions are those of a pass of `reconcile`. With somebody else's token it is
+/// seen as by the account that planned it.
+fn look(args: &ExplainArgs, mut settings: Settings) -> anyhow::Result<Option<Opened>> {
+    let opened = look_once(args, settings.clone())?;
+    let Some(planner) = opened.as_ref().and_then(|opened| opened.planned_by.clone()) else {
+        return Ok(opened);
+    };
+    settings.manners.seen_as = Some(planner.clone());
+    let seen = look_once(args, settings)?;
+    Ok(seen.map(|opened| Opened { planned_by: Some(planner), ..opened }))
+}
+
+fn look_once(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>> {
     let runtime = cli::runtime()?;
     let mut hands = runtime.block_on(async { Hands::new(settings) })?;
     let mut facts = Facts::default();
@@ -212,6 +223,9 @@ fn look(args: &ExplainArgs, settings: Settings) -> anyhow::Result<Option<Opened>
 /// An open request, for people.
 fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
     let mut text = format!("{}: open, {}\n  asked by {}\n", args.id, opened.pull.url, names(&opened.people));
+    if let Some(planner) = &opened.planned_by {
+        let _ = writeln!(text, "  as seen by {planner}, who planned it; this token is somebody else's");
+    }
     if let Some(at) = args.at {
         let _ =
             writeln!(text, "  as of {at}: the time, and what was said until then; the rest is as it is now");
@@ -228,11 +242,7 @@ fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
             Ok(why) => writeln!(text, "{login} may ask for it: {why}"),
             Err(problems) => writeln!(text, "{login} may not ask for it: {}", first(problems)),
         };
-        for rule in opened.account.iter().flat_map(|account| &account.rules) {
-            let could = rule.could.as_ref().is_none_or(|people| people.contains(login));
-            let word = if could { "could" } else { "could not" };
-            let _ = writeln!(text, "{login} {word} approve for {}", rule.name);
-        }
+        text.push_str(&approves(login, &opened.approves));
     }
     let waits = opened.account.iter().flat_map(|account| account.missing.iter().chain(&account.frozen));
     let waits: Vec<&str> = waits.map(String::as_str).collect();
@@ -248,8 +258,12 @@ fn of_open(args: &ExplainArgs, opened: &Opened) -> String {
 fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
     let problems = Result::as_ref(&opened.plan).err().into_iter().flatten();
     let asks = opened.asks.as_ref().map(|asks| match asks {
-        Ok(why) => json!({ "login": args.login, "asks": true, "why": why }),
-        Err(problems) => json!({ "login": args.login, "asks": false, "why": first(problems) }),
+        Ok(why) => {
+            json!({ "login": args.login, "asks": true, "why": why, "rules": of_rules(&opened.approves) })
+        }
+        Err(problems) => json!({
+            "login": args.login, "asks": false, "why": first(problems), "rules": of_rules(&opened.approves),
+        }),
     });
     json!({
         "request": args.id,
@@ -260,6 +274,7 @@ fn open_as_json(args: &ExplainArgs, opened: &Opened) -> Value {
         "problems": problems.map(|one| json!({ "code": one.code.0, "message": one.message })).collect::<Vec<_>>(),
         "account": opened.account,
         "about": asks,
+        "seenAs": opened.planned_by,
     })
 }
 
@@ -309,7 +324,12 @@ pub(super) fn in_words(account: &Account) -> String {
         text.push_str("\nNobody must approve: the action needs no approval\n");
     }
     for rule in &account.rules {
-        let mark = if rule.holds { "holds" } else { "does not hold" };
+        let unknown = rule.named.iter().any(|group| group.unknown.is_some());
+        let mark = match rule.holds {
+            true => "holds",
+            false if unknown => "not known",
+            false => "does not hold",
+        };
         let _ = writeln!(text, "  {} [{mark}]", rule.says);
         for group in &rule.named {
             let people = match &group.unknown {
@@ -319,6 +339,7 @@ pub(super) fn in_words(account: &Account) -> String {
             let _ = writeln!(text, "    {}: {people}", group.group);
         }
         match &rule.could {
+            Some(_) if unknown => {}
             None => text.push_str("    anybody with write access could approve who took no part in it\n"),
             Some(people) => {
                 let _ = writeln!(text, "    could approve: {}", names(people));
@@ -331,6 +352,7 @@ pub(super) fn in_words(account: &Account) -> String {
             };
         }
         match &rule.problem {
+            Some(_) if unknown => {}
             Some(problem) => {
                 let _ = writeln!(text, "    it cannot hold: {problem}");
             }
@@ -350,6 +372,22 @@ pub(super) fn in_words(account: &Account) -> String {
         text.push('\n');
     }
     text
+}
+
+/// For which rules somebody could approve, and why not for the others.
+fn approves(login: &Login, rules: &[(String, Option<String>)]) -> String {
+    let mut text = String::new();
+    for (rule, void) in rules {
+        let _ = match void {
+            None => writeln!(text, "{login} could approve for {rule}"),
+            Some(why) => writeln!(text, "{login} could not approve for {rule}: {why}"),
+        };
+    }
+    text
+}
+
+fn of_rules(rules: &[(String, Option<String>)]) -> Vec<Value> {
+    rules.iter().map(|(rule, void)| json!({ "rule": rule, "void": void })).collect()
 }
 
 fn names(people: &BTreeSet<Login>) -> String {
@@ -403,12 +441,7 @@ fn text(
             Ok(why) => writeln!(text, "{login} could have asked: {why}"),
             Err(problems) => writeln!(text, "{login} could not have asked: {}", first(problems)),
         };
-        for (rule, void) in rules {
-            let _ = match void {
-                None => writeln!(text, "{login} could approve for {rule}"),
-                Some(why) => writeln!(text, "{login} could not approve for {rule}: {why}"),
-            };
-        }
+        text.push_str(&approves(login, rules));
     }
     for what in assumed {
         let _ = writeln!(text, "Assumed: {what}.");
@@ -426,12 +459,11 @@ fn as_json(
 ) -> Value {
     let Recorded { merge, merged_at, plan, run, trailer } = recorded;
     let about = about.map(|About { login, asks, rules }| {
-        let rules = rules.iter().map(|(rule, void)| json!({ "rule": rule, "void": void }));
         json!({
             "login": login,
             "asks": asks.is_ok(),
             "why": match asks { Ok(why) => why.as_str(), Err(problems) => first(problems) },
-            "rules": rules.collect::<Vec<_>>(),
+            "rules": of_rules(rules),
         })
     });
     json!({
@@ -446,4 +478,41 @@ fn as_json(
         "assumed": assumed,
         "notInGit": UNSEEN,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_that_only_the_forge_knows_is_not_said_to_have_refused() {
+        let group = explain::Group {
+            group: "team platform".to_owned(),
+            people: BTreeSet::new(),
+            unknown: Some("only the forge knows".to_owned()),
+        };
+        let rule = explain::RuleTold {
+            name: "platform".to_owned(),
+            says: "platform: 1 of the team platform".to_owned(),
+            named: vec![group],
+            could: Some(BTreeSet::new()),
+            people: Vec::new(),
+            missing: 1,
+            holds: false,
+            problem: Some("only the forge knows".to_owned()),
+        };
+        let account = Account {
+            policies: Vec::new(),
+            rules: vec![rule],
+            refused_by: BTreeSet::new(),
+            blocked: Vec::new(),
+            frozen: Vec::new(),
+            approved: false,
+            missing: None,
+        };
+        assert_eq!(
+            in_words(&account),
+            "\nWho must approve\n  platform: 1 of the team platform [not known]\n    team platform: not known: only the forge knows\n\n"
+        );
+    }
 }

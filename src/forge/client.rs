@@ -24,7 +24,7 @@ use super::{
     pace::{Pace, Sent},
     reply::{GraphError, Reply, read_date},
 };
-use crate::domain::{RepoName, Secret, Timestamp};
+use crate::domain::{Login, RepoName, Secret, Timestamp};
 
 pub use error::ForgeError;
 use text::causes;
@@ -51,6 +51,8 @@ pub struct Manners {
     pub pace: Option<Pace>,
     /// Where answers are kept, so that they are asked for again only if they changed.
     pub answers: Option<PathBuf>,
+    /// Whose account is taken for ours, where somebody else only reads what it did.
+    pub seen_as: Option<Login>,
 }
 
 /// What was asked of the forge so far.
@@ -83,6 +85,7 @@ pub(super) struct Wire {
     tally: Mutex<Tally>,
     kept: Kept,
     pace: Option<Pace>,
+    seen_as: Option<Login>,
     sent: Mutex<Sent>,
     /// Where we may make no check runs, as the forge has said.
     no_checks: Mutex<BTreeSet<RepoName>>,
@@ -157,6 +160,7 @@ pub fn connect(
         tally: Mutex::default(),
         kept: Kept::new(manners.answers, credentials.secret().clone()),
         pace: manners.pace,
+        seen_as: manners.seen_as,
         sent: Mutex::default(),
         no_checks: Mutex::default(),
     });
@@ -284,12 +288,15 @@ impl Reader {
         let mut answer = reply.json()?;
         let errors: Vec<GraphError> =
             answer["errors"].as_array().into_iter().flatten().map(GraphError::read).collect();
-        let data = answer["data"].take();
+        let mut data = answer["data"].take();
         if !data.is_object() {
             let words: Vec<&str> = errors.iter().map(|error| error.words.as_str()).collect();
             return Err(reply.strange(&words.join("; ")));
         }
         self.0.tally().points += data["rateLimit"]["cost"].as_u64().unwrap_or(0);
+        if let Some(login) = &self.0.seen_as {
+            data["viewer"]["login"] = login.as_str().into();
+        }
         Ok((data, errors))
     }
 }

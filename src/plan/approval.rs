@@ -57,6 +57,8 @@ pub struct Judgement {
     pub blocked: Vec<String>,
     /// Whose approval does not count, and why.
     pub void: BTreeMap<Login, String>,
+    /// Those of them who only spoke at another time: once more, and it counts.
+    pub stale: BTreeSet<Login>,
 }
 
 /// How one rule stands.
@@ -72,6 +74,8 @@ pub struct RuleState {
     pub candidates: Option<BTreeSet<Login>>,
     /// Whether whoever counts for it counts for no other rule that says the same.
     pub distinct: bool,
+    /// Until when it holds by those who approved; none where that does not run out.
+    pub until: Option<Timestamp>,
     /// Why it cannot be satisfied as things are.
     pub problem: Option<String>,
 }
@@ -159,15 +163,17 @@ pub fn judge(
 
     // Approvals that count, whatever the rule.
     let mut counting = BTreeMap::new();
-    let mut void = BTreeMap::new();
+    let (mut void, mut stale) = (BTreeMap::new(), BTreeSet::new());
+    let taken_part = |login: &Login| case.requesters.contains(login) || contributors.contains(login);
     for (login, review) in &latest {
         if state_at(review, case.until) != ReviewState::Approved {
             continue;
         }
         let login = *login;
         match why_void(case, login, review, plan_commit.as_ref().ok().copied(), &contributors, in_time) {
-            Some(why) => {
+            Some(Void { why, is_stale }) => {
                 void.insert(login.clone(), why);
+                stale.extend((is_stale && !taken_part(login)).then(|| login.clone()));
             }
             None => match look.permission(&case.pull.repository, login) {
                 Ok(Ok(Permission::None)) => {
@@ -198,7 +204,6 @@ pub fn judge(
         },
         None => None,
     };
-    let taken_part = |login: &Login| case.requesters.contains(login) || contributors.contains(login);
     let mut states = Vec::new();
     for (rule, people) in case.rules.iter().zip(named) {
         let people = match people {
@@ -222,6 +227,7 @@ pub fn judge(
             let expired = |length: i64| at.is_some_and(|at| at.seconds() - submitted >= length);
             if let Some(length) = rule.expires_after.filter(|length| expired(*length)) {
                 void.insert(login.clone(), format!("it is older than {}", in_words(length)));
+                stale.extend((!taken_part(login)).then(|| login.clone()));
                 continue;
             }
             match rule.writes_to.as_ref().map(|repository| (repository, look.permission(repository, login))) {
@@ -237,13 +243,15 @@ pub fn judge(
                 }
             }
             standing.given.insert(login.clone());
+            let until = rule.expires_after.map(|length| Timestamp::from_seconds(submitted + length));
+            standing.until.extend(until.map(|until| (login.clone(), until)));
         }
         states.push(standing);
     }
     if pending {
         return Err(crate::plan::facts::Pending);
     }
-    Ok(Judgement { rules: quorum::hold(states), refused_by, blocked, void })
+    Ok(Judgement { rules: quorum::hold(states), refused_by, blocked, void, stale })
 }
 
 /// An amount of time, in days where it is whole days.
@@ -428,6 +436,13 @@ pub(super) fn contributors(case: &Case<'_>, me: &Login, blocked: &mut Vec<String
     people
 }
 
+/// Why an approval does not count.
+struct Void {
+    why: String,
+    /// Whether it would if it were given now.
+    is_stale: bool,
+}
+
 fn why_void(
     case: &Case<'_>,
     login: &Login,
@@ -435,28 +450,30 @@ fn why_void(
     plan: Option<PlanCommit>,
     contributors: &BTreeSet<Login>,
     in_time: impl Fn(Timestamp) -> bool,
-) -> Option<String> {
+) -> Option<Void> {
+    let never = |why: &str| Some(Void { why: why.to_owned(), is_stale: false });
+    let stale = |why: &str| Some(Void { why: why.to_owned(), is_stale: true });
     if login.is_app() {
-        return Some("is an App".into());
+        return never("is an App");
     }
     // Where a rule lets them, each rule says whether they count.
     let each_for_itself = case.rules.iter().any(|rule| rule.self_approval);
     if case.requesters.contains(login) && !each_for_itself {
-        return Some("asked for it".into());
+        return never("asked for it");
     }
     if contributors.contains(login) && !each_for_itself {
-        return Some("contributed to the branch".into());
+        return never("contributed to the branch");
     }
     let Some(plan) = plan else {
-        return Some("there is no plan that it could be about".into());
+        return never("there is no plan that it could be about");
     };
     if review.submitted_at <= plan.since {
-        return Some("was given before the present plan could be seen".into());
+        return stale("was given before the present plan could be seen");
     }
     let moved = case.activity.iter().any(|activity| {
         matches!(activity.kind, ActivityKind::Forced | ActivityKind::Created | ActivityKind::Deleted)
             && activity.at >= review.submitted_at
             && in_time(activity.at)
     });
-    moved.then(|| "was given before the branch was force-pushed".into())
+    if moved { stale("was given before the branch was force-pushed") } else { None }
 }

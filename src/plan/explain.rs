@@ -348,7 +348,10 @@ fn why_not(
     if let Some(problem) = &state.problem
         && !is_named
     {
-        return Some(format!("it cannot be told: {problem}"));
+        return Some(match named.iter().any(|group| group.unknown.is_some()) {
+            true => "who is named by it is not known".to_owned(),
+            false => format!("it cannot be told: {problem}"),
+        });
     }
     if !is_named && !rule.writers {
         return Some("is not named by it".to_owned());

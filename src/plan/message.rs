@@ -318,6 +318,9 @@ fn rule_in_words(rule: &RuleState, all: bool) -> String {
         let names: Vec<String> = rule.given.iter().map(|login| format!("`{login}`")).collect();
         let _ = write!(text, "approved by {}", listed(&names, "and"));
     }
+    if let Some(until) = rule.until {
+        let _ = write!(text, ", which counts until {}", moment(until));
+    }
     if rule.missing > 0 {
         if !rule.given.is_empty() {
             text.push_str("; ");
@@ -407,6 +410,12 @@ fn step_reference(name: &str, kind: &str) -> String {
     format!("**{}** ({})", plain(name), plain(kind))
 }
 
+/// A moment, for people.
+pub(super) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{} UTC", text.trim_end_matches("00Z").trim_end_matches([':', 'Z']).replace('T', " "))
+}
+
 fn time_in_words(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
@@ -451,14 +460,25 @@ pub fn ends_soon(
     entity: &Entity,
     due: Timestamp,
     names: &[String],
+    keeping: &[&Action],
 ) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("@{name}")).collect();
     let named = if names.is_empty() { String::new() } else { format!("{}: ", names.join(" ")) };
+    let of = |action: &Action| format!("\"{}\" (`{}`)", plain(&action.title), action.identifier);
+    let keep = match keeping {
+        [] => {
+            "No action of the catalog moves that time: whoever may change the entity's file can.".to_owned()
+        }
+        some => {
+            let some: Vec<String> = some.iter().copied().map(of).collect();
+            format!("To keep it, ask for {} before.", listed(&some, "or"))
+        }
+    };
     format!(
-        "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {due}. Then Chandlery asks for \"{}\" (`{}`). To keep it, change that time before, by an action of the catalog that does so.\n",
+        "<!-- chandlery:ends {fingerprint} -->\n### `{}` ends soon\n\n{named}its time is over at {}. Then Chandlery asks for {}. {keep}\n",
         entity.id(),
-        plain(&action.title),
-        action.identifier,
+        moment(due),
+        of(action),
     )
 }
 

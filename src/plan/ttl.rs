@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -25,8 +25,8 @@ use super::{
 use crate::{
     catalog::values::Segment,
     domain::{
-        Action, Entity, EntityId, Identifier, Login, Place, Pull, PullState, RequestFile, RequestId, Run,
-        Search, Stage, Timestamp, Ttl,
+        Action, ChangeKind, Entity, EntityChange, EntityId, Identifier, Login, Operation, Place, Pull,
+        PullState, RequestFile, RequestId, Run, Search, Stage, Timestamp, Ttl,
     },
 };
 
@@ -38,6 +38,8 @@ const MOST_LOOKED: usize = 200;
 
 /// How many are mentioned in one warning.
 const MOST_WARNED: usize = 20;
+/// How many actions are named in one.
+const MOST_NAMED: usize = 5;
 
 /// How far, in seconds, the newest commit of the catalog may be ahead of the forge's clock.
 const SKEW: i64 = 600;
@@ -314,12 +316,28 @@ fn warn(site: &Site<'_>, action: &Action, entity: &Entity, due: Timestamp) -> Lo
         Err(why) => return Ok(Decision::waiting(format!("`{}` ends at {due}: {why}", entity.id()))),
     };
     let names = to_be_warned(site, &run, &entity.id())?;
-    let body = message::ends_soon(&fingerprint(&entity.id(), due), action, entity, due, &names);
+    let keeping = keeping(site, action);
+    let body = message::ends_soon(&fingerprint(&entity.id(), due), action, entity, due, &names, &keeping);
     let mut steps = say(&site.here.catalog, pull.number, &pull.comments, body);
     if !steps.is_empty() {
         steps.extend(notice::ends_soon(site, pull, action, &run, entity, due));
     }
     Ok(Decision { steps, ..Decision::nothing() })
+}
+
+/// The actions that move the time by which this one goes.
+fn keeping<'a>(site: &Site<'a>, ends: &Action) -> Vec<&'a Action> {
+    let Some(ttl) = &ends.ttl else { return Vec::new() };
+    let moves = |change: &EntityChange| {
+        let properties = change.fields.get("properties").and_then(Value::as_object);
+        change.blueprint == ends.blueprint
+            && matches!(change.kind, ChangeKind::Update | ChangeKind::Upsert)
+            && properties.is_some_and(|properties| properties.contains_key(&ttl.property))
+    };
+    let actions = site.definitions.actions.values().map(|defined| &defined.value);
+    let of_blueprint =
+        actions.filter(|action| action.operation == Operation::Day2 && action.blueprint == ends.blueprint);
+    of_blueprint.filter(|action| action.entities.iter().any(moves)).take(MOST_NAMED).collect()
 }
 
 /// Who is mentioned before an entity ends: whoever asked for it, whomever it is for, and its owners; a team that the forge

@@ -368,6 +368,14 @@ fn a_plan_whose_key_was_made_anew_is_found_by_what_it_was_made_from() {
     clone.edit(&format!("{folder}/plan.diff"), "label: green", "label: red");
     clone.git(&["commit", "-q", "--amend", "--no-edit", "-a"]);
     clone.is_found("plan-differs", &clone.git(HEAD), &[]);
+    // However many commits it could have been made at.
+    let (mut tip, before) = (clone.git(&["rev-parse", "HEAD~"]), clone.git(&["rev-parse", "HEAD~^{tree}"]));
+    for _ in 0..60 {
+        tip = clone.git(&["commit-tree", &before, "-p", &tip, "-m", "nothing"]);
+    }
+    let forged = clone.git(&["commit-tree", "HEAD^{tree}", "-p", &tip, "-m", "a merge"]);
+    clone.git(&["reset", "-q", "--hard", &forged]);
+    clone.is_found("plan-differs", &forged, &[]);
 }
 
 fn a_diff_of_a_target_that_was_edited_in_its_merge_is_found() {

@@ -83,6 +83,12 @@ fn the_demo_tells_four_requests_from_their_asking_to_their_end() {
     // The catalog is sound, and has a record of each request that ended.
     let catalog = told.path("/catalog");
     printed(&chandlery(&["validate", catalog.to_str().unwrap(), "--at", "main"]));
+    // Whoever clones it can try its policies, whatever happened since.
+    let clone = tempfile::tempdir().unwrap();
+    let cloned = Command::new("git").args(["clone", "-q"]).arg(&catalog).arg(clone.path()).status();
+    assert!(cloned.unwrap().success());
+    let tried = printed(&chandlery(&["policy", "test", "--catalog", clone.path().to_str().unwrap()]));
+    assert!(tried.contains("examples: all is well"), "{tried}");
     for request in requests {
         let path = format!("requests/{}/run.yaml", request["id"].as_str().unwrap());
         let run = told.file("acme/catalog", "main", &path);

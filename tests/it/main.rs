@@ -22,6 +22,7 @@ mod gh;
 mod act;
 mod approvals;
 mod attacks;
+mod attacks_by_api;
 mod forge_helper;
 mod hook;
 mod notify;

@@ -1,11 +1,11 @@
 //! Stories, one file each in `scenarios/`, held in the simulated world and on the local forge alike.
 //!
-//! A line is a comment (`#`), a deed, `refused: DEED`, `reconcile`, or `view` or `read catalog#NUMBER` (what our comment says),
-//! followed by what people must then see (lines that begin with `|`). UPDATE=1 writes what is seen into the files.
+//! A line is a comment (`#`), a deed, `refused: DEED`, `reconcile`, or `view`, `read catalog#NUMBER` (what our comment says) or
+//! `asked catalog#NUMBER` (who is to review it), followed by what people must then see (lines that begin with `|`). UPDATE=1 writes what is seen into the files.
 
 use std::path::{Path, PathBuf};
 
-use crate::world::{World, reconcile, simulated::Simulated, told, view};
+use crate::world::{World, asked, reconcile, simulated::Simulated, told, view};
 
 /// Plays a story; gives it back with what was seen.
 pub fn play(world: &mut dyn World, story: &str) -> String {
@@ -53,6 +53,10 @@ fn play_with(world: &mut dyn World, story: &str, begin: &dyn Fn(&mut dyn World, 
                     seen.push_str(format!("| {line}").trim_end());
                     seen.push('\n');
                 }
+            }
+            _ if let Some(number) = line.strip_prefix("asked catalog#") => {
+                seen.push_str(format!("| {}", asked(world, number.parse().unwrap())).trim_end());
+                seen.push('\n');
             }
             _ => {
                 let (expected, text) = match line.strip_prefix("refused: ") {

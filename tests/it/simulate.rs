@@ -393,6 +393,18 @@ fn an_open_request_is_explained_by_the_forge(world: &Local, clone: &Path, id: &s
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
+    let (_, said) = explain(&["--as", "dan"]);
+    assert!(said.contains("dan could not approve for platform: asked for it"), "{said}");
+    let (_, said) = explain(&["--as", "eve"]);
+    assert!(said.contains("eve could not approve for platform: is not named by it"), "{said}");
+    // With a token of their own people hear what Chandlery sees.
+    fs::write(&token, crate::world::local::token("eve")).unwrap();
+    let (code, with_hers) = explain(&["--as", "eve"]);
+    let seen =
+        with_hers.replace("  as seen by chandlery[bot], who planned it; this token is somebody else's\n", "");
+    assert!(code == 0 && seen.len() < with_hers.len(), "{with_hers}");
+    assert_eq!(seen, said);
+    fs::write(&token, crate::world::local::token(crate::world::fixture::ME)).unwrap();
     // Whoever stands on the branch that asks hears the same.
     git(clone, &["switch", "-q", "--detach", &format!("origin/{branch}")], TUESDAY);
     let (code, said) = explain(&[]);

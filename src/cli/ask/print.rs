@@ -94,16 +94,20 @@ pub(super) fn words(value: &Value) -> String {
     }
 }
 
+/// How what a spreadsheet runs as a formula begins: the wide forms are the same to some, and a blank before is passed over.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// A value as a cell of a spreadsheet: never a formula, and nothing that a terminal would obey.
 fn quoted(value: &Value) -> String {
-    let text = words(value);
-    // A spreadsheet would run what begins like a formula.
-    let text = if text.starts_with(['=', '+', '@', '\t', '\r']) || text.starts_with('-') && value.is_string()
-    {
-        format!("'{text}")
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let text = words(value).replace("\r\n", "\n").replace(obeyed, "\u{fffd}");
+    let is_formula = !value.is_number() && text.trim_start().starts_with(FORMULA);
+    let text = if is_formula { format!("'{text}") } else { text };
+    if text.contains([',', ';', '\t', '"', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
-    };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    }
 }
 
 #[cfg(test)]
@@ -119,16 +123,17 @@ mod tests {
             rows: vec![
                 vec![json!("a"), json!(["x", "y"])],
                 vec![json!("=SUM(1)"), json!("say \"hi\", \u{1b}[31mred")],
-                vec![json!(-3), Value::Null],
+                vec![json!(-3), json!("-3")],
+                vec![json!(["+1", "a"]), json!(" @x;\u{ff1d}y\r\n")],
             ],
         };
         assert_eq!(
             table.print(As::Table).unwrap(),
-            "ID       TAGS\na        x, y\n=SUM(1)  say \"hi\", \u{fffd}[31mred\n-3\n"
+            "ID       TAGS\na        x, y\n=SUM(1)  say \"hi\", \u{fffd}[31mred\n-3       -3\n+1, a     @x;\u{ff1d}y\u{fffd}\n"
         );
         assert_eq!(
             table.print(As::Csv).unwrap(),
-            "id,tags\r\na,\"x, y\"\r\n'=SUM(1),\"say \"\"hi\"\", \u{1b}[31mred\"\r\n-3,\r\n"
+            "id,tags\r\na,\"x, y\"\r\n'=SUM(1),\"say \"\"hi\"\", \u{fffd}[31mred\"\r\n-3,'-3\r\n\"'+1, a\",\"' @x;\u{ff1d}y\n\"\r\n"
         );
         assert!(table.print(As::Json).unwrap().contains("\"tags\": [\n"));
     }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::RuleState;
-use crate::{domain::Login, plan::plan_file::PlannedRule};
+use crate::{
+    domain::{Login, Timestamp},
+    plan::plan_file::PlannedRule,
+};
 
 /// A rule, who may approve for it and who has.
 pub(super) struct Standing<'a> {
@@ -12,13 +15,24 @@ pub(super) struct Standing<'a> {
     pub(super) eligible: BTreeSet<Login>,
     /// Those whose approval counts for it.
     pub(super) given: BTreeSet<Login>,
+    /// Until when each of these counts, where that runs out.
+    pub(super) until: BTreeMap<Login, Timestamp>,
     /// Why it cannot be told who may.
     pub(super) problem: Option<String>,
 }
 
 impl<'a> Standing<'a> {
     pub(super) fn of(rule: &'a PlannedRule) -> Self {
-        Self { rule, eligible: BTreeSet::new(), given: BTreeSet::new(), problem: None }
+        let (eligible, given, until) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { rule, eligible, given, until, problem: None }
+    }
+
+    /// Until when there are enough of those who approved, if there are now.
+    fn runs_out(&self, given: &BTreeSet<Login>) -> Option<Timestamp> {
+        let mut ends: Vec<Timestamp> =
+            given.iter().filter_map(|login| self.until.get(login)).copied().collect();
+        ends.sort_unstable_by(|one, other| other.cmp(one));
+        ends.get(self.needed().checked_sub(1)?).copied()
     }
 
     fn needed(&self) -> usize {
@@ -30,7 +44,8 @@ impl<'a> Standing<'a> {
         let (name, distinct) = (self.rule.name.clone(), self.rule.distinct);
         if self.problem.is_some() {
             let (given, candidates) = (BTreeSet::new(), Some(BTreeSet::new()));
-            return RuleState { name, given, missing: 1, candidates, distinct, problem: self.problem };
+            let (missing, until) = (1, None);
+            return RuleState { name, given, missing, candidates, distinct, until, problem: self.problem };
         }
         let few = (!self.rule.writers && self.eligible.len() < needed).then(|| {
             let who = if self.eligible.len() == 1 { "person" } else { "people" };
@@ -41,11 +56,13 @@ impl<'a> Standing<'a> {
             let candidates = self.eligible.difference(&self.given).cloned().collect();
             let missing = needed.saturating_sub(self.given.len());
             let candidates = (!self.rule.writers).then_some(candidates);
-            return RuleState { name, missing, given: self.given, candidates, distinct, problem: few };
+            let until = self.runs_out(&self.given);
+            return RuleState { name, missing, given: self.given, candidates, distinct, until, problem: few };
         };
         let missing = needed.saturating_sub(given.len());
         let candidates = (!self.rule.writers).then_some(useful);
-        RuleState { name, missing, given, candidates, distinct, problem: few.or(problem) }
+        let until = self.runs_out(&given);
+        RuleState { name, missing, given, candidates, distinct, until, problem: few.or(problem) }
     }
 }
 

@@ -56,13 +56,19 @@ pub(super) fn doubts(bench: &Bench<'_>, id: &RequestId, plan: &Plan, diff: Optio
     let Some((request, _)) = request else { return Ok(found) };
     let catalog: String =
         shown.iter().filter(|entry| entry.repository == "catalog").map(|entry| entry.text.as_str()).collect();
-    let (mut first, mut unmade) = (None, None);
-    for commit in bench.ledger.before(bench.landed.commit).take(CANDIDATES) {
+    let (mut first, mut unmade, mut pending) = (None, None, false);
+    for (tried, commit) in bench.ledger.before(bench.landed.commit).take(CANDIDATES).enumerate() {
         let site = Site { catalog: commit, ..*bench.site };
-        let made = match make(&site, &pinned, plan, &request)? {
-            Ok(made) => made,
-            Err(why) => {
+        let made = match make(&site, &pinned, plan, &request) {
+            Ok(Ok(made)) => made,
+            Ok(Err(why)) => {
                 unmade.get_or_insert(why);
+                continue;
+            }
+            // As a rule the first will do. If it does not, all others are asked together, or there would be no end of rounds.
+            Err(Pending) if tried == 0 => return Err(Pending),
+            Err(Pending) => {
+                pending = true;
                 continue;
             }
         };
@@ -70,6 +76,9 @@ pub(super) fn doubts(bench: &Bench<'_>, id: &RequestId, plan: &Plan, diff: Optio
             None => return Ok(found),
             Some(why) => drop(first.get_or_insert(why)),
         }
+    }
+    if pending {
+        return Err(Pending);
     }
     found.extend(match (first, unmade) {
         (Some((kind, why)), _) => {

@@ -56,6 +56,8 @@ use crate::{
 /// How long the forge may take to say which pull request brought a commit, in seconds. Until then
 /// a request without one waits; after that it was pushed past the door.
 const PATIENCE: i64 = 120;
+/// So many people or files are named in a reason.
+const MOST_NAMED: usize = 3;
 
 /// The record of a request that has ended, if there is one at the catalog's head.
 pub(super) fn recorded(site: &Site<'_>, id: &RequestId) -> Looked<Option<Result<Run, String>>> {
@@ -211,7 +213,7 @@ pub(super) fn decide(site: &Site<'_>, id: &RequestId) -> Looked<Decision> {
         Err(why) => return Ok(Decision::waiting(&*why)),
     };
     if was_merged != was_reviewed {
-        return job.denied("what was merged is not what was reviewed");
+        return job.denied(&what_differs(was_merged, was_reviewed));
     }
     if plan.request != *id {
         return job.denied("its plan is that of another request");
@@ -478,5 +480,18 @@ fn why_not(judgement: &Judgement) -> String {
         .filter(|rule| !rule.holds())
         .map(|rule| format!("the rule `{}` was not satisfied", rule.name))
         .collect();
-    missing.join(", ")
+    let void = judgement.void.iter().take(MOST_NAMED);
+    let void = void.map(|(login, why)| format!("; the approval of `{login}` did not count: {why}"));
+    missing.join(", ") + &void.collect::<String>()
+}
+
+/// The first files of a request that were merged otherwise than they were reviewed.
+fn what_differs<T: PartialEq>(merged: &BTreeMap<RepoPath, T>, reviewed: &BTreeMap<RepoPath, T>) -> String {
+    let all: BTreeSet<&RepoPath> = merged.keys().chain(reviewed.keys()).collect();
+    let differing = all.into_iter().filter(|path| merged.get(path) != reviewed.get(path));
+    let names: Vec<String> = differing.map(|path| format!("`{path}`")).collect();
+    let more = names.len().saturating_sub(MOST_NAMED);
+    let shown = names[..names.len() - more].join(", ");
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("what was merged is not what was reviewed: {shown}{more}")
 }

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Account, Evidence, Of, may, stands};
+use super::{Account, Evidence, Of, RuleTold, may, stands};
 use crate::{
     catalog::Definitions,
-    domain::{Diagnostic, Login, ObjectId, Pull, RequestId, Timestamp},
+    domain::{Diagnostic, Known, Login, ObjectId, Pull, RequestId, Review, ReviewState, Timestamp},
     plan::{
         build::{Planned, Site},
-        facts::{Facts, Looked, Looker, Pending, Question, Then},
+        facts::{ChainKind, Facts, Looked, Looker, Pending, Question, Then},
         preview::with_site,
         review,
     },
@@ -30,6 +30,10 @@ pub struct Opened {
     pub account: Option<Account>,
     /// Why somebody who was named may ask for it, or why not.
     pub asks: Option<Result<String, Vec<Diagnostic>>>,
+    /// Each rule, and why an approval of that person would not count for it now; nothing if it would.
+    pub approves: Vec<(String, Option<String>)>,
+    /// Who put the plan on its branch, where that was another account than ours: what Chandlery did is seen with its eyes only.
+    pub planned_by: Option<Login>,
 }
 
 /// The open request of this name; none where no open pull request to the default branch brings it. `login` is somebody of
@@ -96,8 +100,9 @@ fn find(
             Ok(Ok(None)) => continue,
             Ok(Ok(Some(standing))) => standing,
         };
-        let (account, asks) = match &*standing.plan {
-            Err(_) => (None, None),
+        let planned_by = planner(&standing).filter(|login| *login != site.here.me);
+        let (account, asks, approves) = match &*standing.plan {
+            Err(_) => (None, None, Vec::new()),
             Ok(built) => {
                 let evidence = Evidence {
                     pull: pull.clone(),
@@ -109,14 +114,50 @@ fn find(
                 let people = &standing.people;
                 let of = Of { plan: &built.plan, people, evidence: &evidence, is_merged: false };
                 let asks = login.map(|login| may(site, &built.plan, login));
-                (Some(stands(site, &of)?), asks.transpose()?)
+                let approves = login.map(|login| would_approve(site, &of, login));
+                let account = stands(site, &of)?;
+                (Some(account), asks.transpose()?, approves.transpose()?.unwrap_or_default())
             }
         };
-        let (people, plan) = (standing.people, standing.plan);
-        return Ok(Ok(Some(Opened { pull: Arc::new(pull.clone()), people, plan, account, asks })));
+        let (people, plan, pull) = (standing.people, standing.plan, Arc::new(pull.clone()));
+        return Ok(Ok(Some(Opened { pull, people, plan, account, asks, approves, planned_by })));
     }
     if pending {
         return Err(Pending);
     }
     Ok(unknown.map_or(Ok(None), Err))
+}
+
+/// Who pushed the newest commit that is more than a merge of the base, if that brings a plan.
+fn planner(standing: &review::Standing<'_>) -> Option<Login> {
+    let newest = standing.chain.iter().find(|commit| commit.kind != ChainKind::CleanMergeOfBase)?;
+    if !newest.paths.iter().any(|path| path.file_name() == "plan.yaml") {
+        return None;
+    }
+    let pushes = standing.activity.iter().filter(|push| push.after == Some(newest.id));
+    pushes.max_by_key(|push| push.at)?.actor.clone()
+}
+
+/// For each rule whether an approval that this person gave now would count, or why not: it is judged as if it were there.
+fn would_approve(site: &Site<'_>, of: &Of<'_>, login: &Login) -> Looked<Vec<(String, Option<String>)>> {
+    let now = match of.evidence.until {
+        Some(until) => Timestamp::from_seconds(until.seconds() - 1),
+        None => match site.look.now()? {
+            Ok(now) => now,
+            Err(_) => return Ok(Vec::new()),
+        },
+    };
+    let mut evidence = of.evidence.clone();
+    if let Known::Yes(reviews) = &mut evidence.pull.reviews {
+        let id = reviews.iter().map(|review| review.id).max().unwrap_or_default() + 1;
+        let (author, commit) = (Some(login.clone()), Some(evidence.pull.head));
+        let state = ReviewState::Approved;
+        reviews.push(Review { id, author, state, submitted_at: now, commit, dismissed: None });
+    }
+    let account = stands(site, &Of { evidence: &evidence, ..*of })?;
+    let of_rule = |rule: RuleTold| {
+        let person = rule.people.into_iter().find(|person| person.login == *login);
+        (rule.name, person.and_then(|person| person.void))
+    };
+    Ok(account.rules.into_iter().map(of_rule).collect())
 }

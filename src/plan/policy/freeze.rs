@@ -16,6 +16,7 @@ use super::{
         asking::Asking,
         build::Site,
         facts::{Looked, Pending},
+        message,
         plan_file::PlannedRule,
     },
     Finding, applied, concerning,
@@ -44,10 +45,7 @@ impl Frozen {
     /// Until when, in words.
     pub(in crate::plan) fn until(&self) -> String {
         match self.until {
-            Some(until) => {
-                let text = until.to_string();
-                format!("until {} UTC", text.trim_end_matches("00Z").trim_end_matches(':').replace('T', " "))
-            }
+            Some(until) => format!("until {}", message::moment(until)),
             None => "with no end in sight".to_owned(),
         }
     }

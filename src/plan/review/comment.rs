@@ -17,6 +17,14 @@ use crate::{
     },
 };
 
+/// What is told of a pull request that has left the merge queue.
+fn queue_note(says: &Result<(), String>) -> String {
+    match says {
+        Ok(()) => "It has left the merge queue. Put there now, it would get through.".to_owned(),
+        Err(why) => format!("It has left the merge queue, and put there now it would leave it again: {why}."),
+    }
+}
+
 /// Has our comment about a request say where it stands.
 pub(super) fn comment(
     site: &Site<'_>,
@@ -24,7 +32,7 @@ pub(super) fn comment(
     request: &Asked,
     judgement: Option<&Judgement>,
     given: bool,
-    held: &[Held],
+    (held, queue): (&[Held], Option<&Result<(), String>>),
 ) -> Vec<Step> {
     let action =
         |built: &Built| site.definitions.actions.get(&built.plan.asked.action).map(|defined| &defined.value);
@@ -51,6 +59,7 @@ pub(super) fn comment(
                 refused_by: BTreeSet::new(),
                 blocked: Vec::new(),
                 void: BTreeMap::new(),
+                stale: BTreeSet::new(),
             };
             let mut judgement = judgement.unwrap_or(&nothing).clone();
             if site.definitions.settings.mode == Mode::Observe {
@@ -60,6 +69,7 @@ pub(super) fn comment(
             }
             let auto = action(built).is_some_and(|action| action.merge == MergeMode::Auto);
             let mut notes: Vec<String> = held.iter().map(|held| held.note.clone()).collect();
+            notes.extend(queue.map(queue_note));
             let observes = site.definitions.settings.mode == Mode::Observe;
             if pull.author.as_ref() != Some(&site.here.me) && !built.is_noop() && !observes {
                 notes.push(
@@ -73,8 +83,12 @@ pub(super) fn comment(
                 "nothing would change: it is as asked already. Close this, or ask for something else."
             } else if pull.draft {
                 "this is a draft. Mark it as ready for review to have it approved."
+            } else if given && !held.is_empty() && auto {
+                "approved, and frozen. When the freeze ends, Chandlery merges it."
             } else if given && !held.is_empty() {
                 "approved, and frozen. When the freeze ends, it may be merged."
+            } else if given && queue.is_some_and(|says| says.is_err()) {
+                "approved. It does not get through the merge queue yet."
             } else if given && auto {
                 "approved. Chandlery merges it."
             } else if given {

@@ -60,7 +60,7 @@ pub(in crate::plan) fn held(
         if exception.as_ref().is_some_and(Judgement::is_given) {
             continue;
         }
-        let note = note(&freeze, exception.as_ref());
+        let note = note(&freeze, exception.as_ref(), !plan.approval.is_empty());
         held.push(Held { policy: Some(freeze.policy.clone()), short: short(&freeze), note });
     }
     Ok(held)
@@ -70,7 +70,7 @@ fn short(freeze: &Frozen) -> String {
     format!("frozen {} by {}", freeze.until(), freeze.policy)
 }
 
-fn note(freeze: &Frozen, exception: Option<&Judgement>) -> String {
+fn note(freeze: &Frozen, exception: Option<&Judgement>, needs_approval: bool) -> String {
     let title = if freeze.title == freeze.policy.as_str() {
         String::new()
     } else {
@@ -78,8 +78,9 @@ fn note(freeze: &Frozen, exception: Option<&Judgement>) -> String {
     };
     let unless = exception
         .map_or_else(String::new, |judgement| format!(" Exception: {}.", message::missing(judgement)));
+    let meanwhile = if needs_approval { "It can be approved meanwhile; what" } else { "What" };
     format!(
-        "The policy `{}`{title} freezes it {}. It can be approved meanwhile; what is merged before is carried out afterwards.{unless}",
+        "The policy `{}`{title} freezes it {}. {meanwhile} is merged before is carried out afterwards.{unless}",
         freeze.policy,
         freeze.until()
     )

@@ -21,7 +21,7 @@ pub(super) use freeze::{Held, held};
 pub(super) use queue::merge;
 use request::{Asked, judge_all, stage_of};
 use standing::combined_key;
-pub(super) use standing::standing;
+pub(super) use standing::{Standing, standing};
 
 use crate::{
     catalog::{self, Mode},
@@ -211,14 +211,6 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         return Ok(decision);
     }
     decision.steps.extend(check);
-    for request in &asked {
-        let held = held.get(&request.name).map_or(&[][..], Vec::as_slice);
-        decision.steps.extend(comment(site, pull, request, judgements.get(&request.name), given, held));
-    }
-    if first_time && all_good && !pull.draft {
-        decision.steps.extend(reviewers::ask(site, pull, judgements.values())?);
-    }
-    // 4. Merge, where the action wants it and everything is said.
     let auto = asked.iter().all(|request| {
         request.plan().is_ok_and(|built| {
             site.definitions
@@ -227,6 +219,21 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
                 .is_some_and(|action| action.value.merge == MergeMode::Auto)
         })
     });
+    let queue = if given && frozen.is_none() && !auto { queue::again(site, pull)? } else { None };
+    let mut comments = Vec::new();
+    for request in &asked {
+        let held = held.get(&request.name).map_or(&[][..], Vec::as_slice);
+        let judgement = judgements.get(&request.name);
+        comments.extend(comment(site, pull, request, judgement, given, (held, queue.as_ref())));
+    }
+    if first_time && all_good && !pull.draft {
+        comments.extend(reviewers::ask(site, pull, judgements.values())?);
+    } else if all_good && !pull.draft && !comments.is_empty() {
+        // Nobody is told that a comment has changed.
+        comments.extend(reviewers::ask_again(site, pull, judgements.values()));
+    }
+    decision.steps.extend(comments);
+    // 4. Merge, where the action wants it and everything is said.
     if given && frozen.is_none() && auto && check_is_there && decision.steps.is_empty() {
         match queue::merge_of_catalog(site, pull)? {
             Ok(step) => decision.steps.extend(step),

@@ -220,6 +220,29 @@ fn touches(plan: &Plan) -> impl Iterator<Item = Touched> + '_ {
     entities.chain(files)
 }
 
+/// Whether a pull request that has left the queue would get through by now, or why not; nothing where it has not left it.
+pub(super) fn again(site: &Site<'_>, pull: &Pull) -> Looked<Option<Result<(), String>>> {
+    if pull.left_queue.is_none() {
+        return Ok(None);
+    }
+    let queue = match site.look.queue(&site.here.catalog, &site.here.branch)? {
+        Ok(Some(queue)) if queue.iter().all(|queued| queued.number != pull.number) => queue,
+        _ => return Ok(None),
+    };
+    let base = match queue.last() {
+        None => site.catalog,
+        Some(Queued { group: Some(group), .. }) => group.head,
+        Some(_) => return Ok(None),
+    };
+    let after = Group { base, head: pull.head, checks: Vec::new() };
+    Ok(match judge(site, pull, &after)? {
+        Ok(said) if said.conclusion == Some(Conclusion::Success) => Some(Ok(())),
+        Ok(Said { title: why, .. }) => Some(Err(why)),
+        // What cannot be learnt now is told when it can.
+        Err(_) => None,
+    })
+}
+
 /// The step that merges a pull request of the catalog, whose requests must hold after what waits in the queue already.
 pub(super) fn merge_of_catalog(site: &Site<'_>, pull: &Pull) -> Looked<Result<Option<Step>, String>> {
     let step = match merge(site.look, pull)? {

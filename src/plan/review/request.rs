@@ -84,6 +84,15 @@ fn judge_request(
         Ok(people) => people,
         Err(why) => return refuse(asked, "requester-unknown", why, "open the request again"),
     };
+    if pull.head_branch.is_none() {
+        return refuse(
+            asked,
+            "bad-branch-name",
+            "the branch of this pull request has a name that could be taken for something else, so no plan can be committed to it"
+                .to_owned(),
+            "push it to a branch with a plain name, such as `request/new-cart`, and open another pull request",
+        );
+    }
     if !others.is_empty() {
         return refuse(
             asked,

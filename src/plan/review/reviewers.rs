@@ -51,6 +51,29 @@ pub(super) fn ask<'a>(
     })))
 }
 
+/// Asks those once more whose approval does not count because of when it was given, where it is missing.
+pub(super) fn ask_again<'a>(
+    site: &Site<'_>,
+    pull: &Pull,
+    judgements: impl Iterator<Item = &'a Judgement>,
+) -> Option<Step> {
+    let mut users = BTreeSet::new();
+    for judgement in judgements {
+        let missing = || judgement.rules.iter().filter(|rule| rule.missing > 0);
+        let helps = |login: &&Login| {
+            missing().any(|rule| rule.candidates.as_ref().is_none_or(|people| people.contains(*login)))
+        };
+        users.extend(judgement.stale.iter().filter(helps).cloned());
+    }
+    let is_asked = |login: &Login| pull.requested.iter().any(|name| name == login.as_str());
+    users.retain(|login| Some(login) != pull.author.as_ref() && !is_asked(login));
+    (!users.is_empty()).then(|| {
+        let users = users.into_iter().take(MOST).collect();
+        let (repository, number) = (site.here.catalog.clone(), pull.number);
+        Step::Call(Call::AskReviewers { repository, number, users, teams: Vec::new() })
+    })
+}
+
 /// How many other open pull requests of the catalog wait for each.
 fn open_reviews(site: &Site<'_>, own: &Pull) -> Looked<BTreeMap<String, usize>> {
     let mut load = BTreeMap::new();

@@ -558,7 +558,7 @@ pub fn told(world: &mut dyn World, number: u64) -> String {
                 let _ = writeln!(
                     out,
                     "{}",
-                    without_dates(&without_times(&without_durations(&without_runs(line))))
+                    without_dates(&without_ends(&without_times(&without_durations(&without_runs(line)))))
                 );
             }
         }
@@ -621,6 +621,26 @@ fn without_times(text: &str) -> String {
         }
     });
     shown.collect()
+}
+
+/// A text that does not say to the minute until when something counts or lives.
+fn without_ends(text: &str) -> String {
+    for before in [" counts until ", " is over at "] {
+        if let Some((start, (_, rest))) =
+            text.split_once(before).and_then(|(start, end)| Some((start, end.split_once(" UTC")?)))
+        {
+            return format!("{start}{before}…{rest}");
+        }
+    }
+    text.to_owned()
+}
+
+/// Who is asked to review a pull request of the catalog.
+pub fn asked(world: &mut dyn World, number: u64) -> String {
+    match world.ask(&[Question::Pull(number)].into()).pop() {
+        Some((_, Answer::Pull(Some(pull)))) => pull.requested.join(", "),
+        other => panic!("#{number}: {other:?}"),
+    }
 }
 
 /// A text with each commit's id as `…`.
