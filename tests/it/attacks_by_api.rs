@@ -79,6 +79,26 @@ fn a_forged_check_lends_no_age_to_a_plan_and_no_green_to_a_merge() {
 }
 
 #[test]
+fn a_merge_that_brings_other_files_than_were_reviewed_is_denied_by_their_names() {
+    let mut world = Local::new();
+    tell(&mut world, "dan asks a create-bucket name=a\nreconcile\nbo approves catalog#1\nreconcile");
+    says(&mut world, 1, "approved: it may be merged");
+    // Whoever may push to the default branch makes the merge commit, and has it show people something else.
+    let (main, head) = (world.tip(Repo::Catalog, "main").unwrap(), head(&world, 1));
+    let base = world.get(Repo::Catalog, &format!("git/commits/{head}")).unwrap()["tree"]["sha"].clone();
+    let file =
+        json!({ "path": "requests/a/plan.diff", "mode": "100644", "type": "blob", "content": "nothing\n" });
+    let tree = does(&world, "ada", "POST", "git/trees", &json!({ "base_tree": base, "tree": [file] }));
+    let commit = json!({ "message": "Merge pull request #1", "tree": tree["sha"], "parents": [main, head] });
+    let commit = does(&world, "ada", "POST", "git/commits", &commit);
+    does(&world, "ada", "PATCH", "git/refs/heads/main", &json!({ "sha": commit["sha"] }));
+    tell(&mut world, "reconcile");
+    let seen = view(&mut world);
+    assert!(seen.contains("what was merged is not what was reviewed: `requests/a/plan.diff`"), "{seen}");
+    assert!(seen.contains("run a denied approved by []") && !seen.contains("infra#1"), "{seen}");
+}
+
+#[test]
 fn a_backdated_commit_is_as_new_as_its_push() {
     let mut world = Local::new();
     tell(&mut world, "dan asks a create-bucket name=a\nreconcile\nbo approves catalog#1\nreconcile");
@@ -118,7 +138,7 @@ fn templates_in_what_people_type_stay_text_wherever_they_come_out() {
     tell(
         &mut world,
         r#"ada writes action-templates/note/template.yaml description: A note
-           ada writes action-templates/note/files/notes/{{inputs.name}}.yaml text: {{ inputs.text }}\n
+           ada writes action-templates/note/files/notes/{{inputs.name}}.yaml text: {{ inputs.text | yaml }}\n
            ada writes actions/note-bucket.yaml identifier: note-bucket\ntitle: Note\ntrigger:\n  operation: CREATE\n  blueprintIdentifier: bucket\n  userInputs:\n    properties: { name: { type: string }, text: { type: string } }\n    required: [name, text]\napproval: none\nmerge: auto\nsteps:\n  - id: code\n    pullRequest: { repository: acme/infra, template: note, merge: auto, title: "Note {{ inputs.text }}", body: "{{ inputs.text }}" }\nentities:\n  - create: { blueprint: bucket, identifier: "{{ inputs.name }}", properties: { size: 1, label: "{{ inputs.text }}" } }"#,
     );
     tell(&mut world, &format!("dan asks a note-bucket name=a text='{text}'\nreconcile"));
