@@ -3,6 +3,7 @@
 //! Knows nothing of files: entities, defaults, request files and issue forms are all judged here.
 //! A JSON Schema validator finds what is wrong; the words are ours.
 
+mod home;
 mod words;
 
 use std::{
@@ -416,10 +417,13 @@ impl Schema {
                 let unknown = |key: &String| {
                     let path: Vec<Segment> =
                         path.iter().cloned().chain([Segment::from(key.as_str())]).collect();
-                    Wrong::new("unknown-key", &path, "is not a key that is known here")
-                        .about_key()
-                        .label("unknown")
-                        .did_you_mean(key, known.clone())
+                    let place = &path[..path.len() - 1];
+                    let wrong = Wrong::new("unknown-key", &path, "is not a key that is known here");
+                    let wrong = wrong.about_key().label("unknown");
+                    match home::home_of(&self.json, key, place) {
+                        Some(home) if nearest(key, known.clone()).is_none() => wrong.help(home),
+                        _ => wrong.did_you_mean(key, known.clone()),
+                    }
                 };
                 unexpected.iter().map(unknown).collect()
             }

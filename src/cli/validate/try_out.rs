@@ -265,9 +265,12 @@ fn ask(asked: &Asked, limits: &Limits) -> anyhow::Result<(BTreeMap<usize, Outcom
     reason = "this program is started again, and is given nothing of our environment"
 )]
 fn start(limits: &Limits) -> std::io::Result<Child> {
+    /// KiB: what is put by counts as memory, and else that would be as much as is allowed.
+    const PUT_BY: &str = "65536";
     Command::new(std::env::current_exe()?)
         .args(["try-out", "--seconds", &limits.seconds.to_string(), "--memory", &limits.memory.to_string()])
         .env_clear()
+        .env("MIMALLOC_ARENA_RESERVE", PUT_BY)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
