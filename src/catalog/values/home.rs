@@ -21,7 +21,7 @@ pub(super) fn home_of(schema: &Value, key: &str, place: &[Segment]) -> Option<St
     // Here it is not known.
     around.pop();
     let knows = |schema: &&Value| schema.get("properties").is_some_and(|known| known.get(key).is_some());
-    let depth = around.iter().rposition(|schemas| schemas.iter().any(|schema| knows(schema)))?;
+    let depth = around.iter().rposition(|schemas| schemas.iter().any(knows))?;
     Some(match place[..depth].last() {
         None => "it belongs to the top of the file".to_owned(),
         Some(Segment::Key(key)) => format!("it belongs to `{key}`"),
