@@ -22,12 +22,15 @@ pub fn sarif(diagnostics: &[Diagnostic], sources: &dyn Fn(&str) -> Option<Bytes>
         let (line, column) = text.and_then(|text| end(span, text)).unwrap_or((span.line, span.column));
         json!({ "startLine": span.line, "startColumn": span.column, "endLine": line, "endColumn": column })
     };
+    // A file as a whole is its lines: code scanning shows nothing that stands nowhere.
+    let whole = |source: &str| {
+        let text = texts.get(source).and_then(Option::as_ref);
+        let lines = text.map_or(1, |text| String::from_utf8_lossy(text).lines().count().max(1));
+        json!({ "startLine": 1, "endLine": lines })
+    };
     let location = |place: &Place| {
-        let mut location = json!({ "artifactLocation": artifact(&place.source) });
-        if let Some(span) = place.span {
-            location["region"] = region(&place.source, span);
-        }
-        location
+        let region = place.span.map_or_else(|| whole(&place.source), |span| region(&place.source, span));
+        json!({ "artifactLocation": artifact(&place.source), "region": region })
     };
     let codes: BTreeSet<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
     let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
@@ -152,7 +155,9 @@ mod tests {
         assert_eq!(place["region"], region);
         assert!(result["message"]["text"].as_str().unwrap().ends_with("\nwrite `#1`"));
         let related = &result["relatedLocations"][0];
-        assert_eq!(related["physicalLocation"]["artifactLocation"]["uri"], "b.yaml");
+        let place = &related["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "b.yaml");
+        assert_eq!(place["region"], json!({ "startLine": 1, "endLine": 2 }));
         let replaced = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
         assert_eq!(replaced["deletedRegion"]["endLine"], 2);
         assert_eq!(replaced["insertedContent"]["text"], "x");

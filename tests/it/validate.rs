@@ -351,6 +351,57 @@ fn programs_are_told_related_places_fixes_and_pages() {
     assert!(print("github").contains("%0Acatalog/blueprints/service.yaml:5: "));
 }
 
+/// What the judge of such files asks for and we do not give: what it says is true of every project, or costs more than it tells.
+const NOT_GIVEN: [&str; 8] = [
+    "SARIF2002", // messages by number and arguments
+    "SARIF2003", // the commit, which whoever uploads says
+    "SARIF2005", // an address of the tool: it has none of its own
+    "SARIF2006", // the schema's address answers: it does not where tests have no network
+    "SARIF2009", // rules named by numbers
+    "SARIF2010", // the text at the place, which the reader has
+    "SARIF2011", // and the text around it
+    "SARIF2012", // rules with an address and a second name
+];
+
+/// The judge is the tool of those who keep the format; `Ghas` are the rules by which GitHub's code scanning takes a file.
+#[test]
+fn code_scanning_takes_what_was_found() {
+    let folder = repository(
+        "\n--- entities/service/checkout.yaml\nidentifier: checkout\nblueprint: service\n\
+         properties: { tier: golld }\n\
+         --- entities/elsewhere/ünd #1.yaml\nidentifier: x\nblueprint: service\n",
+    );
+    let suites = std::env::var("CHANDLERY_SUITES").expect("CHANDLERY_SUITES names the suites: `make tools`");
+    let system = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
+    let judge = format!("{suites}/node_modules/@microsoft/sarif-multitool-{system}/Sarif.Multitool");
+    let judged = |report: &str| {
+        std::fs::write(folder.path().join("report.sarif"), report).unwrap();
+        let output = Command::new(&judge)
+            .args(["validate", "report.sarif", "--rule-kind", "Sarif;Ghas", "--level", "Error;Warning;Note"])
+            .args(["--output", "judged.json", "--log", "ForceOverwrite"])
+            .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = std::fs::read_to_string(folder.path().join("judged.json")).unwrap();
+        let judged: serde_json::Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
+        let results = judged["runs"][0]["results"].as_array().unwrap().iter();
+        let given = |result: &&serde_json::Value| !NOT_GIVEN.contains(&result["ruleId"].as_str().unwrap());
+        results.filter(given).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let report = validate(folder.path(), &["catalog", "--format", "sarif"]).1;
+    assert!(["not-a-choice", "wrong-folder"].iter().all(|code| report.contains(code)), "{report}");
+    assert_eq!(judged(&report), [""; 0], "{report}");
+    // It does judge.
+    let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let run = &mut report["runs"][0];
+    run["tool"]["driver"]["rules"][0].as_object_mut().unwrap().remove("shortDescription");
+    run["results"][0]["nonsense"] = true.into();
+    let found = judged(&report.to_string()).join("\n");
+    assert!(found.contains("GH2012") && found.contains("nonsense"), "{found}");
+}
+
 const DERIVES: &str = r#"
 --- blueprints/system.yaml
 identifier: system
