@@ -9,7 +9,10 @@ use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::pages::{Pages, Place};
+use super::{
+    pages::{Pages, Place},
+    sorted::{partition, partition_near},
+};
 use crate::domain::{BlueprintId, ObjectId, RepoPath};
 
 /// The first thing to change when the layout does. What the program thinks of entities is in [`super::PROGRAM`].
@@ -448,29 +451,32 @@ impl Base {
 
     /// The rows of an entity: several, if it is there several times.
     pub(super) fn rows(&self, blueprint: u32, identifier: &str) -> Range<u32> {
-        let all = self.rows_of(blueprint);
-        let compare = |row: u32| {
-            let row: Row = self.record(row);
-            self.look_text(row.identifier, |text| text.cmp(identifier))
-        };
-        let first = partition(all.clone(), |row| compare(row) == Ordering::Less);
-        let mut end = first;
-        while end < all.end && compare(end) == Ordering::Equal {
-            end += 1;
-        }
-        first..end
+        let is_it = |text: &str| text == identifier;
+        let numbers = self.named(blueprint, identifier).into_iter();
+        let mut same = numbers.filter(|(_, row)| self.look_text(row.identifier, is_it)).map(|(at, _)| at);
+        // They lie side by side.
+        same.next().map_or(0..0, |first| first..same.last().unwrap_or(first) + 1)
     }
 
     /// The rows of a blueprint whose identifiers differ from this one in nothing but case, it among them.
     pub(super) fn alike(&self, blueprint: u32, identifier: &str) -> Vec<Row> {
+        let lower = identifier.to_lowercase();
+        let is_alike = |text: &str| text.to_lowercase() == lower;
+        let rows = self.named(blueprint, identifier).into_iter().map(|(_, row)| row);
+        rows.filter(|row| self.look_text(row.identifier, is_alike)).collect()
+    }
+
+    /// The rows of a blueprint, in their order, which may have this identifier, whatever its case.
+    fn named(&self, blueprint: u32, identifier: &str) -> Vec<(u32, Row)> {
         let wanted = Folded::new(blueprint, identifier, 0);
         let all = 0..self.count(Table::Folded);
-        let first = partition(all.clone(), |at| self.record::<Folded>(at) < wanted);
-        let lower = identifier.to_lowercase();
+        // Checksums lie evenly, so each tells about where it is.
+        let guess = (u64::from(wanted.sum) * u64::from(all.end)) >> u32::BITS;
+        let first = partition_near(all.clone(), guess as u32, |at| self.record::<Folded>(at) < wanted);
         let same =
             (first..all.end).map(|at| self.record::<Folded>(at)).take_while(|one| one.sum == wanted.sum);
-        let rows = same.map(|one| self.record::<Row>(one.row)).filter(|row| row.blueprint == blueprint);
-        rows.filter(|row| self.look_text(row.identifier, |text| text.to_lowercase() == lower)).collect()
+        let rows = same.map(|one| (one.row, self.record::<Row>(one.row)));
+        rows.filter(|(_, row)| row.blueprint == blueprint).collect()
     }
 
     /// What points at an entity, going by the blueprint's place and the identifier.
@@ -552,17 +558,4 @@ impl Base {
 /// A folder comes before all that is in it, and that before what comes after the folder.
 pub(super) fn by_parts(a: &str, b: &str) -> Ordering {
     a.split('/').cmp(b.split('/'))
-}
-
-pub(super) fn partition(range: Range<u32>, is_before: impl Fn(u32) -> bool) -> u32 {
-    let (mut low, mut high) = (range.start, range.end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if is_before(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low
 }

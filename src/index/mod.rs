@@ -5,6 +5,7 @@
 //! (`change`). A base may be deleted at any time, and one that is damaged is not believed.
 
 mod pages;
+mod sorted;
 mod base;
 mod walk;
 mod build;

@@ -16,9 +16,9 @@ use std::{
 
 use rustix::{buffer::spare_capacity, io::pread};
 
-pub(super) const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 2048;
 const TRAILER: usize = 24;
-const MAGIC: &[u8; 8] = b"chandly1";
+const MAGIC: &[u8; 8] = b"chandly2";
 
 /// Writes such a file.
 pub(super) struct Writer<W> {

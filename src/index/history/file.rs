@@ -14,8 +14,8 @@ use crate::{
     domain::{ObjectId, RepoPath, Timestamp},
     index::{
         PROGRAM,
-        base::partition,
         pages::{Pages, Place, Writer},
+        sorted::partition,
     },
 };
 
