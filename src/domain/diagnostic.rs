@@ -155,13 +155,6 @@ impl Diagnostic {
     pub fn page(&self) -> String {
         format!("docs/diagnostics.md#{}", self.code)
     }
-
-    /// With the field concerned.
-    #[must_use]
-    pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.place.field = Some(field.into());
-        self
-    }
 }
 
 /// A number with its noun: `1 error`, `2 errors`.

@@ -73,13 +73,6 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-
-    /// Every rule of approval in it.
-    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let unless = self.freeze.iter().flat_map(|freeze| &freeze.unless);
-        let removals = self.removals.iter().flat_map(|removals| &removals.unless);
-        self.approval.iter().chain(unless).chain(removals)
-    }
 }
 
 /// How many there may be.
@@ -127,19 +120,6 @@ pub enum Per {
     Action,
     /// Those about one blueprint.
     Blueprint,
-}
-
-impl Per {
-    /// The word in a policy.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "none",
-            Self::Team => "team",
-            Self::User => "user",
-            Self::Action => "action",
-            Self::Blueprint => "blueprint",
-        }
-    }
 }
 
 /// An amount of time.

@@ -83,11 +83,6 @@ impl Expression {
         self.bound.as_ref()
     }
 
-    /// As it was written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Everything that it answers to this input.
     ///
     /// # Errors

@@ -75,15 +75,6 @@ impl Near {
     }
 }
 
-/// How the catalog at a commit was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
-    /// Entity files that were read.
-    pub read: usize,
-    /// Entity files that there are.
-    pub entities: usize,
-}
-
 impl Index {
     /// Looks at a commit's tree. `since` is the tree that is likely to be the nearest of those looked at before.
     ///
@@ -161,15 +152,6 @@ impl Index {
             {
                 tracing::warn!("the index could not be written: {error}");
             }
-        }
-    }
-
-    /// How much was read for it.
-    pub fn looked(&self) -> Looked {
-        let entities = self.entities();
-        Looked {
-            read: if self.is_new { entities } else { self.change.added.len() + self.candidates().len() },
-            entities,
         }
     }
 

@@ -26,9 +26,9 @@ use crate::{
 
 pub use by_hand::{ByHand, Tried, by_hand, by_hand_marker};
 pub use issue::{issue_asked, issue_ended, issue_in_progress, issue_marker, issue_mistakes, issue_observed};
+pub use plan::preview;
 pub(super) use plan::rule_as_written;
 use plan::{asked, effect, rules_as_written};
-pub use plan::{preview, summary};
 pub(super) use whole_log::{check_title_of_step, whole_log};
 
 /// The longest comment that we write, in bytes; forges take 65,536 characters.

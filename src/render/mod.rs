@@ -11,4 +11,4 @@ pub mod edit;
 pub use folder::{Edit, Inputs, Rendered, check, check_names, each, edits, files, is_raw};
 pub use inspect::inspect;
 pub use later::payload;
-pub use template::{Context, check_text, path, text, url, value};
+pub use template::{Context, check_text, text, url, value};

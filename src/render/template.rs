@@ -140,7 +140,7 @@ pub(super) fn whole_expression(template: &str) -> Option<&str> {
 ///
 /// # Errors
 /// As [`text`], and when the result is no path inside the repository.
-pub fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath, Diagnostic> {
+pub(super) fn path(template: &str, place: &Place, context: &Context) -> Result<RepoPath, Diagnostic> {
     let mut segments = Vec::new();
     for segment in template.split('/') {
         let rendered = text(segment, place, context)?;

@@ -147,7 +147,7 @@ pub(super) fn asked(plan: &Plan) -> String {
 }
 
 /// What a plan does, in words.
-pub fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan) -> String {
     let mut text = String::new();
     for step in &plan.steps {
         let what = match step.does() {
