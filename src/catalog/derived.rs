@@ -10,7 +10,7 @@ use super::{
     values::{Segment, Wrong, trail},
 };
 use crate::{
-    domain::{Aggregation, Blueprint, BlueprintId, Measure, Mirror, Ownership, PropertyType},
+    domain::{Aggregation, Blueprint, BlueprintId, Format, Measure, Mirror, Ownership, PropertyType},
     expr::Expression,
 };
 
@@ -182,6 +182,10 @@ fn aggregation_problems(
         let place = join(&join(&path, "calculationSpec"), "property");
         found.extend(measure_problem(target, property, &place));
     }
+    if let Some(over) = aggregation.measure.over() {
+        let place = join(&join(&path, "calculationSpec"), "measureTimeBy");
+        found.extend(time_problem(target, &over.by, &place));
+    }
     if let Some(query) = &aggregation.query {
         let there = Asked { of: target, ..here };
         found.extend(there.misfits(query, &written["query"], &join(&path, "query")));
@@ -216,19 +220,35 @@ fn measure_problem(target: &Blueprint, name: &str, path: &[Segment]) -> Option<W
         (None, Some(calculation)) => calculation.kind,
         (None, None) if META.contains(&name) => PropertyType::String,
         (None, None) if has(target, name) => return None,
-        (None, None) => {
-            let message =
-                format!("is `{name}`, which is not a property of the blueprint `{}`", target.identifier);
-            return Some(
-                Wrong::new("unknown-property", path, message).did_you_mean(name, alike(target, name)),
-            );
-        }
+        (None, None) => return Some(is_unknown(target, name, path)),
     };
     let message = format!("is `{name}`, which is a {} and no number", kind.name());
     (kind != PropertyType::Number).then(|| {
         let wrong = Wrong::new("wrong-type", path, message);
         wrong.help(format!("name a property of `{}` with `type: number`", target.identifier))
     })
+}
+
+/// What says when something was must be there, and be a date. What a mirror shows is known when it is asked.
+fn time_problem(target: &Blueprint, name: &str, path: &[Segment]) -> Option<Wrong> {
+    let is_date = match (target.property(name), target.calculations.get(name)) {
+        (Some(property), _) => matches!(property.format, Some(Format::DateTime | Format::Timer)),
+        (None, Some(calculation)) => calculation.kind == PropertyType::String,
+        (None, None) if META.contains(&name) => name.ends_with("At"),
+        (None, None) if has(target, name) => return None,
+        (None, None) => return Some(is_unknown(target, name, path)),
+    };
+    let wrong = Wrong::new("wrong-type", path, format!("is `{name}`, which is no date"));
+    let help = format!(
+        "name a property of `{}` with `format: date-time` or `timer`, `$createdAt` or `$updatedAt`",
+        target.identifier
+    );
+    (!is_date).then(|| wrong.help(help))
+}
+
+fn is_unknown(target: &Blueprint, name: &str, path: &[Segment]) -> Wrong {
+    let message = format!("is `{name}`, which is not a property of the blueprint `{}`", target.identifier);
+    Wrong::new("unknown-property", path, message).did_you_mean(name, alike(target, name))
 }
 
 /// The calculations that one of these names needs first.

@@ -193,6 +193,9 @@ impl<'a> Order<'a> {
         if let Measure::Of { property, .. } = &aggregation.measure {
             self.visit(target, property);
         }
+        if let Some(over) = aggregation.measure.over() {
+            self.visit(target, &over.by);
+        }
         for property in aggregation.query.iter().flat_map(super::view::asked_for) {
             self.visit(target, property);
         }

@@ -455,9 +455,14 @@ impl Schema {
             here(error)
                 && matches!(error.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
         };
-        let fitting: Vec<_> =
-            branches.iter().filter(|branch| !branch.iter().any(|error| misfit(&error))).collect();
-        if let [branch] = fitting[..] {
+        // Nothing at all is meant where nothing is written.
+        let is_nothing = |error: &ValidationError<'_>| {
+            here(error) && matches!(error.kind(), Kind::Type { kind: TypeKind::Single(JsonType::Null) })
+        };
+        let meant: Vec<_> = branches.iter().filter(|branch| !branch.iter().all(is_nothing)).collect();
+        let fitting = meant.iter().filter(|branch| !branch.iter().any(|error| misfit(&error)));
+        let fitting: Vec<_> = fitting.copied().collect();
+        if let ([branch], _) | (_, [branch]) = (&fitting[..], &meant[..]) {
             return branch.iter().flat_map(|error| self.explain(error, root)).collect();
         }
         let mut words: Vec<String> = Vec::new();

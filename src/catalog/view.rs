@@ -16,7 +16,7 @@ use super::{
     derived::needs,
     document::query::loose_query,
     entity::with_defaults,
-    measure::measured,
+    measure::{average_of_periods, frequency, measured},
     past::{DATED, Past},
     store::{InFiles, Pointing, Store, pattern, relations},
     values::{Wrong, field_name},
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{
         Aggregation, Blueprint, BlueprintId, Calculation, Direction, Entity, EntityId, Hop, Identifier,
-        Measure, Mirror, Ownership, Query, Scorecard, Timestamp,
+        Measure, Mirror, Over, Ownership, Query, Scorecard, Timestamp,
     },
     expr::Expression,
 };
@@ -401,13 +401,37 @@ impl<'a> View<'a> {
             .filter(|id| id.blueprint == aggregation.target && self.entity(id).is_some())
             .filter(|id| aggregation.query.as_ref().is_none_or(|query| self.matches(query, id)))
             .collect();
+        let number = |id: &EntityId, property: &str| self.value(id, property).value.as_f64();
         match &aggregation.measure {
             Measure::Count => Derived::of(counted.len().into()),
-            Measure::Of { function, property } => {
-                let numbers = counted.iter().filter_map(|id| self.value(id, property).value.as_f64());
-                measured(function, numbers.collect())
+            Measure::Frequency(over) => match self.when(&counted, over) {
+                Ok(when) => frequency(when.iter().map(|(_, number)| *number), over.period.number(self.now)),
+                Err(why) => why,
+            },
+            Measure::Of { function, property, over: None } => {
+                measured(function, counted.iter().filter_map(|id| number(id, property)).collect())
             }
+            Measure::Of { property, over: Some(over), .. } => match self.when(&counted, over) {
+                Ok(when) => average_of_periods(
+                    when.into_iter().filter_map(|(id, period)| Some((period, number(id, property)?))),
+                ),
+                Err(why) => why,
+            },
         }
+    }
+
+    /// The periods in which entities were; where none says when, why not.
+    fn when<'e>(&self, entities: &'e [EntityId], over: &Over) -> Result<Vec<(&'e EntityId, i64)>, Derived> {
+        let period = |id: &'e EntityId| {
+            let at: Timestamp = self.value(id, &over.by).value.as_str()?.parse().ok()?;
+            Some((id, over.period.number(at)))
+        };
+        let found: Vec<_> = entities.iter().filter_map(period).collect();
+        if found.is_empty() && !entities.is_empty() {
+            let why = entities.iter().find_map(|id| self.value(id, &over.by).problem);
+            return Err(Derived::none(why.unwrap_or_else(|| format!("none of them says `{}`", over.by))));
+        }
+        Ok(found)
     }
 
     /// The entities reached by these relations, one after the other, each followed once or up to so many times.

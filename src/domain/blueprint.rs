@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BlueprintId, Hop, Property, PropertyType, Query};
+use super::{BlueprintId, Hop, Period, Property, PropertyType, Query};
 
 /// A kind of thing.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,13 +76,37 @@ pub struct Aggregation {
 pub enum Measure {
     /// How many there are.
     Count,
+    /// How many come in a period, on average.
+    Frequency(Over),
     /// Over the numbers that a property of theirs holds.
     Of {
         /// Which: `sum`, `min`, `max`, `median` or `average`.
         function: String,
         /// The property.
         property: String,
+        /// For an average: each period counts once, instead of each number.
+        over: Option<Over>,
     },
+}
+
+impl Measure {
+    /// What puts entities into periods.
+    pub fn over(&self) -> Option<&Over> {
+        match self {
+            Self::Count => None,
+            Self::Frequency(over) => Some(over),
+            Self::Of { over, .. } => over.as_ref(),
+        }
+    }
+}
+
+/// Entities by when they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Over {
+    /// The stretch of time.
+    pub period: Period,
+    /// The property that says when.
+    pub by: String,
 }
 
 /// A pointer from entities of one blueprint to those of another.

@@ -17,6 +17,7 @@ mod file_name;
 mod memo;
 mod secret;
 mod time;
+mod period;
 mod files;
 mod property;
 mod query;
@@ -39,7 +40,7 @@ mod pull;
 mod diagnostic;
 
 pub use action::{Action, ChangeKind, EntityChange, MergeMode, OnDelete, Operation, Ttl};
-pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Ownership, Relation};
+pub use blueprint::{Aggregation, Blueprint, Calculation, Measure, Mirror, Over, Ownership, Relation};
 pub use diagnostic::{
     Code, Diagnostic, Fix, Place, Related, Replacement, Severity, Span, counted, nearest, only_near,
 };
@@ -52,6 +53,7 @@ pub use id::{
     SecretRef, StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
+pub use period::Period;
 pub use policy::{
     Concerns, Cost, Counted, Day, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent,
     Window,

@@ -29,6 +29,12 @@ impl Timestamp {
         start.checked_add(span).ok().map(|end| Self::from_seconds(end.timestamp().as_second()))
     }
 
+    /// The day in UTC.
+    pub fn date(self) -> jiff::civil::Date {
+        let moment = jiff::Timestamp::from_second(self.0).unwrap_or_default();
+        moment.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
     /// Year and month, as in `2026/11`.
     pub fn year_and_month(self) -> String {
         self.to_string().get(..7).unwrap_or("1970-01").replace('-', "/")

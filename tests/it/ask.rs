@@ -286,6 +286,64 @@ z,,,,,,0\r
     assert!(run("history thing a", copy.path()).contains(cut));
 }
 
+/// How often something happens is counted over every period since it first did; a number's average takes each period for one.
+#[test]
+fn averages_are_taken_over_periods() {
+    let past = Past::new();
+    past.write(
+        "blueprints/deployment.yaml",
+        "identifier: deployment
+schema: { properties: { at: { type: string, format: date-time }, minutes: { type: number } } }
+relations: { service: { target: service } }
+",
+    );
+    past.write(
+        "blueprints/service.yaml",
+        "identifier: service
+schema: { properties: {} }
+aggregationProperties:
+  weekly:
+    target: deployment
+    calculationSpec: { calculationBy: entities, func: average, averageOf: week, measureTimeBy: at }
+  monthly: { target: deployment, calculationSpec: { calculationBy: entities, func: average, averageOf: month } }
+  minutes: { target: deployment, calculationSpec: { calculationBy: property, func: average, property: minutes } }
+  pace:
+    target: deployment
+    calculationSpec: { calculationBy: property, func: average, property: minutes, averageOf: week, measureTimeBy: at }
+",
+    );
+    for service in ["shop", "idle", "vague"] {
+        let text = format!("identifier: {service}\nblueprint: service\n");
+        past.write(&format!("entities/service/{service}.yaml"), &text);
+    }
+    // Two in the week from the 2nd, one in that from the 16th, and one of which nobody knows when it was.
+    let deployments = [
+        ("a", "shop", "at: 2026-11-02T00:00:00Z, minutes: 10"),
+        ("b", "shop", "at: 2026-11-08T23:59:59Z, minutes: 20"),
+        ("c", "shop", "at: 2026-11-16T01:00:00+01:00, minutes: 30"),
+        ("d", "shop", "minutes: 60"),
+        ("e", "vague", "minutes: 5"),
+    ];
+    for (name, service, properties) in deployments {
+        let text = format!(
+            "identifier: {name}\nblueprint: deployment\nproperties: {{ {properties} }}\nrelations: {{ service: {service} }}\n"
+        );
+        past.write(&format!("entities/deployment/{name}.yaml"), &text);
+    }
+    past.commit("2026-09-30", "begin");
+    let listed = past
+        .asks("list service --now 2026-11-30T12:00:00Z --columns weekly,monthly,minutes,pace --format csv");
+    // Weeks begin on the 2nd, 9th, 16th, 23rd and 30th; months are September, October and November.
+    let truth = "identifier,weekly,monthly,minutes,pace\r
+idle,0,0,,\r
+shop,0.6,1.3333333333333333,30,22.5\r
+vague,,0.3333333333333333,5,\r
+";
+    assert_eq!(listed, truth);
+    let vague = past.asks("get service/vague");
+    assert!(vague.contains("weekly: none of them says `at`"), "{vague}");
+}
+
 /// What Chandlery recorded names the request, who asked and who approved; the demo's catalog tells.
 #[test]
 fn a_change_names_who_asked_and_who_approved() {

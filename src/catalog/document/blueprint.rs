@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     catalog::values::{Segment, Wrong, trail},
-    domain::{Aggregation, Blueprint, Calculation, Hop, Measure, Mirror, Ownership, Relation},
+    domain::{Aggregation, Blueprint, Calculation, Hop, Measure, Mirror, Over, Ownership, Period, Relation},
     expr::Expression,
 };
 
@@ -164,15 +164,25 @@ struct AggregationDocument {
 struct SpecDocument {
     /// `entities` counts them, `property` goes over numbers that they hold.
     calculation_by: ByDocument,
-    /// `count` of entities; `sum`, `min`, `max`, `median` or `average` of a property.
+    /// `count` of entities, or the `average` number of them in a period; `sum`, `min`, `max`, `median` or `average` of a property.
     func: FunctionDocument,
     /// The property.
     property: Option<String>,
-    /// Over which time an average is taken; only `total` is known.
-    average_of: Option<String>,
-    /// Which date says when it was; kept for other programs.
-    #[expect(dead_code, reason = "read by other programs")]
+    /// Of an average: the period. That of a property is taken over all of them (`total`) if not said.
+    average_of: Option<AverageOfDocument>,
+    /// Of an average over periods: the date of the target that says when it was, `$createdAt` if not said.
     measure_time_by: Option<String>,
+}
+
+/// What an average is taken over: stretches of the calendar in UTC, weeks from Monday, or everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum AverageOfDocument {
+    Hour,
+    Day,
+    Week,
+    Month,
+    Total,
 }
 
 /// What is gone over.
@@ -331,17 +341,36 @@ fn aggregations(
 }
 
 fn measure(spec: SpecDocument, path: &[Segment], reader: &mut Reader) -> Option<Measure> {
-    if let Some(other) = spec.average_of.filter(|of| of != "total") {
-        let message = format!("is `{other}`, which is not computed");
-        reader.wrong(Wrong::new("not-computed", &join(path, "averageOf"), message).help("use `total`"));
+    let given = [("averageOf", spec.average_of.is_some()), ("measureTimeBy", spec.measure_time_by.is_some())];
+    let other = given.iter().find(|(_, is_given)| *is_given && spec.func != FunctionDocument::Average);
+    if let Some((key, _)) = other {
+        let wrong = Wrong::new("wrong-value", &join(path, *key), "goes with `func: average` only");
+        reader.wrong(wrong.help("leave it out"));
         return None;
     }
+    let period = match spec.average_of {
+        Some(AverageOfDocument::Hour) => Some(Period::Hour),
+        Some(AverageOfDocument::Day) => Some(Period::Day),
+        Some(AverageOfDocument::Week) => Some(Period::Week),
+        Some(AverageOfDocument::Month) => Some(Period::Month),
+        Some(AverageOfDocument::Total) | None => None,
+    };
+    let over = period
+        .map(|period| Over { period, by: spec.measure_time_by.unwrap_or_else(|| "$createdAt".to_owned()) });
     let function = match (spec.calculation_by, spec.func) {
         (ByDocument::Entities, FunctionDocument::Count) => return Some(Measure::Count),
+        (ByDocument::Entities, FunctionDocument::Average) => {
+            if over.is_none() {
+                let wrong = Wrong::new("missing-key", &join(path, "averageOf"), "must say over which time");
+                reader
+                    .wrong(wrong.help("use `hour`, `day`, `week` or `month`; `func: count` counts them all"));
+            }
+            return over.map(Measure::Frequency);
+        }
         (ByDocument::Entities, _) | (ByDocument::Property, FunctionDocument::Count) => {
             let wrong = Wrong::new("not-a-choice", &join(path, "func"), "does not go with `calculationBy`");
             reader.wrong(wrong.help(
-                "entities are counted (`count`); numbers have `sum`, `min`, `max`, `median`, `average`",
+                "entities have `count` and `average`; numbers have `sum`, `min`, `max`, `median`, `average`",
             ));
             return None;
         }
@@ -356,7 +385,7 @@ fn measure(spec: SpecDocument, path: &[Segment], reader: &mut Reader) -> Option<
         reader.wrong(wrong.help("name a property of the target that holds numbers"));
         return None;
     };
-    Some(Measure::Of { function: function.to_owned(), property })
+    Some(Measure::Of { function: function.to_owned(), property, over })
 }
 
 fn relations(

@@ -418,11 +418,12 @@ fn cannot_compute(kind: &str, definition: &Map<String, Value>) -> Option<String>
         }
         "aggregationProperties" => {
             let spec = definition.get("calculationSpec")?;
-            if let Some(time) = spec["averageOf"].as_str().filter(|time| *time != "total") {
-                return Some(format!("it is an average over a time (`{time}`)"));
-            }
-            if spec["calculationBy"] == "entities" && spec["func"] != "count" {
-                return Some("entities are counted, and nothing else".to_owned());
+            let is_over_time = spec["func"] == "average"
+                && ["hour", "day", "week", "month"].iter().any(|period| spec["averageOf"] == *period);
+            if spec["calculationBy"] == "entities" && spec["func"] != "count" && !is_over_time {
+                return Some(
+                    "entities are counted, all of them or by the hour, day, week or month".to_owned(),
+                );
             }
             definition.get("query").and_then(problem_of)
         }
