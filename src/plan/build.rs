@@ -345,11 +345,3 @@ pub(super) fn names(
     names.insert("action".into(), json!({ "identifier": action.identifier, "title": action.title }));
     (names, secrets)
 }
-
-/// Whether an operation asks about an existing entity.
-pub fn needs_entity(operation: Operation) -> bool {
-    match operation {
-        Operation::Create => false,
-        Operation::Day2 | Operation::Delete => true,
-    }
-}

@@ -171,16 +171,6 @@ impl PlannedStep {
     pub fn name(&self) -> &str {
         self.title.as_deref().unwrap_or(self.id.as_str())
     }
-
-    /// Calls `seen` with every value in it that may depend on what is known later.
-    pub fn each_value(&self, seen: &mut dyn FnMut(&Value)) {
-        match self.does() {
-            Some(Does::Workflow(workflow)) => workflow.inputs.values().for_each(seen),
-            Some(Does::Webhook(webhook)) => webhook.headers.values().chain(&webhook.body).for_each(seen),
-            Some(Does::Script(script)) => script.env.values().for_each(seen),
-            Some(Does::Pull(_)) | None => {}
-        }
-    }
 }
 
 /// A pull request that would be opened.
