@@ -450,6 +450,9 @@ impl<'a> Names<'a> {
                         Wrong::new("unknown-name", path, format!("speaks of `{first}`, which is not known"));
                     reader.wrong(wrong.did_you_mean(first, self.known.keys().copied()));
                 }
+                (Some(_), Some("mergedAt")) if first == "request" => {
+                    reader.wrong(step::not_merged_yet(text, path));
+                }
                 (Some(Some(fields)), Some(field)) if !fields.contains(&field) => {
                     let message = format!("speaks of `{first}.{field}`, which is not known");
                     let wrong = Wrong::new("unknown-name", path, message);

@@ -34,7 +34,7 @@ pub enum Trial {
 pub struct Outcome {
     /// How many entities it is about.
     pub entities: usize,
-    /// For how many of them it failed.
+    /// For how many of them it failed, where no other calculation is to blame, which says so itself.
     pub failed: usize,
     /// The first of those, and why.
     pub first: Option<(String, String)>,
@@ -111,7 +111,10 @@ impl Trial {
                 for entity in view.of(blueprint) {
                     outcome.entities += 1;
                     let derived = view.value(&entity.id(), name);
-                    let (Self::Calculation(..), Some(why)) = (self, derived.problem) else { continue };
+                    let (Self::Calculation(..), Some(why), false) = (self, derived.problem, derived.is_told)
+                    else {
+                        continue;
+                    };
                     outcome.failed += 1;
                     outcome.first.get_or_insert_with(|| (entity.id().to_string(), why));
                 }

@@ -39,6 +39,8 @@ pub struct Derived {
     pub value: Value,
     /// Why it could not be computed.
     pub problem: Option<String>,
+    /// Whether a calculation that it rests on has that problem, and tells it.
+    pub is_told: bool,
 }
 
 /// How far an entity has come by a scorecard.
@@ -110,11 +112,11 @@ pub fn asked_for(query: &Query) -> Vec<&str> {
 
 impl Derived {
     pub(super) fn of(value: Value) -> Self {
-        Self { value, problem: None }
+        Self { value, problem: None, is_told: false }
     }
 
     pub(super) fn none(problem: impl Into<String>) -> Self {
-        Self { value: Value::Null, problem: Some(problem.into()) }
+        Self { value: Value::Null, problem: Some(problem.into()), is_told: false }
     }
 }
 
@@ -326,10 +328,13 @@ impl<'a> View<'a> {
             }
         }
         let values: Vec<Derived> = ends.iter().map(|end| self.value(end, &mirror.property)).collect();
-        let problem = values.iter().find_map(|derived| derived.problem.clone());
+        let failed = ends.iter().zip(&values).find(|(_, derived)| derived.problem.is_some());
+        let is_told =
+            failed.is_some_and(|(end, derived)| self.is_told(&end.blueprint, &mirror.property, derived));
+        let problem = failed.and_then(|(_, derived)| derived.problem.clone());
         let mut values = values.into_iter().map(|derived| derived.value);
         let value = if many { Value::Array(values.collect()) } else { values.next().unwrap_or(Value::Null) };
-        Derived { value, problem }
+        Derived { value, problem, is_told }
     }
 
     fn calculation(
@@ -348,14 +353,42 @@ impl<'a> View<'a> {
         for other in needs(blueprint, &calculation.text).into_iter().filter(|other| *other != name) {
             input["properties"][other] = self.value(&entity.id(), other).value;
         }
-        // Where the history says nothing, that is the reason, whatever jq makes of it.
+        // Where the history says nothing, or another value is missing, that is the reason, whatever jq makes of it.
         let silence = || dated(&expression).find_map(|name| self.value(&entity.id(), name).problem);
         match expression.first(&input) {
-            Ok(Value::Null) => Derived { value: Value::Null, problem: silence() },
+            Ok(Value::Null) => Derived { value: Value::Null, problem: silence(), is_told: false },
             Ok(value) if fits(calculation.kind, &value) => Derived::of(value),
             Ok(value) => Derived::none(format!("{OTHER_KIND} {}, and is {value}", calculation.kind.name())),
-            Err(why) => Derived::none(silence().unwrap_or_else(|| format!("jq says: {why}"))),
+            Err(why) => match silence() {
+                Some(why) => Derived::none(why),
+                None => self
+                    .missing(entity, blueprint, name, &expression)
+                    .unwrap_or_else(|| Derived::none(format!("jq says: {why}"))),
+            },
         }
+    }
+
+    /// That another value which an expression needs could not be computed, if there is one.
+    fn missing(
+        &self,
+        entity: &Entity,
+        blueprint: &Blueprint,
+        own: &str,
+        expression: &Expression,
+    ) -> Option<Derived> {
+        let derived = blueprint.mirrors.keys().chain(blueprint.aggregations.keys());
+        let derived = derived.chain(blueprint.calculations.keys());
+        derived.filter(|name| *name != own && expression.mentions(name)).find_map(|name| {
+            let needed = self.value(&entity.id(), name);
+            let is_told = self.is_told(&blueprint.identifier, name, &needed);
+            let problem = format!("`{name}`, which it needs, has no value: {}", needed.problem?);
+            Some(Derived { is_told, ..Derived::none(problem) })
+        })
+    }
+
+    /// Whether a calculation tells the problem of this value: it is one, or rests on one.
+    fn is_told(&self, blueprint: &BlueprintId, name: &str, derived: &Derived) -> bool {
+        derived.is_told || self.definitions.blueprints[blueprint].calculations.contains_key(name)
     }
 
     /// An entity as an expression sees it: as it is stored, with its mirrors and aggregations, and with what the

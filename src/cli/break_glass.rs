@@ -10,13 +10,13 @@ use crate::{
     cli::{
         self,
         config::ForgeSettings,
+        on_forge::{definitions, done, one},
         output,
-        report::{definitions, one},
     },
     domain::{Permission, PullState, RequestId},
     plan::{
         facts::{Answer, Question},
-        step::{Act, Acted, Call},
+        step::{Act, Call},
     },
     reconcile::Hands,
 };
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct BreakGlassArgs {
     /// The request, such as 2026/11/issue-42
-    request: String,
+    request: RequestId,
     /// Why it cannot wait for approvals, on one line
     #[arg(long)]
     reason: String,
@@ -45,7 +45,7 @@ pub struct BreakGlassArgs {
 /// # Errors
 /// When the request is not one that waits for this, whoever runs it is no administrator, or the forge cannot be reached.
 pub fn run(args: &BreakGlassArgs) -> anyhow::Result<ExitCode> {
-    let request: RequestId = args.request.parse()?;
+    let request = &args.request;
     let reason = args.reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if reason.is_empty() {
         bail!("say why: the reason is what others will read");
@@ -87,13 +87,10 @@ pub fn run(args: &BreakGlassArgs) -> anyhow::Result<ExitCode> {
         let body = format!("/break-glass {reason}\n");
         let (repository, number) = (catalog.clone(), pull.number);
         let say = Call::Say { repository, number, body, comment: None };
-        match hands.act(&Act::Call(say)).await {
-            Acted::Done | Acted::Told(_) => Ok(format!(
-                "said on {catalog}#{number} as `{me}`: the next pass carries it out, if it was merged past the rules and may still be released\n"
-            )),
-            Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{why}"),
-            Acted::Postponed { seconds } => bail!("the forge takes no more calls for {seconds} seconds"),
-        }
+        done(hands.act(&Act::Call(say)).await)?;
+        Ok(format!(
+            "said on {catalog}#{number} as `{me}`: the next pass carries it out, if it was merged past the rules and may still be released\n"
+        ))
     })?;
     output::print(&said)?;
     Ok(ExitCode::from(cli::CLEAN))

@@ -66,7 +66,7 @@ pub struct ForgeSettings {
     pub signing_key_file: Option<PathBuf>,
     /// The catalog's folder in its repository [default: the repository's root]
     #[arg(long, value_name = "FOLDER")]
-    pub root: Option<String>,
+    pub root: Option<RepoPath>,
     /// Where copies of repositories are kept [env: CHANDLERY_CACHE] [default: ~/.cache/chandlery]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -183,7 +183,7 @@ impl ForgeSettings {
             (None, text) => text.map(|text| Signer::from_text(&Secret::new(&text))),
         };
         let signer = signer.transpose().context("the signing key cannot be used")?.map(Arc::new);
-        let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose()?);
+        let root = Root(self.root.clone());
         let cache = match (
             &self.cache,
             environment("CHANDLERY_CACHE"),
@@ -258,7 +258,7 @@ impl ForgeSettings {
     /// What the copy of a catalog says that this was started in. Addresses are never taken from there: whoever may change
     /// the file could have tokens sent elsewhere.
     fn repository_of_copy(&self, read: &dyn Fn(&Path) -> std::io::Result<String>) -> Option<RepoName> {
-        let root = Root(self.root.as_deref().map(str::parse::<RepoPath>).transpose().ok()?);
+        let root = Root(self.root.clone());
         let path = root.settings_path();
         let text = read(Path::new(path.as_str())).ok()?;
         load_settings(&root, Some(&text.into_bytes().into())).ok()?.repository

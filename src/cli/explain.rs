@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     config::ForgeSettings,
     history::{Clone, Line},
+    misuse::misuse,
     offline::{Offline, Past},
     output::{self, Format, plain},
     plan::Copies,
@@ -36,7 +37,8 @@ const UNSEEN: &str = "when each review was given, who had write access, and who 
 /// now, as `chandlery reconcile` does, and so is one that HEAD holds without a record, where a forge is named; nothing
 /// is written.
 ///
-/// Exit codes: 0 explained, 2 wrong usage, 3 there is no such request, or the history could not be read.
+/// Exit codes: 0 explained, 2 wrong usage, 3 the history could not be read, or only a forge
+/// that was not named knows of it.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The request
@@ -82,8 +84,7 @@ struct About {
 /// # Errors
 /// When there is no such request, or the history cannot be read.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let root = args.forge.root.as_deref().map(str::parse::<RepoPath>).transpose()?;
-    let line = Clone::at(args.catalog.clone(), root).line("HEAD")?;
+    let line = Clone::at(args.catalog.clone(), args.forge.root.clone()).line("HEAD")?;
     let Some(recorded) = read(&line, &args.id)? else { return open(args, &line) };
     // What has no record may stand on the branch that asks for it, and nowhere else.
     let mut taken = Vec::new();
@@ -164,7 +165,7 @@ fn open(args: &ExplainArgs, line: &Line) -> anyhow::Result<ExitCode> {
     };
     match look(args, settings)? {
         Some(opened) => tell(args, &opened),
-        None => bail!("{unmerged}, and no open pull request brings it"),
+        None => Err(misuse(format!("{unmerged}, and no open pull request brings it"))),
     }
 }
 
@@ -412,12 +413,18 @@ fn text(
     match run {
         Some(run) => {
             let list = |people: &[Login]| names(&people.iter().cloned().collect());
-            let _ = writeln!(
-                text,
-                "  asked by {}, approved by {}",
-                list(&run.requesters),
-                list(&run.approved_by)
-            );
+            let _ = match (&run.pull_request, &run.requesters[..]) {
+                (None, []) => writeln!(
+                    text,
+                    "  pushed straight to the default branch, so no pull request says who asked, and nobody could approve it"
+                ),
+                (Some(_), []) => {
+                    writeln!(text, "  who asked is not known, approved by {}", list(&run.approved_by))
+                }
+                (_, people) => {
+                    writeln!(text, "  asked by {}, approved by {}", list(people), list(&run.approved_by))
+                }
+            };
             let why = run.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             let stands = if run.status.is_end() { "it ended as" } else { "it has not ended:" };
             let _ = writeln!(text, "  {stands} {}{why}", run.status);

@@ -11,6 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::local_forge::{self, Listen, Options, Seed};
 
 /// Serve a forge on loopback that behaves like GitHub
+///
+/// Exit codes: 0 it was told to stop, 2 wrong usage, 3 its files or its address could not be used.
 #[derive(Debug, Args)]
 pub struct ForgeArgs {
     /// Folder of the repositories and the state; made when missing
@@ -31,6 +33,10 @@ pub struct ForgeArgs {
     exit_with_parent: bool,
 }
 
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// When its files or its address cannot be used.
 pub fn run(args: ForgeArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {

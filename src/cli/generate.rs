@@ -22,7 +22,10 @@ use crate::intake::{
     request_schema,
 };
 
-/// Make files from the catalog
+/// Write what is made from the catalog
+///
+/// Exit codes: 0 done (with --check: up to date), 1 the catalog has mistakes, a file is in the way, or (with
+/// --check) files differ, 2 wrong usage, 3 the files could not be read or written.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
     #[command(subcommand)]
@@ -38,9 +41,6 @@ enum What {
 }
 
 /// What both ask.
-///
-/// Exit codes: 0 done (with --check: up to date), 1 the catalog has mistakes, a file is in the way, or (with
-/// --check) files differ, 2 wrong usage, 3 the files could not be read or written.
 #[derive(Debug, Args)]
 struct FilesArgs {
     /// The folder of the catalog

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{
     config::ForgeSettings,
+    misuse::unknown_of_many,
     output,
     request::{Catalog, Given, inputs, of_clone},
 };
@@ -19,7 +20,8 @@ use crate::{
 /// Print the address of an action's issue form with answers in it
 ///
 /// What is not given is left to whoever opens it. No forge is asked.
-/// Exit codes: 0 printed, 2 wrong usage, 3 there is no such action, or it cannot be asked for like this.
+/// Exit codes: 0 printed, 2 wrong usage, 3 the catalog could not be read, or it cannot be asked
+/// for like this.
 #[derive(Debug, Args)]
 pub struct LinkArgs {
     /// What to ask for
@@ -43,17 +45,14 @@ pub struct LinkArgs {
 /// # Errors
 /// When the catalog cannot be read, or the action cannot be asked for like this.
 pub fn run(args: &LinkArgs) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::read(&args.catalog, args.forge.root.as_deref())?;
+    let catalog = Catalog::read(&args.catalog, args.forge.root.as_ref())?;
     let action = catalog.action(&args.action)?;
     let inputs = inputs(action, &args.inputs);
     if let Some(name) = inputs.keys().find(|name| action.input(name).is_none()) {
-        let known: Vec<&str> = action.inputs.iter().map(|(name, _)| name.as_str()).collect();
-        bail!(
-            "`{}` has no input `{}`; its inputs are {}",
-            action.identifier,
-            crate::domain::masked(name),
-            known.join(", ")
-        );
+        let known = action.inputs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        let what = format!("`{}` has no input `{}`", action.identifier, crate::domain::masked(name));
+        let all = format!("its inputs are {}", known.join(", "));
+        return Err(unknown_of_many(&what, name, known, &all));
     }
     let settings = &catalog.definitions.settings;
     let file = RequestFile {

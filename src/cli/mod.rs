@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 pub mod config;
 pub mod output;
+mod misuse;
+mod on_forge;
 pub mod validate;
 pub mod generate;
 pub mod plan;
@@ -39,7 +41,7 @@ pub mod break_glass;
 pub const CLEAN: u8 = 0;
 /// There are problems, and they were named.
 pub const PROBLEMS: u8 = 1;
-/// The command was used wrongly (clap's own code).
+/// The command was used wrongly: an option (clap's own code), a query, or a name of what is not there.
 pub const USAGE: u8 = 2;
 /// The world failed: a file, a repository or the forge could not be reached.
 pub const WORLD_FAILED: u8 = 3;
@@ -47,7 +49,9 @@ pub const WORLD_FAILED: u8 = 3;
 /// A self-service portal that lives in a Git repository.
 #[derive(Debug, Parser)]
 #[command(name = "chandlery", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 clean, 1 problems that were named, 2 wrong usage, 3 the world failed.")]
+#[command(
+    after_help = "Exit codes: 0 clean, 1 problems that were named, 2 wrong usage (an option, a query, or a name of what is not there), 3 the world failed."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,9 +62,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check everything that a catalog says
     Validate(validate::ValidateArgs),
-    /// Write what is made from the catalog
     Generate(generate::GenerateArgs),
     Plan(plan::PlanArgs),
     Simulate(simulate::SimulateArgs),
@@ -68,9 +70,7 @@ enum Command {
     Render(render::RenderArgs),
     Test(test::TestArgs),
     Policy(policy::PolicyArgs),
-    /// Look at everything open, act until nothing is left to do, and exit
     Reconcile(reconcile::ReconcileArgs),
-    /// Serve a forge on loopback that behaves like GitHub
     Forge(forge::ForgeArgs),
     Demo(demo::DemoArgs),
     App(app::AppArgs),
@@ -151,11 +151,31 @@ pub fn run(cli: Cli) -> ExitCode {
     done.unwrap_or_else(|error| {
         tracing::debug!(?error, "failed");
         output::complain(&format!("error: {error:#}"));
-        ExitCode::from(WORLD_FAILED)
+        ExitCode::from(misuse::exit_code(&error))
     })
 }
 
 /// The runtime of the commands that reach the network.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// What programs rely on is found where people look.
+    #[test]
+    fn the_help_of_each_command_tells_its_exit_codes() {
+        let tells = |command: &clap::Command| {
+            command.get_long_about().is_some_and(|about| about.to_string().contains("xit codes: "))
+        };
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let mut parts = command.get_subcommands().peekable();
+            let is_told = tells(command) || parts.peek().is_some() && parts.all(tells);
+            assert!(is_told, "{}", command.get_name());
+        }
+    }
 }

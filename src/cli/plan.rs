@@ -76,7 +76,7 @@ impl FromStr for Target {
 /// # Errors
 /// When something cannot be read.
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let asked = match Asked::read(&args.path, args.forge.root.as_deref())? {
+    let asked = match Asked::read(&args.path, args.forge.root.as_ref())? {
         Ok(asked) => asked,
         Err(Mistakes { problems, files }) => return refuse(&problems, &files),
     };
@@ -123,16 +123,15 @@ pub(super) struct Mistakes {
 
 impl Asked {
     /// Reads a request file and the catalog around it; `root` is the catalog's folder in its repository, if it is told.
-    pub(super) fn read(path: &Path, root: Option<&str>) -> anyhow::Result<Result<Self, Mistakes>> {
+    pub(super) fn read(path: &Path, root: Option<&RepoPath>) -> anyhow::Result<Result<Self, Mistakes>> {
         let file = path;
         let cannot_read = || format!("cannot read `{}`", file.display());
         #[expect(clippy::disallowed_methods, reason = "the request is a file that the user names")]
         let bytes: Bytes = std::fs::read(file).with_context(cannot_read)?.into();
         let disk = file.canonicalize().with_context(cannot_read)?;
         let above = disk.parent().with_context(cannot_read)?;
-        let root = root.map(str::parse::<RepoPath>).transpose()?;
         // With --root the repository is looked for from here; without it, the nearest catalog above.
-        let start = match &root {
+        let start = match root {
             Some(_) => above,
             None => match above.ancestors().find(|folder| folder.join("chandlery.yaml").is_file()) {
                 Some(catalog) => catalog,
@@ -142,8 +141,8 @@ impl Asked {
                 ),
             },
         };
-        let top = locate(start, root.as_ref())?.top;
-        let found = files_of_work_tree(start, root.as_ref())?;
+        let top = locate(start, root)?.top;
+        let found = files_of_work_tree(start, root)?;
         let (root, mut files) = (found.root, found.files);
         let path = disk.strip_prefix(&top).ok().map(repo_path).transpose()?.flatten();
         let path =

@@ -23,7 +23,10 @@ use crate::{
     reconcile::{Counts, Hands, Report, Stopped, drive},
 };
 
-/// What `reconcile` takes.
+/// Look at everything open, act until nothing is left to do, and exit
+///
+/// Exit codes: 0 nothing is left to do, 1 the settings of the catalog have mistakes, 2 wrong usage, 3 something is left to the
+/// next pass, or the forge could not be reached.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Secrets that steps may use are in the environment: CHANDLERY_SECRET_NAME is `env:NAME`."

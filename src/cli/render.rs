@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{
+    misuse::unknown,
     output,
     validate::{files_below, files_of_work_tree},
 };
@@ -199,9 +200,7 @@ fn found(args: &RenderArgs) -> anyhow::Result<Result<(Template, String, Sources)
         .collect();
     if of_it.is_empty() {
         let known = definitions.templates.keys().map(crate::domain::TemplateName::as_str);
-        let meant =
-            crate::domain::nearest(&args.template, known).map(|near| format!("; did you mean `{near}`?"));
-        bail!("there is no template `{}` in the catalog{}", args.template, meant.unwrap_or_default());
+        return Err(unknown(&format!("there is no template `{}`", args.template), &args.template, known));
     }
     Ok(Err((of_it, sources)))
 }

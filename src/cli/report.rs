@@ -1,20 +1,24 @@
 //! `chandlery report`: a backend says how a step of a request stands.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    catalog::Definitions,
-    cli::{self, config::ForgeSettings, output},
+    cli::{
+        self,
+        config::ForgeSettings,
+        on_forge::{definitions, done, one},
+        output,
+    },
     domain::{ObjectId, RepoName, RepoPath, RequestId, Run, StepId, StepState},
     plan::{
         branch_of_run,
-        facts::{Answer, Here, Question},
+        facts::{Answer, Question},
         log, plan_file,
         report::{self, Report, Status},
-        step::{Act, Acted, Call},
+        step::{Act, Call},
     },
     reconcile::Hands,
 };
@@ -26,12 +30,14 @@ const WEBHOOK: &str = "webhook";
 ///
 /// The report is a comment on the request's pull request. It counts if its author may write to the catalog and nobody
 /// edited it; the first that says `success` or `failure` ends the step.
+///
+/// Exit codes: 0 reported, 2 wrong usage, 3 the step does not wait for a report, or the forge could not be reached.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// The request, such as 2026/11/issue-42
-    request: String,
+    request: RequestId,
     /// The step of its action
-    step: String,
+    step: StepId,
     /// How it stands
     #[arg(long, value_enum)]
     status: StatusArg,
@@ -60,7 +66,7 @@ enum StatusArg {
 /// # Errors
 /// When the request is not in progress, or the forge cannot be reached.
 pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let (request, step): (RequestId, StepId) = (args.request.parse()?, args.step.parse()?);
+    let (request, step) = (&args.request, &args.step);
     let report = Report {
         status: match args.status {
             StatusArg::Success => Status::Success,
@@ -77,16 +83,13 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         let mut hands = Hands::new(settings)?;
         let (_, head, definitions) = definitions(&mut hands, &catalog).await?;
         let path = definitions.settings.folders.requests.join(&format!("{request}/run.yaml"))?;
-        let run = record(&mut hands, &catalog, head, &request, &path).await?;
-        awaits(&run, &step)?;
+        let run = record(&mut hands, &catalog, head, request, &path).await?;
+        awaits(&run, step)?;
         let number = run.pull_request.context("the run has no pull request")?.number;
-        let body = report::write(&request, &step, &report);
+        let body = report::write(request, step, &report);
         let say = Call::Say { repository: catalog.clone(), number, body, comment: None };
-        match hands.act(&Act::Call(say)).await {
-            Acted::Done | Acted::Told(_) => Ok(format!("reported on {catalog}#{number}\n")),
-            Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{why}"),
-            Acted::Postponed { seconds } => bail!("the forge takes no more calls for {seconds} seconds"),
-        }
+        done(hands.act(&Act::Call(say)).await)?;
+        anyhow::Ok(format!("reported on {catalog}#{number}\n"))
     })?;
     output::print(&said)?;
     Ok(ExitCode::from(cli::CLEAN))
@@ -174,33 +177,5 @@ fn awaits(run: &Run, step: &StepId) -> anyhow::Result<()> {
             run.request,
             state.name()
         ),
-    }
-}
-
-/// Where we are, the newest commit there, and what the platform team wrote.
-pub(super) async fn definitions(
-    hands: &mut Hands,
-    catalog: &RepoName,
-) -> anyhow::Result<(Arc<Here>, ObjectId, Arc<Definitions>)> {
-    let Answer::Here(here) = one(hands, Question::Here).await? else {
-        bail!("the forge does not say where we are")
-    };
-    let Answer::Head(Some(head)) = one(hands, Question::Head(catalog.clone(), here.branch.clone())).await?
-    else {
-        bail!("`{catalog}` has no branch `{}`", here.branch);
-    };
-    let Answer::Definitions(Ok(definitions)) = one(hands, Question::Definitions(head)).await? else {
-        bail!("the settings of `{catalog}` cannot be read: run `chandlery validate` in a clone of it");
-    };
-    Ok((here, head, definitions))
-}
-
-/// One answer.
-pub(super) async fn one(hands: &mut Hands, question: Question) -> anyhow::Result<Answer> {
-    let answers = hands.look(&[question].into()).await;
-    match answers.into_iter().next().map(|(_, answer)| answer) {
-        Some(Answer::Unknown(why)) => bail!("{why}"),
-        Some(answer) => Ok(answer),
-        None => bail!("it was not answered"),
     }
 }

@@ -5,11 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{generate::listed, output, request::Catalog};
-use crate::intake::request_schema;
+use crate::{domain::RepoPath, intake::request_schema};
 
 /// Print the JSON Schema of an action's requests, or of all
 ///
-/// Exit codes: 0 printed, 2 wrong usage, 3 there is no such action, or the catalog could not be read.
+/// Exit codes: 0 printed, 2 wrong usage, 3 the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
     /// The action; all of them if not said
@@ -20,7 +20,7 @@ pub struct SchemaArgs {
     catalog: PathBuf,
     /// The folder of the repository that holds the catalog, instead of DIR itself
     #[arg(long, value_name = "FOLDER")]
-    root: Option<String>,
+    root: Option<RepoPath>,
 }
 
 /// Prints the schema.
@@ -28,7 +28,7 @@ pub struct SchemaArgs {
 /// # Errors
 /// When the catalog cannot be read, or has no such action.
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::read(&args.catalog, args.root.as_deref())?;
+    let catalog = Catalog::read(&args.catalog, args.root.as_ref())?;
     let Catalog { definitions, files, .. } = &catalog;
     let listed = listed(definitions, files);
     output::print(&match &args.action {

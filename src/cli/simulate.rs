@@ -21,7 +21,7 @@ use super::{
 use crate::{
     catalog::{Definitions, report},
     cli,
-    domain::{Diagnostic, Login, MergeMode, ReviewState, Timestamp},
+    domain::{Diagnostic, Login, MergeMode, RepoPath, ReviewState, Timestamp},
     git::objects::Objects,
     plan::{
         Preview,
@@ -61,7 +61,7 @@ pub struct SimulateArgs {
     targets: Vec<Target>,
     /// The folder of the repository that holds the catalog
     #[arg(long, value_name = "FOLDER")]
-    root: Option<String>,
+    root: Option<RepoPath>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -119,7 +119,7 @@ impl End {
 /// # Errors
 /// When something cannot be read.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let asked = match Asked::read(&args.path, args.root.as_deref())? {
+    let asked = match Asked::read(&args.path, args.root.as_ref())? {
         Ok(asked) => asked,
         Err(mistakes) => return refuse(&mistakes.problems, &mistakes.files),
     };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -10,16 +10,18 @@ use super::{
     config::clock,
     history::{Clone, Line},
     output::{self, Format, plain},
+    rounds,
 };
 use crate::{
     cli,
-    domain::{ObjectId, Timestamp},
+    domain::{ObjectId, Timestamp, counted},
+    git::objects::ReadError,
     plan::{
         audit::{self, Finding, Kind, Landed, Ledger, Signature, Weight},
         build::Site,
-        facts::{Answer, Facts, Here, Looker, Question},
+        facts::{Answer, Facts, Here, Looker, Pending, Question},
     },
-    reconcile::{MOST_ROUNDS, Reader},
+    reconcile::Reader,
 };
 
 /// What Git alone cannot say.
@@ -180,22 +182,21 @@ fn examined(
     let here =
         Here { catalog: "local/catalog".parse()?, branch: "main".parse()?, me: "chandlery[bot]".parse()? };
     let mut facts = Facts::default();
-    for _ in 0..=MOST_ROUNDS {
-        let look = Looker::new(&facts);
+    let mut examine = |facts: &Facts| {
+        let look = Looker::new(facts);
         let site = Site::new(&look, &here, &definitions, before);
-        if let Ok(examined) = audit::examine(&site, &line.settings.folders, ledger, landed) {
-            return Ok(examined);
-        }
-        let questions: Vec<Question> = look.missing().into_iter().collect();
-        for (question, answer) in reader.answer(&line.objects, questions) {
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) => Answer::Unknown(Arc::from(error.to_string())),
-            };
-            facts.insert(question, answer);
-        }
-    }
-    bail!("it asks and asks about {}; this is a mistake in chandlery", landed.commit)
+        audit::examine(&site, &line.settings.folders, ledger, landed).map_err(|Pending| look.missing())
+    };
+    let mut answer = |questions: &BTreeSet<Question>| {
+        let answers = reader.answer(&line.objects, questions.iter().cloned().collect());
+        let known = |(question, answer): (Question, Result<Answer, _>)| {
+            let unknown = |error: ReadError| Answer::Unknown(Arc::from(error.to_string()));
+            (question, answer.unwrap_or_else(unknown))
+        };
+        Ok(answers.into_iter().map(known).collect())
+    };
+    rounds::until(&mut facts, &mut examine, &mut answer)
+        .with_context(|| format!("cannot examine {}", landed.commit))
 }
 
 fn text(verified: &Verified, first: Option<&Finding>) -> String {
@@ -218,10 +219,9 @@ fn text(verified: &Verified, first: Option<&Finding>) -> String {
         );
     }
     let Verified { commits, requests, ended, .. } = verified;
-    let _ = writeln!(
-        text,
-        "{commits} commits looked at; {requests} requests, {ended} of them with a recorded end"
-    );
+    let commits = counted(*commits, "commit", "commits");
+    let requests = counted(*requests, "request", "requests");
+    let _ = writeln!(text, "{commits} looked at; {requests}, {ended} of them with a recorded end");
     for what in &verified.unchecked {
         let _ = writeln!(text, "not checked: {what}");
     }

@@ -14,7 +14,7 @@ pub const PIECES: &str = "$text";
 /// How a template refers to what is known later, as a regular expression for what stands between its brackets. Groups: 1 or 2
 /// the step and 3 its output; 4 the secret; 5 or 6 the input (that says where a secret is, maybe); 7 the merge and 8 what is
 /// added to its time: an input or a quoted text.
-pub const REFERENCE: &str = r#"\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"))?)\s*"#;
+pub const REFERENCE: &str = r#"\s*(?:steps(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])\.outputs\.([A-Za-z_]\w*)|secrets\.([A-Z][A-Z0-9_]*)|inputs(?:\.([A-Za-z_]\w*)|\[\s*["']([^"'\]]+)["']\s*\])|(request\.mergedAt)(?:\s*\+\s*(inputs\.[A-Za-z_]\w*|"[^"]*"|'[^']*'))?)\s*"#;
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

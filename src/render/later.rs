@@ -11,7 +11,7 @@ use super::{
     template::{self, Context, whole_expression},
 };
 use crate::domain::{
-    Diagnostic, Place,
+    Diagnostic, Place, Timestamp,
     later::{Piece, REFERENCE, is_mistakable, text_of},
 };
 
@@ -115,8 +115,18 @@ fn piece(inside: &str, place: &Place, context: &Context) -> Result<Option<Piece>
     let Some(said) = INSIDE.captures(inside) else { return Ok(None) };
     if said.get(7).is_some() {
         let Some(later) = said.get(8) else { return Ok(Some(Piece::Merged(String::new()))) };
-        let later = template::expression(later.as_str(), place, context)?;
-        return Ok(later.as_str().map(|later| Piece::Merged(later.to_owned())));
+        let amount = template::expression(later.as_str(), place, context)?;
+        let known = amount.as_str().filter(|amount| Timestamp::from_seconds(0).after(amount).is_some());
+        return match known {
+            Some(amount) => Ok(Some(Piece::Merged(amount.to_owned()))),
+            None => {
+                let message = format!("`{}` is {amount}, which is no amount of time", later.as_str());
+                let problem = Diagnostic::error("template-failed", place.clone(), message);
+                Err(problem.help(
+                    "write a text such as `12h`, `2d` or `1d 12h`, in quotes or as the value of an input",
+                ))
+            }
+        };
     }
     let known = || {
         if let Some(secret) = said.get(4) {
@@ -171,6 +181,7 @@ mod tests {
                 "until {{ request.mergedAt + inputs.ttl }}",
                 json!({ "$text": ["until ", { "merged": "12h" }] }),
             ),
+            ("{{ request.mergedAt + '2d' }}", json!({ "$text": [{ "merged": "2d" }] })),
             // What people wrote stays text, whatever it looks like.
             (
                 "{{ inputs.name }}: {{ secrets.TOKEN }}",
@@ -185,6 +196,12 @@ mod tests {
         }
         for template in ["{{ inputs.evil }}", "{{ steps.apply.outputs.url | upper }}", "{{ secrets }}"] {
             assert!(read(template).is_err(), "{template}");
+        }
+        for (template, why) in [
+            ("{{ request.mergedAt + 'soon' }}", "`'soon'` is \"soon\", which is no amount of time"),
+            ("{{ request.mergedAt + inputs.n }}", "`inputs.n` is 3, which is no amount of time"),
+        ] {
+            assert_eq!(read(template).unwrap_err().message, why);
         }
     }
 }

@@ -133,7 +133,7 @@ fn the_past_answers_too() {
         ("2026-13-45", "`2026-13-45` is no day and no moment; write 2026-11-24, or 2026-11-24T08:30:00Z"),
         ("nope", "`nope` is not a commit here; it can be a branch, a tag, an object id or a day"),
     ] {
-        assert_eq!(past.asks(&format!("list thing --at {at}")), format!("error: {answer}\n(exit code 3)\n"));
+        assert_eq!(past.asks(&format!("list thing --at {at}")), format!("error: {answer}\n(exit code 2)\n"));
     }
 }
 
@@ -626,5 +626,5 @@ fn blame_is_asked_for_single_values() {
     let told = past.asks("blame thing a next --format csv");
     assert!(told.contains("relations.next,a,2026-02-01T12:00:00Z,"), "{told}");
     let told = past.asks("blame thing a sizes");
-    assert_eq!(told, "error: `thing/a` says no `sizes`; did you mean `size`?\n(exit code 3)\n");
+    assert_eq!(told, "error: `thing/a` says no `sizes`; did you mean `size`?\n(exit code 2)\n");
 }

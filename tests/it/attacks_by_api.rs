@@ -96,6 +96,7 @@ fn a_merge_that_brings_other_files_than_were_reviewed_is_denied_by_their_names()
     let seen = view(&mut world);
     assert!(seen.contains("what was merged is not what was reviewed: `requests/a/plan.diff`"), "{seen}");
     assert!(seen.contains("run a denied approved by []") && !seen.contains("infra#1"), "{seen}");
+    assert!(seen.contains("says \"Create a bucket: denied\""), "{seen}");
 }
 
 #[test]

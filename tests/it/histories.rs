@@ -9,14 +9,14 @@ mod judge;
 use std::collections::BTreeSet;
 
 use chandlery::{
-    domain::Stage,
+    domain::{Comment, Stage},
     reconcile::{Input, Output, Report},
 };
 
 use made_up::make_up;
 
 use crate::world::{
-    Deed, World, begin, reconcile,
+    Deed, Repo, World, begin, reconcile,
     simulated::{Mishap, Simulated},
     view,
 };
@@ -401,11 +401,16 @@ fn core_histories() {
     }
 }
 
-/// What people see, whatever the order in which pull requests got their numbers, and whether one of ours that was merged at
-/// once was told before that there is nothing to judge in it.
+/// What people see, and how many of them are asked for a review, whatever the order in which pull requests got their numbers, and
+/// whether one of ours that was merged at once was told before that there is nothing to judge in it.
 fn lines(world: &mut Simulated) -> Vec<String> {
     let untold = |line: &str| line.replace(", check success \"no request in this pull request\"", "");
     let mut lines: Vec<String> = view(world).lines().map(untold).collect();
+    for pull in world.pulls(Repo::Catalog) {
+        let says = |comment: &Comment| comment.body.lines().nth(2).map(str::to_owned);
+        let about: Vec<String> = pull.comments.iter().filter_map(says).collect();
+        lines.push(format!("{about:?} asks {}", pull.requested.len()));
+    }
     lines.sort();
     lines
 }

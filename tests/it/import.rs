@@ -96,6 +96,11 @@ fn a_folder_says_the_same_and_nothing_is_overwritten() {
     }
     assert_eq!(files(&folder.path().join("whole")), whole);
 
+    // Where one happens to stand nothing is written.
+    let nowhere = import(&["whole.json"], folder.path());
+    assert!(nowhere.contains("--into <DIR>") && nowhere.contains("(exit code 2)"), "{nowhere}");
+    assert!(!folder.path().join("chandlery.yaml").exists());
+
     let again = import(&["whole.json", "--into", "whole", "--logins", "logins.yaml"], folder.path());
     assert!(again.contains("wrote 0 files into whole\n") && !again.contains("exit code"), "{again}");
     let mine =
@@ -104,7 +109,7 @@ fn a_folder_says_the_same_and_nothing_is_overwritten() {
     std::fs::remove_file(folder.path().join("whole/entities/system/shop.yaml")).unwrap();
     let dry =
         import(&["whole.json", "--into", "whole", "--logins", "logins.yaml", "--dry-run"], folder.path());
-    assert!(dry.contains("would write 1 file into whole\n"), "{dry}");
+    assert!(dry.contains("would write 1 file into whole\n  whole/entities/system/: 1 file\n"), "{dry}");
     assert!(!folder.path().join("whole/entities/system/shop.yaml").exists());
     let again = import(&["whole.json", "--into", "whole", "--logins", "logins.yaml"], folder.path());
     assert!(again.contains("error[import-file-exists]: this file is there already"), "{again}");

@@ -13,7 +13,7 @@ use crate::{
         document::{Reader, is_template, join, step::origin},
         values::{Segment, Wrong, trail},
     },
-    domain::{Action, Step, StepKind, later},
+    domain::{Action, Step, StepKind, Timestamp, later},
 };
 
 /// References, alone between their brackets; the groups are those of [`later::REFERENCE`].
@@ -71,6 +71,8 @@ impl Later<'_> {
                     let wrong = Wrong::new("unknown-step", path, message);
                     reader.wrong(wrong.did_you_mean(step, self.before.iter().copied()));
                 }
+            } else if let Some(wrong) = said.get(8).and_then(|amount| no_amount(amount.as_str(), path)) {
+                reader.wrong(wrong);
             } else if said.get(4).is_some() && self.secrets != Secrets::Allowed {
                 let wrong = Wrong::new("output-out-of-place", path, "would hold a secret");
                 reader.wrong(wrong.help("secrets may stand in the headers, the body and the environment of `webhook` and `script` steps"));
@@ -200,6 +202,27 @@ pub(super) fn expressions(action: &Action, names: &Names<'_>, reader: &mut Reade
 /// Whether a text refers to a step, a secret or the merge.
 fn refers_later(text: &str) -> bool {
     REFERENCES.captures_iter(text).any(|said| said.get(5).or(said.get(6)).is_none())
+}
+
+/// Why what is added to the time of the merge, if it stands there in quotes, is no amount of time.
+fn no_amount(added: &str, path: &[Segment]) -> Option<Wrong> {
+    let amount = added.trim_matches(['"', '\'']);
+    let is_text = amount != added;
+    (is_text && Timestamp::from_seconds(0).after(amount).is_none()).then(|| {
+        let wrong = Wrong::new("wrong-value", path, format!("adds `{amount}`, which is no amount of time"));
+        wrong.help("write one such as `12h`, `2d` or `1d 12h`")
+    })
+}
+
+/// Why a text may not speak of the moment of the merge as it does.
+pub(super) fn not_merged_yet(text: &str, path: &[Segment]) -> Wrong {
+    let wrong = |message| Wrong::new("output-out-of-place", path, message);
+    match refers_later(text) {
+        true => wrong("speaks of `request.mergedAt` where it is not known yet")
+            .help("it may stand in titles and properties of `entities`"),
+        false => wrong("works with `request.mergedAt`, which is known only when the request is merged")
+            .help("write `{{ request.mergedAt }}` alone between the brackets, or add an amount of time to it: `{{ request.mergedAt + '2d' }}`, `{{ request.mergedAt + inputs.ttl }}`"),
+    }
 }
 
 /// Why a text may not speak of `steps` or `secrets` where it does.

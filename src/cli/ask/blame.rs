@@ -5,7 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
@@ -16,13 +15,13 @@ use super::{
     print::{As, Table},
 };
 use crate::{
-    cli::output,
-    domain::{EntityId, nearest},
+    cli::{misuse::unknown_of_many, output},
+    domain::EntityId,
 };
 
 /// Show for each value of an entity which change it goes back to
 ///
-/// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the history could not be read.
+/// Exit codes: 0 shown, 2 wrong usage, 3 the history could not be read.
 #[derive(Debug, Args)]
 pub struct BlameArgs {
     /// The entity, as BLUEPRINT/IDENTIFIER or with a space between them (its identifier alone where no other has the same), and
@@ -89,8 +88,6 @@ fn full_name(asked: &str, id: &EntityId, known: &[&str]) -> anyhow::Result<Strin
         return Ok(name);
     }
     let bare = known.iter().map(|name| name.split_once('.').map_or(*name, |(_, name)| name));
-    match nearest(asked, known.iter().copied().chain(bare)) {
-        Some(near) => bail!("`{id}` says no `{asked}`; did you mean `{near}`?"),
-        None => bail!("`{id}` says no `{asked}`; it says {}", known.join(", ")),
-    }
+    let all = format!("it says {}", known.join(", "));
+    Err(unknown_of_many(&format!("`{id}` says no `{asked}`"), asked, known.iter().copied().chain(bare), &all))
 }

@@ -22,7 +22,7 @@ use crate::{
 
 /// Show one entity, with all that is derived from it
 ///
-/// Exit codes: 0 shown, 2 wrong usage, 3 it is not there, or the catalog could not be read.
+/// Exit codes: 0 shown, 2 wrong usage, 3 the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct GetArgs {
     #[command(flatten)]

@@ -21,7 +21,7 @@ pub enum Drawn {
 
 /// Draw what an entity points at and what points at it
 ///
-/// Exit codes: 0 drawn, 2 wrong usage, 3 it is not there, or the catalog could not be read.
+/// Exit codes: 0 drawn, 2 wrong usage, 3 the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
     #[command(flatten)]

@@ -11,15 +11,18 @@ use super::{
     print::words,
 };
 use crate::{
-    cli::output::{self, Format, plain},
-    domain::{EntityId, Login},
+    cli::{
+        misuse::misuse,
+        output::{self, Format, plain},
+    },
+    domain::{EntityId, InvalidId, Login},
 };
 
 /// Show every change of an entity: what, when, and who asked and approved
 ///
 /// It is read from Git. An entity that is gone has a history, too.
 ///
-/// Exit codes: 0 shown, 2 wrong usage, 3 it never was there, or the history could not be read.
+/// Exit codes: 0 shown, 2 wrong usage, 3 the history could not be read.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     #[command(flatten)]
@@ -39,7 +42,10 @@ pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let read = args.asked.read()?;
     let (kind, identifier) = args.meant.names(&read)?;
     let blueprint = read.blueprint(kind)?.identifier.clone();
-    let id = EntityId { blueprint, identifier: identifier.parse()? };
+    let id = EntityId {
+        blueprint,
+        identifier: identifier.parse().map_err(|why: InvalidId| misuse(why.to_string()))?,
+    };
     let changes = changes(&read, &id)?;
     output::print(&match args.format {
         Format::Text => changes.iter().map(text).collect::<Vec<_>>().join("\n"),

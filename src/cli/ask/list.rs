@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -15,8 +14,11 @@ use crate::{
         META, misfits,
         view::{in_words, parse_query},
     },
-    cli::output,
-    domain::{BlueprintId, EntityId, Query, counted, nearest},
+    cli::{
+        misuse::{misuse, unknown_of_many},
+        output,
+    },
+    domain::{BlueprintId, EntityId, Query, counted},
     expr::Expression,
 };
 
@@ -28,7 +30,7 @@ const USUAL_COLUMNS: usize = 6;
 /// QUERY is one in Port's language, as YAML or JSON: a rule such as `{property: tier, operator: "=", value: gold}`, or a
 /// group of rules with a combinator.
 ///
-/// Exit codes: 0 listed, 2 wrong usage, 3 the question makes no sense, or the catalog could not be read.
+/// Exit codes: 0 listed, 2 wrong usage, 3 the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// The blueprint
@@ -62,12 +64,13 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let view = read.view();
     let query = match &args.query {
         Some(text) => {
-            let value: Value = serde_yaml::from_str(text).context("the query is no YAML")?;
+            let value: Value =
+                serde_yaml::from_str(text).map_err(|why| misuse(format!("the query is no YAML: {why}")))?;
             if !value.is_object() {
-                bail!(
-                    "the query is no mapping: it is written like '{{combinator: and, rules: [{{property: $identifier, operator: contains, value: shop}}]}}'; \
-                     a condition in jq goes with --jq"
-                );
+                return Err(misuse(
+                    "the query is no mapping: it is written like '{combinator: and, rules: [{property: $identifier, operator: contains, value: shop}]}'; \
+                     a condition in jq goes with --jq",
+                ));
             }
             let query = parse_query(&value).and_then(|query| {
                 let found = misfits(&read.definitions, blueprint, &query, &value);
@@ -75,7 +78,9 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
             });
             match query {
                 Ok(query) => Some(query),
-                Err(problems) => bail!("the query cannot be asked: {}", problems.join("; ")),
+                Err(problems) => {
+                    return Err(misuse(format!("the query cannot be asked: {}", problems.join("; "))));
+                }
             }
         }
         None => None,
@@ -90,10 +95,10 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let expression = match &args.jq {
         Some(text) => match Expression::typed(text) {
             Ok(expression) => Some(expression),
-            Err(refusal) => match refusal.help {
-                Some(help) => bail!("the expression {}: {help}", refusal.message),
-                None => bail!("the expression {}", refusal.message),
-            },
+            Err(refusal) => {
+                let help = refusal.help.map(|help| format!(": {help}")).unwrap_or_default();
+                return Err(misuse(format!("the expression {}{help}", refusal.message)));
+            }
         },
         None => None,
     };
@@ -110,10 +115,9 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let wanted = args.columns.iter().filter(|name| !name.is_empty());
     for name in wanted.clone().map(String::as_str).chain(sort.map(|(name, _)| name)) {
         if !known.iter().any(|known| known == name) {
-            match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => bail!("a `{}` has no `{name}`; did you mean `{near}`?", blueprint.identifier),
-                None => bail!("a `{}` has no `{name}`; it has {}", blueprint.identifier, known.join(", ")),
-            }
+            let what = format!("a `{}` has no `{name}`", blueprint.identifier);
+            let all = format!("it has {}", known.join(", "));
+            return Err(unknown_of_many(&what, name, known.iter().map(String::as_str), &all));
         }
     }
     let mut ids: Vec<EntityId> = Vec::new();
@@ -141,7 +145,8 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     if let Some((id, why)) = failed.first() {
         // Some entities lack what others have; where it fails for all, it is the question that is wrong.
         if answered == 0 {
-            bail!("the expression cannot be asked of `{id}`, nor of any other: {why}");
+            let what = format!("the expression cannot be asked of `{id}`, nor of any other: {why}");
+            return Err(misuse(what));
         }
         let others = match failed.len() - 1 {
             0 => String::new(),

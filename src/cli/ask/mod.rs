@@ -18,12 +18,16 @@ use clap::Args;
 
 use super::{
     config::clock,
+    misuse::{misuse, unknown},
     output,
     validate::{commit, files_of_work_tree, no_catalog},
 };
 use crate::{
     catalog::{Definitions, Files, Store, entity_at, load_definitions, load_settings, view::View},
-    domain::{Blueprint, BlueprintId, EntityId, Identifier, ObjectId, RepoPath, Timestamp, nearest},
+    domain::{
+        Blueprint, BlueprintId, EntityId, Identifier, InvalidId, ObjectId, RepoPath, Timestamp, counted,
+        nearest,
+    },
     git::objects::{NoCommit, Node, Objects},
     index::{Commit, Index, Kept, Whole},
 };
@@ -59,7 +63,7 @@ impl Meant {
         match read.named(&self.words)? {
             (kind, identifier, []) => Ok((kind, identifier)),
             (kind, identifier, [more, ..]) => {
-                bail!("`{kind}/{identifier}` says which entity is meant; `{more}` is too much")
+                Err(misuse(format!("`{kind}/{identifier}` says which entity is meant; `{more}` is too much")))
             }
         }
     }
@@ -138,10 +142,11 @@ impl Read {
         };
         let count = view.unreadable();
         if count > 0 {
-            let left_out = match count {
-                1 => "1 entity has mistakes, and is left out".to_owned(),
-                count => format!("{count} entities have mistakes, and are left out"),
-            };
+            let left_out = counted(
+                count,
+                "entity has mistakes, and is left out",
+                "entities have mistakes, and are left out",
+            );
             output::complain(&format!("{left_out}: run `chandlery validate`"));
         }
         view
@@ -183,12 +188,10 @@ impl Read {
         match (kinds.as_slice(), rest) {
             ([kind], rest) => Ok((kind.as_str(), first, rest)),
             ([], [identifier, rest @ ..]) => Ok((first, identifier, rest)),
-            ([], []) => bail!(
-                "no entity has the identifier `{first}`; `chandlery search` finds it, and one that is gone is written as BLUEPRINT/IDENTIFIER"
-            ),
+            ([], []) => Err(self.nobody(first)),
             (kinds, _) => {
                 let all: Vec<String> = kinds.iter().map(|kind| format!("`{kind}/{first}`")).collect();
-                bail!("`{first}` can be {}; write which", all.join(" or "))
+                Err(misuse(format!("`{first}` can be {}; write which", all.join(" or "))))
             }
         }
     }
@@ -196,14 +199,48 @@ impl Read {
     /// The blueprints of the entities that have this identifier.
     fn kinds_of(&self, identifier: &str) -> Vec<&BlueprintId> {
         let Ok(identifier) = identifier.parse::<Identifier>() else { return Vec::new() };
-        let is_there = |kind: &&BlueprintId| {
-            let id = EntityId { blueprint: (*kind).clone(), identifier: identifier.clone() };
-            match &self.source {
-                Source::Files(_) => self.has_file(&id),
-                Source::Commit(index) => index.one(&id).is_some(),
+        let kinds = self.definitions.blueprints.keys();
+        match &self.source {
+            Source::Files(files) => {
+                let like_it = self.in_files(files).filter(|id| id.identifier == identifier);
+                let found: BTreeSet<BlueprintId> = like_it.map(|id| id.blueprint).collect();
+                kinds.filter(|kind| found.contains(*kind)).collect()
+            }
+            Source::Commit(index) => {
+                let one = |kind: &BlueprintId| {
+                    index.one(&EntityId { blueprint: kind.clone(), identifier: identifier.clone() })
+                };
+                kinds.filter(|kind| one(kind).is_some()).collect()
+            }
+        }
+    }
+
+    /// That no entity has an identifier, and which may be meant.
+    fn nobody(&self, identifier: &str) -> anyhow::Error {
+        let all: Vec<EntityId> = match &self.source {
+            Source::Files(files) => self.in_files(files).collect(),
+            Source::Commit(index) => {
+                let of = |kind: &BlueprintId| {
+                    let identifiers = index.identifiers(kind).into_iter();
+                    let id = |identifier| EntityId { blueprint: kind.clone(), identifier };
+                    identifiers.map(id).collect::<Vec<_>>()
+                };
+                self.definitions.blueprints.keys().flat_map(of).collect()
             }
         };
-        self.definitions.blueprints.keys().filter(is_there).collect()
+        let near = nearest(identifier, all.iter().map(|id| id.identifier.as_str()));
+        let near = all.iter().find(|id| Some(id.identifier.as_str()) == near);
+        misuse(match near {
+            Some(id) => format!("no entity has the identifier `{identifier}`; did you mean `{id}`?"),
+            None => format!(
+                "no entity has the identifier `{identifier}`; `chandlery search` finds it by other words, and one that is gone is written as BLUEPRINT/IDENTIFIER"
+            ),
+        })
+    }
+
+    /// The entities that files would hold, could they be read.
+    fn in_files(&self, files: &Files) -> impl Iterator<Item = EntityId> {
+        files.keys().filter_map(|path| entity_at(&self.definitions.settings, path))
     }
 
     /// The blueprint of this name.
@@ -213,21 +250,16 @@ impl Read {
         if id.is_some_and(|id| self.definitions.unusable.blueprints.contains(&id)) {
             bail!("the blueprint `{name}` has mistakes, and is left out: run `chandlery validate`");
         }
-        found.with_context(|| {
-            let known: Vec<&str> = self.definitions.blueprints.keys().map(BlueprintId::as_str).collect();
-            match nearest(name, known.iter().copied()) {
-                Some(near) => format!("there is no blueprint `{name}`; did you mean `{near}`?"),
-                None => format!("there is no blueprint `{name}`; there are {}", known.join(", ")),
-            }
+        found.ok_or_else(|| {
+            let known = self.definitions.blueprints.keys().map(BlueprintId::as_str);
+            unknown(&format!("there is no blueprint `{name}`"), name, known)
         })
     }
 
     /// Whether a file would hold it, could it be read.
     fn has_file(&self, id: &EntityId) -> bool {
         match &self.source {
-            Source::Files(files) => {
-                files.keys().any(|path| entity_at(&self.definitions.settings, path).as_ref() == Some(id))
-            }
+            Source::Files(files) => self.in_files(files).any(|found| found == *id),
             Source::Commit(_) => false,
         }
     }
@@ -235,7 +267,8 @@ impl Read {
     /// The entity `kind/id`.
     fn entity(&self, view: &View<'_>, kind: &str, identifier: &str) -> anyhow::Result<EntityId> {
         let blueprint = self.blueprint(kind)?.identifier.clone();
-        let id = EntityId { identifier: identifier.parse()?, blueprint };
+        let identifier = identifier.parse().map_err(|why: InvalidId| misuse(why.to_string()))?;
+        let id = EntityId { identifier, blueprint };
         if view.entity(&id).is_some() {
             return Ok(id);
         }
@@ -243,9 +276,9 @@ impl Read {
         if self.has_file(&id) {
             bail!("`{id}` has mistakes: run `chandlery validate`");
         }
-        match nearest(identifier, known.iter().copied()) {
-            Some(near) => bail!("`{id}` is not in the catalog; did you mean `{}/{near}`?", id.blueprint),
-            None => bail!("`{id}` is not in the catalog; `chandlery list {kind}` names what is"),
-        }
+        Err(misuse(match nearest(id.identifier.as_str(), known) {
+            Some(near) => format!("`{id}` is not in the catalog; did you mean `{kind}/{near}`?"),
+            None => format!("`{id}` is not in the catalog; `chandlery list {kind}` names what is"),
+        }))
     }
 }

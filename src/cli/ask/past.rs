@@ -8,13 +8,13 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
 
 use super::Read;
 use crate::{
     catalog::{Deed, Life, Past, yaml},
-    cli::output,
+    cli::{misuse::misuse, output},
     domain::{BlueprintId, EntityId, ObjectId, RepoPath, Run, Timestamp},
     git::{
         bulk::read_blobs,
@@ -99,7 +99,7 @@ pub(super) fn changes(read: &Read, id: &EntityId) -> anyhow::Result<Vec<Change>>
         Ok((history.life(id).into_iter().filter_map(authored).collect::<Vec<_>>(), history.is_cut()))
     })?;
     if turns.is_empty() && !is_cut {
-        bail!("`{id}` was never in the catalog, as far as its commits tell");
+        return Err(misuse(format!("`{id}` was never in the catalog, as far as its commits tell")));
     }
     if is_cut {
         output::complain(CUT_OFF);
@@ -134,14 +134,23 @@ fn blobs(turn: &Turn) -> (Option<ObjectId>, Option<ObjectId>) {
     (blob(&turn.before), blob(&turn.after))
 }
 
-/// The runs that a commit records.
+/// The runs that a commit records; what is said of one that cannot be read would be taken for done by hand.
 fn runs_of(objects: &Objects, requests: &RepoPath, authored: &Authored) -> Vec<Run> {
-    let read = |request: &String| {
-        let path = requests.join(&format!("{request}/run.yaml")).ok()?;
-        let file = objects.file(authored.commit, &path).ok()??;
-        plan_file::read_run(&file.bytes).ok()
+    let read = |request: &String| -> anyhow::Result<Option<Run>> {
+        let path = requests.join(&format!("{request}/run.yaml"))?;
+        let file = objects.file(authored.commit, &path)?;
+        Ok(file.map(|file| plan_file::read_run(&file.bytes)).transpose()?)
     };
-    authored.runs.iter().filter_map(read).collect()
+    let told = |request: &String| {
+        read(request).unwrap_or_else(|why| {
+            let (commit, request) = (authored.commit.short(), output::plain(request));
+            output::complain(&format!(
+                "who asked for `{request}`, which {commit} records, is not known: its record cannot be read: {why:#}"
+            ));
+            None
+        })
+    };
+    authored.runs.iter().filter_map(told).collect()
 }
 
 /// The one among them that changed the entity.

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
@@ -10,11 +9,11 @@ use super::{
     Asked,
     print::{As, Table},
 };
-use crate::{cli::output, domain::nearest};
+use crate::cli::{misuse::unknown, output};
 
 /// Show which level entities reach, and which rules they miss
 ///
-/// Exit codes: 0 shown, 2 wrong usage, 3 there is no such scorecard, or the catalog could not be read.
+/// Exit codes: 0 shown, 2 wrong usage, 3 the catalog could not be read.
 #[derive(Debug, Args)]
 pub struct ScorecardArgs {
     /// The scorecard; all if not said
@@ -37,11 +36,8 @@ pub fn run(args: &ScorecardArgs) -> anyhow::Result<ExitCode> {
     if let Some(name) = &args.scorecard
         && !scorecards.contains_key(name)
     {
-        let known: Vec<&str> = scorecards.keys().map(String::as_str).collect();
-        match nearest(name, known.iter().copied()) {
-            Some(near) => bail!("there is no scorecard `{name}`; did you mean `{near}`?"),
-            None => bail!("there is no scorecard `{name}`; there are: {}", known.join(", ")),
-        }
+        let known = scorecards.keys().map(String::as_str);
+        return Err(unknown(&format!("there is no scorecard `{name}`"), name, known));
     }
     let mut rows = Vec::new();
     for scorecard in scorecards.values() {

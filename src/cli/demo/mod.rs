@@ -24,6 +24,7 @@ use serde_json::json;
 
 use super::{
     config,
+    misuse::misuse,
     output::{self, Format},
 };
 use crate::{
@@ -66,8 +67,7 @@ pub struct DemoArgs {
 pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let Some(folder) = folder(args.dir.as_deref())? else {
         let shown = args.dir.as_deref().unwrap_or(Path::new("")).display();
-        output::complain(&format!("error: `{shown}` is not empty; name a new folder, or empty this one"));
-        return Ok(ExitCode::from(cli::USAGE));
+        return Err(misuse(format!("`{shown}` is not empty; name a new folder, or empty this one")));
     };
     cli::runtime()?
         .block_on(play(args, &folder))

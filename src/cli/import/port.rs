@@ -23,7 +23,7 @@ use crate::{
         output::{self, Format},
         validate::{files_of_work_tree, locate},
     },
-    domain::{Bytes, Diagnostic, EntityId, Login, Place, RepoPath, Severity},
+    domain::{Bytes, Diagnostic, EntityId, Login, Place, RepoPath, Severity, counted},
     index::Whole,
 };
 
@@ -42,8 +42,8 @@ pub(super) struct PortArgs {
     /// The export: a JSON file, or a folder of them
     #[arg(value_name = "FILE_OR_DIR")]
     export: PathBuf,
-    /// The folder of the catalog
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    /// The folder of the catalog, which is made if it is not there
+    #[arg(long, value_name = "DIR")]
     into: PathBuf,
     /// YAML with the login on the forge of each person: a line `ada@acme.example: ada` for each
     #[arg(long, value_name = "FILE")]
@@ -134,16 +134,30 @@ pub(super) fn run(args: &PortArgs) -> anyhow::Result<ExitCode> {
             let source = |path: &str| found.files.get(&path.parse().ok()?).cloned();
             output::print(&report::text(&mistakes, &source))?;
             let word = if args.dry_run { "would write" } else { "wrote" };
-            let files =
-                if written.len() == 1 { "1 file".to_owned() } else { format!("{} files", written.len()) };
+            let files = counted(written.len(), "file", "files");
             output::print(&format!(
-                "{word} {files} into {}\n{}\n",
+                "{word} {files} into {}\n{}{}\n",
                 args.into.display(),
+                by_folder(&written),
                 report::summary(&mistakes, &counts)
             ))?;
         }
     }
     Ok(code)
+}
+
+/// How many files were written where, a folder a line.
+fn by_folder(written: &[RepoPath]) -> String {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for path in written {
+        let folder = path.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/"));
+        *places.entry(folder.unwrap_or_else(|| path.to_string())).or_default() += 1;
+    }
+    let line = |(place, count): (&String, &usize)| match place.ends_with('/') {
+        true => format!("  {place}: {}\n", counted(*count, "file", "files")),
+        false => format!("  {place}\n"),
+    };
+    places.iter().map(line).collect()
 }
 
 /// The pointer is shown behind the file.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
 
@@ -14,9 +14,9 @@ use crate::{
     catalog::{
         self, Files, Folders, Root, Settings, entity_at, is_document, load_settings, origin, read_action,
     },
+    cli::misuse::unknown,
     domain::{
         Action, Bytes, Diagnostic, DocumentPlace, EditChange, EditTarget, RepoName, RepoPath, StepKind,
-        nearest,
     },
     render::edit,
 };
@@ -70,12 +70,8 @@ pub(super) fn named(names: &[String]) -> anyhow::Result<Vec<Ready>> {
     let all = all();
     let one = |name: &String| {
         let Some(ready) = all.iter().find(|ready| ready.name == name) else {
-            let near = nearest(name, all.iter().map(|ready| ready.name));
-            let meant =
-                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| ";".to_owned());
-            bail!(
-                "no action `{name}` comes with chandlery{meant} `chandlery init --list` shows those that do"
-            );
+            let what = format!("no action `{name}` comes with chandlery");
+            return Err(unknown(&what, name, all.iter().map(|ready| ready.name)));
         };
         Ok(*ready)
     };

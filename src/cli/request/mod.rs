@@ -23,6 +23,7 @@ pub(super) use origin::of_clone;
 use self::{given::Draft, submit::submit, wizard::Wizard};
 use super::{
     config::{ForgeSettings, clock},
+    misuse::{misuse, unknown, unknown_of_many},
     output,
     plan::{Target, World},
     validate::{files_of_work_tree, locate, no_catalog},
@@ -32,7 +33,6 @@ use crate::{
     cli,
     domain::{
         Action, ActionId, Bytes, Diagnostic, Identifier, Login, RepoPath, RequestFile, RequestId, Timestamp,
-        nearest,
     },
     git::objects::Objects,
     plan,
@@ -125,15 +125,20 @@ pub fn run(args: &RequestArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub fn rerun(args: &RerunArgs) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::read(&args.road.catalog, args.road.forge.root.as_deref())?;
+    let catalog = Catalog::read(&args.road.catalog, args.road.forge.root.as_ref())?;
     let objects = Objects::open(&catalog.top)
         .with_context(|| format!("`{}` is not in a Git repository", catalog.top.display()))?;
     let head = objects.commit_named("HEAD", Timestamp::from_seconds(clock()))?;
     let path = catalog.request_path(&args.past)?;
     let Some(file) = objects.file(head, &path)? else {
-        bail!(
-            "the newest commit here holds no `{path}`: `git pull`, or name a request that was merged; `chandlery audit` lists them"
-        )
+        let folder = &catalog.definitions.settings.folders.requests;
+        let known = catalog.files.keys().filter_map(|path| path.under(folder)?.strip_suffix("/request.yaml"));
+        return Err(unknown_of_many(
+            &format!("the newest commit here holds no `{path}`"),
+            args.past.as_str(),
+            known,
+            "`git pull`, or name a request that was merged: `chandlery audit` lists them",
+        ));
     };
     match catalog::read_request(&path, &file.bytes) {
         Ok((past, _)) => told(ask(Draft::from(past), &args.road)),
@@ -166,10 +171,9 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
-    pub(super) fn read(folder: &Path, root: Option<&str>) -> anyhow::Result<Self> {
-        let root = root.map(str::parse::<RepoPath>).transpose()?;
-        let top = locate(folder, root.as_ref())?.top;
-        let found = files_of_work_tree(folder, root.as_ref())?;
+    pub(super) fn read(folder: &Path, root: Option<&RepoPath>) -> anyhow::Result<Self> {
+        let top = locate(folder, root)?.top;
+        let found = files_of_work_tree(folder, root)?;
         let Ok(settings) = load_settings(&found.root, found.files.get(&found.root.settings_path())) else {
             return Err(no_catalog(&found, folder));
         };
@@ -184,14 +188,10 @@ impl Catalog {
         if let Some(found) = name.parse::<ActionId>().ok().and_then(|id| actions.get(&id)) {
             return Ok(&found.value);
         }
-        let known: Vec<&str> = actions.keys().map(ActionId::as_str).collect();
         if self.definitions.broken.keys().any(|id| id.as_str() == name) {
             bail!("the definition of `{name}` has mistakes: run `chandlery validate`");
         }
-        match nearest(name, known.iter().copied()) {
-            Some(near) => bail!("there is no action `{name}`; did you mean `{near}`?"),
-            None => bail!("there is no action `{name}`; there are {}", known.join(", ")),
-        }
+        Err(unknown(&format!("there is no action `{name}`"), name, actions.keys().map(ActionId::as_str)))
     }
 
     fn request_path(&self, id: &RequestId) -> anyhow::Result<RepoPath> {
@@ -200,14 +200,13 @@ impl Catalog {
 }
 
 fn ask(draft: Draft, args: &RoadArgs) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::read(&args.catalog, args.forge.root.as_deref())?;
+    let catalog = Catalog::read(&args.catalog, args.forge.root.as_ref())?;
     let Catalog { definitions, files, top } = &catalog;
     let forge = origin::of_clone(&args.forge, top, &definitions.settings);
     let is_interactive = !args.yes && stdin().is_terminal() && stderr().is_terminal();
     if draft.action.is_none() && !is_interactive {
         let known: Vec<String> = definitions.actions.keys().map(|id| format!("`{id}`")).collect();
-        output::complain(&format!("error: say what to ask for: {}", known.join(", ")));
-        return Ok(ExitCode::from(cli::USAGE));
+        return Err(misuse(format!("say what to ask for: {}", known.join(", "))));
     }
     // A name that is none is told before anything is asked for that only a real request needs.
     if let Some(name) = &draft.action {

@@ -1,18 +1,19 @@
 //! How does a request become a pull request? Its file on a branch of its own, pushed and opened with one's own token.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, bail};
 
 use crate::{
     catalog::CommitBy,
-    cli,
+    cli::{
+        self,
+        on_forge::{done, one},
+    },
     domain::{
         Action, Branch, Bytes, Change, Changes, Login, PullState, RepoPath, RequestFile, RequestId, Timestamp,
     },
     plan::{
         facts::{Answer, Question},
-        step::{Act, Acted, Call, Commit},
+        step::{Act, Call, Commit},
     },
     reconcile::{Hands, Settings},
 };
@@ -30,7 +31,7 @@ pub(super) struct Asking {
 pub(super) fn owner(settings: &Settings) -> anyhow::Result<Login> {
     cli::runtime()?.block_on(async {
         let mut hands = Hands::new(settings.clone())?;
-        match look(&mut hands, Question::Here).await? {
+        match one(&mut hands, Question::Here).await? {
             Answer::Here(here) => Ok(here.me.clone()),
             other => bail!("the forge tells not who we are: {other:?}"),
         }
@@ -42,23 +43,23 @@ pub(super) fn submit(settings: &Settings, action: &Action, asking: &Asking) -> a
     cli::runtime()?.block_on(async {
         let mut hands = Hands::new(settings.clone())?;
         let repository = settings.catalog.clone();
-        let Answer::Here(here) = look(&mut hands, Question::Here).await? else {
+        let Answer::Here(here) = one(&mut hands, Question::Here).await? else {
             bail!("the forge tells not which branch is the catalog's");
         };
         let Answer::Head(Some(base)) =
-            look(&mut hands, Question::Head(repository.clone(), here.branch.clone())).await?
+            one(&mut hands, Question::Head(repository.clone(), here.branch.clone())).await?
         else {
             bail!("`{repository}` has no branch `{}`", here.branch);
         };
         let at_base = Question::File(repository.clone(), base, asking.path.clone());
-        if let Answer::File(Some(_)) = look(&mut hands, at_base).await? {
+        if let Answer::File(Some(_)) = one(&mut hands, at_base).await? {
             bail!("`{repository}` has a request `{}` already: give another name with --id", asking.id);
         }
         let branch: Branch = format!("request/{}", asking.id.slug()).parse()?;
-        match look(&mut hands, Question::Head(repository.clone(), branch.clone())).await? {
+        match one(&mut hands, Question::Head(repository.clone(), branch.clone())).await? {
             Answer::Head(Some(there)) => {
                 let file = Question::File(repository.clone(), there, asking.path.clone());
-                let is_ours = matches!(look(&mut hands, file).await?, Answer::File(Some(file)) if file.bytes == asking.text);
+                let is_ours = matches!(one(&mut hands, file).await?, Answer::File(Some(file)) if file.bytes == asking.text);
                 if !is_ours {
                     bail!("`{repository}` has a branch `{branch}` already: give another name with --id");
                 }
@@ -78,7 +79,7 @@ pub(super) fn submit(settings: &Settings, action: &Action, asking: &Asking) -> a
         });
         done(hands.act(&open).await)
             .with_context(|| format!("the request is on the branch `{branch}`, and its pull request could not be opened"))?;
-        let Answer::Pulls(pulls) = look(&mut hands, Question::PullsFrom(repository.clone(), branch)).await? else {
+        let Answer::Pulls(pulls) = one(&mut hands, Question::PullsFrom(repository.clone(), branch)).await? else {
             bail!("the pull request is open, and the forge does not tell its number");
         };
         let number = pulls.iter().rfind(|pull| pull.state == PullState::Open).map(|pull| pull.number);
@@ -111,23 +112,6 @@ async fn push(
             settings.catalog
         )
     })
-}
-
-async fn look(hands: &mut Hands, question: Question) -> anyhow::Result<Answer> {
-    let mut answers = hands.look(&BTreeSet::from([question])).await;
-    match answers.pop() {
-        Some((_, Answer::Unknown(why))) => bail!("{why}"),
-        Some((_, answer)) => Ok(answer),
-        None => bail!("the forge did not answer"),
-    }
-}
-
-fn done(acted: Acted) -> anyhow::Result<()> {
-    match acted {
-        Acted::Done | Acted::Told(_) => Ok(()),
-        Acted::Refused(why) | Acted::Failed(why) | Acted::Untold(why) => bail!("{why}"),
-        Acted::Postponed { seconds } => bail!("the forge takes no more for {seconds} s: try again then"),
-    }
 }
 
 /// What the pull request is called: the action, and what it is about.

@@ -18,13 +18,14 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{
+    misuse::unknown,
     output,
     validate::{files_of_work_tree, locate},
 };
 use crate::{
     catalog::{self, Case, Definitions, Files, TESTS, is_document, load_definitions, load_settings},
     cli,
-    domain::{Action, ActionId, Diagnostic, RepoPath, nearest},
+    domain::{Action, ActionId, Diagnostic, RepoPath},
     index::Whole,
 };
 use judge::{Fault, Judge};
@@ -150,9 +151,8 @@ fn chosen(args: &TestArgs, definitions: &Definitions, whole: &Whole) -> anyhow::
         definitions.actions.keys().chain(definitions.broken.keys()).cloned().collect();
     for id in &args.actions {
         if !all.contains(id) {
-            let near = nearest(id.as_str(), all.iter().map(ActionId::as_str));
-            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            bail!("there is no action `{id}` in the catalog{meant}");
+            let known = all.iter().map(ActionId::as_str);
+            return Err(unknown(&format!("there is no action `{id}`"), id.as_str(), known));
         }
     }
     for path in whole.files.keys().filter_map(|path| path.under(&definitions.settings.folders.actions)) {

@@ -23,10 +23,12 @@ use crate::{
         Case, Decision, Definitions, Files, PolicyCase, TESTS, entity_path, is_document, read_policy_case,
     },
     cli::{
-        self, output,
+        self,
+        misuse::unknown,
+        output,
         validate::{files_of_work_tree, locate},
     },
-    domain::{EntityId, Login, ObjectId, PolicyId, RepoPath, RequestId, Timestamp, nearest},
+    domain::{EntityId, Login, ObjectId, PolicyId, RepoPath, RequestId, Timestamp, counted},
     index::Whole,
     plan::{Preview, build::Built, facts::Arrival},
 };
@@ -91,9 +93,8 @@ pub(crate) fn run(args: &PolicyTestArgs) -> anyhow::Result<ExitCode> {
     let cases = cases(&definitions, &whole);
     for id in &args.policies {
         if !definitions.policies.contains_key(id) {
-            let near = nearest(id.as_str(), definitions.policies.keys().map(PolicyId::as_str));
-            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            bail!("there is no policy `{id}` in the catalog{meant}");
+            let known = definitions.policies.keys().map(PolicyId::as_str);
+            return Err(unknown(&format!("there is no policy `{id}`"), id.as_str(), known));
         }
     }
     let is_known = |owner: &str| owner == ALL || definitions.policies.keys().any(|id| id.as_str() == owner);
@@ -315,7 +316,7 @@ fn world(
 
 /// For people.
 fn text(tried: &[Tried]) -> String {
-    let (mut out, mut cases, mut failed) = (String::new(), 0, 0);
+    let (mut out, mut cases, mut failed) = (String::new(), 0_usize, 0);
     for of_policy in tried {
         let _ = writeln!(out, "{}", of_policy.policy);
         if of_policy.cases.is_empty() {
@@ -334,6 +335,7 @@ fn text(tried: &[Tried]) -> String {
         }
     }
     let said = if failed == 0 { "all is well".to_owned() } else { format!("{failed} failed") };
-    let _ = writeln!(out, "{} policies, {cases} examples: {said}", tried.len());
+    let policies = counted(tried.len(), "policy", "policies");
+    let _ = writeln!(out, "{policies}, {}: {said}", counted(cases, "example", "examples"));
     out
 }

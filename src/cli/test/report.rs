@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{Fault, Tried};
+use crate::domain::counted;
 
 /// For people.
 pub(super) fn text(tried: &[Tried]) -> String {
     let mut out = String::new();
-    let (mut cases, mut faults, mut made_up) = (0, 0, 0);
+    let (mut cases, mut faults, mut made_up) = (0_usize, 0, 0);
     for Tried { action, cases: of_action, fuzz } in tried {
         let _ = writeln!(out, "{action}");
         for case in of_action {
@@ -50,8 +51,11 @@ pub(super) fn text(tried: &[Tried]) -> String {
         }
     }
     let said = if faults == 0 { "all is well".to_owned() } else { format!("{faults} failed") };
-    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let tried = [many(tried.len(), "action"), many(cases, "example"), many(made_up, "made-up input")];
+    let tried = [
+        counted(tried.len(), "action", "actions"),
+        counted(cases, "example", "examples"),
+        counted(made_up, "made-up input", "made-up inputs"),
+    ];
     let _ = writeln!(out, "{}: {said}", tried.join(", "));
     out
 }

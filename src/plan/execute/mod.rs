@@ -387,13 +387,14 @@ impl Job<'_> {
     fn denied(&self, why: &str) -> Looked<Decision> {
         let why = format!("It was merged past the rules and nothing was executed: {why}");
         if let Some(pull) = self.pull {
-            let steps = self.speak(
-                pull,
-                Stage::Denied,
-                &[],
-                Some(&why),
-                &format!("nothing more. {}", message::ask_again(self.id)),
-            );
+            let action = match self.plan {
+                Some(_) => self.action,
+                None => named(self.site, pull, self.id)?,
+            };
+            let (requesters, approved) = (self.requesters.clone(), self.approved.clone());
+            let titled = Job { action, requesters, approved, ..*self };
+            let next = format!("nothing more. {}", message::ask_again(self.id));
+            let steps = titled.speak(pull, Stage::Denied, &[], Some(&why), &next);
             if !steps.is_empty() {
                 return Ok(Decision {
                     stages: [(self.id.clone(), Stage::Denied)].into(),
@@ -456,15 +457,22 @@ impl Job<'_> {
         reason: Option<&str>,
         next: &str,
     ) -> Vec<Step> {
-        let action = self.action.or_else(|| {
-            let action = &self.plan?.asked.action;
-            self.site.definitions.actions.get(action).map(|defined| &defined.value)
-        });
+        let planned = || self.site.definitions.actions.get(&self.plan?.asked.action);
+        let action = self.action.or_else(|| planned().map(|defined| &defined.value));
         let about = message::About { id: self.id.as_str(), action, requesters: &self.requesters, stage };
         let reason = message::with_break_glass(self.glass, &self.requesters, reason);
         let body = message::progress(&about, follow_ups, reason.as_deref(), next);
         notice::tell(self.site, pull, &about, reason.as_deref(), body)
     }
+}
+
+/// The action that a request names in its pull request: the title of one that no plan can be believed of.
+fn named<'s>(site: &'s Site<'_>, pull: &Pull, id: &RequestId) -> Looked<Option<&'s Action>> {
+    let path = read::request_path(site.definitions, id, "request.yaml");
+    let file = site.look.file(&site.here.catalog, pull.head, &path)?.ok().flatten();
+    let asked = file.and_then(|file| catalog::read_request(&path, &file.bytes).ok());
+    let defined = asked.and_then(|(asked, _)| site.definitions.actions.get(&asked.action));
+    Ok(defined.map(|defined| &defined.value))
 }
 
 fn why_not(judgement: &Judgement) -> String {

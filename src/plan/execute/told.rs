@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{follow_up::say_once, kept, logs, recorded};
+use super::{follow_up::say_once, kept, logs, named, recorded};
 use crate::{
     domain::{Login, Pull, RequestId, Stage, StepState},
     plan::{
@@ -30,11 +30,10 @@ pub(in crate::plan) fn last_word(
     if run.pull_request.as_ref().is_some_and(|own| own.number != pull.number) {
         return Ok(None);
     }
-    let action = run
-        .action
-        .as_ref()
-        .and_then(|action| site.definitions.actions.get(action))
-        .map(|defined| &defined.value);
+    let action = match &run.action {
+        Some(action) => site.definitions.actions.get(action).map(|defined| &defined.value),
+        None => named(site, pull, id)?,
+    };
     let requesters: BTreeSet<Login> = run.requesters.iter().cloned().collect();
     let about = message::About { id: id.as_str(), action, requesters: &requesters, stage: run.status };
     let follow_ups: Vec<FollowUp> = run

@@ -226,11 +226,12 @@ fn open(site: &Site<'_>, pull: &Pull) -> Looked<Decision> {
         let judgement = judgements.get(&request.name);
         comments.extend(comment(site, pull, request, judgement, given, (held, queue.as_ref())));
     }
+    // Whoever finds the comment unsaid knows that a pass died there, and looks who is not asked yet: so it comes last.
     if first_time && all_good && !pull.draft {
-        comments.extend(reviewers::ask(site, pull, judgements.values())?);
+        decision.steps.extend(reviewers::ask(site, pull, judgements.values())?);
     } else if all_good && !pull.draft && !comments.is_empty() {
         // Nobody is told that a comment has changed.
-        comments.extend(reviewers::ask_again(site, pull, judgements.values()));
+        decision.steps.extend(reviewers::ask_again(site, pull, judgements.values()));
     }
     decision.steps.extend(comments);
     // 4. Merge, where the action wants it and everything is said.

@@ -18,7 +18,7 @@ const MOST: usize = 15;
 /// The most ways in which rules may stand that are weighed against each other; beyond that everybody is asked.
 const MOST_STATES: usize = 1_000;
 
-/// Asks for the reviews that are missing, unless somebody was asked already.
+/// Asks for the reviews that are missing; whoever was asked already is asked first of all, and not told twice.
 pub(super) fn ask<'a>(
     site: &Site<'_>,
     pull: &Pull,
@@ -39,16 +39,23 @@ pub(super) fn ask<'a>(
         return Ok(None);
     }
     let load = open_reviews(site, pull)?;
-    let asked = fewest(&people, &missing, &distinct, &load);
-    if asked.iter().all(|login| pull.requested.iter().any(|name| name == login.as_str())) {
-        return Ok(None);
+    let mut wanted = fewest(&people, &missing, &distinct, &load, &pull.requested);
+    wanted.retain(|login| !is_asked(pull, login));
+    Ok(ask_them(site, pull, wanted.into_iter().cloned()))
+}
+
+/// Whether somebody's review is asked for now.
+fn is_asked(pull: &Pull, login: &Login) -> bool {
+    pull.requested.iter().any(|name| name == login.as_str())
+}
+
+fn ask_them(site: &Site<'_>, pull: &Pull, people: impl Iterator<Item = Login>) -> Option<Step> {
+    let users: Vec<Login> = people.take(MOST).collect();
+    if users.is_empty() {
+        return None;
     }
-    Ok(Some(Step::Call(Call::AskReviewers {
-        repository: site.here.catalog.clone(),
-        number: pull.number,
-        users: asked.into_iter().take(MOST).cloned().collect(),
-        teams: Vec::new(),
-    })))
+    let (repository, number) = (site.here.catalog.clone(), pull.number);
+    Some(Step::Call(Call::AskReviewers { repository, number, users, teams: Vec::new() }))
 }
 
 /// Asks those once more whose approval does not count because of when it was given, where it is missing.
@@ -65,13 +72,8 @@ pub(super) fn ask_again<'a>(
         };
         users.extend(judgement.stale.iter().filter(helps).cloned());
     }
-    let is_asked = |login: &Login| pull.requested.iter().any(|name| name == login.as_str());
-    users.retain(|login| Some(login) != pull.author.as_ref() && !is_asked(login));
-    (!users.is_empty()).then(|| {
-        let users = users.into_iter().take(MOST).collect();
-        let (repository, number) = (site.here.catalog.clone(), pull.number);
-        Step::Call(Call::AskReviewers { repository, number, users, teams: Vec::new() })
-    })
+    users.retain(|login| Some(login) != pull.author.as_ref() && !is_asked(pull, login));
+    ask_them(site, pull, users.into_iter())
 }
 
 /// How many other open pull requests of the catalog wait for each.
@@ -95,13 +97,14 @@ fn open_reviews(site: &Site<'_>, own: &Pull) -> Looked<BTreeMap<String, usize>> 
 /// How many reviews are still missing for each rule.
 type Missing = Vec<usize>;
 
-/// The fewest people who can give what is missing; of several such groups the one with the fewest open reviews, then the first by
-/// name. Each person stands for all rules that name them, but for one only of those that want people of their own.
+/// The fewest people who can give what is missing, not counting those who are asked already; of several such groups the one with the
+/// fewest open reviews, then the first by name. Each person stands for all rules that name them, but for one only of those that want people of their own.
 fn fewest<'a>(
     people: &BTreeMap<&'a Login, Vec<usize>>,
     missing: &[usize],
     distinct: &[bool],
     load: &BTreeMap<String, usize>,
+    asked: &[String],
 ) -> BTreeSet<&'a Login> {
     let states = missing.iter().fold(1_usize, |states, count| states.saturating_mul(count + 1));
     if states > MOST_STATES {
@@ -112,7 +115,8 @@ fn fewest<'a>(
     let mut best: BTreeMap<Missing, (usize, usize, BTreeSet<&Login>)> =
         [(start, (0, 0, BTreeSet::new()))].into();
     for (login, rules) in people {
-        let weight = load.get(login.as_str()).copied().unwrap_or_default();
+        let is_new = !asked.iter().any(|name| name == login.as_str());
+        let weight = load.get(login.as_str()).filter(|_| is_new).copied().unwrap_or_default();
         let (alone, shared): (Vec<usize>, Vec<usize>) = rules.iter().partition(|rule| distinct[**rule]);
         let choices: Vec<Vec<usize>> = if alone.is_empty() {
             vec![shared]
@@ -130,7 +134,7 @@ fn fewest<'a>(
                 }
                 let mut group = group.clone();
                 group.insert(*login);
-                let found = (count + 1, total + weight, group);
+                let found = (count + usize::from(is_new), total + weight, group);
                 if best.get(&next).is_none_or(|known| found < *known) {
                     best.insert(next, found);
                 }
@@ -148,6 +152,11 @@ mod tests {
     use super::*;
 
     fn asked(rules: &[(&[&str], usize, bool)], load: &[(&str, usize)]) -> Vec<String> {
+        with(&[], rules, load)
+    }
+
+    fn with(already: &[&str], rules: &[(&[&str], usize, bool)], load: &[(&str, usize)]) -> Vec<String> {
+        let already: Vec<String> = already.iter().map(ToString::to_string).collect();
         let logins: BTreeSet<Login> =
             rules.iter().flat_map(|(people, ..)| people.iter().map(|login| login.parse().unwrap())).collect();
         let mut people: BTreeMap<&Login, Vec<usize>> = BTreeMap::new();
@@ -160,7 +169,7 @@ mod tests {
         let missing: Vec<usize> = rules.iter().map(|(_, count, _)| *count).collect();
         let distinct: Vec<bool> = rules.iter().map(|(.., distinct)| *distinct).collect();
         let load = load.iter().map(|(login, count)| ((*login).to_owned(), *count)).collect();
-        fewest(&people, &missing, &distinct, &load).into_iter().map(ToString::to_string).collect()
+        fewest(&people, &missing, &distinct, &load, &already).into_iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -174,5 +183,8 @@ mod tests {
         assert_eq!(asked(&[(a, 2, false), (b, 1, false)], &[]), ["ann", "bo"]);
         assert_eq!(asked(&[(b, 3, false)], &[]), ["bo", "dan"]);
         assert_eq!(asked(&[(b, 2, true), (&["bo"], 1, true)], &[]), ["bo", "dan"]);
+        // Whoever is asked already is not passed over for somebody with less to do.
+        assert_eq!(with(&["cy"], &[(a, 1, false)], &[("cy", 9)]), ["cy"]);
+        assert_eq!(with(&["cy"], &[(a, 2, false), (b, 1, false)], &[]), ["bo", "cy"]);
     }
 }
