@@ -1,8 +1,7 @@
 //! What is made of the numbers of many entities?
 
-use serde_json::Value;
-
 use super::view::Derived;
+use crate::domain::whole_numbers;
 
 /// What a function makes of numbers; of none there is nothing to say but their sum.
 pub(super) fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
@@ -21,19 +20,7 @@ pub(super) fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
         (_, numbers) => Some(f64::midpoint(numbers[middle - 1], numbers[middle])),
     };
     match result {
-        Some(number) => Derived::of(whole(number)),
+        Some(number) => Derived::of(whole_numbers(number.into())),
         None => Derived::none("there is nothing to compute it from"),
-    }
-}
-
-/// 3, not 3.0.
-fn whole(number: f64) -> Value {
-    let is_whole = number.fract() == 0.0 && number.abs() < 9.0e15;
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-    let integer = number as i64;
-    if is_whole {
-        integer.into()
-    } else {
-        serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
     }
 }

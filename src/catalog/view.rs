@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Definitions, Files,
-    compare::{holds, order},
-    derived::needs,
+    circle::{Key, Line},
+    compare::{fits, holds, sorted},
+    derived::sees,
     document::query::loose_query,
     entity::with_defaults,
     measure::measured,
@@ -29,7 +30,10 @@ use crate::{
     expr::Expression,
 };
 
-/// Over how many other values a value may be computed: mirrors of mirrors can go in a circle.
+/// Why what goes in a circle has no value.
+const CIRCLE: &str = "it goes in a circle: it is computed from itself";
+
+/// Over how many other values a value may be computed.
 const DEEPEST: usize = 200;
 
 /// A value, or why there is none.
@@ -73,9 +77,8 @@ pub struct View<'a> {
     now: Timestamp,
     /// Reads the history of a blueprint's entities, when somebody wants to know of it.
     tell_past: Box<dyn Fn(&BlueprintId) -> Past + 'a>,
-    known: RefCell<HashMap<(EntityId, String), Derived>>,
-    /// How many values wait for others at the moment.
-    depth: Cell<usize>,
+    known: RefCell<HashMap<Key, Derived>>,
+    line: RefCell<Line>,
     closures: RefCell<HashMap<String, Found>>,
 }
 
@@ -155,7 +158,7 @@ impl<'a> View<'a> {
             now,
             tell_past: Box::new(tell_past),
             known: RefCell::default(),
-            depth: Cell::new(0),
+            line: RefCell::default(),
             closures: RefCell::default(),
         }
     }
@@ -179,6 +182,19 @@ impl<'a> View<'a> {
         let place = self.entities(&id.blueprint)?.get(&id.identifier)?;
         let blueprint = &self.definitions.blueprints[&id.blueprint];
         place.get_or_init(|| Some(with_defaults(blueprint, self.store.one(id)?))).as_ref()
+    }
+
+    /// Those of these entities that are there, though they cannot be used.
+    pub fn unusable<'i>(&self, ids: impl IntoIterator<Item = &'i EntityId>) -> BTreeSet<EntityId> {
+        let mut undefined: BTreeMap<&BlueprintId, BTreeSet<Identifier>> = BTreeMap::new();
+        let mut is_there = |id: &'i EntityId| match self.entities(&id.blueprint) {
+            Some(entities) => entities.contains_key(&id.identifier),
+            None => {
+                let read = || self.store.identifiers(&id.blueprint).into_iter().collect();
+                undefined.entry(&id.blueprint).or_insert_with(read).contains(&id.identifier)
+            }
+        };
+        ids.into_iter().filter(|id| self.entity(id).is_none() && is_there(id)).cloned().collect()
     }
 
     /// The entities of a blueprint, in order.
@@ -252,16 +268,20 @@ impl<'a> View<'a> {
             return Derived::of(value.clone());
         }
         let key = (id.clone(), name.to_owned());
+        if self.line.borrow_mut().goes_round(&key) {
+            return Derived::none(CIRCLE);
+        }
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
-        if self.depth.get() >= DEEPEST {
-            return Derived::none(format!("it goes in a circle, or over more than {DEEPEST} other values"));
+        if self.line.borrow().len() >= DEEPEST {
+            return Derived::none(format!("it goes over more than {DEEPEST} other values"));
         }
-        self.depth.set(self.depth.get() + 1);
+        self.line.borrow_mut().begin(key);
         let blueprint = &self.definitions.blueprints[&id.blueprint];
         let derived = self.derive(entity, blueprint, name);
-        self.depth.set(self.depth.get() - 1);
+        let Some((key, is_circle)) = self.line.borrow_mut().end() else { return derived };
+        let derived = if is_circle { Derived::none(CIRCLE) } else { derived };
         self.known.borrow_mut().insert(key, derived.clone());
         derived
     }
@@ -297,10 +317,9 @@ impl<'a> View<'a> {
         let Some(Ownership::Inherited { path }) = &blueprint.ownership else { return entity.team.clone() };
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
         let owners = self.follow(&entity.id(), &steps);
-        let mut teams: Vec<String> =
-            owners.iter().filter_map(|id| self.entity(id)).flat_map(|owner| owner.team.clone()).collect();
-        teams.dedup();
-        teams
+        let teams = owners.iter().filter_map(|id| self.entity(id)).flat_map(|owner| &owner.team);
+        let mut seen = BTreeSet::new();
+        teams.filter(|team| seen.insert(*team)).cloned().collect()
     }
 
     /// The entities at the end of some relations, in the order written.
@@ -343,11 +362,7 @@ impl<'a> View<'a> {
             Ok(expression) => expression,
             Err(refusal) => return Derived::none(format!("the expression {}", refusal.message)),
         };
-        let mut input = self.as_input(entity, blueprint, &expression);
-        // What is in a circle was refused when the catalog was loaded.
-        for other in needs(blueprint, &calculation.text).into_iter().filter(|other| *other != name) {
-            input["properties"][other] = self.value(&entity.id(), other).value;
-        }
+        let input = self.input(entity, blueprint, &expression, Some(name));
         // Where the history says nothing, that is the reason, whatever jq makes of it.
         let silence = || dated(&expression).find_map(|name| self.value(&entity.id(), name).problem);
         match expression.first(&input) {
@@ -358,12 +373,24 @@ impl<'a> View<'a> {
         }
     }
 
-    /// An entity as an expression sees it: as it is stored, with its mirrors and aggregations, and with what the
-    /// history tells where the expression names that.
+    /// An entity as an expression sees it: as it is stored, with what is derived, and with what the history tells where
+    /// the expression names that.
     pub fn as_input(&self, entity: &Entity, blueprint: &Blueprint, expression: &Expression) -> Value {
+        self.input(entity, blueprint, expression, None)
+    }
+
+    /// The same for the calculation `own`, which does not see itself. What it does not see is not computed either: that might
+    /// need this very calculation.
+    fn input(
+        &self,
+        entity: &Entity,
+        blueprint: &Blueprint,
+        expression: &Expression,
+        own: Option<&str>,
+    ) -> Value {
         let mut properties = entity.properties.clone();
-        for name in blueprint.mirrors.keys().chain(blueprint.aggregations.keys()) {
-            properties.insert(name.clone(), self.value(&entity.id(), name).value);
+        for name in sees(blueprint, expression).into_iter().filter(|name| Some(*name) != own) {
+            properties.insert(name.to_owned(), self.value(&entity.id(), name).value);
         }
         let relations: Map<String, Value> =
             entity.relations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -545,8 +572,7 @@ impl<'a> View<'a> {
                 (true, true) => std::cmp::Ordering::Equal,
                 (true, false) => return std::cmp::Ordering::Greater,
                 (false, true) => return std::cmp::Ordering::Less,
-                (false, false) => order(&one_value, &other_value)
-                    .unwrap_or_else(|| one_value.to_string().cmp(&other_value.to_string())),
+                (false, false) => sorted(&one_value, &other_value),
             };
             let by_value = if descending { by_value.reverse() } else { by_value };
             by_value.then_with(|| one.cmp(other))
@@ -569,15 +595,4 @@ fn dated(expression: &Expression) -> impl Iterator<Item = &'static str> + use<'_
 fn named(blueprint: &BlueprintId, identifiers: &[String]) -> BTreeSet<EntityId> {
     let names = identifiers.iter().filter_map(|name| name.parse::<Identifier>().ok());
     names.map(|identifier| EntityId { blueprint: blueprint.clone(), identifier }).collect()
-}
-
-fn fits(kind: crate::domain::PropertyType, value: &Value) -> bool {
-    use crate::domain::PropertyType;
-    match kind {
-        PropertyType::String => value.is_string(),
-        PropertyType::Number => value.is_number(),
-        PropertyType::Boolean => value.is_boolean(),
-        PropertyType::Object => value.is_object(),
-        PropertyType::Array => value.is_array(),
-    }
 }
