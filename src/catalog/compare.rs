@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::domain::{Operator, Timestamp, preset};
+use crate::domain::{Operator, PropertyType, Timestamp, moment, preset};
 
 /// Whether `value`, which a property holds (null where it holds nothing), stands so to what the query names.
 /// `now` is what words such as `lastWeek` are seen from.
@@ -29,8 +29,8 @@ pub(super) fn holds(value: &Value, operator: Operator, other: &Value, now: Times
         Operator::NotBetween => !is_between(value, other, now),
         Operator::IsEmpty => value.is_null(),
         Operator::IsNotEmpty => !value.is_null(),
-        Operator::IsExpired => date(value).is_some_and(|end| end <= now),
-        Operator::IsNotExpired => date(value).is_some_and(|end| end > now),
+        Operator::IsExpired => date(value).is_some_and(|end| whole_second(end) <= now),
+        Operator::IsNotExpired => date(value).is_some_and(|end| whole_second(end) > now),
     }
 }
 
@@ -38,13 +38,41 @@ fn is_equal(value: &Value, other: &Value, now: Timestamp) -> bool {
     if other.is_object() {
         return is_between(value, other, now);
     }
-    value == other || order(value, other) == Some(Ordering::Equal)
+    is_same(value, other)
+}
+
+/// 3 is 3.0, and a moment is the same in every zone; in lists, too.
+fn is_same(value: &Value, other: &Value) -> bool {
+    match (value, other) {
+        (Value::Array(one), Value::Array(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| is_same(one, two))
+        }
+        _ => value == other || order(value, other) == Some(Ordering::Equal),
+    }
+}
+
+/// The order of any two values in a list that is sorted: those of a kind by their size, and kind after kind.
+pub(super) fn sorted(value: &Value, other: &Value) -> Ordering {
+    let kind = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::String(_) if date(value).is_some() => 3,
+        Value::String(_) => 4,
+        Value::Array(_) | Value::Object(_) => 5,
+    };
+    kind(value)
+        .cmp(&kind(other))
+        .then_with(|| order(value, other).unwrap_or_else(|| value.to_string().cmp(&other.to_string())))
 }
 
 /// Numbers by their size, dates by when they are, other texts as they are written.
 pub(super) fn order(value: &Value, other: &Value) -> Option<Ordering> {
     match (value, other) {
-        (Value::Number(one), Value::Number(two)) => one.as_f64()?.partial_cmp(&two.as_f64()?),
+        (Value::Number(one), Value::Number(two)) => match (one.as_i64(), two.as_i64()) {
+            (Some(one), Some(two)) => Some(one.cmp(&two)),
+            _ => one.as_f64()?.partial_cmp(&two.as_f64()?),
+        },
         (Value::String(one), Value::String(two)) => match (date(value), date(other)) {
             (Some(one), Some(two)) => Some(one.cmp(&two)),
             _ => Some(one.cmp(two)),
@@ -54,10 +82,21 @@ pub(super) fn order(value: &Value, other: &Value) -> Option<Ordering> {
     }
 }
 
+/// Whether a value is of the type that its definition says.
+pub(super) fn fits(kind: PropertyType, value: &Value) -> bool {
+    match kind {
+        PropertyType::String => value.is_string(),
+        PropertyType::Number => value.is_number(),
+        PropertyType::Boolean => value.is_boolean(),
+        PropertyType::Object => value.is_object(),
+        PropertyType::Array => value.is_array(),
+    }
+}
+
 fn contains(value: &Value, other: &Value) -> bool {
     match (value, other) {
         (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
-        (Value::Array(items), one) => items.contains(one),
+        (Value::Array(items), one) => items.iter().any(|item| is_same(item, one)),
         _ => false,
     }
 }
@@ -70,9 +109,10 @@ fn both(value: &Value, other: &Value, holds: impl Fn(&str, &str) -> bool) -> boo
 }
 
 fn is_among(value: &Value, other: &Value) -> bool {
+    let is_listed = |value: &Value| list(other).iter().any(|one| is_same(value, one));
     match value {
-        Value::Array(items) => items.iter().any(|item| list(other).contains(item)),
-        value => list(other).contains(value),
+        Value::Array(items) => items.iter().any(is_listed),
+        value => is_listed(value),
     }
 }
 
@@ -86,17 +126,25 @@ fn is_between(value: &Value, span: &Value, now: Timestamp) -> bool {
         return (from..=to).contains(&number);
     }
     let Some(moment) = date(value) else { return false };
-    let ends = match span["preset"].as_str() {
-        Some(name) => preset(name, now),
-        None => date(&span["from"]).zip(date(&span["to"])),
-    };
-    ends.is_some_and(|(from, to)| (from..=to).contains(&moment))
+    match span["preset"].as_str() {
+        Some(name) => preset(name, now).is_some_and(|(from, to)| (from..=to).contains(&whole_second(moment))),
+        None => {
+            let ends = date(&span["from"]).zip(date(&span["to"]));
+            ends.is_some_and(|(from, to)| (from..=to).contains(&moment))
+        }
+    }
 }
 
-fn date(value: &Value) -> Option<Timestamp> {
+/// A moment, to the fraction of a second.
+fn date(value: &Value) -> Option<jiff::Timestamp> {
     let text = value.as_str()?;
     // A name such as `3` is no date, though it could be read as one.
-    (text.len() >= 20).then(|| text.parse().ok()).flatten()
+    (text.len() >= 20).then(|| moment(text)).flatten()
+}
+
+/// As `now` is told, and the ends of a day.
+fn whole_second(moment: jiff::Timestamp) -> Timestamp {
+    Timestamp::from_seconds(moment.as_second())
 }
 
 #[cfg(test)]
@@ -130,6 +178,14 @@ mod tests {
             (&web, "doesNotEndsWith", json!("web"), true),
             (&web, "in", json!(["a", "web-shop"]), true),
             (&tags, "in", json!(["grpc"]), true),
+            (&json!(1.0), "in", json!([1, 2]), true),
+            (&json!([1.0]), "contains", json!(1), true),
+            (&json!([1, 2.0]), "=", json!([1.0, 2]), true),
+            (&json!("2026-11-24T13:00:00+01:00"), "notIn", json!(["2026-11-24T12:00:00Z"]), false),
+            (&json!("2026-11-24T12:00:00.5Z"), "=", json!("2026-11-24T12:00:00Z"), false),
+            (&json!("2026-11-24T12:00:00.5Z"), ">", json!("2026-11-24T13:00:00.25+01:00"), true),
+            (&json!("2026-11-24T23:59:59.5Z"), "=", json!({ "preset": "today" }), true),
+            (&json!(9_007_199_254_740_993_u64), "=", json!(9_007_199_254_740_992_u64), false),
             (&web, "notIn", json!(["a"]), true),
             (&Value::Null, "isEmpty", Value::Null, true),
             (&json!(""), "isEmpty", Value::Null, false),

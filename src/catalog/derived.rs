@@ -257,6 +257,15 @@ pub(super) fn needs<'a>(blueprint: &'a Blueprint, text: &str) -> Vec<&'a str> {
     blueprint.calculations.keys().map(String::as_str).filter(|name| expression.mentions(name)).collect()
 }
 
+/// What is derived of an entity and seen by an expression: mirrors and aggregations, unless it only looks at others, and
+/// the calculations that it names.
+pub(super) fn sees<'a>(blueprint: &'a Blueprint, expression: &Expression) -> Vec<&'a str> {
+    let found = blueprint.mirrors.keys().chain(blueprint.aggregations.keys());
+    let found = found.filter(|name| expression.looks_at_all() || expression.mentions(name));
+    let named = blueprint.calculations.keys().filter(|name| expression.mentions(name));
+    found.chain(named).map(String::as_str).collect()
+}
+
 /// Calculations that wait for each other.
 fn circle(blueprint: &Blueprint) -> Option<Wrong> {
     for start in blueprint.calculations.keys() {

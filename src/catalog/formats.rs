@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use jsonschema::ValidationOptions;
 
 use super::yaml;
-use crate::domain::{BlueprintId, Format, Identifier, Login, SecretRef, Spec, TeamSlug};
+use crate::domain::{BlueprintId, Format, Identifier, Login, SecretRef, Spec, TeamSlug, moment};
 
 /// Teaches a validator our formats, and the specifications, which a schema names like formats.
 pub(super) fn teach(mut options: ValidationOptions) -> ValidationOptions {
@@ -109,7 +109,7 @@ fn is_date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let shape =
         bytes.len() >= 20 && matches!(bytes[10], b'T' | b't') && bytes[13] == b':' && bytes[16] == b':';
-    let Ok(moment) = text.parse::<jiff::Timestamp>() else { return false };
+    let Some(moment) = moment(text).filter(|_| !text.contains(',')) else { return false };
     let zone = match bytes {
         [.., b'Z' | b'z'] => true,
         [.., b'+' | b'-', h, _, b':', m, _] => (*h < b'2' || bytes[bytes.len() - 4] < b'4') && *m < b'6',

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::view::Derived;
+use crate::domain::whole_numbers;
 
 /// What a function makes of numbers; of none there is nothing to say but their sum.
 pub(super) fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
@@ -23,7 +22,7 @@ pub(super) fn measured(function: &str, mut numbers: Vec<f64>) -> Derived {
         (_, numbers) => Some(f64::midpoint(numbers[middle - 1], numbers[middle])),
     };
     match result {
-        Some(number) => Derived::of(whole(number)),
+        Some(number) => Derived::of(whole_numbers(number.into())),
         None => Derived::none("there is nothing to compute it from"),
     }
 }
@@ -36,7 +35,7 @@ pub(super) fn frequency(periods: impl Iterator<Item = i64> + Clone, now: i64) ->
     let last = periods.fold(now, i64::max);
     #[expect(clippy::cast_precision_loss, reason = "nobody has so many, and no calendar")]
     let average = count as f64 / (last - first + 1) as f64;
-    Derived::of(whole(average))
+    Derived::of(whole_numbers(average.into()))
 }
 
 /// The average of the averages of periods; those without a number do not count.
@@ -48,16 +47,4 @@ pub(super) fn average_of_periods(numbers: impl Iterator<Item = (i64, f64)>) -> D
     #[expect(clippy::cast_precision_loss, reason = "nobody has so many entities")]
     let average = |numbers: Vec<f64>| numbers.iter().sum::<f64>() / numbers.len() as f64;
     measured("average", periods.into_values().map(average).collect())
-}
-
-/// 3, not 3.0.
-fn whole(number: f64) -> Value {
-    let is_whole = number.fract() == 0.0 && number.abs() < 9.0e15;
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-    let integer = number as i64;
-    if is_whole {
-        integer.into()
-    } else {
-        serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
-    }
 }

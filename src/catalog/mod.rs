@@ -20,6 +20,7 @@ mod cross;
 pub mod form;
 mod derived;
 mod asked;
+mod circle;
 mod compare;
 mod past;
 mod measure;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Definitions, Files,
-    derived::{META, names, needs},
+    derived::{META, names, sees},
     document::{blueprint::BlueprintDocument, join, read, scorecard::ScorecardDocument},
     load::{documents_below, stem},
     values::{Segment, did_you_mean, trail},
@@ -182,9 +182,8 @@ impl<'a> Order<'a> {
             self.visit_target(aggregation);
             self.trials.push(Trial::Aggregation(id, name.to_owned()));
         } else if let Some(calculation) = blueprint.calculations.get(name) {
-            // Every calculation sees all mirrors and aggregations.
-            let given = blueprint.mirrors.keys().chain(blueprint.aggregations.keys()).map(String::as_str);
-            for needed in given.chain(needs(blueprint, &calculation.text)) {
+            let expression = Expression::parse(&calculation.text);
+            for needed in expression.iter().flat_map(|expression| sees(blueprint, expression)) {
                 self.visit(blueprint, needed);
             }
             self.trials.push(Trial::Calculation(id, name.to_owned()));

@@ -21,7 +21,9 @@ use serde_json::Value;
 pub(super) use self::words::{bare, describe};
 use self::words::{count, length, short, show, type_words};
 use super::{formats, mend::Mend};
-use crate::domain::{Blueprint, BlueprintId, Diagnostic, Format, Place, Property, nearest, only_near};
+use crate::domain::{
+    Blueprint, BlueprintId, Diagnostic, Format, Place, Property, nearest, only_near, whole_numbers,
+};
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -563,13 +565,16 @@ fn wrong_choice(options: &Value, value: &Value, path: &[Segment]) -> Wrong {
 
 fn repeated(value: &Value, path: &[Segment]) -> Vec<Wrong> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    // 1 and 1.0 are the same.
+    let said: Vec<Value> = items.iter().cloned().map(whole_numbers).collect();
     let again = |(index, item): (usize, &Value)| {
-        let first = items[..index].iter().position(|earlier| earlier == item)?;
+        let first = said[..index].iter().position(|earlier| *earlier == said[index])?;
         let path: Vec<Segment> = path.iter().cloned().chain([Segment::Index(index)]).collect();
         let message = format!("repeats {}, which is item {} already", show(item), first + 1);
         Some(Wrong::new("repeated-item", &path, message).help("remove one of the two"))
     };
-    items.iter().enumerate().filter_map(again).collect()
+    let found: Vec<Wrong> = items.iter().enumerate().filter_map(again).collect();
+    if found.is_empty() { vec![Wrong::new("repeated-item", path, "repeats an item")] } else { found }
 }
 
 /// The path that a JSON pointer takes through a value.

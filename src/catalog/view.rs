@@ -2,34 +2,40 @@
 //!
 //! A derived value that cannot be computed is null with its reason; it never makes a catalog invalid.
 
+mod around;
+
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
 
+use around::Way;
 use serde_json::{Map, Value};
 
 use super::{
     Definitions, Files,
-    compare::{holds, order},
-    derived::needs,
+    circle::{Key, Line},
+    compare::{fits, holds, sorted},
+    derived::sees,
     document::query::loose_query,
     entity::with_defaults,
-    measure::{average_of_periods, frequency, measured},
     past::{DATED, Past},
     store::{InFiles, Pointing, Store, pattern, relations},
     values::{Wrong, field_name},
 };
 use crate::{
     domain::{
-        Aggregation, Blueprint, BlueprintId, Calculation, Direction, Entity, EntityId, Hop, Identifier,
-        Measure, Mirror, Over, Ownership, Query, Scorecard, Timestamp,
+        Blueprint, BlueprintId, Calculation, Direction, Entity, EntityId, Identifier, Mirror, Ownership,
+        Query, Scorecard, Timestamp,
     },
     expr::Expression,
 };
 
-/// Over how many other values a value may be computed: mirrors of mirrors can go in a circle.
+/// Why what goes in a circle has no value.
+const CIRCLE: &str = "it goes in a circle: it is computed from itself";
+
+/// Over how many other values a value may be computed.
 const DEEPEST: usize = 200;
 
 /// A value, or why there is none.
@@ -75,9 +81,8 @@ pub struct View<'a> {
     now: Timestamp,
     /// Reads the history of a blueprint's entities, when somebody wants to know of it.
     tell_past: Box<dyn Fn(&BlueprintId) -> Past + 'a>,
-    known: RefCell<HashMap<(EntityId, String), Derived>>,
-    /// How many values wait for others at the moment.
-    depth: Cell<usize>,
+    known: RefCell<HashMap<Key, Derived>>,
+    line: RefCell<Line>,
     closures: RefCell<HashMap<String, Found>>,
 }
 
@@ -157,7 +162,7 @@ impl<'a> View<'a> {
             now,
             tell_past: Box::new(tell_past),
             known: RefCell::default(),
-            depth: Cell::new(0),
+            line: RefCell::default(),
             closures: RefCell::default(),
         }
     }
@@ -181,6 +186,19 @@ impl<'a> View<'a> {
         let place = self.entities(&id.blueprint)?.get(&id.identifier)?;
         let blueprint = &self.definitions.blueprints[&id.blueprint];
         place.get_or_init(|| Some(with_defaults(blueprint, self.store.one(id)?))).as_ref()
+    }
+
+    /// Those of these entities that are there, though they cannot be used.
+    pub fn unusable<'i>(&self, ids: impl IntoIterator<Item = &'i EntityId>) -> BTreeSet<EntityId> {
+        let mut undefined: BTreeMap<&BlueprintId, BTreeSet<Identifier>> = BTreeMap::new();
+        let mut is_there = |id: &'i EntityId| match self.entities(&id.blueprint) {
+            Some(entities) => entities.contains_key(&id.identifier),
+            None => {
+                let read = || self.store.identifiers(&id.blueprint).into_iter().collect();
+                undefined.entry(&id.blueprint).or_insert_with(read).contains(&id.identifier)
+            }
+        };
+        ids.into_iter().filter(|id| self.entity(id).is_none() && is_there(id)).cloned().collect()
     }
 
     /// The entities of a blueprint, in order.
@@ -254,16 +272,20 @@ impl<'a> View<'a> {
             return Derived::of(value.clone());
         }
         let key = (id.clone(), name.to_owned());
+        if self.line.borrow_mut().goes_round(&key) {
+            return Derived::none(CIRCLE);
+        }
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
-        if self.depth.get() >= DEEPEST {
-            return Derived::none(format!("it goes in a circle, or over more than {DEEPEST} other values"));
+        if self.line.borrow().len() >= DEEPEST {
+            return Derived::none(format!("it goes over more than {DEEPEST} other values"));
         }
-        self.depth.set(self.depth.get() + 1);
+        self.line.borrow_mut().begin(key);
         let blueprint = &self.definitions.blueprints[&id.blueprint];
         let derived = self.derive(entity, blueprint, name);
-        self.depth.set(self.depth.get() - 1);
+        let Some((key, is_circle)) = self.line.borrow_mut().end() else { return derived };
+        let derived = if is_circle { Derived::none(CIRCLE) } else { derived };
         self.known.borrow_mut().insert(key, derived.clone());
         derived
     }
@@ -299,10 +321,9 @@ impl<'a> View<'a> {
         let Some(Ownership::Inherited { path }) = &blueprint.ownership else { return entity.team.clone() };
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
         let owners = self.follow(&entity.id(), &steps);
-        let mut teams: Vec<String> =
-            owners.iter().filter_map(|id| self.entity(id)).flat_map(|owner| owner.team.clone()).collect();
-        teams.dedup();
-        teams
+        let teams = owners.iter().filter_map(|id| self.entity(id)).flat_map(|owner| &owner.team);
+        let mut seen = BTreeSet::new();
+        teams.filter(|team| seen.insert(*team)).cloned().collect()
     }
 
     /// The entities at the end of some relations, in the order written.
@@ -348,11 +369,7 @@ impl<'a> View<'a> {
             Ok(expression) => expression,
             Err(refusal) => return Derived::none(format!("the expression {}", refusal.message)),
         };
-        let mut input = self.as_input(entity, blueprint, &expression);
-        // What is in a circle was refused when the catalog was loaded.
-        for other in needs(blueprint, &calculation.text).into_iter().filter(|other| *other != name) {
-            input["properties"][other] = self.value(&entity.id(), other).value;
-        }
+        let input = self.input(entity, blueprint, &expression, Some(name));
         // Where the history says nothing, or another value is missing, that is the reason, whatever jq makes of it.
         let silence = || dated(&expression).find_map(|name| self.value(&entity.id(), name).problem);
         match expression.first(&input) {
@@ -376,9 +393,8 @@ impl<'a> View<'a> {
         own: &str,
         expression: &Expression,
     ) -> Option<Derived> {
-        let derived = blueprint.mirrors.keys().chain(blueprint.aggregations.keys());
-        let derived = derived.chain(blueprint.calculations.keys());
-        derived.filter(|name| *name != own && expression.mentions(name)).find_map(|name| {
+        let needed = sees(blueprint, expression).into_iter();
+        needed.filter(|name| *name != own && expression.mentions(name)).find_map(|name| {
             let needed = self.value(&entity.id(), name);
             let is_told = self.is_told(&blueprint.identifier, name, &needed);
             let problem = format!("`{name}`, which it needs, has no value: {}", needed.problem?);
@@ -391,12 +407,24 @@ impl<'a> View<'a> {
         derived.is_told || self.definitions.blueprints[blueprint].calculations.contains_key(name)
     }
 
-    /// An entity as an expression sees it: as it is stored, with its mirrors and aggregations, and with what the
-    /// history tells where the expression names that.
+    /// An entity as an expression sees it: as it is stored, with what is derived, and with what the history tells where
+    /// the expression names that.
     pub fn as_input(&self, entity: &Entity, blueprint: &Blueprint, expression: &Expression) -> Value {
+        self.input(entity, blueprint, expression, None)
+    }
+
+    /// The same for the calculation `own`, which does not see itself. What it does not see is not computed either: that might
+    /// need this very calculation.
+    fn input(
+        &self,
+        entity: &Entity,
+        blueprint: &Blueprint,
+        expression: &Expression,
+        own: Option<&str>,
+    ) -> Value {
         let mut properties = entity.properties.clone();
-        for name in blueprint.mirrors.keys().chain(blueprint.aggregations.keys()) {
-            properties.insert(name.clone(), self.value(&entity.id(), name).value);
+        for name in sees(blueprint, expression).into_iter().filter(|name| Some(*name) != own) {
+            properties.insert(name.to_owned(), self.value(&entity.id(), name).value);
         }
         let relations: Map<String, Value> =
             entity.relations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -413,127 +441,6 @@ impl<'a> View<'a> {
             input[&name[1..]] = self.value(&entity.id(), name).value;
         }
         input
-    }
-
-    fn aggregation(&self, entity: &Entity, aggregation: &Aggregation) -> Derived {
-        let id = entity.id();
-        let related: Vec<EntityId> = match &aggregation.path {
-            Some((hops, false)) => self.along(&[id].into(), hops, Way::Out).into_iter().collect(),
-            Some((hops, true)) => {
-                let back: Vec<Hop> = hops.iter().rev().cloned().collect();
-                self.along(&[id].into(), &back, Way::In).into_iter().collect()
-            }
-            None => {
-                let up = self.closure(&[id.clone()].into(), Way::Out, None);
-                let down = self.closure(&[id].into(), Way::In, None);
-                up.union(&down).cloned().collect()
-            }
-        };
-        let counted: Vec<EntityId> = related
-            .into_iter()
-            .filter(|id| id.blueprint == aggregation.target && self.entity(id).is_some())
-            .filter(|id| aggregation.query.as_ref().is_none_or(|query| self.matches(query, id)))
-            .collect();
-        let number = |id: &EntityId, property: &str| self.value(id, property).value.as_f64();
-        match &aggregation.measure {
-            Measure::Count => Derived::of(counted.len().into()),
-            Measure::Frequency(over) => match self.when(&counted, over) {
-                Ok(when) => frequency(when.iter().map(|(_, number)| *number), over.period.number(self.now)),
-                Err(why) => why,
-            },
-            Measure::Of { function, property, over: None } => {
-                measured(function, counted.iter().filter_map(|id| number(id, property)).collect())
-            }
-            Measure::Of { property, over: Some(over), .. } => match self.when(&counted, over) {
-                Ok(when) => average_of_periods(
-                    when.into_iter().filter_map(|(id, period)| Some((period, number(id, property)?))),
-                ),
-                Err(why) => why,
-            },
-        }
-    }
-
-    /// The periods in which entities were; where none says when, why not.
-    fn when<'e>(&self, entities: &'e [EntityId], over: &Over) -> Result<Vec<(&'e EntityId, i64)>, Derived> {
-        let period = |id: &'e EntityId| {
-            let at: Timestamp = self.value(id, &over.by).value.as_str()?.parse().ok()?;
-            Some((id, over.period.number(at)))
-        };
-        let found: Vec<_> = entities.iter().filter_map(period).collect();
-        if found.is_empty() && !entities.is_empty() {
-            let why = entities.iter().find_map(|id| self.value(id, &over.by).problem);
-            return Err(Derived::none(why.unwrap_or_else(|| format!("none of them says `{}`", over.by))));
-        }
-        Ok(found)
-    }
-
-    /// The entities reached by these relations, one after the other, each followed once or up to so many times.
-    fn along(&self, from: &BTreeSet<EntityId>, hops: &[Hop], way: Way) -> BTreeSet<EntityId> {
-        let mut at = from.clone();
-        for hop in hops {
-            let mut reached = BTreeSet::new();
-            let mut edge = at;
-            for _ in 0..hop.most {
-                edge =
-                    edge.iter().flat_map(|id| self.neighbours(id, way, None, Some(&hop.relation))).collect();
-                edge.retain(|id| !reached.contains(id));
-                if edge.is_empty() {
-                    break;
-                }
-                reached.extend(edge.iter().cloned());
-            }
-            at = reached;
-        }
-        at
-    }
-
-    fn neighbours(
-        &self,
-        id: &EntityId,
-        way: Way,
-        required: Option<bool>,
-        relation: Option<&str>,
-    ) -> Vec<EntityId> {
-        let counts = |from: &EntityId, name: &str| {
-            let is_required = || {
-                let blueprint = self.definitions.blueprints.get(&from.blueprint);
-                blueprint.and_then(|blueprint| blueprint.relations.get(name)).is_some_and(|one| one.required)
-            };
-            relation.is_none_or(|wanted| wanted == name)
-                && required.is_none_or(|wanted| wanted == is_required())
-        };
-        match way {
-            Way::Out => self
-                .points_at(id)
-                .into_iter()
-                .filter(|(name, _)| counts(id, name))
-                .map(|(_, to)| to)
-                .collect(),
-            Way::In => {
-                let edges = self.pointed_at_by(id);
-                edges.iter().filter(|(from, name)| counts(from, name)).map(|(from, _)| from.clone()).collect()
-            }
-        }
-    }
-
-    /// Everything reached from these, by any number of relations in one direction.
-    fn closure(&self, from: &BTreeSet<EntityId>, way: Way, required: Option<bool>) -> Found {
-        let key = format!("{from:?}{way:?}{required:?}");
-        if let Some(found) = self.closures.borrow().get(&key) {
-            return Rc::clone(found);
-        }
-        let mut found = BTreeSet::new();
-        let mut open: VecDeque<EntityId> = from.iter().cloned().collect();
-        while let Some(id) = open.pop_front() {
-            for next in self.neighbours(&id, way, required, None) {
-                if found.insert(next.clone()) {
-                    open.push_back(next);
-                }
-            }
-        }
-        let found = Rc::new(found);
-        self.closures.borrow_mut().insert(key, Rc::clone(&found));
-        found
     }
 
     /// Whether an entity is one of those that a query asks for.
@@ -602,20 +509,12 @@ impl<'a> View<'a> {
                 (true, true) => std::cmp::Ordering::Equal,
                 (true, false) => return std::cmp::Ordering::Greater,
                 (false, true) => return std::cmp::Ordering::Less,
-                (false, false) => order(&one_value, &other_value)
-                    .unwrap_or_else(|| one_value.to_string().cmp(&other_value.to_string())),
+                (false, false) => sorted(&one_value, &other_value),
             };
             let by_value = if descending { by_value.reverse() } else { by_value };
             by_value.then_with(|| one.cmp(other))
         });
     }
-}
-
-/// With the arrows or against them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Out,
-    In,
 }
 
 /// The meta-properties from the history that an expression names, there without their `$`.
@@ -626,15 +525,4 @@ fn dated(expression: &Expression) -> impl Iterator<Item = &'static str> + use<'_
 fn named(blueprint: &BlueprintId, identifiers: &[String]) -> BTreeSet<EntityId> {
     let names = identifiers.iter().filter_map(|name| name.parse::<Identifier>().ok());
     names.map(|identifier| EntityId { blueprint: blueprint.clone(), identifier }).collect()
-}
-
-fn fits(kind: crate::domain::PropertyType, value: &Value) -> bool {
-    use crate::domain::PropertyType;
-    match kind {
-        PropertyType::String => value.is_string(),
-        PropertyType::Number => value.is_number(),
-        PropertyType::Boolean => value.is_boolean(),
-        PropertyType::Object => value.is_object(),
-        PropertyType::Array => value.is_array(),
-    }
 }

@@ -24,6 +24,7 @@ mod query;
 mod blueprint;
 mod scorecard;
 mod glob;
+mod number;
 mod policy;
 mod entity;
 mod form;
@@ -53,6 +54,7 @@ pub use id::{
     SecretRef, StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
+pub use number::whole_numbers;
 pub use period::Period;
 pub use policy::{
     Concerns, Cost, Counted, Day, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent,
@@ -77,5 +79,5 @@ pub use template::{
     Delimiters, DocumentPlace, EditChange, EditTarget, FileRule, Template, TemplateFile, TemplateManifest,
     TextEdit,
 };
-pub use time::Timestamp;
+pub use time::{Timestamp, moment};
 pub use trailer::{RUN_TRAILER, trailers};

@@ -65,10 +65,19 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        text.parse::<jiff::Timestamp>()
-            .map(|moment| Self(moment.as_second()))
-            .map_err(|_| InvalidTimestamp(text.to_owned()))
+        moment(text).map(|moment| Self(moment.as_second())).ok_or_else(|| InvalidTimestamp(text.to_owned()))
     }
+}
+
+/// The moment that a text names, to the fraction of a second. The last two days of the year 9999, with which people say
+/// `never`, are one moment: what is computed with time zones ends there.
+pub fn moment(text: &str) -> Option<jiff::Timestamp> {
+    text.parse().ok().or_else(|| {
+        let here: jiff::civil::DateTime = text.strip_suffix(['Z', 'z']).unwrap_or(text).parse().ok()?;
+        let is_last =
+            text.len() >= 20 && here >= jiff::Timestamp::MAX.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+        is_last.then_some(jiff::Timestamp::MAX)
+    })
 }
 
 impl Serialize for Timestamp {

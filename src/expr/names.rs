@@ -94,6 +94,64 @@ fn into_input(term: &Term<&str>, found: &mut BTreeSet<Vec<String>>) {
     }
 }
 
+/// Whether it may look at all that its input holds, or at all of `.properties`. What surely does not is told by its form:
+/// it goes some steps into the input by name, and what comes after a pipe sees no more than that.
+pub(super) fn looks_at_all(term: &Term<&str>) -> bool {
+    let any = |terms: &[&Term<&str>]| terms.iter().any(|term| looks_at_all(term));
+    match term {
+        Term::Num(_) | Term::Var(_) | Term::Break(_) => false,
+        Term::Path(inner, Path(parts)) => {
+            let steps = parts.iter().map_while(|(part, _)| match part {
+                Part::Index(index) => literal(index),
+                Part::Range(..) => None,
+            });
+            let steps: Vec<String> = steps.collect();
+            let into = match &**inner {
+                Term::Id => steps.is_empty() || steps == ["properties"],
+                inner => looks_at_all(inner),
+            };
+            into || parts.iter().any(|(part, _)| match part {
+                Part::Index(index) => looks_at_all(index),
+                Part::Range(from, to) => from.iter().chain(to).any(looks_at_all),
+            })
+        }
+        Term::Str(_, parts) => {
+            parts.iter().any(|part| matches!(part, StrPart::Term(inner) if looks_at_all(inner)))
+        }
+        Term::Arr(inner) => inner.as_deref().is_some_and(looks_at_all),
+        Term::Neg(inner) | Term::TryCatch(inner, _) => looks_at_all(inner),
+        Term::Obj(entries) => entries.iter().any(|(key, value)| match value {
+            Some(value) => any(&[key, value]),
+            None => literal(key).is_none_or(|name| name == "properties"),
+        }),
+        Term::BinOp(left, BinaryOp::Pipe(None), _) => looks_at_all(left),
+        Term::BinOp(
+            left,
+            BinaryOp::Comma
+            | BinaryOp::Math(_)
+            | BinaryOp::Cmp(_)
+            | BinaryOp::Alt
+            | BinaryOp::Or
+            | BinaryOp::And,
+            right,
+        ) => any(&[left, right]),
+        Term::IfThenElse(branches, Some(otherwise)) => {
+            branches.iter().any(|(condition, then)| any(&[condition, then])) || looks_at_all(otherwise)
+        }
+        Term::Call(name, arguments) => !(arguments.is_empty() && CONSTANTS.contains(name)),
+        Term::Id
+        | Term::Recurse
+        | Term::BinOp(..)
+        | Term::IfThenElse(..)
+        | Term::Label(..)
+        | Term::Fold(..)
+        | Term::Def(..) => true,
+    }
+}
+
+/// What looks at nothing.
+const CONSTANTS: [&str; 4] = ["empty", "false", "null", "true"];
+
 #[derive(Default)]
 struct Found {
     names: BTreeSet<String>,
@@ -240,6 +298,39 @@ mod tests {
             }
         }
         assert!(Expression::parse(".\"a b\"").unwrap().mentions("a b"));
+    }
+
+    #[test]
+    fn what_looks_at_all_is_not_missed() {
+        for text in [
+            ".",
+            ".properties",
+            ".properties | keys",
+            ".properties[.identifier]",
+            ".properties[]",
+            "{properties}",
+            "tojson",
+            ". as $e | $e.properties.a",
+            ".properties.a |= 1",
+            "if .properties.a then 1 end",
+            "[.properties.a, .]",
+            "select(.properties.a)",
+            "\"\\(.properties)\"",
+            ".title as $t | .properties | length",
+        ] {
+            assert!(Expression::parse(text).unwrap().looks_at_all(), "{text}");
+        }
+        for text in [
+            ".identifier",
+            ".properties.a + 1",
+            "[.properties.a, .properties.b] | add",
+            ".properties.tags | map(.name) | length",
+            "if .properties.a > 1 then \"x\" else null end",
+            "{a: .properties.a, title}",
+            "(.properties.a // 0) | tojson",
+        ] {
+            assert!(!Expression::parse(text).unwrap().looks_at_all(), "{text}");
+        }
     }
 
     #[test]

@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::{
     bound::{Bound, bound},
     guard::{Refusal, check, check_text, instead, refused},
-    names::{names, ways},
+    names::{looks_at_all, names, ways},
 };
-use crate::domain::Memo;
+use crate::domain::{Memo, whole_numbers};
 
 /// Definitions of ours, after those of jaq.
 const PRELUDE: &str = include_str!("prelude.jq");
@@ -39,6 +39,7 @@ pub struct Expression {
     bound: Option<Bound>,
     names: Arc<BTreeSet<String>>,
     ways: Arc<BTreeSet<Vec<String>>>,
+    looks_at_all: bool,
 }
 
 impl fmt::Debug for Expression {
@@ -117,7 +118,8 @@ impl Expression {
                 }
                 let answer = answer.to_string();
                 // What JSON has no word for, such as an infinite number, is null, as jq prints it.
-                Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))
+                // What was divided is 2 where it is whole, as jq prints it.
+                Ok(whole_numbers(serde_json::from_str(&answer).unwrap_or(Value::Null)))
             })
             .collect()
     }
@@ -133,6 +135,12 @@ impl Expression {
     /// Whether it speaks of what is called so.
     pub fn mentions(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+
+    /// Whether it may look at all that the input or its properties hold, as `.properties | keys` does; else it only looks at
+    /// what it mentions.
+    pub fn looks_at_all(&self) -> bool {
+        self.looks_at_all
     }
 
     /// The ways that it goes into its input, such as `properties` and `tier`. It may go others, too.
@@ -195,7 +203,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
         }
         Author::Shell => None,
     };
-    let (names, ways) = (Arc::new(names(&term)), Arc::new(ways(&term)));
+    let (names, ways, looks_at_all) = (Arc::new(names(&term)), Arc::new(ways(&term)), looks_at_all(&term));
     let arena = Arena::default();
     let outside = [
         "env",
@@ -230,7 +238,7 @@ fn compile_text(text: &str, author: Author) -> Compiled {
             let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
             wrong(&format!("{} is not known, or has other arguments", names.join(", ")))
         })?;
-    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound, names, ways })
+    Ok(Expression { text: text.into(), filter: Arc::new(filter), bound, names, ways, looks_at_all })
 }
 
 /// One value from a text of JSON.

@@ -105,6 +105,32 @@ impl Past {
     }
 }
 
+/// What has mistakes is left out of answers. It did not go for that, and what points at it is not broken; nor is it a change that a
+/// number or a team is written otherwise.
+#[test]
+fn what_has_mistakes_is_not_gone_and_what_is_reworded_is_no_change() {
+    let past = Past::new();
+    let thing = |id: &str, rest: &str| {
+        past.write(
+            &format!("entities/thing/{id}.yaml"),
+            &format!("identifier: {id}\nblueprint: thing\n{rest}"),
+        );
+    };
+    past.write("entities/_team/red.yaml", "identifier: red\nblueprint: _team\n");
+    thing("a", "team: red\nproperties: { size: 1 }\n");
+    thing("b", "relations: { next: a }\n");
+    past.commit("2026-02-01", "one");
+    thing("a", "team: [red]\nproperties: { size: 1.0 }\n");
+    past.commit("2026-02-02", "reworded");
+    thing("a", "team: [red]\nproperties: { size: one }\n");
+    past.commit("2026-02-03", "a mistake");
+    assert_eq!(past.asks("diff HEAD~2..HEAD~1"), "");
+    let history = past.asks("history thing/a --at HEAD~1");
+    assert!(history.contains("\"one\"") && !history.contains("reworded"), "{history}");
+    assert!(past.asks("diff HEAD~1..HEAD").starts_with("has mistakes now: thing/a\n"));
+    assert!(past.asks("diff HEAD..HEAD~1").starts_with("had mistakes: thing/a\n"));
+}
+
 /// A catalog is asked as it was on a day, straight from Git.
 #[test]
 fn the_past_answers_too() {
@@ -157,18 +183,27 @@ fn an_icon_is_told_of_like_a_title() {
     }
 }
 
-/// Mirrors of mirrors may go in a circle; then there is no value, and a reason.
+/// Mirrors of mirrors may go in a circle; then there is no value, and a reason. Entities that point at each other are none yet:
+/// `label` looks at no mirror, so `above` has its end.
 #[test]
 fn a_circle_of_mirrors_ends() {
     let past = Past::new();
     past.write(
         "blueprints/link.yaml",
-        "identifier: link\nrelations: { up: { target: link } }\nmirrorProperties: { m: { path: up.m } }\n",
+        "identifier: link\nrelations: { up: { target: link } }\nmirrorProperties: { m: { path: up.m }, above: { path: up.label } }\n\
+         calculationProperties: { label: { type: string, calculation: '.identifier + \"!\"' } }\n",
     );
     past.write("entities/link/a.yaml", "identifier: a\nblueprint: link\nrelations: { up: b }\n");
     past.write("entities/link/b.yaml", "identifier: b\nblueprint: link\nrelations: { up: a }\n");
-    let answer = past.asks("get link a");
-    assert!(answer.contains("m: it goes in a circle, or over more than 200 other values"), "{answer}");
+    past.write("entities/link/c.yaml", "identifier: c\nblueprint: link\nrelations: { up: a }\n");
+    for (entity, above) in [("a", "b!"), ("b", "a!"), ("c", "a!")] {
+        let answer = past.asks(&format!("get link {entity}"));
+        assert!(answer.contains("m: 'it goes in a circle: it is computed from itself'"), "{answer}");
+        assert!(answer.contains(&format!("above: {above}\n")), "{answer}");
+        assert!(!answer.contains("above: it goes"), "{answer}");
+    }
+    let answer = past.asks("list link --jq '.properties.label == \"b!\"' --columns above");
+    assert!(answer.contains("a!") && !answer.contains("b!"), "{answer}");
     assert!(past.asks("list link").contains("a"));
     let answer = past.asks("list link --where '{property: nope, operator: isEmpty}'");
     assert!(answer.contains("`nope`, which is not a property of the blueprint `link`"), "{answer}");

@@ -44,6 +44,10 @@ struct Differences {
     added: Vec<String>,
     removed: Vec<String>,
     changed: Vec<(String, Vec<Differing>)>,
+    /// Entities that are still there, but have mistakes now, of their own or of their blueprint.
+    unusable: Vec<String>,
+    /// Those that had mistakes before.
+    usable: Vec<String>,
     broken: Vec<String>,
     mended: Vec<String>,
     levels: Vec<(String, String, Option<String>, Option<String>)>,
@@ -72,6 +76,8 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let is_same = differences.added.is_empty()
         && differences.removed.is_empty()
         && differences.changed.is_empty()
+        && differences.unusable.is_empty()
+        && differences.usable.is_empty()
         && differences.broken.is_empty()
         && differences.mended.is_empty()
         && differences.levels.is_empty();
@@ -93,9 +99,16 @@ fn compare(
         }
     };
     let (were, are) = (ids(before), ids(after));
+    // What has mistakes is left out, which does not mean that it came or went.
+    let (usable, unusable) = (before.unusable(are.difference(&were)), after.unusable(were.difference(&are)));
+    let came_or_went = |one: &BTreeSet<EntityId>, other: &BTreeSet<EntityId>, stayed: &BTreeSet<EntityId>| {
+        one.difference(other).filter(|id| !stayed.contains(*id)).map(ToString::to_string).collect()
+    };
     let mut found = Differences {
-        added: are.difference(&were).map(ToString::to_string).collect(),
-        removed: were.difference(&are).map(ToString::to_string).collect(),
+        added: came_or_went(&are, &were, &usable),
+        removed: came_or_went(&were, &are, &unusable),
+        unusable: unusable.iter().map(ToString::to_string).collect(),
+        usable: usable.iter().map(ToString::to_string).collect(),
         ..Differences::default()
     };
     for id in were.intersection(&are) {
@@ -114,12 +127,15 @@ fn compare(
             }
         }
     }
+    sources.retain(|id| !usable.contains(id) && !unusable.contains(id));
     let dangling = |view: &View<'_>| -> BTreeSet<String> {
         let edges = sources.iter().flat_map(|id| {
             let to = view.points_at(id).into_iter().filter(|(_, to)| view.entity(to).is_none());
-            to.map(|(relation, to)| format!("{id}: {relation} -> {to}")).collect::<Vec<_>>()
+            to.map(|(relation, to)| (format!("{id}: {relation} -> {to}"), to)).collect::<Vec<_>>()
         });
-        edges.collect()
+        let edges: Vec<(String, EntityId)> = edges.collect();
+        let there = view.unusable(edges.iter().map(|(_, to)| to));
+        edges.into_iter().filter(|(_, to)| !there.contains(to)).map(|(edge, _)| edge).collect()
     };
     let (was_broken, is_broken) = (dangling(before), dangling(after));
     found.broken = is_broken.difference(&was_broken).cloned().collect();
@@ -193,9 +209,15 @@ fn text(differences: &Differences) -> String {
             let _ = writeln!(text, "    {name}: {} -> {}", shown(before), shown(after));
         }
     }
-    for (word, list) in [("broken", &differences.broken), ("mended", &differences.mended)] {
-        for edge in list {
-            let _ = writeln!(text, "{word}: {edge}");
+    let lists = [
+        ("has mistakes now", &differences.unusable),
+        ("had mistakes", &differences.usable),
+        ("broken", &differences.broken),
+        ("mended", &differences.mended),
+    ];
+    for (word, list) in lists {
+        for one in list {
+            let _ = writeln!(text, "{word}: {one}");
         }
     }
     let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "(not judged)".to_owned());
@@ -226,6 +248,8 @@ fn as_json(differences: &Differences) -> Value {
         "added": differences.added,
         "removed": differences.removed,
         "changed": changed,
+        "unusable": differences.unusable,
+        "usable": differences.usable,
         "broken": differences.broken,
         "mended": differences.mended,
         "levels": levels,

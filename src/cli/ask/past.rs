@@ -15,7 +15,7 @@ use super::Read;
 use crate::{
     catalog::{Deed, Life, Past, yaml},
     cli::{misuse::misuse, output},
-    domain::{BlueprintId, EntityId, ObjectId, RepoPath, Run, Timestamp},
+    domain::{BlueprintId, EntityId, ObjectId, RepoPath, Run, Timestamp, whole_numbers},
     git::{
         bulk::read_blobs,
         objects::{Objects, ReadError},
@@ -268,7 +268,9 @@ fn find_updated(objects: &Objects, all: &mut [Lived]) -> Result<(), ReadError> {
         let wanted: Vec<ObjectId> = asked.iter().flat_map(|(_, before, after)| [*before, *after]).collect();
         let sums = read_blobs(objects, &wanted, Vec::new, |sums, place, bytes| {
             let mut hasher = DefaultHasher::new();
-            values(bytes).hash(&mut hasher);
+            let said = values(bytes);
+            let said = said.iter().map(|(name, value)| (name, as_meant(name, value)));
+            said.collect::<Vec<_>>().hash(&mut hasher);
             sums.push((place, hasher.finish()));
         })?;
         let mut said = vec![0; wanted.len()];
@@ -290,5 +292,13 @@ pub(super) fn differences(before: &Values, after: &Values) -> Vec<Differing> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let at = |values: &Values, name: &String| values.get(name).cloned().unwrap_or(Value::Null);
     let both = names.into_iter().map(|name| (name.clone(), at(before, name), at(after, name)));
-    both.filter(|(_, before, after)| before != after).collect()
+    both.filter(|(name, before, after)| as_meant(name, before) != as_meant(name, after)).collect()
+}
+
+/// What a value of this name says, however it is worded: 3 is 3.0, and a team is a list with it alone.
+fn as_meant(name: &str, value: &Value) -> Value {
+    match value {
+        Value::String(_) if name == "team" => vec![value.clone()].into(),
+        value => whole_numbers(value.clone()),
+    }
 }
