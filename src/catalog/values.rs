@@ -18,8 +18,8 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-pub(super) use self::words::{bare, describe};
-use self::words::{count, length, short, show, type_words};
+pub(super) use self::words::{bare, describe, show};
+use self::words::{count, length, short, type_words};
 use super::{formats, mend::Mend};
 use crate::domain::{
     Blueprint, BlueprintId, Diagnostic, Format, Place, Property, nearest, only_near, whole_numbers,

@@ -467,14 +467,10 @@ impl<'a> View<'a> {
             Query::Along { path, from: Some(blueprint), identifiers } => {
                 self.along(&named(blueprint, identifiers), path, Way::Out).contains(id)
             }
-            Query::AnyOfType { kind, format, operator, value } => {
+            Query::AnyOfType { schema, operator, value } => {
                 let blueprint = &self.definitions.blueprints[&id.blueprint];
                 blueprint.properties.iter().any(|(name, property)| {
-                    property.kind.name() == kind
-                        && format
-                            .as_ref()
-                            .is_none_or(|format| property.format.is_some_and(|is| is.name() == format))
-                        && holds(&self.value(id, name).value, *operator, value, self.now)
+                    schema.fits(property) && holds(&self.value(id, name).value, *operator, value, self.now)
                 })
             }
         }

@@ -65,7 +65,7 @@ pub use pull::{
     Activity, ActivityKind, Attribution, CheckId, CheckRun, Comment, Conclusion, Dismissal, Edit, Issue,
     Known, Permission, Pull, PullCommit, PullState, Remark, Review, ReviewState,
 };
-pub use query::{Direction, Hop, Operator, PRESETS, Query, preset};
+pub use query::{Direction, Hop, Operator, PRESETS, PropertySchema, Query, preset};
 pub use request::{Request, RequestFile};
 pub use rule::{Approval, Asked, Askers, Execute, People, Quorum, Rule, Terms, Way};
 pub use run::{BreakGlass, LABELS, Run, RunEntity, RunPull, RunStep, Stage, StepState};

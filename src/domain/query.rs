@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{BlueprintId, Timestamp};
+use super::{BlueprintId, Format, Property, PropertyType, Timestamp};
 
 /// A question that each entity answers with yes or no.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,17 +40,36 @@ pub enum Query {
         /// The identifiers at its other end.
         identifiers: Vec<String>,
     },
-    /// Any property of this type is so.
+    /// Any property that is such is so.
     AnyOfType {
-        /// Its type.
-        kind: String,
-        /// Its format.
-        format: Option<String>,
+        /// What it is.
+        schema: PropertySchema,
         /// How.
         operator: Operator,
         /// With what.
         value: Value,
     },
+}
+
+/// Which properties a rule asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertySchema {
+    /// Those of this type.
+    pub kind: Option<PropertyType>,
+    /// Those of this format.
+    pub format: Option<Format>,
+    /// Lists whose items are such.
+    pub items: Option<Box<Self>>,
+}
+
+impl PropertySchema {
+    /// Whether it asks this one.
+    pub fn fits(&self, property: &Property) -> bool {
+        let fits = |asked: &Self| property.items.as_deref().is_some_and(|items| asked.fits(items));
+        self.kind.is_none_or(|kind| property.kind == kind)
+            && self.format.is_none_or(|format| property.format == Some(format))
+            && self.items.as_deref().is_none_or(fits)
+    }
 }
 
 /// Which way relations are followed.

@@ -14,7 +14,7 @@ use chandlery::{
     },
     domain::{
         Branch, Bytes, Direction, DocumentPlace, EditTarget, FileMode, Identifier, Login, ObjectId, Operator,
-        Query, RUN_TRAILER, Remark, RepoName, RepoPath, RequestId, Timestamp, trailers,
+        PropertySchema, Query, RUN_TRAILER, Remark, RepoName, RepoPath, RequestId, Timestamp, trailers,
     },
     expr::Expression,
     index::probe,
@@ -29,7 +29,7 @@ use chandlery::{
     },
     render,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Something that is fed bytes, and panics if it is wrong.
 pub type Target = fn(&[u8]);
@@ -339,6 +339,15 @@ pub fn query(bytes: &[u8]) {
     assert_eq!(again, query, "{written}");
 }
 
+fn asked(schema: &PropertySchema) -> Value {
+    let said = [
+        ("type", schema.kind.map(|kind| kind.name().into())),
+        ("format", schema.format.map(|format| format.name().into())),
+        ("items", schema.items.as_deref().map(asked)),
+    ];
+    said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<Map<_, _>>().into()
+}
+
 fn to_value(query: &Query) -> Value {
     let name = |wanted: &Operator| Operator::NAMES.iter().find(|(_, is)| is == wanted).unwrap().0;
     let mut value = match query {
@@ -364,8 +373,8 @@ fn to_value(query: &Query) -> Value {
             }
             json!({ "operator": "matchAny", "property": way, "value": identifiers })
         }
-        Query::AnyOfType { kind, format, operator, value } => {
-            json!({ "propertySchema": { "type": kind, "format": format }, "operator": name(operator), "value": value })
+        Query::AnyOfType { schema, operator, value } => {
+            json!({ "propertySchema": asked(schema), "operator": name(operator), "value": value })
         }
     };
     // What is not said is not null.

@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{Reader, join};
 use crate::{
-    catalog::values::{Segment, Wrong},
-    domain::{BlueprintId, Direction, Hop, Operator, PRESETS, PropertyType, Query, nearest},
+    catalog::values::{Segment, Wrong, show},
+    domain::{
+        BlueprintId, Direction, Format, Hop, Operator, PRESETS, PropertySchema, PropertyType, Query, nearest,
+    },
 };
 
 /// How deep groups may be nested.
@@ -130,18 +132,12 @@ fn compare(
     let value = entries.get("value").cloned().unwrap_or(Value::Null);
     operand(operator, &value, &join(path, "value"), wrong);
     if let Some(schema) = entries.get("propertySchema").and_then(Value::as_object) {
-        let text = |key: &str| schema.get(key).and_then(Value::as_str).map(str::to_owned);
-        let Some(kind) = text("type") else {
-            wrong(Wrong::new("missing-key", &join(&join(path, "propertySchema"), "type"), "is missing"));
-            return None;
-        };
-        if !PropertyType::ALL.iter().any(|known| known.name() == kind) {
-            let place = join(&join(path, "propertySchema"), "type");
-            let unknown = Wrong::new("not-a-choice", &place, format!("cannot be `{kind}`"));
-            wrong(unknown.did_you_mean(&kind, PropertyType::ALL.iter().map(|known| known.name())));
+        let path = join(path, "propertySchema");
+        if !schema.contains_key("type") {
+            wrong(Wrong::new("missing-key", &join(&path, "type"), "is missing"));
             return None;
         }
-        return Some(Query::AnyOfType { kind, format: text("format"), operator, value });
+        return Some(Query::AnyOfType { schema: property_schema(schema, &path, wrong)?, operator, value });
     }
     match entries.get("property") {
         Some(Value::String(property)) if property == TEAM && value.is_string() && !is_of_a_list(operator) => {
@@ -313,6 +309,44 @@ fn identifiers(
         wrong(Wrong::new("wrong-type", &join(path, "value"), "must be an identifier, or a list of them"));
     }
     list
+}
+
+/// Which properties a rule asks: their type, their format, and what the items of lists are.
+fn property_schema(
+    schema: &Map<String, Value>,
+    path: &[Segment],
+    wrong: &mut dyn FnMut(Wrong),
+) -> Option<PropertySchema> {
+    only(schema, &["type", "format", "items"], path, wrong);
+    let mut is_known = true;
+    let mut unknown = |key: &str, known: &[&str]| {
+        is_known = false;
+        let value = &schema[key];
+        let found = Wrong::new("not-a-choice", &join(path, key), format!("cannot be {}", show(value)));
+        wrong(found.did_you_mean(value.as_str().unwrap_or_default(), known.iter().copied()));
+    };
+    let kind = schema.get("type").and_then(|kind| {
+        let found = PropertyType::ALL.into_iter().find(|known| kind.as_str() == Some(known.name()));
+        found.or_else(|| {
+            unknown("type", &PropertyType::ALL.map(PropertyType::name));
+            None
+        })
+    });
+    let format = schema.get("format").and_then(|format| {
+        format.as_str().and_then(Format::named).or_else(|| {
+            unknown("format", &Format::ALL.map(Format::name));
+            None
+        })
+    });
+    let items = match schema.get("items") {
+        Some(Value::Object(items)) => Some(Box::new(property_schema(items, &join(path, "items"), wrong)?)),
+        Some(_) => {
+            wrong(Wrong::new("wrong-type", &join(path, "items"), "must be a mapping"));
+            return None;
+        }
+        None => None,
+    };
+    is_known.then_some(PropertySchema { kind, format, items })
 }
 
 fn only(entries: &Map<String, Value>, known: &[&str], path: &[Segment], wrong: &mut dyn FnMut(Wrong)) {

@@ -30,7 +30,7 @@ pub(in crate::catalog) fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-pub(super) fn show(value: &Value) -> String {
+pub(in crate::catalog) fn show(value: &Value) -> String {
     format!("`{}`", short(&bare(value)))
 }
 
