@@ -66,3 +66,69 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::{
+        catalog::{Files, Past, Root, load_definitions, load_settings, view::View},
+        domain::{Bytes, Timestamp},
+    };
+
+    const NAMES: [&str; 6] = ["m0", "m1", "m2", "c0", "c1", "c2"];
+
+    proptest! {
+        /// Two blueprints whose mirrors and calculations look at each other's, and entities that point at each other.
+        #[test]
+        fn a_value_is_the_same_whichever_is_asked_for_first(
+            mirrored in prop::collection::vec(0..NAMES.len(), 6),
+            calculated in prop::collection::vec((0..NAMES.len(), 0..NAMES.len()), 6),
+            pointed in prop::collection::vec(0..3, 6),
+            order in Just((0..36).collect::<Vec<usize>>()).prop_shuffle(),
+        ) {
+            let mut texts = vec![("chandlery.yaml".to_owned(), "version: 1\n".to_owned())];
+            for (number, (own, other)) in [("a", "b"), ("b", "a")].into_iter().enumerate() {
+                let mut text = format!("identifier: {own}\nrelations: {{ to: {{ target: {other} }} }}\nmirrorProperties:\n");
+                for mirror in 0..3 {
+                    let shown = NAMES[mirrored[number * 3 + mirror]];
+                    text.push_str(&format!("  m{mirror}: {{ path: to.{shown} }}\n"));
+                }
+                text.push_str("calculationProperties:\n");
+                for calculation in 0..3 {
+                    // Of calculations only those before it: a circle within a blueprint is refused as such.
+                    let (one, two) = calculated[number * 3 + calculation];
+                    let [one, two] = [one, two].map(|at| NAMES[at.min(2 + calculation)]);
+                    text.push_str(&format!(
+                        "  c{calculation}: {{ type: array, calculation: '[.properties.{one}, .properties.{two}, .identifier]' }}\n"
+                    ));
+                }
+                texts.push((format!("blueprints/{own}.yaml"), text));
+                for entity in 0..3 {
+                    let text = format!(
+                        "identifier: e{entity}\nblueprint: {own}\nrelations: {{ to: e{} }}\n", pointed[number * 3 + entity]
+                    );
+                    texts.push((format!("entities/{own}/e{entity}.yaml"), text));
+                }
+            }
+            let files: Files =
+                texts.iter().map(|(path, text)| (path.parse().unwrap(), Bytes::from(text.as_bytes()))).collect();
+            let root = Root(None);
+            let settings = load_settings(&root, files.get(&root.settings_path())).unwrap();
+            let (definitions, problems) = load_definitions(&root, settings, &files);
+            prop_assert_eq!(problems, []);
+            let view = || {
+                View::new(&definitions, &files, Timestamp::from_seconds(0), |_| Past::Silent(String::new()))
+            };
+            let asked: Vec<_> =
+                view().all().flat_map(|entity| NAMES.map(|name| (entity.id(), name))).collect();
+            let shuffled = view();
+            for at in order {
+                let (id, name) = &asked[at];
+                let (value, alone): (Value, Value) = (shuffled.value(id, name).value, view().value(id, name).value);
+                prop_assert_eq!(value, alone, "{} of {}", name, id);
+            }
+        }
+    }
+}
