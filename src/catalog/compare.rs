@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::domain::{Operator, PropertyType, Timestamp, moment, preset};
+use crate::domain::{Operator, PropertyType, Timestamp, moment, preset, whole};
 
 /// Whether `value`, which a property holds (null where it holds nothing), stands so to what the query names.
 /// `now` is what words such as `lastWeek` are seen from.
@@ -69,7 +69,7 @@ pub(super) fn sorted(value: &Value, other: &Value) -> Ordering {
 /// Numbers by their size, dates by when they are, other texts as they are written.
 pub(super) fn order(value: &Value, other: &Value) -> Option<Ordering> {
     match (value, other) {
-        (Value::Number(one), Value::Number(two)) => match (one.as_i64(), two.as_i64()) {
+        (Value::Number(one), Value::Number(two)) => match (whole(one), whole(two)) {
             (Some(one), Some(two)) => Some(one.cmp(&two)),
             _ => one.as_f64()?.partial_cmp(&two.as_f64()?),
         },
@@ -186,6 +186,8 @@ mod tests {
             (&json!("2026-11-24T12:00:00.5Z"), ">", json!("2026-11-24T13:00:00.25+01:00"), true),
             (&json!("2026-11-24T23:59:59.5Z"), "=", json!({ "preset": "today" }), true),
             (&json!(9_007_199_254_740_993_u64), "=", json!(9_007_199_254_740_992_u64), false),
+            (&json!(9_007_199_254_740_993_u64), ">", json!(9_007_199_254_740_992.0), true),
+            (&json!(u64::MAX), ">", json!(i64::MAX), true),
             (&web, "notIn", json!(["a"]), true),
             (&Value::Null, "isEmpty", Value::Null, true),
             (&json!(""), "isEmpty", Value::Null, false),

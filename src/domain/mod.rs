@@ -54,7 +54,7 @@ pub use id::{
     SecretRef, StepId, TeamSlug, TemplateName,
 };
 pub(crate) use memo::Memo;
-pub use number::whole_numbers;
+pub use number::{whole, whole_numbers};
 pub use period::Period;
 pub use policy::{
     Concerns, Cost, Counted, Day, Effects, Freeze, Limit, Longest, Paths, Per, Policy, Removals, Spent,

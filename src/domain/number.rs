@@ -1,15 +1,20 @@
 //! Which numbers are one and the same?
 
-use serde_json::Value;
+use serde_json::{Number, Value};
+
+/// A number without a fraction, however it is written.
+pub fn whole(number: &Number) -> Option<i128> {
+    let integer = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+    let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < 1e38).then_some(float as i128);
+    integer.or_else(|| number.as_f64().and_then(of_float))
+}
 
 /// A value with 2 for each 2.0, as they are one number in JSON and to jq.
 pub fn whole_numbers(value: Value) -> Value {
     match value {
-        Value::Number(number) => match number.as_f64() {
-            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9.0e18 => {
-                (float as i64).into()
-            }
+        Value::Number(number) => match whole(&number).map(i64::try_from) {
+            Some(Ok(integer)) => integer.into(),
             _ => Value::Number(number),
         },
         Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
